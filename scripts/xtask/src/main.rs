@@ -1,0 +1,126 @@
+//! The task runner of Beistand: `cargo xtask ci` is what an integration machine runs and what a
+//! person runs before a commit. It uses the standard library only, so that it builds in a second.
+
+mod child;
+mod ci;
+mod doctor;
+mod summary;
+mod tally;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "\
+The task runner of Beistand.
+
+Usage: cargo xtask <COMMAND>
+
+  ci [--fast]                      all checks, in order: format, clippy, tidy, unit,
+                                   simulation, real clients (not with --fast)
+  tidy                             the rules of the house
+  sim [--seeds N] [--first SEED]   the simulation in virtual time: N seeds, from SEED on
+  bench                            what a forwarded packet costs
+  doctor                           what this machine lacks for the tests, and the remedy
+  help                             this text
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["ci"] => Ok(ci::run(false)),
+        ["ci", "--fast"] => Ok(ci::run(true)),
+        ["tidy"] => cargo(&["test", "--test", "tidy"], &[]),
+        ["sim", options @ ..] => sim(options),
+        ["bench"] => cargo(&["bench", "--bench", "forward"], &[]),
+        ["doctor"] => Ok(doctor::report()),
+        [] | ["help" | "-h" | "--help"] => {
+            print!("{HELP}");
+            Ok(true)
+        }
+        other => Err(format!("unknown arguments: {}", other.join(" "))),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(wrong) => {
+            eprintln!("error: {wrong}\n  remedy: cargo xtask help");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The root of the repository, where cargo is to run.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}
+
+/// The cargo that runs this, or the one on the path.
+fn cargo_program() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// Runs cargo in the foreground, as if typed.
+fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<bool, String> {
+    let status = Command::new(cargo_program())
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .current_dir(root())
+        .status()
+        .map_err(|e| format!("cargo cannot be started: {e}"))?;
+    Ok(status.success())
+}
+
+fn sim(options: &[&str]) -> Result<bool, String> {
+    let environment = sim_environment(options)?;
+    cargo(&["test", "--test", "sim"], &environment)
+}
+
+/// What the simulation is told through its environment.
+fn sim_environment<'a>(options: &[&'a str]) -> Result<Vec<(&'static str, &'a str)>, String> {
+    let mut environment = Vec::new();
+    let mut rest = options;
+    while let Some((option, after)) = rest.split_first() {
+        let name = match *option {
+            "--seeds" => "BEISTAND_SIM_SEEDS",
+            "--first" => "BEISTAND_SIM_FIRST",
+            other => return Err(format!("sim knows no option `{other}`")),
+        };
+        let (value, after) =
+            after.split_first().ok_or_else(|| format!("`{option}` needs a number"))?;
+        let number: u64 = value.parse().map_err(|_| format!("`{option} {value}`: no number"))?;
+        if *option == "--seeds" && number == 0 {
+            return Err("`--seeds 0`: a simulation without a seed shows nothing".to_owned());
+        }
+        environment.push((name, *value));
+        rest = after;
+    }
+    Ok(environment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_sim_become_its_environment() {
+        let both = [("BEISTAND_SIM_SEEDS", "50"), ("BEISTAND_SIM_FIRST", "7")];
+        assert_eq!(sim_environment(&["--seeds", "50", "--first", "7"]).as_deref(), Ok(&both[..]));
+        assert_eq!(sim_environment(&[]).as_deref(), Ok(&[][..]));
+        for wrong in [
+            &["--seeds"][..],
+            &["--seeds", "0"],
+            &["--seeds", "many"],
+            &["--first", "-1"],
+            &["--speed", "1"],
+        ] {
+            assert!(sim_environment(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_root_is_where_the_workspace_lies() {
+        assert!(root().join("Cargo.lock").is_file(), "{}", root().display());
+    }
+}

@@ -1,0 +1,14 @@
+//! L0, the vocabulary: time, ids, units and the words of the contract. Imports nothing of ours.
+
+pub mod crypto;
+mod ids;
+mod pii;
+mod rng;
+mod time;
+mod words;
+
+pub use ids::{ConnectionId, Identity, NodeId, ParticipantSid, RoomName, RoomSid, SessionId, TrackSid};
+pub use pii::Pii;
+pub use rng::Rng;
+pub use time::{Millis, Mono, Now, Unix};
+pub use words::{EndReason, PauseReason, Role, SessionState, TrackKind, TrackSource};

@@ -1,0 +1,7 @@
+//! Beistand: a media server for help sessions, with a provable record of what was delivered.
+//!
+//! The plan of the house: each room imports strictly downward (see `ARCHITECTURE.md`).
+
+pub mod base;
+pub mod media;
+pub mod usage;

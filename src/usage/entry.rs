@@ -1,0 +1,219 @@
+//! What the ledger keeps: entries with cumulative totals, the events they cause, and checkpoints.
+
+use crate::base::{
+    EndReason, Identity, Millis, NodeId, ParticipantSid, PauseReason, Role, RoomName, RoomSid,
+    SessionId, SessionState, TrackSource, Unix,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What is fixed when a session starts; repeated in its `start` entry and in every event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionFacts {
+    /// The session.
+    pub session: SessionId,
+    /// The node that runs it.
+    pub node: NodeId,
+    /// The room's name, as the app chose it.
+    pub room: RoomName,
+    /// The room's id on the wire.
+    pub room_sid: RoomSid,
+    /// Name of the policy template.
+    pub policy: String,
+    /// Sessions with less accrued report `billable_ms: 0`.
+    pub min_billable_ms: Millis,
+    /// The app's own booking id.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub external_ref: Option<String>,
+    /// The app's own JSON, at most 4 KiB.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub metadata: Option<serde_json::Value>,
+    /// The session that a crash cut off and this one goes on with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub continues: Option<SessionId>,
+}
+
+/// One ledger row. Totals are cumulative, so a lost or repeated interim is harmless.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The session.
+    pub session: SessionId,
+    /// Gap-free per session, from 1.
+    pub entry_seq: u64,
+    /// What kind of row.
+    pub kind: EntryKind,
+    /// Why: `created`, `live`, `customer_away`, `participant_joined`, `interim`, `left`, `node_lost`…
+    pub cause: String,
+    /// Wall-clock label of the moment the entry speaks of.
+    pub at_unix_ms: Unix,
+    /// The state from that moment on.
+    #[serde(flatten)]
+    pub state: SessionState,
+    /// Running totals up to that moment.
+    pub totals: Totals,
+    /// Set in the `start` entry alone.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub facts: Option<SessionFacts>,
+    /// True where a crash cut the session off: the truth is at most `bound_ms` more.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub estimated: bool,
+    /// Largest possible error of an estimate, always in the customer's favour.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bound_ms: Option<Millis>,
+}
+
+/// The kinds of ledger rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryKind {
+    /// First row of a session.
+    Start,
+    /// The state changed, or a participant came or went.
+    Transition,
+    /// Nothing changed but the totals.
+    Interim,
+    /// Last row of a session.
+    Stop,
+    /// A process started; belongs to no session. First row of each chain.
+    Boot,
+}
+
+/// Running totals of a session, up to the last moment that is known for certain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Both sides present (or, by policy, anyone): what the billing clock shows.
+    pub accrued_ms: Millis,
+    /// `accrued_ms`, or 0 below the policy's minimum.
+    pub billable_ms: Millis,
+    /// An expert and a customer both present, paused or not.
+    pub overlap_ms: Millis,
+    /// Before the two sides met.
+    pub waiting_ms: Millis,
+    /// Paused time by reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub paused_ms: BTreeMap<PauseReason, Millis>,
+    /// Every interval since the first join; neighbours touch.
+    pub intervals: Vec<Interval>,
+    /// Per participant, by identity.
+    pub participants: BTreeMap<Identity, ParticipantTotals>,
+}
+
+/// A stretch of one state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Wall-clock label of its start.
+    pub start_unix_ms: Unix,
+    /// Wall-clock label of its end: the start plus its monotonic length.
+    pub end_unix_ms: Unix,
+    /// `waiting`, `live` or `paused` with its reason.
+    #[serde(flatten)]
+    pub state: SessionState,
+}
+
+/// Running totals of one participant (one identity, however many joins).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParticipantTotals {
+    /// The newest join's id.
+    pub sid: ParticipantSid,
+    /// From the token; `null` where the token names none.
+    pub role: Option<Role>,
+    /// True while present.
+    pub present: bool,
+    /// Time present.
+    pub connected_ms: Millis,
+    /// Time with authenticated media in the last 2 s.
+    pub media_ms: Millis,
+    /// Time absent between two presences.
+    pub reconnect_gap_ms: Millis,
+    /// Time with an unmuted published track, by source.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub published_ms: BTreeMap<TrackSource, Millis>,
+    /// Bytes received from them on the media port.
+    pub in_bytes: u64,
+    /// Bytes sent to them on the media port.
+    pub out_bytes: u64,
+}
+
+/// An event for billing, ready to be posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Gap-free per session, from 1.
+    pub event_seq: u64,
+    /// Derived from session and `event_seq`: the same for ever.
+    pub id: String,
+    /// Its type.
+    pub kind: EventKind,
+    /// The CloudEvents JSON document: exactly these bytes are signed and posted.
+    pub body: String,
+}
+
+/// The event types of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// `session.started`: the session was created.
+    SessionStarted,
+    /// `session.paused`.
+    SessionPaused,
+    /// `session.resumed`.
+    SessionResumed,
+    /// `session.usage`: interim totals; the first one says that the clock started.
+    SessionUsage,
+    /// `session.ended`: final totals.
+    SessionEnded,
+    /// `participant.joined`.
+    ParticipantJoined,
+    /// `participant.left`.
+    ParticipantLeft,
+}
+
+impl EventKind {
+    /// The CloudEvents `type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EventKind::SessionStarted => "session.started",
+            EventKind::SessionPaused => "session.paused",
+            EventKind::SessionResumed => "session.resumed",
+            EventKind::SessionUsage => "session.usage",
+            EventKind::SessionEnded => "session.ended",
+            EventKind::ParticipantJoined => "participant.joined",
+            EventKind::ParticipantLeft => "participant.left",
+        }
+    }
+}
+
+/// An entry and its events: one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append {
+    /// The row.
+    pub entry: Entry,
+    /// What it tells the world, in order.
+    pub events: Vec<Event>,
+}
+
+/// The running totals of a live session, kept at most 500 ms old on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// What the session is.
+    pub facts: SessionFacts,
+    /// The newest entry at the time.
+    pub entry_seq: u64,
+    /// The newest event at the time.
+    pub event_seq: u64,
+    /// The wall-clock label up to which the totals are certain.
+    pub settled_unix_ms: Unix,
+    /// The state at that moment.
+    #[serde(flatten)]
+    pub state: SessionState,
+    /// The totals at that moment.
+    pub totals: Totals,
+}
+
+impl Entry {
+    /// The end reason, in a `stop` entry.
+    pub fn end_reason(&self) -> Option<EndReason> {
+        match self.state {
+            SessionState::Ended(reason) => Some(reason),
+            SessionState::Waiting | SessionState::Live | SessionState::Paused(_) => None,
+        }
+    }
+}

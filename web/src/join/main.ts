@@ -1,0 +1,83 @@
+// The session page: link, pre-join panel, session, and what comes after it.
+import { need, note, say } from '../dom';
+import { duration } from '../duration';
+import { hook } from './hook';
+import { readParams, type JoinParams } from './params';
+import { Prejoin, type Setup } from './prejoin';
+import { Session, type Ending } from './session';
+import { viewToken, type TokenView } from './token';
+import { SessionView } from './view';
+
+const farewell = need('farewell', HTMLElement);
+const rejoin = need('rejoin', HTMLButtonElement);
+
+const TITLES: Record<Ending['how'], string> = {
+  left: 'Goodbye',
+  lost: 'You are no longer connected',
+  refused: 'You could not join',
+};
+
+function start(): void {
+  // Another link in the same tab changes the fragment only; without a reload it would do nothing.
+  addEventListener('hashchange', () => location.reload());
+  const params = readParams(new URL(location.href));
+  const token = params && viewToken(params.token);
+  if (!params || !token) {
+    rejoin.hidden = true;
+    showFarewell('This link does not work', 'It is incomplete. Please open the link that you were given, all of it.', null);
+    return;
+  }
+  const room = need('room-name', HTMLElement);
+  note(room, token.room || null);
+  room.title = token.room;
+  if (token.room) document.title = `${token.room} – Beistand`;
+  begin(params, token);
+}
+
+function begin(params: JoinParams, token: TokenView): void {
+  const view = new SessionView(token.role);
+  const join = (setup: Setup): void => {
+    farewell.hidden = true;
+    const session = new Session(params, setup, {
+      onConnection: (connection) => view.connection(connection),
+      onChange: () => view.sync(),
+      onProblem: (text) => view.problem(text),
+      onClock: (clock) => {
+        hook.clock = clock;
+        view.clock(clock);
+      },
+      onEnd: (ending) => {
+        view.close(ending.how === 'left' ? 'left' : 'lost');
+        showFarewell(TITLES[ending.how], ending.text, ending.detail);
+        // The tracks of this connection are closed; a rejoin opens the same devices again.
+        rejoin.textContent = ending.how === 'refused' ? 'Try again' : 'Rejoin';
+        rejoin.onclick = () => join({ ...setup, cameraTrack: null, micTrack: null });
+        rejoin.focus();
+      },
+    });
+    hook.room = session.room;
+    view.open(session);
+    void session.join();
+  };
+  if (params.auto) {
+    // For tests and demos: no panel, and whichever camera and microphone the browser prefers.
+    const choice = () => ({ on: true, deviceId: undefined });
+    join({ camera: choice(), mic: choice(), cameraTrack: null, micTrack: null });
+  } else {
+    void new Prejoin(token, params.resolution, join).show();
+  }
+}
+
+function showFarewell(title: string, text: string, detail: string | null): void {
+  say(need('farewell-title', HTMLElement), title);
+  say(need('farewell-text', HTMLElement), text);
+  note(need('farewell-detail', HTMLElement), detail);
+  need('farewell-clock', HTMLElement).hidden = hook.clock === null;
+  if (hook.clock) say(need('final-clock', HTMLElement), duration(hook.clock.accrued_ms));
+  // The bar's clock would say "Live" of a session that we no longer see.
+  need('clock', HTMLElement).hidden = true;
+  farewell.hidden = false;
+  need('farewell-title', HTMLElement).focus();
+}
+
+start();

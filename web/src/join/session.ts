@@ -1,0 +1,183 @@
+// One connection to a session: the LiveKit room, what we publish into it, and how it ended.
+import { ConnectionState, DisconnectReason, Room, RoomEvent, Track, type RemoteParticipant } from 'livekit-client';
+import { CLOCK_TOPIC, decodeClock, type ClockMessage } from './clock';
+import type { JoinParams } from './params';
+import { pick, type Setup } from './prejoin';
+import { deviceFailureInWords, lossInWords, refusalInWords, type Device } from './words';
+
+export type Connection = 'connecting' | 'connected' | 'reconnecting';
+
+export interface Ending {
+  how: 'left' | 'lost' | 'refused';
+  text: string;
+  /** The server's own words, where it gave some. */
+  detail: string | null;
+}
+
+export interface SessionEvents {
+  onConnection(connection: Connection): void;
+  /** Something in the room changed that is to be seen or heard. */
+  onChange(): void;
+  onClock(clock: ClockMessage): void;
+  onProblem(text: string | null): void;
+  onEnd(ending: Ending): void;
+}
+
+/** Whatever changes a picture, a sound, a name or a button; the view then looks at the room as it is. */
+const CHANGES = [
+  RoomEvent.Connected,
+  RoomEvent.ParticipantConnected,
+  RoomEvent.ParticipantDisconnected,
+  RoomEvent.ParticipantNameChanged,
+  RoomEvent.ParticipantAttributesChanged,
+  RoomEvent.ParticipantPermissionsChanged,
+  RoomEvent.TrackSubscribed,
+  RoomEvent.TrackUnsubscribed,
+  RoomEvent.TrackMuted,
+  RoomEvent.TrackUnmuted,
+  RoomEvent.LocalTrackPublished,
+  RoomEvent.LocalTrackUnpublished,
+  RoomEvent.ActiveSpeakersChanged,
+  RoomEvent.AudioPlaybackStatusChanged,
+] as const;
+
+export class Session {
+  readonly room: Room;
+  private joined = false;
+  private leaving = false;
+  private ended = false;
+
+  constructor(
+    private readonly params: JoinParams,
+    private readonly setup: Setup,
+    private readonly events: SessionEvents,
+  ) {
+    // One layer at full size: a session has two sides, and its Floor is promised per direction.
+    this.room = new Room({
+      adaptiveStream: false,
+      dynacast: false,
+      videoCaptureDefaults: { resolution: params.resolution },
+      publishDefaults: { simulcast: false, videoCodec: params.codec, dtx: true, red: false },
+    });
+    this.listen();
+  }
+
+  async join(): Promise<void> {
+    this.events.onConnection('connecting');
+    try {
+      await this.room.connect(this.params.serverUrl, this.params.token);
+    } catch (error) {
+      this.setup.cameraTrack?.stop();
+      this.setup.micTrack?.stop();
+      return this.end(this.leaving ? LEFT : { how: 'refused', text: refusalInWords(error), detail: serverWords(error) });
+    }
+    this.joined = true;
+    await Promise.all([this.publishFirst('microphone'), this.publishFirst('camera')]);
+  }
+
+  async leave(): Promise<void> {
+    this.leaving = true;
+    await this.room.disconnect();
+    this.end(LEFT);
+  }
+
+  may(source: Track.Source): boolean {
+    const permission = this.room.localParticipant.permissions;
+    if (!permission?.canPublish) return false;
+    const allowed = permission.canPublishSources.map(Track.sourceFromProto);
+    return allowed.length === 0 || allowed.includes(source);
+  }
+
+  toggleMic(): Promise<void> {
+    return this.publish('microphone', !this.room.localParticipant.isMicrophoneEnabled);
+  }
+
+  toggleCamera(): Promise<void> {
+    return this.publish('camera', !this.room.localParticipant.isCameraEnabled);
+  }
+
+  async toggleScreen(): Promise<void> {
+    const me = this.room.localParticipant;
+    this.events.onProblem(null);
+    try {
+      await me.setScreenShareEnabled(!me.isScreenShareEnabled);
+    } catch (error) {
+      // Closing the browser's own dialog is a decision, not a failure.
+      if ((error as Error).name !== 'NotAllowedError') this.events.onProblem('The screen could not be shared.');
+    }
+    this.events.onChange();
+  }
+
+  /** Publishes what the pre-join panel opened; opens it here where it did not (rejoin, `?auto=1`). */
+  private async publishFirst(device: Device): Promise<void> {
+    const { choice, track, source } = this.part(device);
+    if (!choice.on || !this.may(source)) return track?.stop();
+    if (!track || track.mediaStreamTrack.readyState === 'ended') return this.publish(device, true);
+    await this.attempt(device, () => this.room.localParticipant.publishTrack(track, { source }));
+  }
+
+  private async publish(device: Device, on: boolean): Promise<void> {
+    const me = this.room.localParticipant;
+    const { choice } = this.part(device);
+    this.events.onProblem(null);
+    // Kept for a rejoin, which comes back as one was.
+    choice.on = on;
+    await this.attempt(device, () => {
+      if (device === 'camera') return me.setCameraEnabled(on, pick(choice.deviceId));
+      return me.setMicrophoneEnabled(on, pick(choice.deviceId));
+    });
+  }
+
+  private async attempt(device: Device, action: () => Promise<unknown>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      if (!this.ended && !this.leaving) this.events.onProblem(deviceFailureInWords(device, error));
+    }
+    this.events.onChange();
+  }
+
+  private part(device: Device) {
+    return device === 'camera'
+      ? { choice: this.setup.camera, track: this.setup.cameraTrack, source: Track.Source.Camera }
+      : { choice: this.setup.mic, track: this.setup.micTrack, source: Track.Source.Microphone };
+  }
+
+  private listen(): void {
+    const { room, events } = this;
+    for (const change of CHANGES) room.on(change, () => events.onChange());
+    room.on(RoomEvent.ConnectionStateChanged, (state) => {
+      if (this.ended || this.leaving) return;
+      if (state === ConnectionState.Connected) events.onConnection('connected');
+      if (state === ConnectionState.Reconnecting || state === ConnectionState.SignalReconnecting) events.onConnection('reconnecting');
+    });
+    room.on(RoomEvent.DataReceived, (payload, participant, _kind, topic, _encryption, identity) => {
+      if (topic !== CLOCK_TOPIC || !isFromServer(participant, identity)) return;
+      const clock = decodeClock(payload);
+      if (clock) events.onClock(clock);
+    });
+    room.on(RoomEvent.Disconnected, (reason) => {
+      if (this.leaving || reason === DisconnectReason.CLIENT_INITIATED) return this.end(LEFT);
+      // Before the first connection, connect() itself rejects, and knows more.
+      if (this.joined) this.end({ how: 'lost', text: lossInWords(reason), detail: null });
+    });
+  }
+
+  private end(ending: Ending): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.events.onEnd(ending);
+  }
+}
+
+const LEFT: Ending = { how: 'left', text: 'You left the session.', detail: null };
+
+/** Packets of other participants carry their identity, even of those that we do not see: none of them may set the clock. */
+function isFromServer(participant: RemoteParticipant | undefined, identity: string | undefined): boolean {
+  return !participant && !identity;
+}
+
+function serverWords(error: unknown): string | null {
+  const words = error instanceof Error ? error.message.trim() : '';
+  return words ? `The server said: ${words.slice(0, 300)}` : null;
+}

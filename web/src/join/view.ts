@@ -1,0 +1,147 @@
+// The session as seen: bar, clock, stage, own picture, and the controls with their keys.
+import { Track, type LocalVideoTrack, type Room } from 'livekit-client';
+import { need, note, say } from '../dom';
+import { duration } from '../duration';
+import { stateInWords, type ClockMessage } from './clock';
+import type { Connection, Session } from './session';
+import { Stage } from './stage';
+
+type Control = 'mic' | 'camera' | 'screen' | 'leave';
+
+const KEYS: Record<string, Control> = { m: 'mic', c: 'camera', s: 'screen', l: 'leave' };
+
+const CONNECTION: Record<Connection | 'lost' | 'left', string> = {
+  connecting: 'Connecting…',
+  connected: 'Connected',
+  reconnecting: 'Reconnecting…',
+  lost: 'Connection lost',
+  left: 'Not connected',
+};
+
+export class SessionView {
+  private readonly panel = need('session', HTMLElement);
+  private readonly state = need('connection-state', HTMLElement);
+  private readonly selfVideo = need('self-video', HTMLVideoElement);
+  private readonly stage = new Stage();
+  private readonly buttons: Record<Control, HTMLButtonElement>;
+  private session: Session | null = null;
+  private ownTrack: LocalVideoTrack | null = null;
+
+  constructor(private readonly role: string) {
+    this.buttons = {
+      mic: need('mic', HTMLButtonElement),
+      camera: need('camera', HTMLButtonElement),
+      screen: need('screen', HTMLButtonElement),
+      leave: need('leave', HTMLButtonElement),
+    };
+    for (const control of Object.values(KEYS)) {
+      this.buttons[control].addEventListener('click', () => this.press(control));
+    }
+    document.addEventListener('keydown', (event) => this.handleKey(event));
+    need('start-audio', HTMLButtonElement).addEventListener('click', () => void this.session?.room.startAudio());
+  }
+
+  open(session: Session): void {
+    this.session = session;
+    this.panel.hidden = false;
+    this.problem(null);
+    this.sync();
+    // The button that had the focus is gone with its panel; the first control takes over.
+    this.buttons.mic.focus({ preventScroll: true });
+  }
+
+  close(how: 'left' | 'lost'): void {
+    this.session = null;
+    this.showOwn(null);
+    this.stage.clear();
+    this.panel.hidden = true;
+    this.connection(how);
+  }
+
+  connection(connection: Connection | 'lost' | 'left'): void {
+    this.state.dataset['state'] = connection;
+    say(this.state, CONNECTION[connection]);
+    // While we are not connected, the clock shows what was said last, and looks so.
+    need('clock', HTMLElement).dataset['stale'] = String(connection !== 'connected');
+  }
+
+  problem(text: string | null): void {
+    note(need('session-problem', HTMLElement), text);
+  }
+
+  clock(clock: ClockMessage): void {
+    const bar = need('clock', HTMLElement);
+    bar.hidden = false;
+    bar.dataset['state'] = clock.state;
+    bar.dataset['stale'] = 'false';
+    say(need('billed-clock', HTMLElement), duration(clock.accrued_ms));
+    const onlooker = { role: this.role, otherSideHere: this.otherSideHere() };
+    say(need('clock-state', HTMLElement), stateInWords(clock, onlooker));
+  }
+
+  sync(): void {
+    const session = this.session;
+    if (!session) return;
+    const { room } = session;
+    const me = room.localParticipant;
+    this.stage.sync(room);
+    this.showOwn(ownCamera(room));
+    const may = { mic: session.may(Track.Source.Microphone), camera: session.may(Track.Source.Camera) };
+    const mayScreen = session.may(Track.Source.ScreenShare) && 'getDisplayMedia' in (navigator.mediaDevices ?? {});
+    this.draw('mic', may.mic, me.isMicrophoneEnabled);
+    this.draw('camera', may.camera, me.isCameraEnabled);
+    this.draw('screen', mayScreen, me.isScreenShareEnabled);
+    need('start-audio', HTMLButtonElement).hidden = room.canPlaybackAudio;
+  }
+
+  /** Before the join the permissions are unknown: the buttons stand there, and do nothing yet. */
+  private draw(control: Control, allowed: boolean, on: boolean): void {
+    const button = this.buttons[control];
+    const connected = this.session?.room.localParticipant.permissions !== undefined;
+    button.hidden = connected && !allowed;
+    button.setAttribute('aria-disabled', String(!connected));
+    button.setAttribute('aria-pressed', String(on));
+  }
+
+  private press(control: Control): void {
+    const { session } = this;
+    const button = this.buttons[control];
+    if (!session || button.hidden || button.getAttribute('aria-disabled') === 'true') return;
+    if (control === 'mic') void session.toggleMic();
+    if (control === 'camera') void session.toggleCamera();
+    if (control === 'screen') void session.toggleScreen();
+    if (control === 'leave') void session.leave();
+  }
+
+  private handleKey(event: KeyboardEvent): void {
+    if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || isTyping(event.target)) return;
+    const control = KEYS[event.key.toLowerCase()];
+    if (!control || !this.session) return;
+    event.preventDefault();
+    this.press(control);
+  }
+
+  private showOwn(track: LocalVideoTrack | null): void {
+    need('self', HTMLElement).hidden = track === null;
+    if (track === this.ownTrack) return;
+    this.ownTrack?.detach(this.selfVideo);
+    track?.attach(this.selfVideo);
+    this.ownTrack = track;
+  }
+
+  private otherSideHere(): boolean {
+    const other = { expert: 'customer', customer: 'expert' }[this.role];
+    const others = this.session ? [...this.session.room.remoteParticipants.values()] : [];
+    return other !== undefined && others.some((participant) => participant.attributes['role'] === other);
+  }
+}
+
+function ownCamera(room: Room): LocalVideoTrack | null {
+  const publication = room.localParticipant.getTrackPublication(Track.Source.Camera);
+  return publication && !publication.isMuted ? ((publication.videoTrack as LocalVideoTrack | undefined) ?? null) : null;
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  return target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName);
+}
