@@ -58,10 +58,10 @@ need_apt() {
 need_rust() {
     # A fresh rustup puts itself here, and into the PATH of the next login only.
     case ":$PATH:" in *":$HOME/.cargo/bin:"*) ;; *) PATH="$PATH:$HOME/.cargo/bin" ;; esac
-    local install="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
+    local install="apt-get install -y curl && curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
     local load='. "$HOME/.cargo/env"'
     command -v cargo >/dev/null && command -v rustc >/dev/null ||
-        fail "Rust is missing (need >= $rust_least)" "$install" "$load"
+        fail "Rust is missing (need >= $rust_least)" "$install   (apt-get as root)" "$load"
     local have
     have="$(cd "$root" && rustc --version | awk '{print $2}')"
     at_least "$have" "$rust_least" ||
@@ -79,7 +79,7 @@ need_rust_components() {
 }
 
 need_node() {
-    local install="curl -fsSL https://deb.nodesource.com/setup_22.x | bash - && apt-get install -y nodejs   (as root)"
+    local install="apt-get install -y curl && curl -fsSL https://deb.nodesource.com/setup_22.x | bash - && apt-get install -y nodejs   (as root)"
     command -v node >/dev/null && command -v npm >/dev/null ||
         fail "Node.js or npm is missing (need Node.js >= $node_least)" "$install"
     local have

@@ -4,4 +4,8 @@
 
 pub mod base;
 pub mod media;
+pub mod node;
+pub mod peer;
+pub mod room;
+pub mod session;
 pub mod usage;

@@ -114,7 +114,10 @@ mod tests {
         let mut rng = Rng::from_seed(1);
         assert!(RoomSid::random(&mut rng).as_str().starts_with("RM_"));
         assert!(ParticipantSid::random(&mut rng).as_str().starts_with("PA_"));
-        assert_eq!(TrackSid::random("VC", &mut rng).as_str().len(), "TR_VC".len() + RANDOM_CHARS);
+        assert_eq!(
+            TrackSid::random("VC", &mut rng).as_str().len(),
+            "TR_VC".len() + RANDOM_CHARS
+        );
     }
 
     #[test]

@@ -7,7 +7,9 @@ mod rng;
 mod time;
 mod words;
 
-pub use ids::{ConnectionId, Identity, NodeId, ParticipantSid, RoomName, RoomSid, SessionId, TrackSid};
+pub use ids::{
+    ConnectionId, Identity, NodeId, ParticipantSid, RoomName, RoomSid, SessionId, TrackSid,
+};
 pub use pii::Pii;
 pub use rng::Rng;
 pub use time::{Millis, Mono, Now, Unix};

@@ -10,7 +10,11 @@ pub struct Pii<'a>(pub &'a str);
 impl fmt::Debug for Pii<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hash = sha256(self.0.as_bytes());
-        write!(f, "pii:{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3])
+        write!(
+            f,
+            "pii:{:02x}{:02x}{:02x}{:02x}",
+            hash[0], hash[1], hash[2], hash[3]
+        )
     }
 }
 

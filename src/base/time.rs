@@ -108,7 +108,10 @@ impl Add<Millis> for Mono {
 impl Add<Duration> for Mono {
     type Output = Mono;
     fn add(self, span: Duration) -> Mono {
-        Mono(self.0.saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+        Mono(
+            self.0
+                .saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
@@ -165,19 +168,29 @@ mod tests {
 
     #[test]
     fn neighbouring_intervals_sum_to_the_whole_whatever_the_microseconds() {
-        let (a, b, c) = (Mono::from_micros(1_999), Mono::from_micros(3_001), Mono::from_micros(9_999));
+        let (a, b, c) = (
+            Mono::from_micros(1_999),
+            Mono::from_micros(3_001),
+            Mono::from_micros(9_999),
+        );
         assert_eq!(b.since(a) + c.since(b), c.since(a));
     }
 
     #[test]
     fn a_wall_clock_label_is_derived_on_both_sides_of_now() {
-        let now = Now { mono: Mono::from_millis(5_000), unix: Unix(1_000_000) };
+        let now = Now {
+            mono: Mono::from_millis(5_000),
+            unix: Unix(1_000_000),
+        };
         assert_eq!(now.unix_at(Mono::from_millis(4_000)), Unix(999_000));
         assert_eq!(now.unix_at(Mono::from_millis(6_500)), Unix(1_001_500));
     }
 
     #[test]
     fn a_label_prints_as_rfc3339_in_utc() {
-        assert_eq!(Unix(1_763_964_000_123).rfc3339(), "2025-11-24T06:00:00.123Z");
+        assert_eq!(
+            Unix(1_763_964_000_123).rfc3339(),
+            "2025-11-24T06:00:00.123Z"
+        );
     }
 }

@@ -49,7 +49,9 @@ const NAL_FU_A: u8 = 28;
 /// True if `payload` holds the first packet of an H.264 keyframe: a sequence parameter set, or an
 /// IDR slice that does not go on from an earlier packet.
 pub(super) fn h264_starts_keyframe(payload: &[u8]) -> bool {
-    let Some(first) = payload.first() else { return false };
+    let Some(first) = payload.first() else {
+        return false;
+    };
     match first & 0x1f {
         NAL_SPS | NAL_IDR => true,
         NAL_STAP_A => stap_a_holds_keyframe(&payload[1..]),
@@ -64,7 +66,9 @@ pub(super) fn h264_starts_keyframe(payload: &[u8]) -> bool {
 fn stap_a_holds_keyframe(mut units: &[u8]) -> bool {
     while let [high, low, rest @ ..] = units {
         let len = usize::from(u16::from_be_bytes([*high, *low]));
-        let Some(unit) = rest.get(..len).filter(|unit| !unit.is_empty()) else { return false };
+        let Some(unit) = rest.get(..len).filter(|unit| !unit.is_empty()) else {
+            return false;
+        };
         if matches!(unit[0] & 0x1f, NAL_SPS | NAL_IDR) {
             return true;
         }
@@ -87,7 +91,11 @@ mod tests {
             ("STAP-A with SPS", &[0x78, 0, 2, 0x67, 1, 0, 1, 0x68], true),
             ("STAP-A without", &[0x78, 0, 1, 0x41], false),
             ("STAP-A whose length lies", &[0x78, 0xff, 0xff, 0x67], false),
-            ("STAP-A with an empty unit", &[0x78, 0, 0, 0, 1, 0x67], false),
+            (
+                "STAP-A with an empty unit",
+                &[0x78, 0, 0, 0, 1, 0x67],
+                false,
+            ),
             ("FU-A start of IDR", &[0x7c, 0x85], true),
             ("FU-A middle of IDR", &[0x7c, 0x05], false),
             ("FU-A cut short", &[0x7c], false),

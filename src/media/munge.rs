@@ -49,7 +49,11 @@ impl Munger {
     /// Numbering starts at `first_seq`; below 65,536, since a receiver assumes no roll-over yet
     /// (RFC 3711, section 3.3.1).
     pub const fn new(first_seq: u16) -> Munger {
-        Munger { first_seq: first_seq as u64, offsets: None, last: None }
+        Munger {
+            first_seq: first_seq as u64,
+            offsets: None,
+            last: None,
+        }
     }
 
     /// The stream that is being sent.
@@ -61,7 +65,10 @@ impl Munger {
     pub fn switch(&mut self, packet: &Packet, now: Mono) {
         let (seq, timestamp) = match self.last {
             None => (self.first_seq, packet.timestamp),
-            Some(last) => (last.seq + 1, last.timestamp.wrapping_add(elapsed(packet, last, now))),
+            Some(last) => (
+                last.seq + 1,
+                last.timestamp.wrapping_add(elapsed(packet, last, now)),
+            ),
         };
         let picture = packet.picture.unwrap_or(Picture { id: 0, tl0: None });
         let before = self.last.and_then(|last| last.picture);
@@ -81,7 +88,9 @@ impl Munger {
 
     /// The numbers for `packet`; `None` if it belongs to another stream or to before the switch.
     pub fn munge(&mut self, packet: &Packet, now: Mono) -> Option<Munged> {
-        let offsets = self.offsets.filter(|offsets| offsets.stream == packet.stream)?;
+        let offsets = self
+            .offsets
+            .filter(|offsets| offsets.stream == packet.stream)?;
         let ahead = packet.seq.checked_sub(offsets.first_seq)?;
         let seq = offsets.seq + ahead;
         let timestamp = packet.timestamp.wrapping_add(offsets.timestamp);
@@ -90,9 +99,18 @@ impl Munger {
             tl0: picture.tl0.map(|tl0| tl0.wrapping_add(offsets.tl0)),
         });
         if self.last.is_none_or(|last| seq > last.seq) {
-            self.last = Some(Last { seq, timestamp, picture, at: now });
+            self.last = Some(Last {
+                seq,
+                timestamp,
+                picture,
+                at: now,
+            });
         }
-        Some(Munged { seq, timestamp, picture: picture.filter(|_| picture != packet.picture) })
+        Some(Munged {
+            seq,
+            timestamp,
+            picture: picture.filter(|_| picture != packet.picture),
+        })
     }
 }
 
@@ -112,7 +130,10 @@ mod tests {
 
     fn packet(rid: &str, seq: u64, timestamp: u32, id: u16) -> Packet {
         Packet {
-            stream: StreamId { mid: Mid::from("0"), rid: Some(Rid::from(rid)) },
+            stream: StreamId {
+                mid: Mid::from("0"),
+                rid: Some(Rid::from(rid)),
+            },
             seq,
             timestamp,
             marker: false,
@@ -131,7 +152,14 @@ mod tests {
         let first = packet("f", 70_000, 5_000, 9);
         munger.switch(&first, Mono::ZERO);
         let munged = munger.munge(&first, Mono::ZERO).unwrap();
-        assert_eq!(munged, Munged { seq: 100, timestamp: 5_000, picture: None });
+        assert_eq!(
+            munged,
+            Munged {
+                seq: 100,
+                timestamp: 5_000,
+                picture: None
+            }
+        );
     }
 
     #[test]
@@ -145,7 +173,13 @@ mod tests {
         munger.switch(&new, at);
         let munged = munger.munge(&new, at).unwrap();
         assert_eq!((munged.seq, munged.timestamp), (1, 10_000));
-        assert_eq!(munged.picture, Some(Picture { id: 0, tl0: Some(2) }));
+        assert_eq!(
+            munged.picture,
+            Some(Picture {
+                id: 0,
+                tl0: Some(2)
+            })
+        );
         assert_eq!(munger.munge(&old, at), None);
     }
 
@@ -153,8 +187,20 @@ mod tests {
     fn reordered_packets_keep_their_distance_and_older_ones_than_the_switch_are_refused() {
         let mut munger = Munger::new(50);
         munger.switch(&packet("f", 10, 0, 1), Mono::ZERO);
-        assert_eq!(munger.munge(&packet("f", 12, 0, 1), Mono::ZERO).unwrap().seq, 52);
-        assert_eq!(munger.munge(&packet("f", 11, 0, 1), Mono::ZERO).unwrap().seq, 51);
+        assert_eq!(
+            munger
+                .munge(&packet("f", 12, 0, 1), Mono::ZERO)
+                .unwrap()
+                .seq,
+            52
+        );
+        assert_eq!(
+            munger
+                .munge(&packet("f", 11, 0, 1), Mono::ZERO)
+                .unwrap()
+                .seq,
+            51
+        );
         assert_eq!(munger.munge(&packet("f", 9, 0, 1), Mono::ZERO), None);
     }
 }

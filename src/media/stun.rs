@@ -38,7 +38,10 @@ impl<'a> StunPeek<'a> {
             }
             attributes = rest.get(len.next_multiple_of(4)..).unwrap_or(&[]);
         }
-        Some(StunPeek { is_binding_request: kind == BINDING_REQUEST, local_ufrag })
+        Some(StunPeek {
+            is_binding_request: kind == BINDING_REQUEST,
+            local_ufrag,
+        })
     }
 }
 
@@ -58,7 +61,10 @@ mod tests {
     fn our_fragment_is_found_before_the_colon() {
         let bytes = message(&[0, 6, 0, 5, b'a', b'b', b':', b'c', b'd', 0, 0, 0]);
         let peek = StunPeek::parse(&bytes).unwrap();
-        assert_eq!((peek.is_binding_request, peek.local_ufrag), (true, Some("ab")));
+        assert_eq!(
+            (peek.is_binding_request, peek.local_ufrag),
+            (true, Some("ab"))
+        );
     }
 
     #[test]
@@ -73,7 +79,9 @@ mod tests {
 
     #[test]
     fn no_cut_of_a_message_panics() {
-        let bytes = message(&[0, 6, 0, 5, b'a', b'b', b':', b'c', b'd', 0, 0, 0, 0x80, 0x28, 0, 4, 1, 2, 3, 4]);
+        let bytes = message(&[
+            0, 6, 0, 5, b'a', b'b', b':', b'c', b'd', 0, 0, 0, 0x80, 0x28, 0, 4, 1, 2, 3, 4,
+        ]);
         for len in 0..bytes.len() {
             let _ = StunPeek::parse(&bytes[..len]);
         }

@@ -35,14 +35,21 @@ impl Vp8 {
                     id = Some(u16::from_be_bytes([high & 0x7f, bytes.next()?]));
                 }
             }
-            let tl0 = if flags & 0x40 != 0 { Some(bytes.next()?) } else { None };
+            let tl0 = if flags & 0x40 != 0 {
+                Some(bytes.next()?)
+            } else {
+                None
+            };
             if flags & 0x30 != 0 {
                 bytes.next()?;
             }
             picture = id.map(|id| Picture { id, tl0 });
         }
         let key = bytes.next()? & 0x01 == 0;
-        Some(Vp8 { starts_keyframe: starts_partition && partition_zero && key, picture })
+        Some(Vp8 {
+            starts_keyframe: starts_partition && partition_zero && key,
+            picture,
+        })
     }
 }
 
@@ -59,7 +66,11 @@ mod tests {
             ("plain delta frame", &[0x10, 0x01], Some((false, None))),
             ("middle of a keyframe", &[0x00, 0x00], Some((false, None))),
             ("partition 1", &[0x11, 0x00], Some((false, None))),
-            ("15-bit id", &[0x90, 0x80, 0x81, 0x02, 0x00], Some((true, picture(0x0102, None)))),
+            (
+                "15-bit id",
+                &[0x90, 0x80, 0x81, 0x02, 0x00],
+                Some((true, picture(0x0102, None))),
+            ),
             ("7-bit id", &[0x90, 0x80, 0x01, 0x00], Some((true, None))),
             (
                 "all fields",

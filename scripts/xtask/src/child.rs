@@ -27,27 +27,56 @@ pub enum End {
     NotStarted(String),
 }
 
-#[expect(clippy::disallowed_methods, reason = "the runner measures its steps by the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the runner measures its steps by the clock"
+)]
 pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Runs `command` until it ends or `deadline` has come; its results go into `tally`.
-pub fn run(mut command: Command, deadline: Instant, tally: &mut Tally) -> End {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the runner looks at processes that tell nobody"
+)]
+fn pause() {
+    std::thread::sleep(GLANCE);
+}
+
+/// Where the lines of a command go: on to the reader, and into the count.
+pub struct Sink<'a> {
+    pub out: &'a mut dyn Write,
+    pub tally: &'a mut Tally,
+}
+
+impl Sink<'_> {
+    fn take(&mut self, line: &[u8]) {
+        self.tally.read(&String::from_utf8_lossy(line));
+        // If nobody reads any more, the result still counts.
+        let _ = self.out.write_all(line).and_then(|()| self.out.flush());
+    }
+
+    fn say(&mut self, text: &str) {
+        self.take(format!("{text}\n").as_bytes());
+    }
+}
+
+/// Runs `command` until it ends or `deadline` has come.
+pub fn run(mut command: Command, deadline: Instant, sink: &mut Sink) -> End {
     let mark = format!("{}-{:?}", std::process::id(), now());
     command.env(MARK, &mark).stdin(Stdio::null());
     let (child, lines) = match start(command) {
         Ok(started) => started,
         Err(e) => return End::NotStarted(e.to_string()),
     };
-    let end = follow(child, &lines, deadline, tally);
+    let end = follow(child, &lines, deadline, sink);
     if end == End::OutOfTime {
-        end_all(&mark);
+        end_all(&mark, sink);
     } else {
-        end_leftovers(&mark);
+        end_leftovers(&mark, sink);
     }
     while let Ok(line) = lines.recv_timeout(GLANCE) {
-        show(&line, tally);
+        sink.take(&line);
     }
     end
 }
@@ -66,22 +95,25 @@ fn start(mut command: Command) -> std::io::Result<(Child, Receiver<Vec<u8>>)> {
 fn read_lines(reader: PipeReader, sender: &SyncSender<Vec<u8>>) {
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+    while reader
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|read| read > 0)
+    {
         if sender.send(std::mem::take(&mut line)).is_err() {
             return;
         }
     }
 }
 
-fn follow(mut child: Child, lines: &Receiver<Vec<u8>>, deadline: Instant, tally: &mut Tally) -> End {
+fn follow(mut child: Child, lines: &Receiver<Vec<u8>>, deadline: Instant, sink: &mut Sink) -> End {
     let mut silent = false; // the pipe is closed
     loop {
         if silent {
-            std::thread::park_timeout(GLANCE);
+            pause();
         } else {
             match lines.recv_timeout(GLANCE) {
                 Ok(line) => {
-                    show(&line, tally);
+                    sink.take(&line);
                     if now() < deadline {
                         continue;
                     }
@@ -105,50 +137,49 @@ fn follow(mut child: Child, lines: &Receiver<Vec<u8>>, deadline: Instant, tally:
     }
 }
 
-fn show(line: &[u8], tally: &mut Tally) {
-    tally.read(&String::from_utf8_lossy(line));
-    let mut out = std::io::stdout().lock();
-    // Nobody reads any more: the result still counts.
-    let _ = out.write_all(line).and_then(|()| out.flush());
-}
-
 /// Processes of a command that has ended get a moment to end as well; then they are named and
 /// ended.
-fn end_leftovers(mark: &str) {
+fn end_leftovers(mark: &str, sink: &mut Sink) {
     let limit = now() + GRACE;
     while now() < limit {
         if marked(mark).is_empty() {
             return;
         }
-        std::thread::park_timeout(GLANCE);
+        pause();
     }
-    end_all(mark);
+    end_all(mark, sink);
 }
 
-fn end_all(mark: &str) {
+fn end_all(mark: &str, sink: &mut Sink) {
     // Twice: one may have started another between the look and the end.
     for _ in 0..2 {
         for (id, name) in marked(mark) {
-            println!("ending process {id}, left behind: {name}");
-            let killed = Command::new("sh").args(["-c", &format!("kill -KILL {id}")]).status();
+            sink.say(&format!("ending process {id}, left behind: {name}"));
+            let killed = Command::new("sh")
+                .args(["-c", &format!("kill -KILL {id}")])
+                .status();
             if let Err(e) = killed {
-                println!("process {id} cannot be ended: {e}");
+                sink.say(&format!("process {id} cannot be ended: {e}"));
             }
         }
-        std::thread::park_timeout(GLANCE);
+        pause();
     }
 }
 
 /// Living processes whose environment bears the mark: id and name.
 fn marked(mark: &str) -> Vec<(u32, String)> {
     let wanted = format!("{MARK}={mark}");
-    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     processes
         .filter_map(|entry| {
             let folder = entry.ok()?.path();
             let id: u32 = folder.file_name()?.to_str()?.parse().ok()?;
             let environment = std::fs::read(folder.join("environ")).ok()?;
-            environment.split(|byte| *byte == 0).find(|entry| *entry == wanted.as_bytes())?;
+            environment
+                .split(|byte| *byte == 0)
+                .find(|entry| *entry == wanted.as_bytes())?;
             let name = std::fs::read_to_string(folder.join("comm")).unwrap_or_default();
             Some((id, name.trim().to_owned()))
         })
@@ -163,7 +194,14 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         let (start, mut tally) = (now(), Tally::default());
-        let end = run(command, start + limit, &mut tally);
+        let end = run(
+            command,
+            start + limit,
+            &mut Sink {
+                out: &mut std::io::sink(),
+                tally: &mut tally,
+            },
+        );
         (end, tally, now() - start)
     }
 
@@ -202,7 +240,11 @@ mod tests {
     #[test]
     fn a_program_that_does_not_exist_is_not_started() {
         let command = Command::new("/does/not/exist");
-        let end = run(command, now() + LONG, &mut Tally::default());
+        let mut sink = Sink {
+            out: &mut std::io::sink(),
+            tally: &mut Tally::default(),
+        };
+        let end = run(command, now() + LONG, &mut sink);
         assert!(matches!(end, End::NotStarted(_)), "{end:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! All checks in order, each with a limit of time; the first that fails ends the run, and the
 //! table shows what did not run.
 
-use crate::child::{self, End};
+use crate::child::{self, End, Sink};
 use crate::summary::{self, Outcome, Row};
 use crate::tally::Tally;
 use crate::{cargo_program, doctor, root};
@@ -33,7 +33,14 @@ const STEPS: [Step; 6] = [
     },
     Step {
         name: "clippy",
-        commands: &[&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]],
+        commands: &[&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]],
         limit: minutes(20),
         has_tests: false,
         needs_clients: false,
@@ -77,7 +84,11 @@ pub fn run(fast: bool) -> bool {
     let mut rows: Vec<Row> = Vec::new();
     for step in steps {
         let stopped = rows.iter().any(|row| row.outcome != Outcome::Passed);
-        rows.push(if stopped { Row::not_run(step.name) } else { run_step(step) });
+        rows.push(if stopped {
+            Row::not_run(step.name)
+        } else {
+            run_step(step)
+        });
     }
     println!("\n{}", summary::heading("summary"));
     print!("{}", summary::table(&rows, summary::is_coloured()));
@@ -93,7 +104,12 @@ fn run_step(step: &Step) -> Row {
         None => run_commands(step, &mut tally),
     };
     let tally = step.has_tests.then_some(tally);
-    Row { step: step.name, outcome, took: child::now() - start, tally }
+    Row {
+        step: step.name,
+        outcome,
+        took: child::now() - start,
+        tally,
+    }
 }
 
 /// What this machine lacks for the step fails it: nothing is skipped.
@@ -115,7 +131,14 @@ fn run_commands(step: &Step, tally: &mut Tally) -> Outcome {
         if summary::is_coloured() {
             command.env("CARGO_TERM_COLOR", "always");
         }
-        let end = child::run(command, deadline, tally);
+        let end = child::run(
+            command,
+            deadline,
+            &mut Sink {
+                out: &mut std::io::stdout(),
+                tally,
+            },
+        );
         reason = reason.or(wrong(&end, step, tally));
     }
     match reason {
@@ -145,8 +168,22 @@ mod tests {
     #[test]
     fn the_steps_run_from_cheap_to_dear_and_only_the_last_needs_clients() {
         let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
-        assert_eq!(names, ["format", "clippy", "tidy", "unit", "simulation", "real clients"]);
-        assert!(STEPS.iter().all(|step| step.needs_clients == (step.name == "real clients")));
+        assert_eq!(
+            names,
+            [
+                "format",
+                "clippy",
+                "tidy",
+                "unit",
+                "simulation",
+                "real clients"
+            ]
+        );
+        assert!(
+            STEPS
+                .iter()
+                .all(|step| step.needs_clients == (step.name == "real clients"))
+        );
     }
 
     #[test]
@@ -155,8 +192,14 @@ mod tests {
         let none = Tally::default();
         let one = Tally { failed: 1, ..none };
         assert_eq!(wrong(&End::Passed, step, &one), None);
-        assert_eq!(wrong(&End::Failed, step, &one).as_deref(), Some("see the failed tests above"));
-        assert_eq!(wrong(&End::Failed, step, &none).as_deref(), Some("see its output above"));
+        assert_eq!(
+            wrong(&End::Failed, step, &one).as_deref(),
+            Some("see the failed tests above")
+        );
+        assert_eq!(
+            wrong(&End::Failed, step, &none).as_deref(),
+            Some("see its output above")
+        );
         assert_eq!(
             wrong(&End::OutOfTime, step, &none).as_deref(),
             Some("not done within 40 min")

@@ -27,7 +27,10 @@ pub fn report() -> bool {
     for need in &needs {
         match &need.found {
             Ok(found) => println!("ok       {}: {found}", need.what),
-            Err(wrong) => println!("MISSING  {}: {wrong}\n         remedy: {}", need.what, need.remedy),
+            Err(wrong) => println!(
+                "MISSING  {}: {wrong}\n         remedy: {}",
+                need.what, need.remedy
+            ),
         }
     }
     needs.iter().all(|need| need.found.is_ok())
@@ -35,19 +38,43 @@ pub fn report() -> bool {
 
 fn needs() -> Vec<Need> {
     let root = root();
-    let need = |what, found, remedy| Need { what, found, remedy };
+    let need = |what, found, remedy| Need {
+        what,
+        found,
+        remedy,
+    };
     let python = root.join("target/test-env/venv/bin/python");
     vec![
         need("Rust", at_least("rustc", RUST), RUSTUP),
-        need("rustfmt", first_line("rustfmt", &["--version"]), "rustup component add rustfmt"),
-        need("clippy", first_line("cargo-clippy", &["--version"]), "rustup component add clippy"),
-        need("C compiler", first_line("cc", &["--version"]), "apt-get install build-essential"),
-        need("CMake", first_line("cmake", &["--version"]), "apt-get install cmake"),
+        need(
+            "rustfmt",
+            first_line("rustfmt", &["--version"]),
+            "rustup component add rustfmt",
+        ),
+        need(
+            "clippy",
+            first_line("cargo-clippy", &["--version"]),
+            "rustup component add clippy",
+        ),
+        need(
+            "C compiler",
+            first_line("cc", &["--version"]),
+            "apt-get install build-essential",
+        ),
+        need(
+            "CMake",
+            first_line("cmake", &["--version"]),
+            "apt-get install cmake",
+        ),
         need("Node.js", at_least("node", NODE), NODEJS),
         need("npm", first_line("npm", &["--version"]), NODEJS),
         need("Chromium", chromium(), "apt-get install chromium"),
         need("Python packages", python_packages(&python), SETUP),
-        need("npm packages", node_packages(&root.join("tests/real")), SETUP),
+        need(
+            "npm packages",
+            node_packages(&root.join("tests/real")),
+            SETUP,
+        ),
         need("page", page(&root.join("web/dist/index.html")), SETUP),
     ]
 }
@@ -72,7 +99,8 @@ fn first_line(program: &str, arguments: &[&str]) -> Result<String, String> {
 fn version(text: &str) -> Option<[u32; 2]> {
     let digits = text.split_whitespace().find_map(|word| {
         let word = word.strip_prefix('v').unwrap_or(word);
-        word.starts_with(|c: char| c.is_ascii_digit()).then_some(word)
+        word.starts_with(|c: char| c.is_ascii_digit())
+            .then_some(word)
     })?;
     let mut parts = digits.split('.').map(|part| part.parse().ok());
     Some([parts.next()??, parts.next()??])
@@ -82,7 +110,10 @@ fn at_least(program: &str, least: [u32; 2]) -> Result<String, String> {
     let text = first_line(program, &["--version"])?;
     match version(&text) {
         Some(have) if have >= least => Ok(text),
-        Some(_) => Err(format!("{text} is too old, {}.{} is needed", least[0], least[1])),
+        Some(_) => Err(format!(
+            "{text} is too old, {}.{} is needed",
+            least[0], least[1]
+        )),
         None => Err(format!("`{program} --version` says no version: {text}")),
     }
 }
@@ -98,7 +129,12 @@ fn python_packages(python: &Path) -> Result<String, String> {
 }
 
 fn node_packages(folder: &Path) -> Result<String, String> {
-    let names = ["playwright-core", "livekit-server-sdk", "livekit-client", "standardwebhooks"];
+    let names = [
+        "playwright-core",
+        "livekit-server-sdk",
+        "livekit-client",
+        "standardwebhooks",
+    ];
     for name in names {
         let package = folder.join("node_modules").join(name).join("package.json");
         if !package.is_file() {

@@ -87,9 +87,12 @@ fn sim_environment<'a>(options: &[&'a str]) -> Result<Vec<(&'static str, &'a str
             "--first" => "BEISTAND_SIM_FIRST",
             other => return Err(format!("sim knows no option `{other}`")),
         };
-        let (value, after) =
-            after.split_first().ok_or_else(|| format!("`{option}` needs a number"))?;
-        let number: u64 = value.parse().map_err(|_| format!("`{option} {value}`: no number"))?;
+        let (value, after) = after
+            .split_first()
+            .ok_or_else(|| format!("`{option}` needs a number"))?;
+        let number: u64 = value
+            .parse()
+            .map_err(|_| format!("`{option} {value}`: no number"))?;
         if *option == "--seeds" && number == 0 {
             return Err("`--seeds 0`: a simulation without a seed shows nothing".to_owned());
         }
@@ -106,7 +109,10 @@ mod tests {
     #[test]
     fn options_of_sim_become_its_environment() {
         let both = [("BEISTAND_SIM_SEEDS", "50"), ("BEISTAND_SIM_FIRST", "7")];
-        assert_eq!(sim_environment(&["--seeds", "50", "--first", "7"]).as_deref(), Ok(&both[..]));
+        assert_eq!(
+            sim_environment(&["--seeds", "50", "--first", "7"]).as_deref(),
+            Ok(&both[..])
+        );
         assert_eq!(sim_environment(&[]).as_deref(), Ok(&[][..]));
         for wrong in [
             &["--seeds"][..],

@@ -24,7 +24,12 @@ pub struct Row {
 
 impl Row {
     pub fn not_run(step: &'static str) -> Row {
-        Row { step, outcome: Outcome::NotRun, took: Duration::ZERO, tally: None }
+        Row {
+            step,
+            outcome: Outcome::NotRun,
+            took: Duration::ZERO,
+            tally: None,
+        }
     }
 
     fn passed(&self) -> u64 {
@@ -51,7 +56,11 @@ pub fn is_coloured() -> bool {
 }
 
 fn paint(text: &str, code: &str, coloured: bool) -> String {
-    if coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    if coloured {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// The heading of a step in the stream.
@@ -62,7 +71,10 @@ pub fn heading(text: &str) -> String {
 /// The table, and below it, alone on its line, `N passed, N failed`.
 pub fn table(rows: &[Row], coloured: bool) -> String {
     let mut text = String::new();
-    text += &format!("{:<14} {:<8} {:>8} {:>8} {:>8}\n", "step", "result", "seconds", "passed", "failed");
+    text += &format!(
+        "{:<14} {:<8} {:>8} {:>8} {:>8}\n",
+        "step", "result", "seconds", "passed", "failed"
+    );
     for row in rows {
         let (result, code, reason) = match &row.outcome {
             Outcome::Passed => ("ok", "32", ""),
@@ -71,7 +83,9 @@ pub fn table(rows: &[Row], coloured: bool) -> String {
         };
         let result = paint(&format!("{result:<8}"), code, coloured);
         let line = match row.outcome {
-            Outcome::NotRun => format!("{:<14} {result} {:>8} {:>8} {:>8}", row.step, "-", "-", "-"),
+            Outcome::NotRun => {
+                format!("{:<14} {result} {:>8} {:>8} {:>8}", row.step, "-", "-", "-")
+            }
             Outcome::Passed | Outcome::Failed(_) => format!(
                 "{:<14} {result} {:>8.1} {:>8} {:>8}  {reason}",
                 row.step,
@@ -89,7 +103,10 @@ pub fn table(rows: &[Row], coloured: bool) -> String {
 }
 
 fn totals(rows: &[Row]) -> (u64, u64) {
-    (rows.iter().map(Row::passed).sum(), rows.iter().map(Row::failed).sum())
+    (
+        rows.iter().map(Row::passed).sum(),
+        rows.iter().map(Row::failed).sum(),
+    )
 }
 
 /// Did every step run, and pass?
@@ -102,15 +119,28 @@ mod tests {
     use super::*;
 
     fn row(step: &'static str, outcome: Outcome, tally: Option<(u64, u64)>) -> Row {
-        let tally = tally.map(|(passed, failed)| Tally { passed, failed, ignored: 0 });
-        Row { step, outcome, took: Duration::from_millis(1250), tally }
+        let tally = tally.map(|(passed, failed)| Tally {
+            passed,
+            failed,
+            ignored: 0,
+        });
+        Row {
+            step,
+            outcome,
+            took: Duration::from_millis(1250),
+            tally,
+        }
     }
 
     #[test]
     fn the_table_ends_with_one_plain_line() {
         let rows = [
             row("format", Outcome::Passed, None),
-            row("unit", Outcome::Failed("2 tests failed".to_owned()), Some((40, 2))),
+            row(
+                "unit",
+                Outcome::Failed("2 tests failed".to_owned()),
+                Some((40, 2)),
+            ),
             Row::not_run("simulation"),
         ];
         let wanted = "\
@@ -128,13 +158,20 @@ simulation     not run         -        -        -
 
     #[test]
     fn a_step_that_fails_without_a_failed_test_counts_as_one() {
-        let rows = [row("unit", Outcome::Failed("does not build".to_owned()), Some((0, 0)))];
+        let rows = [row(
+            "unit",
+            Outcome::Failed("does not build".to_owned()),
+            Some((0, 0)),
+        )];
         assert!(table(&rows, false).ends_with("\n0 passed, 1 failed\n"));
     }
 
     #[test]
     fn only_steps_that_ran_and_passed_make_a_success() {
         assert!(all_passed(&[row("format", Outcome::Passed, None)]));
-        assert!(!all_passed(&[row("format", Outcome::Passed, None), Row::not_run("unit")]));
+        assert!(!all_passed(&[
+            row("format", Outcome::Passed, None),
+            Row::not_run("unit")
+        ]));
     }
 }

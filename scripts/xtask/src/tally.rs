@@ -10,11 +10,17 @@ pub struct Tally {
 impl Tally {
     /// Takes one line of output in; other lines than results count nothing.
     pub fn read(&mut self, line: &str) {
-        let Some((_, counts)) = line.split_once("test result: ") else { return };
+        let Some((_, counts)) = line.split_once("test result: ") else {
+            return;
+        };
         for part in counts.split([';', '.']) {
             let mut words = part.split_whitespace();
-            let (Some(number), Some(what)) = (words.next(), words.next()) else { continue };
-            let Ok(number) = number.parse::<u64>() else { continue };
+            let (Some(number), Some(what)) = (words.next(), words.next()) else {
+                continue;
+            };
+            let Ok(number) = number.parse::<u64>() else {
+                continue;
+            };
             match what {
                 "passed" => self.passed += number,
                 "failed" => self.failed += number,
@@ -41,7 +47,14 @@ mod tests {
         ] {
             tally.read(line);
         }
-        assert_eq!(tally, Tally { passed: 13, failed: 2, ignored: 1 });
+        assert_eq!(
+            tally,
+            Tally {
+                passed: 13,
+                failed: 2,
+                ignored: 1
+            }
+        );
     }
 
     #[test]

@@ -12,21 +12,24 @@ const NOT_DEV =
 /** Counts the requests, so that a slow answer for an earlier room never replaces a later one. */
 let latest = 0;
 
-/** Fetches and shows the links; false when the node is not a dev node, or did not answer. */
-export async function showLinks(room: string): Promise<boolean> {
+/** Whether the node is a dev node; `unknown` when it did not say so. */
+export type Mode = 'dev' | 'not_dev' | 'unknown';
+
+/** Fetches and shows the links of a room. */
+export async function showLinks(room: string): Promise<Mode> {
   const list = need('links', HTMLUListElement);
   const message = need('links-message', HTMLElement);
   const mine = ++latest;
   const answer = await fetchLinks(room);
-  if (mine !== latest) return typeof answer !== 'string';
+  if (mine !== latest) return 'unknown';
   if (typeof answer === 'string') {
     list.replaceChildren();
     note(message, answer);
-    return false;
+    return answer === NOT_DEV ? 'not_dev' : 'unknown';
   }
   note(message, null);
   list.replaceChildren(...SIDES.map(([side, title]) => item(title, side, answer[side])));
-  return true;
+  return 'dev';
 }
 
 type Links = Record<'expert' | 'customer', string>;

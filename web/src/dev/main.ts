@@ -15,9 +15,11 @@ function newName(): string {
 async function open(room: string): Promise<void> {
   name.value = room;
   history.replaceState(null, '', `?room=${encodeURIComponent(room)}`);
-  const isDevNode = await showLinks(room);
-  need('webhooks', HTMLElement).hidden = !isDevNode && !watching;
-  if (isDevNode && !watching) {
+  const mode = await showLinks(room);
+  for (const id of ['room-form', 'try-hint']) need(id, HTMLElement).hidden = mode === 'not_dev';
+  need('dev-badge', HTMLElement).hidden = !watching && mode !== 'dev';
+  need('webhooks', HTMLElement).hidden = !watching && mode !== 'dev';
+  if (mode === 'dev' && !watching) {
     watching = true;
     watchWebhooks();
   }

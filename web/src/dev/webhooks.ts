@@ -76,7 +76,8 @@ function draw(hooks: Webhook[]): void {
       rows.set(hook.id, row);
     }
     say(row.attempts, String(hook.attempts));
-    say(row.mark, hook.verified ? '✓ verified' : '✗ not verified');
+    say(row.mark, hook.verified === true ? '✓ verified' : '✗ not verified');
+    row.mark.title = row.mark.textContent ?? '';
     row.mark.dataset['verified'] = String(hook.verified === true);
     if (next !== row.summary) {
       body.insertBefore(row.summary, next);
@@ -92,7 +93,11 @@ function newRow(hook: Webhook): Row {
   const billable = data['billable_ms'];
   const time = new Date(String(hook.body['time']));
 
-  const toggle = make('button', 'disclose', hook.type);
+  const toggle = make('button', 'disclose');
+  const type = make('span');
+  // On a phone a type breaks behind its dots, and nowhere else.
+  for (const part of hook.type.split(/(?<=\.)/)) type.append(part, make('wbr'));
+  toggle.append(type);
   toggle.type = 'button';
   toggle.setAttribute('aria-expanded', 'false');
   const details = make('tr', 'details');

@@ -4,6 +4,7 @@ import { make, need, note, say } from '../dom';
 import { showLevel } from './level';
 import { Slot, type Choice } from './slot';
 import type { TokenView } from './token';
+import { failureInWords } from './words';
 
 /** What somebody joins with. The tracks are open already, so that no browser asks or blinks twice. */
 export interface Setup {
@@ -29,8 +30,8 @@ export class Prejoin {
     private readonly onJoin: (setup: Setup) => void,
   ) {
     const draw = () => this.draw();
-    this.camera = new Slot('camera', (deviceId) => createLocalVideoTrack({ ...pick(deviceId), resolution }), draw);
-    this.mic = new Slot('microphone', (deviceId) => createLocalAudioTrack(pick(deviceId)), draw);
+    this.camera = new Slot((deviceId) => createLocalVideoTrack({ ...pick(deviceId), resolution }), draw);
+    this.mic = new Slot((deviceId) => createLocalAudioTrack(pick(deviceId)), draw);
     this.bind();
   }
 
@@ -107,10 +108,16 @@ export class Prejoin {
   private problem(): string | null {
     const { maySendCamera, maySendMic } = this.view;
     if (!maySendCamera && !maySendMic) return 'This link lets you watch and listen.';
-    const problems = [this.camera.problem, this.mic.problem].filter((problem) => problem !== null);
-    if (problems.length === 0) return null;
-    const listens = problems.length === 2 || !maySendCamera || !maySendMic;
-    return `${problems.join(' ')} You can ${listens ? 'still join to watch and listen' : 'join without it'}.`;
+    const [camera, mic] = [this.camera.failure, this.mic.failure];
+    if (!camera && !mic) return null;
+    const what = [
+      camera && camera === mic ? failureInWords(['camera', 'microphone'], camera) : null,
+      camera && camera !== mic ? failureInWords(['camera'], camera) : null,
+      mic && camera !== mic ? failureInWords(['microphone'], mic) : null,
+    ];
+    const listens = (camera && mic) || !maySendCamera || !maySendMic;
+    const without = listens ? 'You can still join to watch and listen.' : 'You can join without it.';
+    return [...what, without].filter((text) => text !== null).join(' ');
   }
 
   private async listDevices(): Promise<void> {

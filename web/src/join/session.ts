@@ -3,7 +3,7 @@ import { ConnectionState, DisconnectReason, Room, RoomEvent, Track, type RemoteP
 import { CLOCK_TOPIC, decodeClock, type ClockMessage } from './clock';
 import type { JoinParams } from './params';
 import { pick, type Setup } from './prejoin';
-import { deviceFailureInWords, lossInWords, refusalInWords, type Device } from './words';
+import { failureInWords, failureOf, lossInWords, refusalInWords, serverWords, type Device } from './words';
 
 export type Connection = 'connecting' | 'connected' | 'reconnecting';
 
@@ -132,7 +132,7 @@ export class Session {
     try {
       await action();
     } catch (error) {
-      if (!this.ended && !this.leaving) this.events.onProblem(deviceFailureInWords(device, error));
+      if (!this.ended && !this.leaving) this.events.onProblem(failureInWords([device], failureOf(error)));
     }
     this.events.onChange();
   }
@@ -175,9 +175,4 @@ const LEFT: Ending = { how: 'left', text: 'You left the session.', detail: null 
 /** Packets of other participants carry their identity, even of those that we do not see: none of them may set the clock. */
 function isFromServer(participant: RemoteParticipant | undefined, identity: string | undefined): boolean {
   return !participant && !identity;
-}
-
-function serverWords(error: unknown): string | null {
-  const words = error instanceof Error ? error.message.trim() : '';
-  return words ? `The server said: ${words.slice(0, 300)}` : null;
 }

@@ -1,6 +1,6 @@
 // One local device before joining: a camera or a microphone that is on, off, or in trouble.
 import type { LocalAudioTrack, LocalVideoTrack } from 'livekit-client';
-import { deviceFailureInWords, type Device } from './words';
+import { failureOf, type Failure } from './words';
 
 /** A device as chosen: wanted or not, and which one. Kept in memory only, for the join and for a rejoin. */
 export interface Choice {
@@ -10,14 +10,13 @@ export interface Choice {
 
 export class Slot<T extends LocalVideoTrack | LocalAudioTrack> {
   track: T | null = null;
-  problem: string | null = null;
+  failure: Failure | null = null;
   readonly choice: Choice = { on: true, deviceId: undefined };
   /** Changes run one after the other: two open cameras at once are an error on many devices. */
   private queue: Promise<void> = Promise.resolve();
   private taken = false;
 
   constructor(
-    private readonly device: Device,
     private readonly open: (deviceId: string | undefined) => Promise<T>,
     private readonly onChange: () => void,
   ) {}
@@ -26,7 +25,7 @@ export class Slot<T extends LocalVideoTrack | LocalAudioTrack> {
   adopt(track: T): void {
     if (this.taken) return track.stop();
     this.track = track;
-    this.problem = null;
+    this.failure = null;
     this.onChange();
   }
 
@@ -56,14 +55,14 @@ export class Slot<T extends LocalVideoTrack | LocalAudioTrack> {
     this.queue = this.queue.then(async () => {
       this.track?.stop();
       this.track = null;
-      this.problem = null;
+      this.failure = null;
       if (this.choice.on && !this.taken) {
         try {
           this.adopt(await this.open(this.choice.deviceId));
         } catch (error) {
           if (this.taken) return;
           this.choice.on = false;
-          this.problem = deviceFailureInWords(this.device, error);
+          this.failure = failureOf(error);
         }
       }
       this.onChange();

@@ -1,5 +1,5 @@
 // The pictures and sounds of the others: the stage is made to agree with the room after every change.
-import { Track, type RemoteParticipant, type RemoteTrack, type Room } from 'livekit-client';
+import { ConnectionState, Track, type RemoteParticipant, type RemoteTrack, type Room } from 'livekit-client';
 import { make, need, say } from '../dom';
 import { Tile } from './tile';
 
@@ -52,7 +52,8 @@ export class Stage {
     this.root.dataset['layout'] = layout([...wanted.values()]);
     // CSS places the cameras beside a shared screen by their number.
     this.root.style.setProperty('--cameras', String(room.remoteParticipants.size));
-    say(this.empty, wanted.size === 0 ? 'Nobody else is here yet.' : '');
+    const isJoining = room.state === ConnectionState.Connecting || room.state === ConnectionState.Disconnected;
+    say(this.empty, isJoining ? 'Joining…' : 'Nobody else is here yet.');
   }
 
   private syncSounds(room: Room): void {

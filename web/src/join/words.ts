@@ -35,24 +35,53 @@ export function refusalInWords(error: unknown): string {
     if (error.reason === ConnectionErrorReason.LeaveRequest && typeof error.context === 'number') {
       return lossInWords(error.context);
     }
+    // 401 is the token; 403 and 404 are a token in order that the room does not admit now.
+    if (error.reason === ConnectionErrorReason.NotAllowed && error.status !== 401) return 'The server did not let you in.';
     return REFUSED[error.reason as ConnectionErrorReason] ?? 'Joining failed.';
   }
   return 'Joining failed.';
 }
 
+/** The server's own words: the client reads them only from a refusal (401, 403, 404), anything else is its own text. */
+export function serverWords(error: unknown): string | null {
+  if (!(error instanceof ConnectionError) || error.reason !== ConnectionErrorReason.NotAllowed) return null;
+  const words = error.message.replace(/^could not establish signal connection: /, '').trim();
+  return words ? `The server said: ${words.slice(0, 300)}` : null;
+}
+
 export type Device = 'camera' | 'microphone';
 
-/** What went wrong with a device, and what to do about it. */
-export function deviceFailureInWords(device: Device, error: unknown): string {
-  if (!navigator.mediaDevices) return `Your browser gives out the ${device} on secure pages (https) only.`;
+export type Failure = 'insecure' | 'blocked' | 'missing' | 'busy' | 'other';
+
+export function failureOf(error: unknown): Failure {
+  if (!navigator.mediaDevices) return 'insecure';
   switch (MediaDeviceFailure.getFailure(error as Error)) {
     case MediaDeviceFailure.PermissionDenied:
-      return `The ${device} is blocked. Allow it for this page in your browser's address bar, then switch it on here.`;
+      return 'blocked';
     case MediaDeviceFailure.NotFound:
-      return `No ${device} was found. Plug one in, then switch it on here.`;
+      return 'missing';
     case MediaDeviceFailure.DeviceInUse:
-      return `The ${device} is in use by another program. Close that program, then switch it on here.`;
+      return 'busy';
     default:
-      return `The ${device} could not be started. Switch it on here to try again.`;
+      return 'other';
+  }
+}
+
+/** What went wrong with one device, or with both alike, and what to do about it. */
+export function failureInWords(devices: Device[], failure: Failure): string {
+  const names = devices.join(' and the ');
+  const many = devices.length > 1;
+  const [are, them, ones] = many ? ['are', 'them', 'them'] : ['is', 'it', 'one'];
+  switch (failure) {
+    case 'insecure':
+      return `Browsers give out the ${names} on secure pages (https) only.`;
+    case 'blocked':
+      return `The ${names} ${are} blocked. Allow ${them} in your browser's address bar, then switch ${them} on here.`;
+    case 'missing':
+      return `No ${devices.join(' and no ')} was found. Plug ${ones} in, then switch ${them} on here.`;
+    case 'busy':
+      return `The ${names} ${are} in use by another program. Close it, then switch the ${names} on here.`;
+    case 'other':
+      return `The ${names} could not be started. Switch ${them} on here to try again.`;
   }
 }

@@ -1,0 +1,314 @@
+//! The command line: the one door to clap.
+
+#[cfg(test)]
+mod tests;
+mod token;
+
+pub use token::{DEFAULT_TTL, TokenArgs, make_token};
+
+use super::config::{Config, Flags, Problems};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what was asked.
+    Ok = 0,
+    /// It tried and failed.
+    Failed = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed; the last line on standard error says why
+  2  the command line or the configuration is wrong";
+
+/// A media server for help sessions, with a provable record of what was delivered.
+#[derive(Debug, Parser)]
+#[command(name = "beistand", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(disable_help_subcommand = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Run a node
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArgs),
+    /// Print a token with which one participant joins one room
+    #[command(after_help = TOKEN_EXAMPLES)]
+    Token(TokenArgs),
+    /// Print what was used: sessions with their billed time
+    #[command(after_help = USAGE_EXAMPLES)]
+    Usage(UsageArgs),
+    /// Look after the ledger
+    #[command(subcommand, disable_help_subcommand = true)]
+    Ledger(LedgerCommand),
+    /// Look after the configuration
+    #[command(subcommand, disable_help_subcommand = true)]
+    Config(ConfigCommand),
+}
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  beistand serve --dev
+  beistand serve --config /etc/beistand.toml
+  beistand serve --dev --http 127.0.0.1:0 --udp 127.0.0.1:0 --admin 127.0.0.1:0 --print-ports json
+
+With --print-ports json: {\"http\":\"127.0.0.1:7880\",\"udp\":[\"127.0.0.1:7882\"],\"admin\":\"127.0.0.1:6789\"}
+
+Flags override the environment (BEISTAND_HTTP_BIND=…), which overrides the file.
+BEISTAND_LOG sets what is logged, for example BEISTAND_LOG=info,beistand::room=debug.";
+
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  beistand token --dev --room lesson-7 --identity anna --role expert --name Anna
+  beistand token --config /etc/beistand.toml --room lesson-7 --identity bert --role customer --ttl 90m
+  beistand token --dev --room lesson-7 --identity carl --attribute seat=3 --attribute lang=de";
+
+const USAGE_EXAMPLES: &str = "\
+Examples:
+  beistand usage --data ./data
+  beistand usage --config /etc/beistand.toml --session SE_3fPq0aXbLm2k --json
+
+Reads the ledger of a running or a stopped node.";
+
+const LEDGER_EXAMPLES: &str = "\
+Examples:
+  beistand ledger verify --data ./data
+  beistand ledger verify --data /mnt/node-1 --data /mnt/node-2 --json
+
+Exit code 1 means that the ledger is broken; the output says where.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  beistand config check /etc/beistand.toml
+
+Prints each problem with its line, what is wrong and what is allowed; exit code 2 if there is one.";
+
+/// `beistand serve`
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct ServeArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub source: Source,
+    /// With --dev: allow addresses that other machines can reach, though everyone knows the secret
+    #[arg(long, conflicts_with = "config")]
+    pub dev_public: bool,
+    /// Where clients and apps connect: HTTP and WebSocket; port 0 takes any free one
+    #[arg(long, value_name = "IP:PORT")]
+    pub http: Option<SocketAddr>,
+    /// Where media arrives: the first worker's UDP port, the others take those above it
+    #[arg(long, value_name = "IP:PORT")]
+    pub udp: Option<SocketAddr>,
+    /// Where metrics and health are served
+    #[arg(long, value_name = "IP:PORT")]
+    pub admin: Option<SocketAddr>,
+    /// Directory of the ledger
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Once ready, write all addresses to standard output as one line of JSON
+    #[arg(long, value_name = "json", hide_possible_values = true)]
+    pub print_ports: Option<PortsFormat>,
+}
+
+impl ServeArgs {
+    /// The configuration that results.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn load(
+        &self,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Config, Problems> {
+        let flags = Flags {
+            dev: self.source.dev,
+            dev_public: self.dev_public,
+            http: self.http,
+            udp: self.udp,
+            admin: self.admin,
+            data: self.data.clone(),
+        };
+        Config::load(self.source.config.as_deref(), env, &flags)
+    }
+}
+
+/// Which configuration: exactly one of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[group(required = true, multiple = false)]
+pub struct Source {
+    /// The configuration file (config/beistand.toml shows all settings)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BEISTAND_CONFIG",
+        hide_env_values = true
+    )]
+    pub config: Option<PathBuf>,
+    /// For development, on this machine only: a published API key, and data under ./data
+    #[arg(long)]
+    pub dev: bool,
+}
+
+impl Source {
+    /// The configuration without any other flags.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn load(
+        &self,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Config, Problems> {
+        // Nothing will listen, so `dev_public` keeps addresses of the environment from mattering.
+        let flags = Flags {
+            dev: self.dev,
+            dev_public: true,
+            ..Flags::default()
+        };
+        Config::load(self.config.as_deref(), env, &flags)
+    }
+}
+
+/// How ports are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PortsFormat {
+    /// One JSON object.
+    Json,
+}
+
+/// `beistand usage`
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct UsageArgs {
+    /// Only this session
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Where the ledger is.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Where a ledger is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[group(multiple = false)]
+pub struct Place {
+    /// Directory of the ledger [default: ./data, where --dev keeps it]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The configuration file that names the directory
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BEISTAND_CONFIG",
+        hide_env_values = true
+    )]
+    pub config: Option<PathBuf>,
+}
+
+impl Place {
+    /// The directory.
+    ///
+    /// # Errors
+    /// All that is wrong with the configuration that should name it.
+    pub fn dir(
+        &self,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<PathBuf, Problems> {
+        match (&self.data, &self.config) {
+            (Some(dir), _) => Ok(dir.clone()),
+            (None, Some(file)) => Ok(Config::load(Some(file), env, &Flags::default())?.data.dir),
+            (None, None) => Ok(PathBuf::from("./data")),
+        }
+    }
+}
+
+/// `beistand ledger …`
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum LedgerCommand {
+    /// Check that nothing was lost, changed or counted twice
+    #[command(after_help = LEDGER_EXAMPLES)]
+    Verify(VerifyArgs),
+}
+
+/// `beistand ledger verify`
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct VerifyArgs {
+    /// Directory of a ledger; may be given several times
+    #[arg(long, value_name = "DIR", default_value = "./data")]
+    pub data: Vec<PathBuf>,
+    /// JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `beistand config …`
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum ConfigCommand {
+    /// Check a configuration file, and the environment over it, without starting anything
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// What to print instead of doing anything: help, version, or what is wrong with it.
+pub fn parse<I, T>(args: I) -> Result<Command, Refusal>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    Cli::try_parse_from(args)
+        .map(|cli| cli.command)
+        .map_err(Refusal)
+}
+
+/// Help, the version, or what is wrong with a command line.
+#[derive(Debug)]
+pub struct Refusal(clap::Error);
+
+impl Refusal {
+    /// Prints it where it belongs: help to standard output, errors to standard error.
+    pub fn print(&self) -> Exit {
+        // A closed terminal leaves nobody to tell.
+        let _ = self.0.print();
+        if self.0.use_stderr() {
+            Exit::Usage
+        } else {
+            Exit::Ok
+        }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The environment as `Config::load` wants it; names and values that are not UTF-8 are not ours.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |os: OsString| os.into_string().ok();
+    std::env::vars_os().filter_map(move |(name, value)| Some((text(name)?, text(value)?)))
+}

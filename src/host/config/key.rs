@@ -1,0 +1,151 @@
+//! The keys of the configuration, read off its own types: what the environment may set, and what
+//! the commented file must show. So neither can go stale.
+
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
+use serde::{Deserializer, forward_to_deserialize_any};
+use std::fmt;
+
+/// A key that holds a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    /// Its path from the root.
+    pub(super) path: Vec<String>,
+    /// Whether the value is a list.
+    pub(super) is_list: bool,
+}
+
+impl Key {
+    /// `http.bind` is `BEISTAND_HTTP_BIND`.
+    pub(super) fn variable(&self) -> String {
+        format!("BEISTAND_{}", self.path.join("_").to_ascii_uppercase())
+    }
+}
+
+/// All keys of `T` that hold a value, those of nested structures included. A table with free names
+/// (`keys`, `policies`) counts as one key.
+pub(super) fn keys_of<T: DeserializeOwned>() -> Vec<Key> {
+    let mut found = Vec::new();
+    descend::<T>(&mut Vec::new(), &mut found);
+    found
+}
+
+fn descend<T: DeserializeOwned>(path: &mut Vec<String>, found: &mut Vec<Key>) {
+    match shape::<T>(path) {
+        Shape::Struct(fields) => {
+            for field in fields {
+                path.push((*field).to_owned());
+                descend::<T>(path, found);
+                path.pop();
+            }
+        }
+        Shape::List => found.push(Key {
+            path: path.clone(),
+            is_list: true,
+        }),
+        Shape::Value => found.push(Key {
+            path: path.clone(),
+            is_list: false,
+        }),
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    Struct(&'static [&'static str]),
+    List,
+    Value,
+}
+
+/// What the type asks for at `path`. serde tells a deserializer what it expects, so this one goes
+/// down the path and reports that expectation as its error.
+fn shape<T: DeserializeOwned>(path: &[String]) -> Shape {
+    T::deserialize(Probe(path))
+        .err()
+        .map_or(Shape::Value, |Told(shape)| shape)
+}
+
+struct Probe<'a>(&'a [String]);
+
+#[derive(Debug)]
+struct Told(Shape);
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl std::error::Error for Told {}
+
+impl de::Error for Told {
+    fn custom<T: fmt::Display>(_: T) -> Told {
+        Told(Shape::Value)
+    }
+}
+
+impl<'de> Deserializer<'de> for Probe<'_> {
+    type Error = Told;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Told> {
+        Err(Told(Shape::Value))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Told> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Told> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Told> {
+        Err(Told(Shape::List))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Told> {
+        match self.0.split_first() {
+            None => Err(Told(Shape::Struct(fields))),
+            Some((field, rest)) => visitor.visit_map(OneField {
+                field: Some(field),
+                rest,
+            }),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+struct OneField<'a> {
+    field: Option<&'a String>,
+    rest: &'a [String],
+}
+
+impl<'de> MapAccess<'de> for OneField<'_> {
+    type Error = Told;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Told> {
+        let field = self.field.take();
+        field
+            .map(|field| seed.deserialize(field.as_str().into_deserializer()))
+            .transpose()
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Told> {
+        seed.deserialize(Probe(self.rest))
+    }
+}

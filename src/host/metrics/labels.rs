@@ -1,0 +1,139 @@
+//! All labels that occur.
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$why:meta])* $variant:ident = $word:literal,)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$why])* $variant,)+
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[$name] = &[$($name::$variant,)+];
+            /// All words on the page.
+            pub(super) const WORDS: &[&str] = &[$($word,)+];
+
+            /// The word on the page.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $($name::$variant => $word,)+
+                }
+            }
+        }
+    )+};
+}
+
+labels! {
+    /// To us or from us.
+    Direction {
+        /// To us.
+        In = "in",
+        /// From us.
+        Out = "out",
+    }
+
+    /// Where a session stands that has not ended.
+    LiveState {
+        /// The two sides have not met.
+        Waiting = "waiting",
+        /// The billing clock runs.
+        Live = "live",
+        /// The billing clock stands.
+        Paused = "paused",
+    }
+
+    /// Why a packet was not forwarded to a subscriber.
+    ForwardDrop {
+        /// The subscriber cannot show anything before the next keyframe.
+        AwaitingKeyframe = "awaiting_keyframe",
+        /// The subscriber switched the track off.
+        Disabled = "disabled",
+        /// The layer was not allocated to this subscriber.
+        NotAllocated = "not_allocated",
+        /// The subscriber's transport is not up.
+        NotConnected = "not_connected",
+        /// The subscriber never agreed to this codec.
+        NoCodec = "no_codec",
+        /// The subscriber's send queue was full.
+        QueueFull = "queue_full",
+    }
+
+    /// Why a datagram got no answer.
+    DatagramDrop {
+        /// Too short, or of no known kind.
+        Malformed = "malformed",
+        /// STUN with a user name that nobody here has.
+        UnknownUfrag = "unknown_ufrag",
+        /// From an address that was never validated.
+        UnknownAddress = "unknown_address",
+        /// With a wrong integrity check or tag.
+        Unauthenticated = "unauthenticated",
+        /// The worker fell behind.
+        Overload = "overload",
+    }
+
+    /// How an attempt to join ended.
+    JoinOutcome {
+        /// In the room.
+        Ok = "ok",
+        /// The token was refused (401).
+        Unauthorized = "unauthorized",
+        /// The request was malformed (400).
+        BadRequest = "bad_request",
+        /// The room is full.
+        Full = "full",
+        /// The node has reached a limit, or stops.
+        Unavailable = "unavailable",
+        /// Too many from one address.
+        RateLimited = "rate_limited",
+        /// Anything else.
+        Failed = "failed",
+    }
+
+    /// Why a WebSocket was closed for what came over it.
+    SignalError {
+        /// No frame of the protocol.
+        Malformed = "malformed",
+        /// A frame that is too long.
+        TooLong = "too_long",
+        /// Too many messages.
+        RateLimited = "rate_limited",
+        /// The client did not read.
+        SlowReader = "slow_reader",
+        /// The client was silent.
+        Timeout = "timeout",
+        /// Something that the participant may not do.
+        NotAllowed = "not_allowed",
+    }
+
+    /// How one attempt to deliver a webhook ended.
+    DeliveryOutcome {
+        /// 2xx.
+        Ok = "ok",
+        /// 3xx, never followed.
+        Redirect = "redirect",
+        /// 4xx.
+        ClientError = "client_error",
+        /// 5xx.
+        ServerError = "server_error",
+        /// No answer in time.
+        Timeout = "timeout",
+        /// No connection, bad TLS, a broken answer.
+        Network = "network",
+    }
+
+    /// A bounded queue that drops when it is full.
+    Queue {
+        /// Commands to a worker.
+        WorkerIn = "worker_in",
+        /// What a worker says to the control plane.
+        WorkerOut = "worker_out",
+        /// Messages to a client.
+        Signal = "signal",
+        /// Appends to the ledger.
+        Ledger = "ledger",
+        /// Datagrams to the socket.
+        Udp = "udp",
+    }
+}

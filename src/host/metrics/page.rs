@@ -1,0 +1,339 @@
+//! The metrics as prometheus knows them: names, helps, and how totals get onto the page.
+
+use super::labels::{
+    DatagramDrop, DeliveryOutcome, Direction, ForwardDrop, JoinOutcome, LiveState, Queue,
+    SignalError,
+};
+use super::{DeliveryTotals, StoreTotals, WorkerTotals};
+use crate::base::{Millis, Unix};
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, Result, TextEncoder,
+};
+
+/// Bounds of the histogram of fsync times, in seconds: from a good NVMe disk to one in trouble.
+const FSYNC_SECONDS: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+];
+
+pub(super) struct Page {
+    registry: Registry,
+    media: Media,
+    store: Store,
+    deliveries: IntCounterVec,
+    dead_letters: IntCounter,
+    disabled_endpoints: IntGauge,
+    pub(super) connections: IntGauge,
+    pub(super) joins: IntCounterVec,
+    pub(super) signal_messages: IntCounterVec,
+    pub(super) signal_errors: IntCounterVec,
+    pub(super) ledger_fsync: Histogram,
+}
+
+/// What the workers report.
+struct Media {
+    sessions: IntGaugeVec,
+    participants: IntGauge,
+    packets: IntCounterVec,
+    bytes: IntCounterVec,
+    forward_drops: IntCounterVec,
+    datagram_drops: IntCounterVec,
+    nacks: IntCounterVec,
+    plis: IntCounterVec,
+    plis_suppressed: IntCounter,
+    queue_drops: IntCounterVec,
+}
+
+/// What the ledger's writer reports.
+struct Store {
+    entries: IntCounter,
+    full: IntGauge,
+    held: IntGauge,
+    dropped: IntCounter,
+    refused: IntCounter,
+    outbox_depth: IntGauge,
+    outbox_oldest: Gauge,
+}
+
+impl Page {
+    pub(super) fn new(started: Unix) -> Result<Page> {
+        let to = Shelf(Registry::new());
+        to.process(started)?;
+        let fsync = HistogramOpts::new(
+            "beistand_ledger_fsync_seconds",
+            "Time that a commit of the ledger took to reach the disk.",
+        );
+        Ok(Page {
+            media: Media::new(&to)?,
+            store: Store::new(&to)?,
+            deliveries: to.counters(
+                (
+                    "beistand_deliveries_total",
+                    "Attempts to deliver an event, by outcome.",
+                ),
+                ("outcome", DeliveryOutcome::WORDS),
+            )?,
+            dead_letters: to.counter(
+                "beistand_dead_letters_total",
+                "Events given up since the start; they are kept and can be delivered again.",
+            )?,
+            disabled_endpoints: to.gauge(
+                "beistand_endpoints_disabled",
+                "Webhook endpoints that answered 410 and get nothing until a restart.",
+            )?,
+            connections: to.gauge("beistand_connections", "WebSockets open now.")?,
+            joins: to.counters(
+                ("beistand_joins_total", "Attempts to join, by outcome."),
+                ("outcome", JoinOutcome::WORDS),
+            )?,
+            signal_messages: to.counters(
+                ("beistand_signal_messages_total", "Signalling messages."),
+                ("direction", Direction::WORDS),
+            )?,
+            signal_errors: to.counters(
+                (
+                    "beistand_signal_errors_total",
+                    "WebSockets closed for what came over them.",
+                ),
+                ("reason", SignalError::WORDS),
+            )?,
+            ledger_fsync: to.keep(Histogram::with_opts(fsync.buckets(FSYNC_SECONDS.to_vec()))?)?,
+            registry: to.0,
+        })
+    }
+
+    pub(super) fn set_workers(&self, totals: &WorkerTotals) {
+        self.media.set(totals);
+    }
+
+    pub(super) fn set_store(&self, totals: &StoreTotals) {
+        self.store.set(totals);
+    }
+
+    pub(super) fn set_deliveries(&self, totals: &DeliveryTotals) {
+        for outcome in DeliveryOutcome::ALL {
+            let total = totals.attempts.of(*outcome);
+            set_total(
+                &self.deliveries.with_label_values(&[outcome.as_str()]),
+                total,
+            );
+        }
+        set_total(&self.dead_letters, totals.dead);
+        self.disabled_endpoints.set(signed(totals.disabled));
+    }
+
+    pub(super) fn encode(&self) -> Result<String> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+impl Media {
+    fn new(to: &Shelf) -> Result<Media> {
+        let direction = ("direction", Direction::WORDS);
+        Ok(Media {
+            sessions: to.gauges(
+                (
+                    "beistand_sessions",
+                    "Sessions that have not ended, by state.",
+                ),
+                ("state", LiveState::WORDS),
+            )?,
+            participants: to.gauge("beistand_participants", "Participants connected now.")?,
+            packets: to.counters(("beistand_packets_total", "Media packets."), direction)?,
+            bytes: to.counters(
+                (
+                    "beistand_bytes_total",
+                    "Bytes of media packets, headers included.",
+                ),
+                direction,
+            )?,
+            forward_drops: to.counters(
+                (
+                    "beistand_forward_drops_total",
+                    "Packets not forwarded to a subscriber, by reason.",
+                ),
+                ("reason", ForwardDrop::WORDS),
+            )?,
+            datagram_drops: to.counters(
+                (
+                    "beistand_datagram_drops_total",
+                    "Datagrams answered with silence, by reason.",
+                ),
+                ("reason", DatagramDrop::WORDS),
+            )?,
+            nacks: to.counters(("beistand_nack_total", "NACK messages."), direction)?,
+            plis: to.counters(("beistand_pli_total", "Keyframe requests."), direction)?,
+            plis_suppressed: to.counter(
+                "beistand_keyframe_requests_suppressed_total",
+                "Keyframe requests that the throttle kept from the publisher.",
+            )?,
+            queue_drops: to.counters(
+                (
+                    "beistand_queue_drops_total",
+                    "What full queues dropped, by queue.",
+                ),
+                ("queue", Queue::WORDS),
+            )?,
+        })
+    }
+
+    fn set(&self, totals: &WorkerTotals) {
+        for state in LiveState::ALL {
+            let gauge = self.sessions.with_label_values(&[state.as_str()]);
+            gauge.set(signed(totals.sessions.of(*state)));
+        }
+        self.participants.set(signed(totals.participants));
+        for direction in Direction::ALL {
+            let label = &[direction.as_str()];
+            set_total(
+                &self.packets.with_label_values(label),
+                totals.packets.of(*direction),
+            );
+            set_total(
+                &self.bytes.with_label_values(label),
+                totals.bytes.of(*direction),
+            );
+            set_total(
+                &self.nacks.with_label_values(label),
+                totals.nacks.of(*direction),
+            );
+            set_total(
+                &self.plis.with_label_values(label),
+                totals.plis.of(*direction),
+            );
+        }
+        for reason in ForwardDrop::ALL {
+            let total = totals.forward_drops.of(*reason);
+            set_total(
+                &self.forward_drops.with_label_values(&[reason.as_str()]),
+                total,
+            );
+        }
+        for reason in DatagramDrop::ALL {
+            let total = totals.datagram_drops.of(*reason);
+            set_total(
+                &self.datagram_drops.with_label_values(&[reason.as_str()]),
+                total,
+            );
+        }
+        for queue in Queue::ALL {
+            let total = totals.queue_drops.of(*queue);
+            set_total(
+                &self.queue_drops.with_label_values(&[queue.as_str()]),
+                total,
+            );
+        }
+        set_total(&self.plis_suppressed, totals.plis_suppressed);
+    }
+}
+
+impl Store {
+    fn new(to: &Shelf) -> Result<Store> {
+        Ok(Store {
+            entries: to.counter("beistand_ledger_entries_total", "Entries written.")?,
+            full: to.gauge(
+                "beistand_ledger_full",
+                "1 while the disk of the ledger is full: no new session starts.",
+            )?,
+            held: to.gauge(
+                "beistand_ledger_held",
+                "Appends held in memory until the disk has space.",
+            )?,
+            dropped: to.counter(
+                "beistand_ledger_dropped_total",
+                "Appends lost because the disk stayed full.",
+            )?,
+            refused: to.counter(
+                "beistand_ledger_refused_total",
+                "Appends refused because they were out of order: a defect.",
+            )?,
+            outbox_depth: to.gauge("beistand_outbox_depth", "Events not yet delivered.")?,
+            outbox_oldest: to.keep(Gauge::new(
+                "beistand_outbox_oldest_age_seconds",
+                "Age of the oldest event not yet delivered.",
+            )?)?,
+        })
+    }
+
+    fn set(&self, totals: &StoreTotals) {
+        set_total(&self.entries, totals.entries);
+        self.full.set(i64::from(totals.full));
+        self.held.set(signed(totals.held));
+        set_total(&self.dropped, totals.dropped);
+        set_total(&self.refused, totals.refused);
+        self.outbox_depth.set(signed(totals.outbox_depth));
+        self.outbox_oldest
+            .set(totals.outbox_oldest.duration().as_secs_f64());
+    }
+}
+
+type NameAndHelp<'a> = (&'a str, &'a str);
+type LabelAndWords<'a> = (&'a str, &'a [&'a str]);
+
+/// Makes metrics and registers them, each series from the start.
+struct Shelf(Registry);
+
+impl Shelf {
+    fn keep<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter> {
+        self.keep(IntCounter::new(name, help)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
+        self.keep(IntGauge::new(name, help)?)
+    }
+
+    fn counters(
+        &self,
+        (name, help): NameAndHelp<'_>,
+        (label, words): LabelAndWords<'_>,
+    ) -> Result<IntCounterVec> {
+        let family = self.keep(IntCounterVec::new(Opts::new(name, help), &[label])?)?;
+        for word in words {
+            family.get_metric_with_label_values(&[word])?;
+        }
+        Ok(family)
+    }
+
+    fn gauges(
+        &self,
+        (name, help): NameAndHelp<'_>,
+        (label, words): LabelAndWords<'_>,
+    ) -> Result<IntGaugeVec> {
+        let family = self.keep(IntGaugeVec::new(Opts::new(name, help), &[label])?)?;
+        for word in words {
+            family.get_metric_with_label_values(&[word])?;
+        }
+        Ok(family)
+    }
+
+    fn process(&self, started: Unix) -> Result<()> {
+        let build = Opts::new(
+            "beistand_build_info",
+            "Always 1; the labels tell the build.",
+        )
+        .const_label("version", env!("CARGO_PKG_VERSION"));
+        self.keep(IntGauge::with_opts(build)?)?.set(1);
+        let start = self.keep(Gauge::new(
+            "process_start_time_seconds",
+            "Start time of the process since 1970, in seconds.",
+        )?)?;
+        start.set(Millis(started.0).duration().as_secs_f64());
+        Ok(())
+    }
+}
+
+/// A counter of prometheus only grows by steps; a total is set by way of zero.
+fn set_total(counter: &IntCounter, total: u64) {
+    counter.reset();
+    counter.inc_by(total);
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

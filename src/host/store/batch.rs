@@ -1,0 +1,392 @@
+//! One transaction: its rows, and what the writer will believe once it is committed. Nothing here
+//! changes the writer's own state, so a transaction that fails leaves no trace.
+
+use super::stats::{StoreStats, Tally};
+use super::{Job, StoreReply};
+use crate::base::{NodeId, SessionId, Unix};
+use crate::usage::ledger::{BootEntry, ChainHead};
+use crate::usage::outbox::{Lane, Mark, OutboxRow, Verdict};
+use crate::usage::{Append, Checkpoint, Entry, EntryKind};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the writer knows of the ledger without reading it.
+pub(super) struct Chain {
+    pub head: ChainHead,
+    pub endpoints: Vec<Arc<str>>,
+    /// The open sessions.
+    pub sessions: BTreeMap<SessionId, Newest>,
+}
+
+/// The newest numbers of an open session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Newest {
+    pub entry_seq: u64,
+    pub event_seq: u64,
+}
+
+/// What a committed transaction changed.
+pub(super) struct Outcome {
+    head: ChainHead,
+    sessions: BTreeMap<SessionId, Option<Newest>>,
+    pub replies: Vec<StoreReply>,
+    pub tally: Tally,
+}
+
+impl Chain {
+    /// Takes over what was committed.
+    pub fn commit(&mut self, outcome: &mut Outcome) {
+        self.head = outcome.head.clone();
+        for (session, newest) in std::mem::take(&mut outcome.sessions) {
+            match newest {
+                Some(newest) => self.sessions.insert(session, newest),
+                None => self.sessions.remove(&session),
+            };
+        }
+    }
+}
+
+/// A transaction under way.
+pub(super) struct Batch<'a> {
+    tx: Transaction<'a>,
+    chain: &'a Chain,
+    now: Unix,
+    outcome: Outcome,
+}
+
+impl<'a> Batch<'a> {
+    pub fn begin(conn: &'a mut Connection, chain: &'a Chain, now: Unix) -> rusqlite::Result<Self> {
+        let outcome = Outcome {
+            head: chain.head.clone(),
+            sessions: BTreeMap::new(),
+            replies: Vec::new(),
+            tally: Tally::default(),
+        };
+        Ok(Batch {
+            tx: conn.transaction()?,
+            chain,
+            now,
+            outcome,
+        })
+    }
+
+    pub fn apply(&mut self, job: &Job) -> rusqlite::Result<()> {
+        let reply = match job {
+            Job::Append(append) => return self.append(append),
+            Job::Checkpoints(checkpoints) => StoreReply::CheckpointsStored {
+                sessions: self.checkpoints(checkpoints)?,
+            },
+            Job::Head(lane) => StoreReply::Head {
+                lane: lane.clone(),
+                row: head(&self.tx, lane)?,
+            },
+            Job::Lanes => StoreReply::Lanes(lanes(&self.tx, &self.chain.endpoints)?),
+            Job::Mark(mark) => {
+                self.mark(mark)?;
+                StoreReply::Marked {
+                    lane: mark.lane.clone(),
+                    event_id: mark.event_id.clone(),
+                }
+            }
+        };
+        self.outcome.replies.push(reply);
+        Ok(())
+    }
+
+    pub fn commit(self) -> rusqlite::Result<Outcome> {
+        self.tx.commit()?;
+        Ok(self.outcome)
+    }
+
+    /// Writes the boot entry, first of its chain.
+    pub fn boot(&mut self, boot: &BootEntry) -> rusqlite::Result<()> {
+        self.tx.execute(
+            "INSERT INTO boot (epoch, node, started_unix_ms, version) VALUES (?1, ?2, ?3, ?4)",
+            params![
+                int(boot.boot_epoch),
+                boot.node.as_str(),
+                int(boot.at_unix_ms.0),
+                boot.version
+            ],
+        )?;
+        let at = boot.at_unix_ms;
+        let (body, place) = (
+            json(boot)?,
+            Columns {
+                owner: None,
+                kind: "boot",
+                at,
+                event_seq: 0,
+            },
+        );
+        self.row(&body, &place)
+    }
+
+    /// Writes an entry and its events, unless it does not follow the session's entry before: that is
+    /// a defect of ours, and the ledger stays whole.
+    pub fn append(&mut self, append: &Append) -> rusqlite::Result<()> {
+        let entry = &append.entry;
+        let Some(newest) = self.follows(append)? else {
+            self.outcome.tally.refused += 1;
+            tracing::error!(session = %entry.session, entry_seq = entry.entry_seq, cause = %entry.cause,
+                "an entry that does not follow the one before was refused: this session's record ends here");
+            return Ok(());
+        };
+        self.entry(entry, newest.event_seq)?;
+        for event in &append.events {
+            self.outbox(&entry.session, event)?;
+        }
+        let over = entry.kind == EntryKind::Stop;
+        self.outcome
+            .sessions
+            .insert(entry.session.clone(), (!over).then_some(newest));
+        self.outcome.replies.push(StoreReply::Appended {
+            session: entry.session.clone(),
+            entry_seq: entry.entry_seq,
+            events: append.events.len(),
+        });
+        Ok(())
+    }
+
+    /// The session's newest numbers after `append`; none if it does not follow.
+    fn follows(&self, append: &Append) -> rusqlite::Result<Option<Newest>> {
+        let entry = &append.entry;
+        let known = self.newest(&entry.session);
+        let starts = match entry.kind {
+            EntryKind::Start => true,
+            EntryKind::Transition | EntryKind::Interim | EntryKind::Stop => false,
+            EntryKind::Boot => return Ok(None),
+        };
+        let before = known.unwrap_or_default();
+        let seq_follows = entry.entry_seq == before.entry_seq + 1 && starts == known.is_none();
+        let events = (before.event_seq + 1..).zip(&append.events);
+        let events_follow = events.clone().all(|(seq, event)| event.event_seq == seq);
+        if !seq_follows || !events_follow || (starts && self.is_known(&entry.session)?) {
+            return Ok(None);
+        }
+        let event_seq = events.last().map_or(before.event_seq, |(seq, _)| seq);
+        Ok(Some(Newest {
+            entry_seq: entry.entry_seq,
+            event_seq,
+        }))
+    }
+
+    fn newest(&self, session: &SessionId) -> Option<Newest> {
+        match self.outcome.sessions.get(session) {
+            Some(staged) => *staged,
+            None => self.chain.sessions.get(session).copied(),
+        }
+    }
+
+    fn is_known(&self, session: &SessionId) -> rusqlite::Result<bool> {
+        let sql = "SELECT 1 FROM entry WHERE session = ?1 LIMIT 1";
+        self.tx.prepare_cached(sql)?.exists([session.as_str()])
+    }
+
+    fn entry(&mut self, entry: &Entry, event_seq: u64) -> rusqlite::Result<()> {
+        let (kind, after) = match entry.kind {
+            EntryKind::Start => ("start", "INSERT INTO checkpoint (session) VALUES (?1)"),
+            EntryKind::Stop => ("stop", "DELETE FROM checkpoint WHERE session = ?1"),
+            EntryKind::Transition => ("transition", ""),
+            EntryKind::Interim => ("interim", ""),
+            EntryKind::Boot => ("boot", ""),
+        };
+        let owner = Some((&entry.session, entry.entry_seq));
+        self.row(
+            &json(entry)?,
+            &Columns {
+                owner,
+                kind,
+                at: entry.at_unix_ms,
+                event_seq,
+            },
+        )?;
+        if !after.is_empty() {
+            self.tx
+                .prepare_cached(after)?
+                .execute([entry.session.as_str()])?;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, body: &str, columns: &Columns<'_>) -> rusqlite::Result<()> {
+        let head = self.outcome.head.next(body.as_bytes());
+        let sql = "INSERT INTO entry (boot_epoch, chain_seq, session, entry_seq, kind, at_unix_ms,
+                   event_seq, prev_hash, hash, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        self.tx.prepare_cached(sql)?.execute(params![
+            int(head.place.boot_epoch),
+            int(head.place.chain_seq),
+            columns.owner.map(|(session, _)| session.as_str()),
+            columns.owner.map(|(_, entry_seq)| int(entry_seq)),
+            columns.kind,
+            int(columns.at.0),
+            int(columns.event_seq),
+            self.outcome.head.hash.0.as_slice(),
+            head.hash.0.as_slice(),
+            body,
+        ])?;
+        self.outcome.head = head;
+        self.outcome.tally.entries += 1;
+        Ok(())
+    }
+
+    fn outbox(&mut self, session: &SessionId, event: &crate::usage::Event) -> rusqlite::Result<()> {
+        let sql = "INSERT INTO outbox (event_id, endpoint, session, event_seq, type, body,
+                   created_unix_ms, state, attempts, next_unix_ms)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', 0, ?7)";
+        let mut insert = self.tx.prepare_cached(sql)?;
+        for endpoint in &self.chain.endpoints {
+            insert.execute(params![
+                event.id,
+                endpoint.as_ref(),
+                session.as_str(),
+                int(event.event_seq),
+                event.kind.as_str(),
+                event.body,
+                int(self.now.0),
+            ])?;
+            self.outcome.tally.queued += 1;
+        }
+        Ok(())
+    }
+
+    /// Only an open session has a row to update: a checkpoint that comes after the stop entry
+    /// brings nothing back to life.
+    fn checkpoints(&mut self, checkpoints: &[Checkpoint]) -> rusqlite::Result<Vec<SessionId>> {
+        let sql = "UPDATE checkpoint SET body = ?2 WHERE session = ?1";
+        let mut update = self.tx.prepare_cached(sql)?;
+        let mut stored = Vec::with_capacity(checkpoints.len());
+        for checkpoint in checkpoints {
+            let session = &checkpoint.facts.session;
+            if update.execute(params![session.as_str(), json(checkpoint)?])? > 0 {
+                stored.push(session.clone());
+                self.outcome.tally.checkpoints += 1;
+            }
+        }
+        Ok(stored)
+    }
+
+    fn mark(&mut self, mark: &Mark) -> rusqlite::Result<()> {
+        let (state, next, delivered) = match mark.verdict {
+            Verdict::Delivered => ("delivered", mark.at_unix_ms, Some(int(mark.at_unix_ms.0))),
+            Verdict::Dead => ("dead", mark.at_unix_ms, None),
+            Verdict::Retry(next) => ("pending", next, None),
+        };
+        let sql = "UPDATE outbox SET state = ?3, attempts = ?4, next_unix_ms = ?5,
+                   delivered_unix_ms = ?6, last_status = ?7
+                   WHERE event_id = ?1 AND endpoint = ?2 AND state = 'pending'";
+        let changed = self.tx.prepare_cached(sql)?.execute(params![
+            mark.event_id,
+            mark.lane.endpoint.as_ref(),
+            state,
+            mark.attempts,
+            int(next.0),
+            delivered,
+            mark.last_status,
+        ])?;
+        if changed > 0 && state != "pending" {
+            self.outcome.tally.settled += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The columns of a ledger row beside its place in the chain.
+struct Columns<'a> {
+    owner: Option<(&'a SessionId, u64)>,
+    kind: &'static str,
+    at: Unix,
+    event_seq: u64,
+}
+
+/// The oldest pending row of a lane.
+fn head(conn: &Connection, lane: &Lane) -> rusqlite::Result<Option<OutboxRow>> {
+    let sql = "SELECT event_id, event_seq, type, body, created_unix_ms, attempts, next_unix_ms
+               FROM outbox WHERE state = 'pending' AND endpoint = ?1 AND session = ?2
+               ORDER BY event_seq LIMIT 1";
+    let read = |row: &Row<'_>| {
+        Ok(OutboxRow {
+            event_id: row.get(0)?,
+            lane: lane.clone(),
+            event_seq: uint(row.get(1)?),
+            kind: row.get(2)?,
+            body: row.get(3)?,
+            created_unix_ms: Unix(uint(row.get(4)?)),
+            attempts: row.get(5)?,
+            next_unix_ms: Unix(uint(row.get(6)?)),
+        })
+    };
+    let keys = [lane.endpoint.as_ref(), lane.session.as_str()];
+    conn.prepare_cached(sql)?.query_row(keys, read).optional()
+}
+
+/// All lanes with something pending, for these endpoints.
+fn lanes(conn: &Connection, endpoints: &[Arc<str>]) -> rusqlite::Result<Vec<Lane>> {
+    let sql = "SELECT DISTINCT session FROM outbox WHERE state = 'pending' AND endpoint = ?1";
+    let mut select = conn.prepare_cached(sql)?;
+    let mut lanes = Vec::new();
+    for endpoint in endpoints {
+        let mut rows = select.query([endpoint.as_ref()])?;
+        while let Some(row) = rows.next()? {
+            let session = SessionId::from(row.get::<_, String>(0)?);
+            lanes.push(Lane {
+                endpoint: endpoint.clone(),
+                session,
+            });
+        }
+    }
+    Ok(lanes)
+}
+
+/// Counts the outbox anew.
+pub(super) fn refresh(conn: &Connection, stats: &StoreStats) -> rusqlite::Result<()> {
+    let depth = "SELECT count(*) FROM outbox WHERE state = 'pending'";
+    stats.set_depth(uint(conn.query_row(depth, [], |row| row.get(0))?));
+    let open = "SELECT count(*) FROM checkpoint";
+    let open: i64 = conn.query_row(open, [], |row| row.get(0))?;
+    stats.set_sessions(usize::try_from(open).unwrap_or(usize::MAX));
+    refresh_oldest(conn, stats)
+}
+
+/// Looks up the oldest pending row.
+pub(super) fn refresh_oldest(conn: &Connection, stats: &StoreStats) -> rusqlite::Result<()> {
+    let sql = "SELECT created_unix_ms FROM outbox WHERE state = 'pending'
+               ORDER BY created_unix_ms LIMIT 1";
+    let oldest: Option<i64> = conn
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    stats.set_oldest(oldest.map(uint));
+    Ok(())
+}
+
+/// The head of the newest chain in the file, with the node that wrote it.
+pub(super) fn chain_head(conn: &Connection) -> rusqlite::Result<Option<ChainHead>> {
+    let sql = "SELECT boot.node, entry.boot_epoch, entry.chain_seq, entry.hash
+               FROM entry JOIN boot ON boot.epoch = entry.boot_epoch
+               ORDER BY entry.boot_epoch DESC, entry.chain_seq DESC LIMIT 1";
+    let read = |row: &Row<'_>| {
+        let node = NodeId::from(row.get::<_, String>(0)?);
+        let mut head = ChainHead::genesis(node, uint(row.get(1)?));
+        head.place.chain_seq = uint(row.get(2)?);
+        head.hash.0 = row.get(3)?;
+        Ok(head)
+    };
+    conn.query_row(sql, [], read).optional()
+}
+
+fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+/// `SQLite` has signed integers only; ours never reach 2^63.
+pub(super) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The other way; a negative number cannot have come from us.
+pub(super) fn uint(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}

@@ -1,0 +1,192 @@
+//! Start-up: who this node is, what the last process left open, and the first row of a new chain.
+
+use super::batch::{Batch, Chain, Newest, chain_head, int, uint};
+use super::{Boot, OpenError, StoreConfig};
+use crate::base::crypto::entropy_seed;
+use crate::base::{EndReason, Millis, NodeId, Now, Rng, RoomName, SessionId, SessionState, Unix};
+use crate::usage::ledger::{BootEntry, ChainHead, SessionRecord, fold, fold_orphan};
+use crate::usage::{Checkpoint, Entry, EntryKind, SessionFacts};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A rejoin of the room within this time continues the session (`product.md`, session states).
+const CONTINUES_WITHIN: Millis = Millis::from_secs(600);
+
+/// Writes the boot entry and the stop entries of orphans in one transaction.
+pub(super) fn boot(
+    conn: &mut Connection,
+    config: &StoreConfig,
+    now: Now,
+) -> Result<(Boot, Chain), OpenError> {
+    let sqlite = OpenError::sqlite(&config.dir);
+    let previous = chain_head(conn).map_err(&sqlite)?;
+    let node = node_id(previous.as_ref(), config.node.as_ref())?;
+    let epoch = previous.as_ref().map_or(0, |head| head.place.boot_epoch) + 1;
+    let orphans = orphans(conn, config)?;
+    let sessions = orphans
+        .iter()
+        .map(|o| (o.facts.session.clone(), o.newest))
+        .collect();
+    let head = ChainHead::genesis(node.clone(), epoch);
+    let mut chain = Chain {
+        head,
+        endpoints: config.endpoints.clone(),
+        sessions,
+    };
+    let entry = BootEntry {
+        kind: EntryKind::Boot,
+        node: node.clone(),
+        boot_epoch: epoch,
+        at_unix_ms: now.unix,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        previous,
+    };
+    let mut outcome = (|| {
+        let mut batch = Batch::begin(conn, &chain, now.unix)?;
+        batch.boot(&entry)?;
+        for orphan in &orphans {
+            batch.append(&orphan.stop())?;
+        }
+        batch.commit()
+    })()
+    .map_err(&sqlite)?;
+    chain.commit(&mut outcome);
+    let recent = recent(conn, now.unix).map_err(sqlite)?;
+    let closed = orphans.into_iter().map(|orphan| orphan.facts).collect();
+    Ok((
+        Boot {
+            node,
+            epoch,
+            closed,
+            recent,
+        },
+        chain,
+    ))
+}
+
+/// The id in the ledger, else the one in the config, else a new one.
+fn node_id(stored: Option<&ChainHead>, given: Option<&NodeId>) -> Result<NodeId, OpenError> {
+    match (stored.map(|head| &head.place.node), given) {
+        (Some(stored), Some(given)) if stored != given => Err(OpenError::OtherNode {
+            stored: stored.clone(),
+            given: given.clone(),
+        }),
+        (Some(id), _) | (None, Some(id)) => Ok(id.clone()),
+        (None, None) => Ok(NodeId::random(&mut Rng::from_seed(entropy_seed()?))),
+    }
+}
+
+/// A session that a crash left open.
+struct Orphan {
+    facts: SessionFacts,
+    last: Entry,
+    newest: Newest,
+    checkpoint: Option<Checkpoint>,
+}
+
+impl Orphan {
+    fn stop(&self) -> crate::usage::Append {
+        fold_orphan(
+            &self.last,
+            self.checkpoint.as_ref(),
+            &self.facts,
+            self.newest.event_seq,
+        )
+    }
+}
+
+fn orphans(conn: &Connection, config: &StoreConfig) -> Result<Vec<Orphan>, OpenError> {
+    let sqlite = OpenError::sqlite(&config.dir);
+    let rows = || -> rusqlite::Result<Vec<(String, Option<String>)>> {
+        conn.prepare("SELECT session, body FROM checkpoint ORDER BY session")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
+    };
+    let rows = rows().map_err(&sqlite)?;
+    rows.into_iter()
+        .map(|(session, body)| {
+            let session = SessionId::from(session);
+            let parts = parts(conn, &session).map_err(&sqlite)?;
+            orphan(parts, body.as_deref()).map_err(|why| OpenError::Orphan { session, why })
+        })
+        .collect()
+}
+
+/// First and last entry of a session, and its newest event.
+struct Parts {
+    start: Option<String>,
+    last: Option<String>,
+    event_seq: u64,
+}
+
+fn parts(conn: &Connection, session: &SessionId) -> rusqlite::Result<Parts> {
+    let one = |sql: &str| -> rusqlite::Result<Option<String>> {
+        conn.prepare_cached(sql)?
+            .query_row([session.as_str()], |row| row.get(0))
+            .optional()
+    };
+    let event_seq: i64 = conn
+        .prepare_cached("SELECT coalesce(max(event_seq), 0) FROM entry WHERE session = ?1")?
+        .query_row([session.as_str()], |row| row.get(0))?;
+    Ok(Parts {
+        start: one("SELECT body FROM entry WHERE session = ?1 ORDER BY entry_seq LIMIT 1")?,
+        last: one("SELECT body FROM entry WHERE session = ?1 ORDER BY entry_seq DESC LIMIT 1")?,
+        event_seq: uint(event_seq),
+    })
+}
+
+fn orphan(parts: Parts, checkpoint: Option<&str>) -> Result<Orphan, String> {
+    let read = |body: Option<String>| -> Result<Entry, String> {
+        let body = body.ok_or("it has no entry")?;
+        serde_json::from_str(&body).map_err(|error| format!("an entry is unreadable: {error}"))
+    };
+    let (start, last) = (read(parts.start)?, read(parts.last)?);
+    let facts = start.facts.ok_or("its first entry has no facts")?;
+    let checkpoint = checkpoint
+        .map(serde_json::from_str)
+        .transpose()
+        .map_err(|error| format!("its checkpoint is unreadable: {error}"))?;
+    let newest = Newest {
+        entry_seq: last.entry_seq,
+        event_seq: parts.event_seq,
+    };
+    Ok(Orphan {
+        facts,
+        last,
+        newest,
+        checkpoint,
+    })
+}
+
+/// Sessions that a crash ended a short while ago and that no later one continues, the newest of
+/// each room. A wall clock set back makes more of them recent, never fewer.
+fn recent(conn: &Connection, now: Unix) -> rusqlite::Result<BTreeMap<RoomName, SessionRecord>> {
+    let since = Unix(now.0.saturating_sub(CONTINUES_WITHIN.0));
+    let sql = "SELECT body FROM entry WHERE kind IN ('start', 'stop') AND at_unix_ms > ?1
+               ORDER BY at_unix_ms, boot_epoch, chain_seq";
+    let bodies: Vec<String> = conn
+        .prepare(sql)?
+        .query_map(params![int(since.0)], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let entries: Vec<Entry> = bodies
+        .iter()
+        .filter_map(|body| serde_json::from_str(body).ok())
+        .collect();
+    let continued: BTreeSet<&SessionId> = entries
+        .iter()
+        .filter_map(|entry| entry.facts.as_ref()?.continues.as_ref())
+        .collect();
+    let lost = SessionState::Ended(EndReason::NodeLost);
+    let mut recent = BTreeMap::new();
+    for stop in entries
+        .iter()
+        .filter(|e| e.state == lost && !continued.contains(&e.session))
+    {
+        let start = parts(conn, &stop.session)?.start;
+        let start: Option<Entry> = start.and_then(|body| serde_json::from_str(&body).ok());
+        if let Some(record) = start.and_then(|start| fold([&start, stop]).ok()) {
+            recent.insert(record.facts.room.clone(), record);
+        }
+    }
+    Ok(recent)
+}

@@ -1,0 +1,92 @@
+//! Directories, clocks and a reader for tests on real files.
+
+use super::ReadClock;
+use super::read::Reader;
+use crate::base::{Mono, Now, Unix};
+use crate::usage::ledger::fixture::START;
+use crate::usage::ledger::{Report, Verifier};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Longest wait for a reply: a failed test, not a synchronisation.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A directory of its own for each test, removed at the end.
+pub struct Dir(pub PathBuf);
+
+impl Dir {
+    /// A new one.
+    pub fn new() -> Dir {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = format!(
+            "beistand-store-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        Dir(std::env::temp_dir().join(name))
+    }
+
+    /// What a kill leaves: the files as they lie there, the lock not among them.
+    pub fn copy(&self) -> Dir {
+        let copy = Dir::new();
+        std::fs::create_dir_all(&copy.0).unwrap();
+        for file in ["ledger.sqlite", "ledger.sqlite-wal"] {
+            if self.0.join(file).exists() {
+                std::fs::copy(self.0.join(file), copy.0.join(file)).unwrap();
+            }
+        }
+        copy
+    }
+
+    /// The file, for someone behind our back.
+    pub fn sqlite(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.0.join("ledger.sqlite")).unwrap()
+    }
+
+    /// What `ledger verify` says.
+    pub fn verify(&self) -> Report {
+        let mut verifier = Verifier::default();
+        Reader::open(&self.0)
+            .unwrap()
+            .rows(|row| verifier.handle_row(&row))
+            .unwrap();
+        verifier.finish()
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// A reading of the clocks at this label.
+pub fn at(unix: u64) -> Now {
+    Now {
+        mono: Mono::ZERO,
+        unix: Unix(unix),
+    }
+}
+
+/// A little after every life of the fixture.
+pub fn soon() -> Now {
+    at(START.0 + 100_000)
+}
+
+/// A running clock that starts at [`soon`].
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the writer measures its waits with this; host/clock is not there yet"
+)]
+pub fn clock() -> ReadClock {
+    let start = std::time::Instant::now();
+    Arc::new(move || {
+        let mono = Mono::ZERO + start.elapsed();
+        Now {
+            mono,
+            unix: Unix(soon().unix.0 + mono.millis().0),
+        }
+    })
+}

@@ -1,0 +1,72 @@
+//! What the writer does, and what it answers once that is on disk.
+
+use crate::base::SessionId;
+use crate::usage::outbox::{Lane, Mark, OutboxRow};
+use crate::usage::{Append, Checkpoint};
+
+/// Work for the writer; done in the order of sending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// An entry and one outbox row per event and endpoint: one transaction.
+    Append(Box<Append>),
+    /// Running totals of live sessions. One that is over, or unknown, is passed over.
+    Checkpoints(Vec<Checkpoint>),
+    /// Read the oldest pending row of a lane.
+    Head(Lane),
+    /// Name all lanes with something pending (for endpoints that are configured).
+    Lanes,
+    /// Write the outcome of an attempt to its row.
+    Mark(Mark),
+}
+
+/// What the writer tells, after the commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreReply {
+    /// The entry is on disk: outward claims may be made.
+    Appended {
+        /// The session.
+        session: SessionId,
+        /// The entry.
+        entry_seq: u64,
+        /// How many events it put into the outbox.
+        events: usize,
+    },
+    /// The checkpoints are on disk.
+    CheckpointsStored {
+        /// Of these sessions.
+        sessions: Vec<SessionId>,
+    },
+    /// The oldest pending row of a lane.
+    Head {
+        /// The lane.
+        lane: Lane,
+        /// Its head; none when all is delivered.
+        row: Option<OutboxRow>,
+    },
+    /// All lanes with something pending.
+    Lanes(Vec<Lane>),
+    /// The outcome is on disk.
+    Marked {
+        /// The lane.
+        lane: Lane,
+        /// The event.
+        event_id: String,
+    },
+}
+
+/// A job that was not queued.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The disk is slower than the sessions; the job comes back.
+    #[error("the ledger's queue is full: the disk is too slow; keep the job and send it again")]
+    Full(Box<Job>),
+    /// The writer has ended.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+/// What travels to the thread.
+pub(super) enum Message {
+    Job(Box<Job>),
+    Close,
+}

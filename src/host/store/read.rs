@@ -1,0 +1,130 @@
+//! Reads the ledger of a running or stopped node, without its lock and without writing.
+
+use super::OpenError;
+use super::batch::uint;
+use super::schema::open_read_only;
+use crate::base::{NodeId, SessionId};
+use crate::usage::ledger::{Hash, Place, Row, SessionRecord, fold};
+use crate::usage::{Checkpoint, Entry};
+use rusqlite::{Connection, OptionalExtension};
+use std::path::{Path, PathBuf};
+
+/// An open ledger, as it was at one moment: what a running node writes meanwhile does not show.
+pub struct Reader {
+    conn: Connection,
+    dir: PathBuf,
+}
+
+impl Reader {
+    /// Opens the ledger in `dir`.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn open(dir: &Path) -> Result<Reader, OpenError> {
+        let conn = open_read_only(dir)?;
+        // One read transaction to the end: entries and checkpoints of the same moment.
+        conn.execute_batch("BEGIN")
+            .map_err(OpenError::sqlite(dir))?;
+        Ok(Reader {
+            conn,
+            dir: dir.to_path_buf(),
+        })
+    }
+
+    /// Calls `each` for every row, oldest epoch first, each chain in its order.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn rows(&self, mut each: impl FnMut(Row)) -> Result<(), OpenError> {
+        let mut run = || -> rusqlite::Result<()> {
+            let sql =
+                "SELECT boot.node, entry.boot_epoch, chain_seq, session, entry_seq, prev_hash,
+                       hash, body FROM entry LEFT JOIN boot ON boot.epoch = entry.boot_epoch
+                       ORDER BY entry.boot_epoch, chain_seq";
+            let mut select = self.conn.prepare(sql)?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                each(stored(row)?);
+            }
+            Ok(())
+        };
+        run().map_err(OpenError::sqlite(&self.dir))
+    }
+
+    /// The records of all sessions in the order of their starts, or of one; a live one up to its
+    /// checkpoint.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn records(&self, session: Option<&str>) -> Result<Vec<SessionRecord>, OpenError> {
+        let run = || -> rusqlite::Result<Vec<SessionRecord>> {
+            let sql =
+                "SELECT session FROM entry WHERE kind = 'start' AND session = coalesce(?1, session)
+                       ORDER BY boot_epoch, chain_seq";
+            let sessions: Vec<String> = self
+                .conn
+                .prepare(sql)?
+                .query_map([session], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            sessions
+                .iter()
+                .map(|session| self.record(session))
+                .filter_map(Result::transpose)
+                .collect()
+        };
+        run().map_err(OpenError::sqlite(&self.dir))
+    }
+
+    /// Start and last entry are enough: totals are cumulative. A record that cannot be read is left
+    /// out here; `verify` names it.
+    fn record(&self, session: &str) -> rusqlite::Result<Option<SessionRecord>> {
+        let sql = "SELECT body FROM entry WHERE session = ?1 AND entry_seq IN
+                   (1, (SELECT max(entry_seq) FROM entry WHERE session = ?1)) ORDER BY entry_seq";
+        let entries: Vec<Entry> = self
+            .conn
+            .prepare_cached(sql)?
+            .query_map([session], |row| row.get::<_, String>(0))?
+            .filter_map(|body| {
+                body.map(|body| serde_json::from_str(&body).ok())
+                    .transpose()
+            })
+            .collect::<rusqlite::Result<_>>()?;
+        let Ok(mut record) = fold(&entries) else {
+            tracing::warn!(
+                session,
+                "this session cannot be read; `beistand ledger verify` says why"
+            );
+            return Ok(None);
+        };
+        let body: Option<Option<String>> = self
+            .conn
+            .prepare_cached("SELECT body FROM checkpoint WHERE session = ?1")?
+            .query_row([session], |row| row.get(0))
+            .optional()?;
+        let checkpoint: Option<Checkpoint> = body
+            .flatten()
+            .and_then(|body| serde_json::from_str(&body).ok());
+        if let Some(checkpoint) = checkpoint {
+            record.apply_checkpoint(&checkpoint);
+        }
+        Ok(Some(record))
+    }
+}
+
+/// A row as it lies there: what does not fit its column becomes something that `verify` refuses.
+fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let node: Option<String> = row.get(0)?;
+    let hash = |bytes: Vec<u8>| Hash::from_slice(&bytes).unwrap_or(Hash([0xff; 32]));
+    Ok(Row {
+        place: Place {
+            node: NodeId::from(node.unwrap_or_default()),
+            boot_epoch: uint(row.get(1)?),
+            chain_seq: uint(row.get(2)?),
+        },
+        session: row.get::<_, Option<String>>(3)?.map(SessionId::from),
+        entry_seq: row.get::<_, Option<i64>>(4)?.map(uint),
+        prev_hash: hash(row.get(5)?),
+        hash: hash(row.get(6)?),
+        body: row.get(7)?,
+    })
+}

@@ -1,0 +1,187 @@
+//! The file itself: lock, pragmas, `quick_check`, tables.
+
+use super::OpenError;
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::time::Duration;
+
+/// Name of the ledger in the data directory.
+pub(super) const LEDGER_FILE: &str = "ledger.sqlite";
+/// Locked by the one process that writes. A file of its own: readers must be able to open the ledger.
+const LOCK_FILE: &str = "ledger.lock";
+/// The schema below; `PRAGMA user_version` of the file.
+const SCHEMA: i64 = 1;
+/// A reader of a WAL never blocks the writer; this is for a person at the sqlite3 command.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// Version 1.
+///
+/// `checkpoint` has one row for each session that is open, from its start entry on (without a body
+/// until the first checkpoint) to its stop entry: what it holds at start-up are the orphans.
+const TABLES: &str = "
+CREATE TABLE boot (
+    epoch           INTEGER PRIMARY KEY,
+    node            TEXT NOT NULL,
+    started_unix_ms INTEGER NOT NULL,
+    version         TEXT NOT NULL
+) STRICT;
+CREATE TABLE entry (
+    boot_epoch INTEGER NOT NULL REFERENCES boot (epoch),
+    chain_seq  INTEGER NOT NULL,
+    session    TEXT,
+    entry_seq  INTEGER,
+    kind       TEXT NOT NULL,
+    at_unix_ms INTEGER NOT NULL,
+    event_seq  INTEGER NOT NULL,
+    prev_hash  BLOB NOT NULL,
+    hash       BLOB NOT NULL,
+    body       TEXT NOT NULL,
+    PRIMARY KEY (boot_epoch, chain_seq)
+) STRICT;
+CREATE UNIQUE INDEX entry_of_session ON entry (session, entry_seq) WHERE session IS NOT NULL;
+CREATE INDEX entry_bounds ON entry (at_unix_ms) WHERE kind IN ('start', 'stop');
+CREATE TABLE checkpoint (
+    session TEXT PRIMARY KEY,
+    body    TEXT
+) STRICT;
+CREATE TABLE outbox (
+    event_id          TEXT NOT NULL,
+    endpoint          TEXT NOT NULL,
+    session           TEXT NOT NULL,
+    event_seq         INTEGER NOT NULL,
+    type              TEXT NOT NULL,
+    body              TEXT NOT NULL,
+    created_unix_ms   INTEGER NOT NULL,
+    state             TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'dead')),
+    attempts          INTEGER NOT NULL,
+    next_unix_ms      INTEGER NOT NULL,
+    delivered_unix_ms INTEGER,
+    last_status       INTEGER,
+    PRIMARY KEY (event_id, endpoint)
+) STRICT;
+CREATE INDEX outbox_lane ON outbox (endpoint, session, event_seq) WHERE state = 'pending';
+CREATE INDEX outbox_age ON outbox (created_unix_ms) WHERE state = 'pending';
+";
+
+/// Locks the directory and opens the ledger in it for writing. The lock holds as long as the file
+/// that is answered lives; the kernel frees it when the process dies.
+pub(super) fn open(dir: &Path) -> Result<(File, Connection), OpenError> {
+    let lock = lock(dir)?;
+    let sqlite = OpenError::sqlite(dir);
+    let mut conn = Connection::open(dir.join(LEDGER_FILE)).map_err(&sqlite)?;
+    match configure(&conn) {
+        Err(error) if is_damage(&error) => return Err(damaged(dir, &error)),
+        done => done.map_err(&sqlite)?,
+    }
+    check(&conn, dir)?;
+    migrate(&mut conn, dir)?;
+    Ok((lock, conn))
+}
+
+/// Opens the ledger of a running or stopped node for reading.
+pub(super) fn open_read_only(dir: &Path) -> Result<Connection, OpenError> {
+    let file = dir.join(LEDGER_FILE);
+    if !file.is_file() {
+        return Err(OpenError::Missing { file });
+    }
+    let sqlite = OpenError::sqlite(dir);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(&file, flags).map_err(&sqlite)?;
+    conn.busy_timeout(BUSY).map_err(&sqlite)?;
+    let found = version(&conn).map_err(&sqlite)?;
+    match found {
+        SCHEMA => Ok(conn),
+        0 => Err(OpenError::Missing { file }),
+        found => Err(OpenError::Newer {
+            file,
+            found,
+            known: SCHEMA,
+        }),
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let told = |source| OpenError::Dir {
+        dir: dir.to_path_buf(),
+        source,
+    };
+    // The ledger names people: a directory that we make is for this user alone.
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(told)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join(LOCK_FILE))
+        .map_err(told)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
+            dir: dir.to_path_buf(),
+        }),
+        Err(TryLockError::Error(source)) => Err(told(source)),
+    }
+}
+
+fn configure(conn: &Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(BUSY)?;
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "foreign_keys", "ON")?;
+    // The writer empties the WAL itself: SQLite's own would swallow an error of that.
+    conn.pragma_update(None, "wal_autocheckpoint", 0)
+}
+
+fn check(conn: &Connection, dir: &Path) -> Result<(), OpenError> {
+    let finding: rusqlite::Result<String> =
+        conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    let file = dir.join(LEDGER_FILE);
+    match finding {
+        Ok(finding) if finding == "ok" => Ok(()),
+        Ok(finding) => Err(OpenError::Damaged { file, finding }),
+        Err(error) if is_damage(&error) => Err(damaged(dir, &error)),
+        Err(source) => Err(OpenError::Sqlite { file, source }),
+    }
+}
+
+fn damaged(dir: &Path, error: &rusqlite::Error) -> OpenError {
+    OpenError::Damaged {
+        file: dir.join(LEDGER_FILE),
+        finding: error.to_string(),
+    }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    code == Some(rusqlite::ErrorCode::DatabaseCorrupt)
+        || code == Some(rusqlite::ErrorCode::NotADatabase)
+}
+
+fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), OpenError> {
+    let sqlite = OpenError::sqlite(dir);
+    match version(conn).map_err(&sqlite)? {
+        SCHEMA => Ok(()),
+        0 => create(conn).map_err(sqlite),
+        found => Err(OpenError::Newer {
+            file: dir.join(LEDGER_FILE),
+            found,
+            known: SCHEMA,
+        }),
+    }
+}
+
+fn create(conn: &mut Connection) -> rusqlite::Result<()> {
+    let tx = conn.transaction()?;
+    tx.execute_batch(TABLES)?;
+    tx.pragma_update(None, "user_version", SCHEMA)?;
+    tx.commit()
+}
+
+fn version(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.pragma_query_value(None, "user_version", |row| row.get(0))
+}

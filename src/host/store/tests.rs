@@ -1,0 +1,651 @@
+//! The store on real files: what is acknowledged is there after a crash, once, in order.
+
+use super::fixture::{Dir, PATIENCE, at, clock, soon};
+use super::read::Reader;
+use super::writer::Writer;
+use super::*;
+use crate::base::{Millis, Now, RoomName, SessionId, Unix};
+use crate::usage::ledger::FaultKind;
+use crate::usage::ledger::fixture::{START, checkpoint, facts, life};
+use crate::usage::outbox::{Lane, Mark, Verdict};
+use crate::usage::{Append, EntryKind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+fn config(dir: &Path) -> StoreConfig {
+    let endpoints = vec![Arc::from("app"), Arc::from("audit")];
+    StoreConfig {
+        dir: dir.to_path_buf(),
+        node: None,
+        endpoints,
+    }
+}
+
+/// A running store and what it tells.
+struct Bench {
+    store: RunningStore,
+    replies: Receiver<StoreReply>,
+    fatal: Receiver<String>,
+    commits: Receiver<Duration>,
+}
+
+fn start(store: Store) -> Bench {
+    let (reply, replies) = sync_channel(10_000);
+    let (fatality, fatal) = sync_channel(10);
+    let (commit, commits) = sync_channel(10_000);
+    let hooks = Hooks {
+        on_reply: Box::new(move |told| drop(reply.try_send(told))),
+        on_fatal: Box::new(move |told| drop(fatality.try_send(told.to_string()))),
+        on_commit: Box::new(move |took| assert!(commit.try_send(took).is_ok())),
+        clock: clock(),
+    };
+    Bench {
+        store: store.start(hooks).unwrap(),
+        replies,
+        fatal,
+        commits,
+    }
+}
+
+fn open(dir: &Dir, now: Now) -> (Store, Boot) {
+    Store::open(&config(&dir.0), now).unwrap()
+}
+
+impl Bench {
+    fn send(&self, job: Job) {
+        self.store.handle().send(job).unwrap();
+    }
+
+    fn append(&self, appends: &[Append]) {
+        appends
+            .iter()
+            .for_each(|append| self.send(Job::Append(Box::new(append.clone()))));
+    }
+
+    fn reply(&self) -> StoreReply {
+        self.replies.recv_timeout(PATIENCE).unwrap()
+    }
+
+    fn appended(&self, appends: &[Append]) {
+        self.append(appends);
+        for append in appends {
+            let expected = StoreReply::Appended {
+                session: append.entry.session.clone(),
+                entry_seq: append.entry.entry_seq,
+                events: append.events.len(),
+            };
+            assert_eq!(self.reply(), expected);
+        }
+    }
+
+    fn head(&self, lane: &Lane) -> Option<crate::usage::outbox::OutboxRow> {
+        self.send(Job::Head(lane.clone()));
+        let StoreReply::Head { lane: of, row } = self.reply() else {
+            panic!("no head");
+        };
+        assert_eq!(of, *lane);
+        row
+    }
+
+    /// Waits until `holds`, a reply at a time: each job that is answered is a commit.
+    fn until(&self, holds: impl Fn(&StoreStats) -> bool) {
+        let handle = self.store.handle();
+        for _ in 0..2_000 {
+            if holds(handle.stats()) {
+                return;
+            }
+            drop(self.replies.recv_timeout(Duration::from_millis(10)));
+        }
+        panic!("{:?}", handle.stats());
+    }
+}
+
+fn lane(endpoint: &str, session: &str) -> Lane {
+    Lane {
+        endpoint: Arc::from(endpoint),
+        session: SessionId::from(session),
+    }
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_clean_restart() {
+    let dir = Dir::new();
+    let (store, first) = open(&dir, soon());
+    let bench = start(store);
+    bench.appended(&life("SE_a"));
+    assert!(bench.commits.try_iter().count() >= 1);
+    bench.store.close();
+    assert!(
+        !dir.0.join("ledger.sqlite-wal").exists(),
+        "a clean close leaves no WAL"
+    );
+    let (store, second) = open(&dir, soon());
+    assert_eq!((first.epoch, second.epoch), (1, 2));
+    assert_eq!(first.node, second.node);
+    assert!(second.closed.is_empty() && second.recent.is_empty());
+    drop(store);
+    let report = dir.verify();
+    assert_eq!(
+        (report.rows, report.faults.len(), report.chain_heads.len()),
+        (8, 0, 2)
+    );
+    let records = Reader::open(&dir.0).unwrap().records(None).unwrap();
+    assert_eq!(records[0].totals, life("SE_a")[5].entry.totals);
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_kill_at_any_moment() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    for (done, append) in (1..).zip(life("SE_a")) {
+        bench.appended(std::slice::from_ref(&append));
+        let crashed = dir.copy();
+        let (_, boot) = open(&crashed, soon());
+        assert_eq!(
+            boot.closed.len(),
+            usize::from(done < 6),
+            "after entry {done}"
+        );
+        let report = crashed.verify();
+        assert_eq!(report.faults, []);
+        let stop = u64::from(done < 6);
+        assert_eq!(report.rows, 2 + done + stop, "two boots and {done} entries");
+    }
+}
+
+#[test]
+fn an_orphan_is_closed_once_from_its_checkpoint_and_told_to_every_endpoint() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    bench.appended(&life("SE_a")[..3]);
+    bench.send(Job::Checkpoints(vec![
+        checkpoint("SE_a", 5_000),
+        checkpoint("SE_unknown", 1),
+    ]));
+    let stored = StoreReply::CheckpointsStored {
+        sessions: vec![SessionId::from("SE_a")],
+    };
+    assert_eq!(bench.reply(), stored);
+    bench.send(Job::Checkpoints(vec![checkpoint("SE_a", 5_250)]));
+    assert_eq!(bench.reply(), stored);
+
+    let crashed = dir.copy();
+    let (store, boot) = open(&crashed, soon());
+    assert_eq!(boot.closed, [facts("SE_a")]);
+    let record = &Reader::open(&crashed.0)
+        .unwrap()
+        .records(Some("SE_a"))
+        .unwrap()[0];
+    assert_eq!(record.totals.accrued_ms, Millis(5_250));
+    assert!(record.estimated);
+    assert_eq!(boot.recent.get(&record.facts.room), Some(record));
+    let told = |endpoint: &str| -> Vec<String> {
+        let sql = "SELECT type FROM outbox WHERE endpoint = ?1 ORDER BY event_seq";
+        let conn = crashed.sqlite();
+        let mut select = conn.prepare(sql).unwrap();
+        let types = select.query_map([endpoint], |row| row.get(0)).unwrap();
+        types.map(Result::unwrap).skip(3).collect()
+    };
+    let expected = ["participant.left", "participant.left", "session.ended"];
+    assert_eq!(
+        (told("app"), told("audit")),
+        (
+            expected.map(str::to_owned).to_vec(),
+            expected.map(str::to_owned).to_vec()
+        )
+    );
+
+    // The next crash comes before anything else happens: nothing is closed a second time.
+    let again = crashed.copy();
+    drop(store);
+    let (_, boot) = open(&again, soon());
+    assert!(boot.closed.is_empty());
+    assert_eq!(boot.recent.len(), 1, "a rejoin still continues it");
+    assert_eq!(
+        (again.verify().faults, again.verify().open_sessions),
+        (vec![], 0)
+    );
+}
+
+#[test]
+fn a_crash_within_the_boot_changes_nothing() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    bench.appended(&life("SE_a")[..3]);
+    bench.appended(&life("SE_b")[..4]);
+    let crashed = dir.copy();
+    // The second stop entry fails: its event is there already.
+    let event = "INSERT INTO outbox SELECT 'evt_b_7', endpoint, session, 7, type, body, 0, 'pending', 0, 0, NULL, NULL
+                 FROM outbox WHERE session = 'SE_b' AND event_seq = 1 AND endpoint = 'app'";
+    crashed.sqlite().execute(event, []).unwrap();
+    assert!(matches!(
+        Store::open(&config(&crashed.0), soon()),
+        Err(OpenError::Sqlite { .. })
+    ));
+    assert_eq!(
+        (crashed.verify().rows, crashed.verify().open_sessions),
+        (8, 2)
+    );
+    crashed
+        .sqlite()
+        .execute("DELETE FROM outbox WHERE event_id = 'evt_b_7'", [])
+        .unwrap();
+    let (_, boot) = open(&crashed, soon());
+    assert_eq!((boot.epoch, boot.closed.len()), (2, 2));
+    assert_eq!(crashed.verify().faults, []);
+}
+
+#[test]
+fn a_session_is_continued_within_ten_minutes_and_only_once() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    bench.appended(&life("SE_a")[..3]);
+    let crashed = dir.copy();
+    drop(open(&crashed, soon()));
+    let ended = START.0 + 1_000;
+    for (now, recent) in [
+        (ended + 599_000, 1),
+        (ended + 601_000, 0),
+        (ended - 3_600_000, 1),
+    ] {
+        assert_eq!(
+            open(&crashed.copy(), at(now)).1.recent.len(),
+            recent,
+            "{now}"
+        );
+    }
+    let bench = start(open(&crashed, soon()).0);
+    let mut next = life("SE_b")[0].clone();
+    next.entry.facts.as_mut().unwrap().continues = Some(SessionId::from("SE_a"));
+    next.entry.at_unix_ms = soon().unix;
+    bench.appended(&[next]);
+    let boot = open(&crashed.copy(), soon()).1;
+    let rooms: Vec<&str> = boot.recent.keys().map(RoomName::as_str).collect();
+    assert_eq!(rooms, ["room-SE_b"], "SE_a was continued by SE_b");
+}
+
+#[test]
+fn jobs_that_wait_together_share_a_commit_and_are_answered_in_order() {
+    let dir = Dir::new();
+    let (store, _) = open(&dir, soon());
+    let (reply, replies) = sync_channel(10_000);
+    let (gate, opened) = sync_channel::<()>(1);
+    let (first, clock) = (std::sync::Once::new(), clock());
+    let hooks = Hooks {
+        on_reply: Box::new(move |told| drop(reply.try_send(told))),
+        on_fatal: Box::new(|told| panic!("{told}")),
+        on_commit: Box::new(|_| {}),
+        // The writer's first look at the clock waits until all jobs are queued.
+        clock: {
+            let opened = std::sync::Mutex::new(opened);
+            Arc::new(move || {
+                first.call_once(|| opened.lock().unwrap().recv().unwrap());
+                clock()
+            })
+        },
+    };
+    let running = store.start(hooks).unwrap();
+    let handle = running.handle();
+    let lives: Vec<Vec<Append>> = (0..50).map(|n| life(&format!("SE_{n}"))).collect();
+    for step in 0..6 {
+        lives.iter().for_each(|life| {
+            handle
+                .send(Job::Append(Box::new(life[step].clone())))
+                .unwrap()
+        });
+    }
+    gate.send(()).unwrap();
+    let expected = (0..6).flat_map(|step| lives.iter().map(move |life| life[step].entry.clone()));
+    for entry in expected {
+        let StoreReply::Appended {
+            session, entry_seq, ..
+        } = replies.recv_timeout(PATIENCE).unwrap()
+        else {
+            panic!("not an append");
+        };
+        assert_eq!((session, entry_seq), (entry.session, entry.entry_seq));
+    }
+    assert!(handle.stats().commits_total() <= 2, "{:?}", handle.stats());
+    assert_eq!(
+        (
+            handle.stats().entries_total(),
+            handle.stats().open_sessions()
+        ),
+        (300, 0)
+    );
+    running.close();
+    assert_eq!((dir.verify().faults, dir.verify().rows), (vec![], 301));
+}
+
+#[test]
+fn what_is_done_to_the_file_behind_our_back_is_found() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    bench.appended(&life("SE_a"));
+    bench.store.close();
+    let table = [
+        ("UPDATE entry SET body = replace(body, '\"accrued_ms\":70000', '\"accrued_ms\":71000') WHERE entry_seq = 5",
+         vec![FaultKind::HashDiffers, FaultKind::NotConserved, FaultKind::TotalWentDown]),
+        ("UPDATE entry SET body = body || ' ' WHERE entry_seq = 2", vec![FaultKind::HashDiffers]),
+        ("DELETE FROM entry WHERE entry_seq = 3", vec![FaultKind::ChainGap, FaultKind::ChainBroken, FaultKind::EntryGap]),
+        ("UPDATE entry SET chain_seq = 99 WHERE entry_seq = 4; UPDATE entry SET chain_seq = 5 WHERE entry_seq = 3;
+          UPDATE entry SET chain_seq = 4 WHERE chain_seq = 99", vec![FaultKind::HashDiffers, FaultKind::ChainBroken, FaultKind::EntryGap]),
+        ("UPDATE entry SET hash = zeroblob(32) WHERE entry_seq = 6", vec![FaultKind::HashDiffers]),
+        ("UPDATE entry SET hash = zeroblob(3) WHERE entry_seq = 6", vec![FaultKind::HashDiffers]),
+        ("UPDATE entry SET session = 'SE_z' WHERE entry_seq = 6", vec![FaultKind::ColumnsDiffer]),
+        ("PRAGMA foreign_keys = OFF; UPDATE boot SET node = 'ND_other'", vec![FaultKind::HashDiffers, FaultKind::ColumnsDiffer]),
+    ];
+    for (sql, expected) in table {
+        let spoiled = dir.copy();
+        spoiled.sqlite().execute_batch(sql).unwrap();
+        let found: Vec<FaultKind> = spoiled
+            .verify()
+            .faults
+            .iter()
+            .map(|fault| fault.fault)
+            .collect();
+        assert!(
+            expected.iter().all(|kind| found.contains(kind)),
+            "{sql}: {found:?}"
+        );
+    }
+    assert_eq!(dir.verify().faults, []);
+}
+
+#[test]
+fn an_entry_that_does_not_follow_is_refused_and_the_ledger_stays_whole() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    let life_a = life("SE_a");
+    bench.appended(&life_a[..2]);
+    bench.append(&life_a[..1]); // a second start
+    bench.append(&life_a[1..2]); // twice
+    bench.append(&life_a[3..4]); // a gap
+    bench.append(&life("SE_b")[1..2]); // no start
+    let mut event_gap = life_a[2].clone();
+    event_gap.events[0].event_seq = 9;
+    bench.append(&[event_gap]);
+    bench.appended(&life_a[2..]);
+    bench.append(&life_a[5..]); // after the stop
+    bench.append(&life_a[..1]); // a session that is over starts again
+    bench.appended(&life("SE_c"));
+    assert_eq!(bench.store.handle().stats().refused_total(), 7);
+    bench.store.close();
+    let report = dir.verify();
+    assert_eq!((report.faults, report.rows), (vec![], 13));
+}
+
+#[test]
+fn a_checkpoint_after_the_stop_brings_nothing_back() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    bench.appended(&life("SE_a"));
+    bench.send(Job::Checkpoints(vec![checkpoint("SE_a", 5_250)]));
+    assert_eq!(
+        bench.reply(),
+        StoreReply::CheckpointsStored { sessions: vec![] }
+    );
+    assert!(open(&dir.copy(), soon()).1.closed.is_empty());
+}
+
+#[test]
+fn a_lane_is_read_in_order_and_its_outcomes_survive_a_restart() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    bench.appended(&life("SE_a"));
+    let (app, stats) = (lane("app", "SE_a"), bench.store.handle());
+    assert_eq!(
+        stats.stats().outbox_depth(),
+        14,
+        "seven events for each of two endpoints"
+    );
+    let oldest = stats.stats().oldest_pending_unix_ms().unwrap();
+    assert!(oldest >= soon().unix.0);
+    let head = bench.head(&app).unwrap();
+    assert_eq!(
+        (head.event_id.as_str(), head.event_seq, head.attempts),
+        ("evt_a_1", 1, 0)
+    );
+    assert_eq!(head.body, life("SE_a")[0].events[0].body, "byte for byte");
+    let mark = |verdict, attempts| {
+        let at_unix_ms = soon().unix;
+        let event_id = "evt_a_1".to_owned();
+        Job::Mark(Mark {
+            event_id,
+            lane: app.clone(),
+            verdict,
+            attempts,
+            last_status: Some(500),
+            at_unix_ms,
+        })
+    };
+    bench.send(mark(Verdict::Retry(Unix(START.0 + 200_000)), 3));
+    let marked = StoreReply::Marked {
+        lane: app.clone(),
+        event_id: "evt_a_1".to_owned(),
+    };
+    assert_eq!(bench.reply(), marked);
+    assert_eq!(bench.head(&app).unwrap().attempts, 3);
+
+    let bench = start(open(&dir.copy(), soon()).0);
+    let head = bench.head(&app).unwrap();
+    assert_eq!(
+        (head.attempts, head.next_unix_ms),
+        (3, Unix(START.0 + 200_000))
+    );
+    bench.send(Job::Lanes);
+    assert_eq!(
+        bench.reply(),
+        StoreReply::Lanes(vec![app.clone(), lane("audit", "SE_a")])
+    );
+    bench.send(mark(Verdict::Delivered, 4));
+    bench.send(mark(Verdict::Dead, 5)); // too late: it is delivered
+    assert_eq!((bench.reply(), bench.reply()), (marked.clone(), marked));
+    assert_eq!(bench.head(&app).unwrap().event_seq, 2);
+    assert_eq!(bench.store.handle().stats().outbox_depth(), 13);
+    assert_eq!(
+        bench.head(&lane("audit", "SE_a")).unwrap().event_seq,
+        1,
+        "lanes are apart"
+    );
+    assert_eq!(bench.head(&lane("app", "SE_none")), None);
+}
+
+#[test]
+fn a_full_disk_keeps_everything_in_order_until_there_is_space() {
+    let dir = Dir::new();
+    let (store, _) = open(&dir, soon());
+    dir.sqlite()
+        .execute_batch("CREATE TABLE ballast (x); INSERT INTO ballast VALUES (zeroblob(2000000))")
+        .unwrap();
+    let pages: i64 = store
+        .conn
+        .query_row("PRAGMA page_count", [], |row| row.get(0))
+        .unwrap();
+    store
+        .conn
+        .pragma_update(None, "max_page_count", pages)
+        .unwrap();
+    let bench = start(store);
+    let lives: Vec<Vec<Append>> = (0..60).map(|n| life(&format!("SE_{n}"))).collect();
+    lives.iter().for_each(|life| bench.append(&life[..3]));
+    bench.send(Job::Checkpoints(vec![checkpoint("SE_59", 5_000)]));
+    bench.until(StoreStats::full);
+    lives.iter().for_each(|life| bench.append(&life[3..4]));
+    bench.send(Job::Checkpoints(vec![checkpoint("SE_59", 5_250)]));
+    bench.until(|stats| stats.held() > 60);
+    assert!(bench.fatal.try_recv().is_err());
+    dir.sqlite().execute_batch("DROP TABLE ballast").unwrap();
+    bench.until(|stats| !stats.full() && stats.entries_total() == 240);
+    let stats = bench.store.handle();
+    assert_eq!(
+        (
+            stats.stats().held(),
+            stats.stats().dropped_total(),
+            stats.stats().refused_total()
+        ),
+        (0, 0, 0)
+    );
+    assert_eq!(
+        stats.stats().checkpoints_total(),
+        1,
+        "only the newest of a session is kept"
+    );
+    bench.store.close();
+    assert_eq!((dir.verify().faults, dir.verify().rows), (vec![], 241));
+}
+
+#[test]
+fn a_disk_full_for_too_long_cuts_a_session_at_an_entry_and_leaves_no_gap() {
+    let dir = Dir::new();
+    let (store, _) = open(&dir, soon());
+    let mut writer = Writer::new(
+        store,
+        Hooks {
+            on_reply: Box::new(|_| {}),
+            on_fatal: Box::new(|told| panic!("{told}")),
+            on_commit: Box::new(|_| {}),
+            clock: clock(),
+        },
+    );
+    let (a, b) = (life("SE_a"), life("SE_b"));
+    writer.test_overflow(
+        2,
+        [&a[0], &a[1], &a[2], &b[0]].map(|append| Job::Append(Box::new(append.clone()))),
+    );
+    writer.test_settle([&a[3], &b[1]].map(|append| Job::Append(Box::new(append.clone()))));
+    drop(writer);
+    let report = dir.verify();
+    assert_eq!(
+        (report.rows, report.faults, report.open_sessions),
+        (3, vec![], 1)
+    );
+}
+
+#[test]
+fn a_failed_write_is_fatal_told_once_and_never_retried() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    dir.sqlite().execute_batch("DROP TABLE outbox").unwrap();
+    bench.append(&life("SE_a"));
+    let told = bench.fatal.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        told.contains("does not retry") && told.contains("check the disk"),
+        "{told}"
+    );
+    assert!(
+        bench.replies.recv_timeout(PATIENCE).is_err(),
+        "nothing is acknowledged"
+    );
+    assert!(bench.fatal.try_recv().is_err());
+    let handle = bench.store.handle();
+    bench.store.close();
+    assert!(matches!(handle.send(Job::Lanes), Err(SendError::Closed)));
+    assert_eq!(dir.verify().rows, 1);
+}
+
+#[test]
+fn a_second_process_is_refused_and_readers_are_not() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    let second = Store::open(&config(&dir.0), soon()).err().unwrap();
+    assert!(
+        second.to_string().contains("another beistand process"),
+        "{second}"
+    );
+    bench.appended(&life("SE_a")[..3]);
+    let reader = Reader::open(&dir.0).unwrap();
+    assert_eq!(reader.records(None).unwrap()[0].entry_seq, 3);
+    bench.appended(&life("SE_a")[3..]);
+    assert_eq!(
+        reader.records(None).unwrap()[0].entry_seq,
+        3,
+        "as it was when it was opened"
+    );
+    assert_eq!(
+        Reader::open(&dir.0).unwrap().records(None).unwrap()[0].entry_seq,
+        6
+    );
+    bench.store.close();
+    assert_eq!(open(&dir, soon()).1.epoch, 2, "the lock is free again");
+}
+
+#[test]
+fn a_file_that_is_no_ledger_is_refused_with_what_to_do() {
+    let told = |spoil: &dyn Fn(&Dir)| {
+        let dir = Dir::new();
+        drop(open(&dir, soon()));
+        spoil(&dir);
+        let error = Store::open(&config(&dir.0), soon()).err().unwrap();
+        error.to_string()
+    };
+    let garbage = told(&|dir| std::fs::write(dir.0.join("ledger.sqlite"), [b'x'; 9_000]).unwrap());
+    assert!(
+        garbage.contains("damaged") && garbage.contains("copy the whole directory"),
+        "{garbage}"
+    );
+    let newer = told(&|dir| dir.sqlite().pragma_update(None, "user_version", 9).unwrap());
+    assert!(newer.contains("schema 9"), "{newer}");
+    let orphan = told(&|dir| {
+        dir.sqlite()
+            .execute("INSERT INTO checkpoint VALUES ('SE_x', NULL)", [])
+            .map(drop)
+            .unwrap();
+    });
+    assert!(
+        orphan.contains("SE_x") && orphan.contains("ledger verify"),
+        "{orphan}"
+    );
+    let other = Dir::new();
+    drop(open(&other, soon()));
+    let named = StoreConfig {
+        node: Some(crate::base::NodeId::from("ND_named")),
+        ..config(&other.0)
+    };
+    let refused = Store::open(&named, soon()).err().unwrap().to_string();
+    assert!(refused.contains("ND_named"), "{refused}");
+    let missing = Reader::open(Path::new("/nonexistent"))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        missing.contains("/nonexistent/ledger.sqlite") && missing.contains("--data"),
+        "{missing}"
+    );
+}
+
+#[test]
+fn a_named_node_keeps_its_name() {
+    let dir = Dir::new();
+    let named = StoreConfig {
+        node: Some(crate::base::NodeId::from("ND_named")),
+        ..config(&dir.0)
+    };
+    assert_eq!(
+        Store::open(&named, soon()).unwrap().1.node.as_str(),
+        "ND_named"
+    );
+    assert_eq!(open(&dir, soon()).1.node.as_str(), "ND_named");
+}
+
+#[test]
+fn the_wal_is_emptied_into_the_file_as_it_grows() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    for round in 0..6 {
+        let lives: Vec<Append> = (0..60)
+            .flat_map(|n| life(&format!("SE_{round}x{n}")))
+            .collect();
+        bench.appended(&lives);
+    }
+    let size = |file: &str| std::fs::metadata(dir.0.join(file)).unwrap().len();
+    assert!(
+        size("ledger.sqlite") > 1_000_000,
+        "{}",
+        size("ledger.sqlite")
+    );
+    assert_eq!(bench.store.handle().stats().open_sessions(), 0);
+    assert!(matches!(life("SE_a")[5].entry.kind, EntryKind::Stop));
+}

@@ -1,0 +1,211 @@
+//! Introduces the session (who is here, does the clock run) to the account (what is owed): the two
+//! know nothing of each other. One per room.
+
+use crate::base::{
+    EndReason, Identity, Millis, Mono, Now, ParticipantSid, Role, SessionState, TrackSource,
+};
+use crate::session::{Output, Policy, Reason, Session, Standing, Stats};
+use crate::usage::{Account, Append, Checkpoint, SessionFacts};
+use std::collections::VecDeque;
+
+/// What a session starts with.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Its facts, as the ledger keeps them; `min_billable_ms` is taken from the policy.
+    pub facts: SessionFacts,
+    /// Its rules, validated.
+    pub policy: Policy,
+    /// What the session that it continues had used of `duration.max_min`; else zero.
+    pub duration_used: Millis,
+}
+
+/// A granted connection.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// Who.
+    pub identity: Identity,
+    /// This join's id.
+    pub sid: ParticipantSid,
+    /// From the signed token.
+    pub role: Option<Role>,
+    /// A visible standard participant.
+    pub counts: bool,
+}
+
+/// The billed clock, as far as it is certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// The state at that moment.
+    pub state: SessionState,
+    /// What had accrued by then.
+    pub accrued_ms: Millis,
+    /// That moment.
+    pub settled: Mono,
+}
+
+/// The money of one room. Within a batch feed the packets first, then call
+/// [`Billing::handle_timeout`].
+#[derive(Debug)]
+pub struct Billing {
+    session: Session,
+    account: Account,
+    /// Granted connections whose turn in event time has not come. At most one per join of the
+    /// last few seconds: the watermark is never further behind.
+    joins: VecDeque<Join>,
+}
+
+impl Billing {
+    /// Opens the session; its `start` entry and `session.started` are the first output.
+    pub fn new(opening: Opening, now: Now) -> Billing {
+        let Opening {
+            mut facts,
+            policy,
+            duration_used,
+        } = opening;
+        facts.min_billable_ms = Millis(policy.billing.min_billable_ms);
+        facts.external_ref.clone_from(&policy.external_ref);
+        facts.metadata.clone_from(&policy.metadata);
+        Billing {
+            session: Session::continuing(policy, duration_used, now),
+            account: Account::new(facts, now),
+            joins: VecDeque::new(),
+        }
+    }
+
+    /// A connection was granted; present from the first authenticated packet on.
+    pub fn handle_connected(&mut self, join: Join, now: Now) {
+        let standing = Standing {
+            role: join.role,
+            counts: join.counts,
+        };
+        let identity = join.identity.clone();
+        if !matches!(self.session.state(), SessionState::Ended(_)) {
+            self.joins.push_back(join);
+        }
+        self.session.handle_connected(&identity, standing, now);
+        self.drain();
+    }
+
+    /// An authenticated packet without media (STUN with integrity, SRTCP) arrived at `at`. Within
+    /// one batch the newest packet of a participant is enough.
+    pub fn handle_evidence(&mut self, who: &Identity, at: Mono, now: Now) {
+        self.session.handle_evidence(who, at, now);
+        self.drain();
+    }
+
+    /// Authenticated SRTP arrived at `at`. Within one batch the newest packet is enough.
+    pub fn handle_media(&mut self, who: &Identity, at: Mono, now: Now) {
+        self.session.handle_media(who, at, now);
+        self.drain();
+        self.account.handle_media(who, at);
+    }
+
+    /// An unmuted track of this source appeared at `at`, or one went (unpublished, muted, or its
+    /// participant left).
+    pub fn handle_published(&mut self, who: &Identity, source: TrackSource, at: Mono, on: bool) {
+        self.account.handle_published(who, source, at, on);
+    }
+
+    /// The byte counters (in, out) of one join, from its start.
+    pub fn handle_bytes(&mut self, who: &Identity, sid: &ParticipantSid, bytes: (u64, u64)) {
+        self.account.handle_bytes(who, sid, bytes);
+    }
+
+    /// The connection is over: `explicit` when the participant said so (or was removed), else it
+    /// broke.
+    pub fn handle_left(&mut self, who: &Identity, explicit: bool, now: Now) {
+        self.session.handle_left(who, explicit, now);
+        self.drain();
+    }
+
+    /// Ends the session at the last moment that is certain.
+    pub fn handle_end(&mut self, reason: EndReason, now: Now) {
+        self.session.handle_end(reason, now);
+        self.drain();
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.session.handle_timeout(now);
+        self.drain();
+    }
+
+    /// When to call [`Billing::handle_timeout`] at the latest, and why. Nothing once it has ended.
+    pub fn poll_timeout(&self) -> Option<(Mono, Reason)> {
+        self.session.poll_timeout()
+    }
+
+    /// The next row for the ledger, with its events.
+    pub fn poll_output(&mut self) -> Option<Append> {
+        self.account.poll_output()
+    }
+
+    /// The running totals, if they changed. Ask at least every 500 ms, after the outputs, and
+    /// write it after them.
+    pub fn checkpoint(&mut self, now: Now) -> Option<Checkpoint> {
+        self.handle_timeout(now);
+        self.account.checkpoint()
+    }
+
+    /// The billed clock.
+    pub const fn clock(&self) -> Clock {
+        Clock {
+            state: self.session.state(),
+            accrued_ms: self.account.accrued(),
+            settled: self.session.settled(),
+        }
+    }
+
+    /// What the session is.
+    pub const fn facts(&self) -> &SessionFacts {
+        self.account.facts()
+    }
+
+    /// Counters.
+    pub const fn stats(&self) -> Stats {
+        self.session.stats()
+    }
+
+    /// Hands what the session announced to the account, in event-time order.
+    fn drain(&mut self) {
+        while let Some(output) = self.session.poll_output() {
+            self.witness(output.at());
+            match output {
+                Output::Joined { .. } => {
+                    if let Some(join) = self.joins.pop_front() {
+                        self.account
+                            .handle_joined(&join.identity, join.sid, join.role);
+                    }
+                }
+                Output::Presence { at, who, present } => {
+                    self.account.handle_presence(at, &who, present);
+                }
+                Output::Gone { at, who } => self.account.handle_gone(at, &who),
+                Output::Overlap { at, both } => self.account.handle_overlap(at, both),
+                Output::State { at, state } => self.account.handle_state(at, state),
+                Output::Interim { at } => self.account.handle_interim(at),
+            }
+        }
+        self.witness(self.session.settled());
+        self.account.settle(self.session.settled());
+    }
+
+    /// Whoever is present is so up to their last packet, and at most up to `at`.
+    fn witness(&mut self, at: Mono) {
+        let here: Vec<(Identity, Mono)> = self
+            .account
+            .present()
+            .filter_map(|who| {
+                self.session
+                    .known(who)
+                    .map(|known| (who.clone(), known.min(at)))
+            })
+            .collect();
+        for (who, seen) in here {
+            self.account.handle_seen(&who, seen);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! Data packets between clients, and the billed clock.
+
+use super::live_room::{Context, LiveRoom};
+use crate::peer::signal::{clock_packet, stamp};
+use crate::peer::transport::Channel;
+
+/// Clients send at most 64,000 bytes (livekit-client 2.23, Rust core 0.10); the rest is headroom for
+/// the stamped sender.
+const MAX_PACKET: usize = 65_536;
+
+impl LiveRoom {
+    pub(super) fn on_data(
+        &mut self,
+        key: usize,
+        channel: Channel,
+        packet: &[u8],
+        context: &mut Context<'_>,
+    ) {
+        let member = &self.members[key];
+        let allowed = member.join.permissions.can_publish_data && packet.len() <= MAX_PACKET;
+        let reliable = match channel {
+            Channel::Reliable => true,
+            Channel::Lossy => false,
+            Channel::DataTrack => {
+                context.stats.data_dropped += 1;
+                return;
+            }
+        };
+        let stamped = stamp(packet, reliable, (member.identity(), &member.sid));
+        let Some((packet, destinations)) = stamped.filter(|_| allowed) else {
+            context.stats.data_dropped += 1;
+            return;
+        };
+        for other in self.keys() {
+            let member = &self.members[other];
+            if other != key && destinations.includes(member.identity(), &member.sid) {
+                self.give(other, channel, &packet, context);
+            }
+        }
+    }
+
+    fn give(&mut self, key: usize, channel: Channel, packet: &[u8], context: &mut Context<'_>) {
+        let member = &mut self.members[key];
+        if member.subscriber.send_data(channel, packet) {
+            member.touched = true;
+        } else if channel != Channel::Reliable || !member.queue_data(packet.to_vec()) {
+            context.stats.data_dropped += 1;
+        }
+    }
+
+    /// The channel is open: what was kept for it goes first.
+    pub(super) fn send_queued_data(&mut self, key: usize) {
+        let member = &mut self.members[key];
+        for packet in std::mem::take(&mut member.queued_data) {
+            member.subscriber.send_data(Channel::Reliable, &packet);
+        }
+        member.touched = true;
+    }
+
+    /// A packet of the server's own to everyone whose channel is open.
+    pub(super) fn tell_all(&mut self, json: &str) {
+        let packet = clock_packet(json);
+        for (_, member) in &mut self.members {
+            if member.subscriber.send_data(Channel::Reliable, &packet) {
+                member.touched = true;
+            }
+        }
+    }
+}

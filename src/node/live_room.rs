@@ -1,0 +1,525 @@
+//! One room as it lives: its members, its forwarding, its money, and its end.
+
+use super::billing::{Billing, Clock, Join as Granted, Opening};
+use super::demux::{Demux, Route};
+use super::member::{Ailment, Arrival, Member, Side};
+use super::shard::{JoinRequest, Output, ShardConfig, Stats};
+use crate::base::{
+    ConnectionId, EndReason, Millis, Mono, Now, ParticipantSid, Rng, RoomName, RoomSid, SessionId,
+    SessionState,
+};
+use crate::peer::signal::token::ParticipantKind;
+use crate::peer::signal::{Card, LeaveAction, LeaveReason, Response, RoomFacts, encode, token};
+use crate::room::{Forward, MemberKey, MemberOptions, Room};
+use crate::session::Policy;
+use crate::usage::{Checkpoint, SessionFacts};
+use slab::Slab;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Presence, negotiation and billing are looked at this often: far below the 5 s of presence, and
+/// rare enough to cost nothing.
+const TICK: Millis = Millis(50);
+
+/// The billed clock is told once a second.
+const CLOCK_EVERY: Millis = Millis(1_000);
+
+/// Longest session metadata that a token may carry, in bytes (the contract's 4 KiB).
+const MAX_METADATA: usize = 4096;
+
+/// What a room may use of its shard.
+pub(super) struct Context<'a> {
+    pub(super) config: &'a ShardConfig,
+    pub(super) outputs: &'a mut VecDeque<Output>,
+    pub(super) demux: &'a mut Demux,
+    pub(super) connections: &'a mut BTreeMap<ConnectionId, (usize, usize)>,
+    pub(super) stats: &'a mut Stats,
+    pub(super) rng: &'a mut Rng,
+    pub(super) now: Now,
+}
+
+pub(super) struct LiveRoom {
+    pub(super) index: usize,
+    name: RoomName,
+    session: SessionId,
+    facts: RoomFacts,
+    policy: Policy,
+    pub(super) room: Room,
+    pub(super) billing: Billing,
+    pub(super) members: Slab<Member>,
+    pub(super) forwards: Vec<Forward>,
+    /// Counts of members that are gone.
+    past: Stats,
+    ticked: Mono,
+    /// What the newest append or checkpoint said, and what of it is on disk.
+    told: Option<Clock>,
+    shown: Option<Clock>,
+    clock_sent: Mono,
+    over: bool,
+}
+
+impl LiveRoom {
+    pub(super) fn new(
+        index: usize,
+        (template, mut policy): (&str, Policy),
+        join: &JoinRequest,
+        config: &ShardConfig,
+        (rng, now): (&mut Rng, Now),
+    ) -> LiveRoom {
+        let attribute = |name: &str| join.join.attributes.get(name);
+        if let Some(external) = attribute("beistand.external_ref") {
+            policy.external_ref = Some(external.clone());
+        }
+        if let Some(text) = attribute("beistand.metadata").filter(|t| t.len() <= MAX_METADATA) {
+            let text_value = || serde_json::Value::String(text.clone());
+            policy.metadata = Some(serde_json::from_str(text).unwrap_or_else(|_| text_value()));
+        }
+        let room_sid = RoomSid::random(rng);
+        let session = SessionId::random(rng);
+        let facts = SessionFacts {
+            session: session.clone(),
+            node: config.node.clone(),
+            room: join.join.room.clone(),
+            room_sid: room_sid.clone(),
+            policy: template.to_owned(),
+            min_billable_ms: Millis::ZERO,
+            external_ref: None,
+            metadata: None,
+            continues: join.continues.clone(),
+        };
+        let wire = RoomFacts {
+            sid: room_sid.to_string(),
+            name: join.join.room.to_string(),
+            metadata: join.join.room_config.metadata.clone().unwrap_or_default(),
+            created: now.unix,
+            departure_timeout_s: u32::try_from(policy.departure_timeout_s).unwrap_or(u32::MAX),
+            max_participants: u32::try_from(policy.capacity.max_participants).unwrap_or(u32::MAX),
+            num_participants: 0,
+        };
+        let opening = Opening {
+            facts,
+            policy: policy.clone(),
+            duration_used: Millis::ZERO,
+        };
+        LiveRoom {
+            index,
+            name: join.join.room.clone(),
+            session,
+            facts: wire,
+            policy,
+            room: Room::new(rng.next_u64()),
+            billing: Billing::new(opening, now),
+            members: Slab::new(),
+            forwards: Vec::new(),
+            past: Stats::default(),
+            ticked: now.mono,
+            told: None,
+            shown: None,
+            clock_sent: now.mono,
+            over: false,
+        }
+    }
+
+    pub(super) const fn name(&self) -> &RoomName {
+        &self.name
+    }
+
+    pub(super) const fn session(&self) -> &SessionId {
+        &self.session
+    }
+
+    pub(super) const fn state(&self) -> SessionState {
+        self.billing.clock().state
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub(super) fn handle_join(
+        &mut self,
+        conn: ConnectionId,
+        request: JoinRequest,
+        context: &mut Context<'_>,
+    ) {
+        let returns = self.replace_older(&request, context);
+        if !returns && self.members.len() >= self.capacity() {
+            let refusal = Response::Leave(LeaveAction::Disconnect, LeaveReason::JoinFailure);
+            context.outputs.push_back(Output::Signal {
+                conn,
+                frame: encode(refusal, false),
+            });
+            context.outputs.push_back(Output::CloseSocket { conn });
+            return;
+        }
+        let now = context.now;
+        let (factory, advertised) = (&context.config.factory, &context.config.advertised);
+        let arrival = Arrival {
+            conn,
+            sid: ParticipantSid::random(context.rng),
+            publisher: factory.publisher(advertised, now.mono),
+            subscriber: factory.subscriber(advertised, now.mono),
+            claims: request.claims,
+            join: request.join,
+            client: request.client,
+        };
+        let key = self.members.insert(Member::new(arrival, now));
+        let member = &self.members[key];
+        for (side, ufrag) in Side::BOTH.into_iter().zip(&member.ufrags) {
+            let route = Route {
+                room: self.index,
+                member: key,
+                side,
+            };
+            context.demux.add(ufrag.clone(), route);
+        }
+        context.connections.insert(conn, (self.index, key));
+        let options = MemberOptions {
+            auto_subscribe: member.client.auto_subscribe,
+            can_subscribe: member.join.permissions.can_subscribe,
+        };
+        self.room.handle_joined(MemberKey(key), options);
+        self.welcome(key, context);
+        self.offer(key, context);
+    }
+
+    fn capacity(&self) -> usize {
+        usize::try_from(self.policy.capacity.max_participants).unwrap_or(usize::MAX)
+    }
+
+    /// The newest join of an identity wins. Its presence goes on, so billing hears nothing.
+    fn replace_older(&mut self, request: &JoinRequest, context: &mut Context<'_>) -> bool {
+        let identity = &request.join.identity;
+        let older = self
+            .members
+            .iter()
+            .find(|(_, member)| member.identity() == identity);
+        let Some(key) = older.map(|(key, _)| key) else {
+            return false;
+        };
+        self.flush_evidence(context.now);
+        let goodbye = (LeaveAction::Disconnect, LeaveReason::DuplicateIdentity);
+        self.take_out(key, goodbye, context);
+        true
+    }
+
+    fn welcome(&mut self, key: usize, context: &mut Context<'_>) {
+        let others = self
+            .members
+            .iter()
+            .filter(|(other, member)| *other != key && !member.hidden())
+            .map(|(_, member)| member.card.clone())
+            .collect();
+        self.facts.num_participants = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+        let room = self.facts.clone();
+        let member = &mut self.members[key];
+        member.card.joined();
+        let response = Response::Join {
+            room,
+            me: Box::new(member.card.clone()),
+            others,
+            node: context.config.node.clone(),
+            subscriber_primary: member.join.permissions.can_subscribe,
+            fast_publish: member.join.permissions.can_publish,
+        };
+        self.send(key, response, context);
+        self.broadcast(key, context);
+    }
+
+    /// Sends a message to one member, if its socket is there.
+    pub(super) fn send(&self, key: usize, response: Response, context: &mut Context<'_>) {
+        if let Some(member) = self.members.get(key)
+            && let Some(conn) = member.conn
+        {
+            let frame = encode(response, member.text);
+            context.outputs.push_back(Output::Signal { conn, frame });
+        }
+    }
+
+    /// Tells the others (and itself, once it is in) how a member is now.
+    pub(super) fn broadcast(&self, key: usize, context: &mut Context<'_>) {
+        let Some(member) = self.members.get(key) else {
+            return;
+        };
+        for (other, _) in &self.members {
+            if other == key || !member.hidden() {
+                self.send(other, Response::Update(vec![member.card.clone()]), context);
+            }
+        }
+    }
+
+    pub(super) fn handle_socket_closed(&mut self, key: usize, context: &mut Context<'_>) {
+        let Some(member) = self.members.get_mut(key) else {
+            return;
+        };
+        member.conn = None;
+        if !member.connected {
+            self.remove(key, LeaveReason::JoinFailure, true, context);
+        }
+    }
+
+    /// A member's connection came up.
+    pub(super) fn on_connected(&mut self, key: usize, side: Side, context: &mut Context<'_>) {
+        let Some(member) = self.members.get_mut(key) else {
+            return;
+        };
+        if !std::mem::replace(&mut member.connected, true) {
+            let standard = member.join.kind == ParticipantKind::Standard;
+            let granted = Granted {
+                identity: member.join.identity.clone(),
+                sid: member.sid.clone(),
+                role: member.join.role,
+                counts: standard && !member.hidden(),
+            };
+            self.billing.handle_connected(granted, context.now);
+        }
+        let member = &mut self.members[key];
+        if side == member.primary() && !std::mem::replace(&mut member.active, true) {
+            member.card.active();
+            self.broadcast(key, context);
+            self.room.handle_active(MemberKey(key));
+            self.settle(context);
+        }
+    }
+
+    /// A member is gone for good. `explicit`: it said so.
+    pub(super) fn remove(
+        &mut self,
+        key: usize,
+        reason: LeaveReason,
+        explicit: bool,
+        context: &mut Context<'_>,
+    ) {
+        if !self.members.contains(key) {
+            return;
+        }
+        self.flush_evidence(context.now);
+        let member = &self.members[key];
+        if member.connected {
+            let identity = member.join.identity.clone();
+            self.billing.handle_left(&identity, explicit, context.now);
+        }
+        let action = if explicit {
+            LeaveAction::Disconnect
+        } else {
+            LeaveAction::Reconnect
+        };
+        self.take_out(key, (action, reason), context);
+        self.drain_billing(context);
+    }
+
+    fn take_out(
+        &mut self,
+        key: usize,
+        (action, reason): (LeaveAction, LeaveReason),
+        context: &mut Context<'_>,
+    ) {
+        self.report_bytes(key);
+        self.send(key, Response::Leave(action, reason), context);
+        for sid in self.members[key]
+            .published
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            self.report_published(key, &sid, false, context.now.mono);
+        }
+        self.room.handle_left(MemberKey(key));
+        let member = self.members.remove(key);
+        if let Some(conn) = member.conn {
+            context.connections.remove(&conn);
+            context.outputs.push_back(Output::CloseSocket { conn });
+        }
+        for ufrag in &member.ufrags {
+            context.demux.remove(ufrag);
+        }
+        add_transport_stats(&member, &mut self.past);
+        if !member.hidden() {
+            let gone: Card = member.card.gone(reason);
+            for (other, _) in &self.members {
+                self.send(other, Response::Gone(Box::new(gone.clone())), context);
+            }
+        }
+        self.settle(context);
+    }
+
+    pub(super) fn handle_committed(&mut self, context: &mut Context<'_>) {
+        let changed = self.shown.map(|clock| clock.state) != self.told.map(|clock| clock.state);
+        self.shown = self.told;
+        if changed {
+            self.send_clock(context);
+        }
+    }
+
+    pub(super) fn handle_drain(&mut self, context: &mut Context<'_>) {
+        self.flush_evidence(context.now);
+        for key in self.keys() {
+            self.report_bytes(key);
+        }
+        self.billing.handle_end(EndReason::NodeDrained, context.now);
+        self.drain_billing(context);
+        self.end(LeaveAction::Reconnect, LeaveReason::ServerShutdown, context);
+    }
+
+    pub(super) fn handle_timeout(&mut self, context: &mut Context<'_>) {
+        self.drive_transports(context);
+        let now = context.now.mono;
+        if now.since(self.ticked) >= TICK {
+            self.ticked = now;
+            self.tick(context);
+        }
+    }
+
+    fn tick(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
+        self.flush_evidence(now);
+        self.billing.handle_timeout(now);
+        self.drain_billing(context);
+        for key in self.keys() {
+            let ailment = self
+                .members
+                .get(key)
+                .and_then(|member| member.ailment(now.mono));
+            match ailment {
+                Some(Ailment::NeverConnected) => {
+                    self.remove(key, LeaveReason::JoinFailure, true, context);
+                }
+                Some(Ailment::Silent) => {
+                    self.remove(key, LeaveReason::ConnectionTimeout, false, context);
+                }
+                Some(Ailment::Unanswered) => {
+                    self.remove(key, LeaveReason::MediaFailure, false, context);
+                }
+                None => self.refresh_token(key, context),
+            }
+        }
+        if now.mono.since(self.clock_sent) >= CLOCK_EVERY {
+            self.send_clock(context);
+        }
+        if matches!(self.state(), SessionState::Ended(_)) {
+            self.end(LeaveAction::Disconnect, LeaveReason::RoomClosed, context);
+        }
+    }
+
+    fn refresh_token(&mut self, key: usize, context: &mut Context<'_>) {
+        let Some(member) = self.members.get_mut(key) else {
+            return;
+        };
+        if !member.refresh_is_due(context.now.mono) {
+            return;
+        }
+        match token::refresh(&member.claims, &context.config.keys, context.now) {
+            Ok(token) => self.send(key, Response::RefreshToken(token), context),
+            Err(error) => tracing::warn!(%error, "a token could not be refreshed"),
+        }
+    }
+
+    fn send_clock(&mut self, context: &mut Context<'_>) {
+        self.clock_sent = context.now.mono;
+        let Some(clock) = self.shown else { return };
+        let json = serde_json::json!({
+            "session": self.session.as_str(),
+            "state": clock.state.as_str(),
+            "reason": clock.state.reason(),
+            "accrued_ms": clock.accrued_ms,
+        });
+        self.tell_all(&json.to_string());
+    }
+
+    /// Everyone goes, and so does the room.
+    fn end(&mut self, action: LeaveAction, reason: LeaveReason, context: &mut Context<'_>) {
+        for key in self.keys() {
+            self.take_out(key, (action, reason), context);
+        }
+        self.drain_billing(context);
+        self.over = true;
+    }
+
+    fn drain_billing(&mut self, context: &mut Context<'_>) {
+        while let Some(append) = self.billing.poll_output() {
+            self.told = Some(self.billing.clock());
+            context.outputs.push_back(Output::Append(append));
+        }
+    }
+
+    pub(super) fn checkpoint(&mut self, now: Now) -> Option<Checkpoint> {
+        self.flush_evidence(now);
+        for key in self.keys() {
+            self.report_bytes(key);
+        }
+        let checkpoint = self.billing.checkpoint(now)?;
+        self.told = Some(self.billing.clock());
+        Some(checkpoint)
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Mono> {
+        let transports = self
+            .members
+            .iter()
+            .filter_map(|(_, member)| member.poll_timeout())
+            .min();
+        Some(transports.unwrap_or(Mono::MAX).min(self.ticked + TICK))
+    }
+
+    pub(super) fn keys(&self) -> Vec<usize> {
+        self.members.iter().map(|(key, _)| key).collect()
+    }
+
+    /// Tells billing the newest authenticated packets.
+    pub(super) fn flush_evidence(&mut self, now: Now) {
+        for (_, member) in &mut self.members {
+            if !member.connected {
+                continue;
+            }
+            let identity = member.join.identity.clone();
+            if let Some(at) = member.media_at.take() {
+                self.billing.handle_media(&identity, at, now);
+            }
+            let last = member.last_authenticated();
+            if let Some(at) = last.filter(|_| last > member.reported) {
+                member.reported = last;
+                self.billing.handle_evidence(&identity, at, now);
+            }
+        }
+    }
+
+    fn report_bytes(&mut self, key: usize) {
+        let member = &self.members[key];
+        let (publisher, subscriber) = (member.publisher.stats(), member.subscriber.stats());
+        let bytes = (
+            publisher.in_bytes + subscriber.in_bytes,
+            publisher.out_bytes + subscriber.out_bytes,
+        );
+        self.billing
+            .handle_bytes(&member.join.identity, &member.sid, bytes);
+    }
+
+    pub(super) fn add_stats(&self, stats: &mut Stats) {
+        stats.participants += u64::try_from(self.members.len()).unwrap_or(0);
+        self.add_stats_of_the_past_ref(stats);
+        for (_, member) in &self.members {
+            add_transport_stats(member, stats);
+        }
+    }
+
+    pub(super) fn add_stats_of_the_past(&self, stats: &mut Stats) {
+        self.add_stats_of_the_past_ref(stats);
+    }
+
+    fn add_stats_of_the_past_ref(&self, stats: &mut Stats) {
+        stats.out_packets += self.past.out_packets;
+        stats.out_bytes += self.past.out_bytes;
+        stats.pli_in += self.past.pli_in;
+        stats.pli_out += self.past.pli_out;
+        stats.pli_held += self.past.pli_held;
+    }
+}
+
+fn add_transport_stats(member: &Member, stats: &mut Stats) {
+    for transport in [member.publisher.stats(), member.subscriber.stats()] {
+        stats.out_packets += transport.out_packets;
+        stats.out_bytes += transport.out_bytes;
+        stats.pli_in += transport.keyframes_asked;
+        stats.pli_out += transport.keyframe_requests;
+        stats.pli_held += transport.keyframe_requests_held;
+    }
+}

@@ -1,0 +1,16 @@
+//! L3, the whole server as sans-IO machines: one [`Shard`] per worker and one [`Control`]. They
+//! introduce the rooms below to each other.
+
+pub mod billing;
+mod control;
+mod data;
+mod demux;
+mod live_room;
+mod member;
+mod packets;
+mod publishing;
+mod shard;
+mod signalling;
+
+pub use control::{Control, Refusal};
+pub use shard::{JoinRequest, Output, Shard, ShardConfig, Stats};

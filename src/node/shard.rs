@@ -1,0 +1,362 @@
+//! One worker's rooms, and the way of everything that comes in to its room.
+
+use super::demux::{Demux, Route};
+use super::live_room::{Context, LiveRoom};
+use super::member::Side;
+use crate::base::{
+    ConnectionId, Millis, Mono, NodeId, Now, Rng, RoomName, SessionId, SessionState,
+};
+use crate::peer::signal::token::{Claims, Join, Keys};
+use crate::peer::signal::{
+    ClientParams, Frame, LeaveAction, LeaveReason, Response, decode, encode,
+};
+use crate::peer::transport::Factory;
+use crate::session::Policy;
+use crate::usage::{Append, Checkpoint};
+use slab::Slab;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Totals are on disk at most 500 ms late; this leaves 100 ms for the commit.
+const CHECKPOINT_EVERY: Millis = Millis(400);
+
+/// What a shard needs to know.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// Makes peer connections.
+    pub factory: Factory,
+    /// Where clients reach this worker's socket.
+    pub advertised: Vec<SocketAddr>,
+    /// This node.
+    pub node: NodeId,
+    /// Signs refreshed tokens.
+    pub keys: Arc<Keys>,
+    /// Policy templates by name; `default` is among them.
+    pub policies: Arc<BTreeMap<String, Policy>>,
+}
+
+/// A join that `api` has checked.
+#[derive(Clone, Debug)]
+pub struct JoinRequest {
+    /// The token's claims, for refreshing it.
+    pub claims: Claims,
+    /// What the token allows.
+    pub join: Join,
+    /// What the client says of itself.
+    pub client: ClientParams,
+    /// The session that a crash cut off in this room.
+    pub continues: Option<SessionId>,
+}
+
+/// What a shard wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a datagram.
+    Datagram {
+        /// Where to.
+        to: SocketAddr,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Send a signalling frame.
+    Signal {
+        /// On which socket.
+        conn: ConnectionId,
+        /// What.
+        frame: Frame,
+    },
+    /// Close a socket after what was sent on it.
+    CloseSocket {
+        /// Which.
+        conn: ConnectionId,
+    },
+    /// Write to the ledger; answered by `handle_committed`.
+    Append(Append),
+    /// Write to the ledger; answered by `handle_committed`.
+    Checkpoints(Vec<Checkpoint>),
+    /// A room is over.
+    RoomEnded(RoomName),
+}
+
+/// Running counts, and what there is now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Participants now.
+    pub participants: u64,
+    /// Sessions now, by state.
+    pub waiting: u64,
+    /// Sessions whose clock runs.
+    pub live: u64,
+    /// Sessions whose clock stands.
+    pub paused: u64,
+    /// Datagrams received.
+    pub in_packets: u64,
+    /// Bytes received.
+    pub in_bytes: u64,
+    /// Datagrams sent.
+    pub out_packets: u64,
+    /// Bytes sent.
+    pub out_bytes: u64,
+    /// Media packets handed to a subscriber.
+    pub forwarded: u64,
+    /// Datagrams for nobody here, or not authentic.
+    pub unroutable: u64,
+    /// Media packets without a published track.
+    pub no_track: u64,
+    /// Media packets that a subscriber's section could not carry.
+    pub not_carried: u64,
+    /// Data packets that were malformed, forbidden or too many.
+    pub data_dropped: u64,
+    /// Keyframe requests from subscribers.
+    pub pli_in: u64,
+    /// Keyframe requests to publishers.
+    pub pli_out: u64,
+    /// Keyframe requests held back by the throttle.
+    pub pli_held: u64,
+    /// Signalling messages received.
+    pub signal_messages: u64,
+    /// Signalling frames that were no message, or asked for the impossible.
+    pub signal_errors: u64,
+}
+
+/// One worker's part of the node.
+pub struct Shard {
+    config: ShardConfig,
+    rng: Rng,
+    rooms: Slab<LiveRoom>,
+    names: BTreeMap<RoomName, usize>,
+    connections: BTreeMap<ConnectionId, (usize, usize)>,
+    demux: Demux,
+    outputs: VecDeque<Output>,
+    stats: Stats,
+    checkpointed: Mono,
+}
+
+impl Shard {
+    /// A shard without rooms; `seed` decides ids and first sequence numbers.
+    pub fn new(config: ShardConfig, seed: u64, now: Now) -> Shard {
+        assert!(
+            config.policies.contains_key("default"),
+            "there is a default policy"
+        );
+        Shard {
+            config,
+            rng: Rng::from_seed(seed),
+            rooms: Slab::new(),
+            names: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            demux: Demux::default(),
+            outputs: VecDeque::new(),
+            stats: Stats::default(),
+            checkpointed: now.mono,
+        }
+    }
+
+    /// A client joins.
+    pub fn handle_join(&mut self, conn: ConnectionId, join: Box<JoinRequest>, now: Now) {
+        if join.client.reconnect {
+            // There is no resume yet; a full join is legal and costs a republish.
+            return self.refuse(conn, LeaveAction::Reconnect, LeaveReason::StateMismatch);
+        }
+        let name = join.join.room.clone();
+        let index = match self.names.get(&name) {
+            Some(index) => *index,
+            None => match self.open(&name, &join, now) {
+                Some(index) => index,
+                None => {
+                    return self.refuse(conn, LeaveAction::Disconnect, LeaveReason::JoinFailure);
+                }
+            },
+        };
+        self.with_room(index, now, |room, context| {
+            room.handle_join(conn, *join, context)
+        });
+    }
+
+    fn open(&mut self, name: &RoomName, join: &JoinRequest, now: Now) -> Option<usize> {
+        let template = join.join.policy.as_deref().unwrap_or("default");
+        let Some(policy) = self.config.policies.get(template) else {
+            tracing::warn!(room = ?name, "the token names a policy that is not configured");
+            return None;
+        };
+        let entry = self.rooms.vacant_entry();
+        let index = entry.key();
+        let opening = (template, policy.clone());
+        entry.insert(LiveRoom::new(
+            index,
+            opening,
+            join,
+            &self.config,
+            (&mut self.rng, now),
+        ));
+        self.names.insert(name.clone(), index);
+        Some(index)
+    }
+
+    fn refuse(&mut self, conn: ConnectionId, action: LeaveAction, reason: LeaveReason) {
+        let frame = encode(Response::Leave(action, reason), false);
+        self.outputs.push_back(Output::Signal { conn, frame });
+        self.outputs.push_back(Output::CloseSocket { conn });
+    }
+
+    /// A signalling frame came.
+    pub fn handle_frame(&mut self, conn: ConnectionId, frame: &Frame, now: Now) {
+        self.stats.signal_messages += 1;
+        let Some((index, member)) = self.connections.get(&conn).copied() else {
+            return;
+        };
+        match decode(frame) {
+            Ok(request) => {
+                let text = matches!(frame, Frame::Text(_));
+                self.with_room(index, now, |room, context| {
+                    room.handle_request(member, request, text, context);
+                });
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a hostile or broken frame closes its socket");
+                self.stats.signal_errors += 1;
+                self.outputs.push_back(Output::CloseSocket { conn });
+                self.handle_socket_closed(conn, now);
+            }
+        }
+    }
+
+    /// A socket is gone. The participant stays as long as its media connection lives.
+    pub fn handle_socket_closed(&mut self, conn: ConnectionId, now: Now) {
+        let Some((index, member)) = self.connections.remove(&conn) else {
+            return;
+        };
+        self.with_room(index, now, |room, context| {
+            room.handle_socket_closed(member, context)
+        });
+    }
+
+    /// A datagram came.
+    pub fn handle_datagram(&mut self, source: SocketAddr, bytes: &[u8], now: Now) {
+        self.stats.in_packets += 1;
+        self.stats.in_bytes += u64::try_from(bytes.len()).unwrap_or(0);
+        let Some(Route { room, member, side }) = self.demux.route(source, bytes) else {
+            self.stats.unroutable += 1;
+            return;
+        };
+        self.with_room(room, now, |room, context| {
+            room.handle_datagram((member, side), source, bytes, context);
+        });
+    }
+
+    /// An entry or a checkpoint of the session is on disk.
+    pub fn handle_committed(&mut self, session: &SessionId, now: Now) {
+        let found = self
+            .rooms
+            .iter()
+            .find(|(_, room)| room.session() == session);
+        let Some(index) = found.map(|(index, _)| index) else {
+            return;
+        };
+        self.with_room(index, now, LiveRoom::handle_committed);
+    }
+
+    /// The node shuts down: everyone is told to come back elsewhere, every session ends.
+    pub fn handle_drain(&mut self, now: Now) {
+        for index in self.indices() {
+            self.with_room(index, now, LiveRoom::handle_drain);
+        }
+        self.sweep();
+    }
+
+    /// Call after each batch of input, and when `poll_timeout` is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        for index in self.indices() {
+            self.with_room(index, now, LiveRoom::handle_timeout);
+        }
+        if now.mono.since(self.checkpointed) >= CHECKPOINT_EVERY {
+            self.checkpointed = now.mono;
+            let taken: Vec<Checkpoint> = self
+                .rooms
+                .iter_mut()
+                .filter_map(|(_, room)| room.checkpoint(now))
+                .collect();
+            if !taken.is_empty() {
+                self.outputs.push_back(Output::Checkpoints(taken));
+            }
+        }
+        self.sweep();
+    }
+
+    /// When `handle_timeout` is due at the latest.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        let rooms = self
+            .rooms
+            .iter()
+            .filter_map(|(_, room)| room.poll_timeout())
+            .min()?;
+        Some(rooms.min(self.checkpointed + CHECKPOINT_EVERY))
+    }
+
+    /// What is to be done.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Running counts, and what there is now.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.stats;
+        for (_, room) in &self.rooms {
+            room.add_stats(&mut stats);
+            match room.state() {
+                SessionState::Waiting => stats.waiting += 1,
+                SessionState::Live => stats.live += 1,
+                SessionState::Paused(_) => stats.paused += 1,
+                SessionState::Ended(_) => {}
+            }
+        }
+        stats
+    }
+
+    fn indices(&self) -> Vec<usize> {
+        self.rooms.iter().map(|(index, _)| index).collect()
+    }
+
+    fn with_room(
+        &mut self,
+        index: usize,
+        now: Now,
+        act: impl FnOnce(&mut LiveRoom, &mut Context<'_>),
+    ) {
+        let Some(room) = self.rooms.get_mut(index) else {
+            return;
+        };
+        let mut context = Context {
+            config: &self.config,
+            outputs: &mut self.outputs,
+            demux: &mut self.demux,
+            connections: &mut self.connections,
+            stats: &mut self.stats,
+            rng: &mut self.rng,
+            now,
+        };
+        act(room, &mut context);
+    }
+
+    /// Takes ended rooms away.
+    fn sweep(&mut self) {
+        let ended: Vec<usize> = self
+            .rooms
+            .iter()
+            .filter(|(_, room)| room.is_over())
+            .map(|(index, _)| index)
+            .collect();
+        for index in ended {
+            let room = self.rooms.remove(index);
+            self.names.remove(room.name());
+            room.add_stats_of_the_past(&mut self.stats);
+            self.outputs
+                .push_back(Output::RoomEnded(room.name().clone()));
+        }
+    }
+}
+
+impl Side {
+    pub(super) const BOTH: [Side; 2] = [Side::Publisher, Side::Subscriber];
+}

@@ -1,0 +1,314 @@
+//! What others are told about a participant and its tracks: LiveKit's `ParticipantInfo`, kept whole.
+
+use super::client::ClientParams;
+use super::response::LeaveReason;
+use super::token::{Join, ParticipantKind, Permissions};
+use crate::base::{Now, ParticipantSid, Role, TrackKind, TrackSid, TrackSource};
+use livekit_protocol as proto;
+use livekit_protocol::participant_info::State;
+use std::collections::BTreeMap;
+
+/// Limits of livekit-server 1.13.5, in bytes.
+const MAX_METADATA: usize = 512 * 1024;
+const MAX_ATTRIBUTES: usize = 64 * 1024;
+const MAX_NAME: usize = 256;
+
+/// A client's announcement of a track.
+#[derive(Clone, Debug)]
+pub struct PublishRequest(proto::AddTrackRequest);
+
+impl PublishRequest {
+    pub(super) const fn new(request: proto::AddTrackRequest) -> PublishRequest {
+        PublishRequest(request)
+    }
+
+    /// The client's own id, to be echoed exactly.
+    pub fn cid(&self) -> &str {
+        &self.0.cid
+    }
+
+    /// Audio or video; `None` for anything else.
+    pub fn kind(&self) -> Option<TrackKind> {
+        match proto::TrackType::try_from(self.0.r#type) {
+            Ok(proto::TrackType::Audio) => Some(TrackKind::Audio),
+            Ok(proto::TrackType::Video) => Some(TrackKind::Video),
+            Ok(proto::TrackType::Data) | Err(_) => None,
+        }
+    }
+
+    /// What it shows.
+    pub fn source(&self) -> TrackSource {
+        match proto::TrackSource::try_from(self.0.source) {
+            Ok(proto::TrackSource::Camera) => TrackSource::Camera,
+            Ok(proto::TrackSource::Microphone) => TrackSource::Microphone,
+            Ok(proto::TrackSource::ScreenShare) => TrackSource::ScreenShare,
+            Ok(proto::TrackSource::ScreenShareAudio) => TrackSource::ScreenShareAudio,
+            Ok(proto::TrackSource::Unknown) | Err(_) => TrackSource::Unknown,
+        }
+    }
+
+    /// Published silent.
+    pub fn muted(&self) -> bool {
+        self.0.muted
+    }
+
+    /// The ids under which the track can appear in SDP.
+    pub fn cids(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.cid()).chain(self.0.simulcast_codecs.iter().map(|c| c.cid.as_str()))
+    }
+
+    /// LiveKit's two letters of a track id.
+    pub fn letters(&self) -> &'static str {
+        match (self.kind(), self.source()) {
+            (_, TrackSource::Camera) => "VC",
+            (_, TrackSource::Microphone) => "AM",
+            (_, TrackSource::ScreenShare) => "VS",
+            (_, TrackSource::ScreenShareAudio) => "As",
+            (Some(TrackKind::Audio), TrackSource::Unknown) => "AU",
+            (Some(TrackKind::Video) | None, TrackSource::Unknown) => "VU",
+        }
+    }
+
+    #[expect(deprecated, reason = "older clients still read these fields")]
+    fn track(&self, sid: &TrackSid, version: proto::TimedVersion) -> proto::TrackInfo {
+        let request = self.0.clone();
+        let codec = |codec: proto::SimulcastCodec| proto::SimulcastCodecInfo {
+            mime_type: mime(&codec.codec, request.r#type),
+            cid: codec.cid,
+            layers: sorted(if codec.layers.is_empty() {
+                request.layers.clone()
+            } else {
+                codec.layers
+            }),
+            video_layer_mode: codec.video_layer_mode,
+            ..proto::SimulcastCodecInfo::default()
+        };
+        let codecs: Vec<_> = request
+            .simulcast_codecs
+            .clone()
+            .into_iter()
+            .map(codec)
+            .collect();
+        proto::TrackInfo {
+            sid: sid.to_string(),
+            r#type: request.r#type,
+            name: request.name,
+            muted: request.muted,
+            width: request.width,
+            height: request.height,
+            simulcast: request.layers.len() > 1,
+            disable_dtx: request.disable_dtx,
+            source: request.source,
+            layers: sorted(request.layers),
+            mime_type: codecs
+                .first()
+                .map(|codec| codec.mime_type.clone())
+                .unwrap_or_default(),
+            codecs,
+            stereo: request.stereo,
+            disable_red: request.disable_red,
+            encryption: request.encryption,
+            stream: request.stream,
+            version: Some(version),
+            audio_features: request.audio_features,
+            backup_codec_policy: request.backup_codec_policy,
+            packet_trailer_features: request.packet_trailer_features,
+            ..proto::TrackInfo::default()
+        }
+    }
+}
+
+fn sorted(mut layers: Vec<proto::VideoLayer>) -> Vec<proto::VideoLayer> {
+    layers.sort_by_key(|layer| layer.quality);
+    layers
+}
+
+fn mime(codec: &str, kind: i32) -> String {
+    let family = if kind == proto::TrackType::Audio as i32 {
+        "audio"
+    } else {
+        "video"
+    };
+    match codec.to_ascii_lowercase().as_str() {
+        "" => String::new(),
+        "vp8" => "video/VP8".to_owned(),
+        "h264" => "video/H264".to_owned(),
+        other => format!("{family}/{other}"),
+    }
+}
+
+/// A participant as others see it. Its version grows with each change: clients drop older ones.
+#[derive(Clone, Debug)]
+pub struct Card(proto::ParticipantInfo);
+
+impl Card {
+    /// A participant that is about to join.
+    pub fn new(sid: &ParticipantSid, join: &Join, client: &ClientParams, now: Now) -> Card {
+        let joined_at_ms = i64::try_from(now.unix.0).unwrap_or(i64::MAX);
+        let capability = |name: &String| {
+            proto::client_info::Capability::from_str_name(name).map(|known| known as i32)
+        };
+        Card(proto::ParticipantInfo {
+            sid: sid.to_string(),
+            identity: join.identity.to_string(),
+            state: State::Joining as i32,
+            metadata: join.metadata.clone(),
+            joined_at: joined_at_ms / 1000,
+            joined_at_ms,
+            name: join.name.clone(),
+            version: 1,
+            permission: Some(permission(&join.permissions)),
+            kind: kind(join.kind),
+            attributes: attributes(join),
+            client_protocol: client.client_protocol,
+            capabilities: client.capabilities.iter().filter_map(capability).collect(),
+            ..proto::ParticipantInfo::default()
+        })
+    }
+
+    fn change(&mut self) -> &mut proto::ParticipantInfo {
+        self.0.version += 1;
+        &mut self.0
+    }
+
+    /// The join response was sent.
+    pub fn joined(&mut self) {
+        self.change().state = State::Joined as i32;
+    }
+
+    /// Its primary connection is up.
+    pub fn active(&mut self) {
+        self.change().state = State::Active as i32;
+    }
+
+    /// It is gone; tracks are left out, as the protocol allows for this state.
+    pub fn gone(mut self, reason: LeaveReason) -> Card {
+        let info = self.change();
+        info.state = State::Disconnected as i32;
+        info.disconnect_reason = reason.wire() as i32;
+        info.tracks.clear();
+        self
+    }
+
+    /// Adds a track.
+    pub fn add_track(&mut self, sid: &TrackSid, request: &PublishRequest, now: Now) {
+        let unix_micro = i64::try_from(now.unix.0.saturating_mul(1000)).unwrap_or(i64::MAX);
+        let version = proto::TimedVersion {
+            unix_micro,
+            ticks: 0,
+        };
+        let track = request.track(sid, version);
+        let info = self.change();
+        info.is_publisher = true;
+        info.tracks.push(track);
+    }
+
+    /// The track's media section and, once known, its codec.
+    pub fn bind_track(&mut self, sid: &TrackSid, mid: &str) {
+        if let Some(track) = self
+            .change()
+            .tracks
+            .iter_mut()
+            .find(|t| t.sid == sid.as_str())
+        {
+            mid.clone_into(&mut track.mid);
+            if let Some(codec) = track.codecs.first_mut() {
+                mid.clone_into(&mut codec.mid);
+            }
+        }
+    }
+
+    /// Takes a track away.
+    pub fn remove_track(&mut self, sid: &TrackSid) {
+        let info = self.change();
+        info.tracks.retain(|track| track.sid != sid.as_str());
+        info.is_publisher = !info.tracks.is_empty();
+    }
+
+    /// Mutes or unmutes a track.
+    pub fn set_muted(&mut self, sid: &TrackSid, muted: bool) {
+        if let Some(track) = self
+            .change()
+            .tracks
+            .iter_mut()
+            .find(|t| t.sid == sid.as_str())
+        {
+            track.muted = muted;
+        }
+    }
+
+    /// Changes name, metadata, attributes by the participant's own wish. False if too large.
+    pub fn update(
+        &mut self,
+        name: &str,
+        metadata: &str,
+        attributes: &BTreeMap<String, String>,
+    ) -> bool {
+        let mut merged = self.0.attributes.clone();
+        for (key, value) in attributes {
+            if value.is_empty() {
+                merged.remove(key);
+            } else {
+                merged.insert(key.clone(), value.clone());
+            }
+        }
+        let size: usize = merged
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum();
+        if name.len() > MAX_NAME || metadata.len() > MAX_METADATA || size > MAX_ATTRIBUTES {
+            return false;
+        }
+        let info = self.change();
+        info.attributes = merged;
+        if !name.is_empty() {
+            name.clone_into(&mut info.name);
+        }
+        if !metadata.is_empty() {
+            metadata.clone_into(&mut info.metadata);
+        }
+        true
+    }
+
+    pub(super) fn into_wire(self) -> proto::ParticipantInfo {
+        self.0
+    }
+}
+
+/// The token's attributes; the role is among them, since clients show it.
+fn attributes(join: &Join) -> std::collections::HashMap<String, String> {
+    let mut attributes: std::collections::HashMap<String, String> =
+        join.attributes.clone().into_iter().collect();
+    if let Some(role) = join.role {
+        attributes.insert("role".to_owned(), Role::as_str(role).to_owned());
+    }
+    attributes
+}
+
+#[expect(deprecated, reason = "older clients still read recorder and agent")]
+fn permission(permissions: &Permissions) -> proto::ParticipantPermission {
+    let source = |source: &TrackSource| match source {
+        TrackSource::Unknown => proto::TrackSource::Unknown as i32,
+        TrackSource::Camera => proto::TrackSource::Camera as i32,
+        TrackSource::Microphone => proto::TrackSource::Microphone as i32,
+        TrackSource::ScreenShare => proto::TrackSource::ScreenShare as i32,
+        TrackSource::ScreenShareAudio => proto::TrackSource::ScreenShareAudio as i32,
+    };
+    proto::ParticipantPermission {
+        can_subscribe: permissions.can_subscribe,
+        can_publish: permissions.can_publish,
+        can_publish_data: permissions.can_publish_data,
+        can_publish_sources: permissions.can_publish_sources.iter().map(source).collect(),
+        hidden: permissions.hidden,
+        recorder: permissions.recorder,
+        can_update_metadata: permissions.can_update_own_metadata,
+        agent: permissions.agent,
+        can_subscribe_metrics: permissions.can_subscribe_metrics,
+        can_manage_agent_session: false,
+    }
+}
+
+fn kind(kind: ParticipantKind) -> i32 {
+    let name = kind.as_str().to_ascii_uppercase();
+    proto::participant_info::Kind::from_str_name(&name).map_or(0, |kind| kind as i32)
+}

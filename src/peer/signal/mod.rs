@@ -1,0 +1,18 @@
+//! The LiveKit signalling protocol, v0: tokens, frames, and the messages as our own words. The one
+//! door to LiveKit's protobuf types (protocol 17, livekit-protocol 0.8.2).
+
+mod card;
+mod client;
+mod data;
+mod frame;
+mod request;
+mod response;
+pub mod token;
+mod wire;
+
+pub use card::{Card, PublishRequest};
+pub use client::ClientParams;
+pub use data::{Destinations, clock_packet, stamp};
+pub use frame::{Frame, FrameError};
+pub use request::{Request, RoomFacts, Target, decode};
+pub use response::{LeaveAction, LeaveReason, RequestRefusal, Response, encode};

@@ -1,0 +1,172 @@
+//! What clients ask, in our own words.
+
+use super::frame::{Frame, FrameError};
+use super::{PublishRequest, Response};
+use crate::base::Unix;
+use livekit_protocol as proto;
+use livekit_protocol::signal_request::Message as Wire;
+use prost::Message;
+use std::collections::BTreeMap;
+
+/// Which peer connection of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The one in which the client offers.
+    Publisher,
+    /// The one in which we offer.
+    Subscriber,
+}
+
+/// A message of a client.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Publisher offer: id and SDP.
+    Offer(u32, String),
+    /// Subscriber answer: id and SDP.
+    Answer(u32, String),
+    /// An ICE candidate.
+    Candidate(Target, String),
+    /// A track will be published.
+    AddTrack(Box<PublishRequest>),
+    /// Mute or unmute one's own track.
+    Mute(String, bool),
+    /// Subscribe to, or unsubscribe from, tracks.
+    Subscription(Vec<String>, bool),
+    /// What is wanted of tracks: ids, enabled, best layer (0 to 2).
+    TrackSetting(Vec<String>, bool, u8),
+    /// Goodbye.
+    Leave,
+    /// Old-style ping.
+    Ping,
+    /// Ping: the client's time in its milliseconds.
+    PingRequest(i64),
+    /// Change of one's own name, metadata, attributes.
+    Metadata {
+        /// To be named in the answer.
+        request: u32,
+        /// Empty means unchanged.
+        name: String,
+        /// Empty means unchanged.
+        metadata: String,
+        /// An empty value deletes.
+        attributes: BTreeMap<String, String>,
+    },
+    /// A message of the protocol that asks nothing of this version.
+    Other,
+}
+
+/// Facts of a room for `join` and `room_update`.
+#[derive(Clone, Debug, Default)]
+pub struct RoomFacts {
+    /// `RM_…`.
+    pub sid: String,
+    /// The app's name.
+    pub name: String,
+    /// The app's text.
+    pub metadata: String,
+    /// Creation, for the clients' own sorting.
+    pub created: Unix,
+    /// Seconds after the last one left.
+    pub departure_timeout_s: u32,
+    /// 0 is unlimited.
+    pub max_participants: u32,
+    /// Now in the room.
+    pub num_participants: u32,
+}
+
+/// Reads a frame.
+///
+/// # Errors
+/// It is no message of the protocol.
+pub fn decode(frame: &Frame) -> Result<Request, FrameError> {
+    let request = match frame {
+        Frame::Binary(bytes) => proto::SignalRequest::decode(bytes.as_ref())?,
+        Frame::Text(text) => serde_json::from_str(text)?,
+    };
+    Ok(request.message.map_or(Request::Other, translate))
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "messages that ask nothing of this version are ignored, as the protocol demands"
+)]
+fn translate(message: Wire) -> Request {
+    match message {
+        Wire::Offer(offer) => Request::Offer(offer.id, offer.sdp),
+        Wire::Answer(answer) => Request::Answer(answer.id, answer.sdp),
+        Wire::Trickle(trickle) => candidate(&trickle),
+        Wire::AddTrack(request) => Request::AddTrack(Box::new(PublishRequest::new(request))),
+        Wire::Mute(mute) => Request::Mute(mute.sid, mute.muted),
+        Wire::Subscription(update) => {
+            let nested = update
+                .participant_tracks
+                .into_iter()
+                .flat_map(|list| list.track_sids);
+            let tracks = update.track_sids.into_iter().chain(nested).collect();
+            Request::Subscription(tracks, update.subscribe)
+        }
+        Wire::TrackSetting(setting) => {
+            let quality = u8::try_from(setting.quality.clamp(0, 2)).unwrap_or(2);
+            // A width says more than the quality field, which is LOW when it is not set.
+            let quality = if setting.width > 0 {
+                width_quality(setting.width)
+            } else {
+                quality
+            };
+            Request::TrackSetting(setting.track_sids, !setting.disabled, quality)
+        }
+        Wire::Leave(_) => Request::Leave,
+        Wire::Ping(_) => Request::Ping,
+        Wire::PingReq(ping) => Request::PingRequest(ping.timestamp),
+        Wire::UpdateMetadata(update) => Request::Metadata {
+            request: update.request_id,
+            name: update.name,
+            metadata: update.metadata,
+            attributes: update.attributes.into_iter().collect(),
+        },
+        _ => Request::Other,
+    }
+}
+
+/// Layers by the widths that livekit-client 2.23 publishes (320, 640, 1280 and up).
+const fn width_quality(width: u32) -> u8 {
+    match width {
+        0..=320 => 0,
+        321..=640 => 1,
+        _ => 2,
+    }
+}
+
+fn candidate(trickle: &proto::TrickleRequest) -> Request {
+    let target = if trickle.target == proto::SignalTarget::Subscriber as i32 {
+        Target::Subscriber
+    } else {
+        Target::Publisher
+    };
+    let init: serde_json::Value = serde_json::from_str(&trickle.candidate_init).unwrap_or_default();
+    let text = init
+        .get("candidate")
+        .and_then(|value| value.as_str())
+        .unwrap_or_default();
+    Request::Candidate(target, text.to_owned())
+}
+
+impl Request {
+    /// The answers to the two pings (server time in milliseconds), which need no state.
+    pub fn pong(&self, now: Unix) -> Option<Response> {
+        match self {
+            Request::Ping => Some(Response::Pong(now)),
+            Request::PingRequest(timestamp) => Some(Response::PongTo(*timestamp, now)),
+            Request::Offer(..)
+            | Request::Answer(..)
+            | Request::Candidate(..)
+            | Request::AddTrack(_)
+            | Request::Mute(..)
+            | Request::Subscription(..)
+            | Request::TrackSetting(..)
+            | Request::Leave
+            | Request::Metadata { .. }
+            | Request::Other => None,
+        }
+    }
+}

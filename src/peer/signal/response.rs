@@ -1,0 +1,283 @@
+//! What the server says.
+
+use super::card::Card;
+use super::frame::Frame;
+use super::request::RoomFacts;
+use crate::base::{NodeId, Unix};
+use crate::peer::negotiate::Offer;
+use livekit_protocol as proto;
+use livekit_protocol::signal_response::Message as Wire;
+use prost::Message;
+
+/// Announced protocol: with 18 and more the Rust-core clients expect pre-negotiated data channels,
+/// and data silently never flows.
+const PROTOCOL: i32 = 17;
+/// livekit-client parses it as semver and changes its behaviour above 1.13.6.
+const VERSION: &str = "1.9.0";
+/// Seconds; 0 makes the Rust core panic.
+const PING_INTERVAL_S: i32 = 5;
+const PING_TIMEOUT_S: i32 = 15;
+
+/// What a client is to do after a `leave`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaveAction {
+    /// Stay away.
+    Disconnect,
+    /// Join again in full.
+    Reconnect,
+}
+
+/// Why (LiveKit's `DisconnectReason`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaveReason {
+    /// The client asked for it.
+    ClientInitiated,
+    /// The same identity joined again.
+    DuplicateIdentity,
+    /// The node is going down.
+    ServerShutdown,
+    /// Nothing is known of the connection to be resumed.
+    StateMismatch,
+    /// It never connected.
+    JoinFailure,
+    /// The session is over.
+    RoomClosed,
+    /// Nothing was heard for too long.
+    ConnectionTimeout,
+    /// The media connection broke.
+    MediaFailure,
+}
+
+impl LeaveReason {
+    pub(super) const fn wire(self) -> proto::DisconnectReason {
+        match self {
+            LeaveReason::ClientInitiated => proto::DisconnectReason::ClientInitiated,
+            LeaveReason::DuplicateIdentity => proto::DisconnectReason::DuplicateIdentity,
+            LeaveReason::ServerShutdown => proto::DisconnectReason::ServerShutdown,
+            LeaveReason::StateMismatch => proto::DisconnectReason::StateMismatch,
+            LeaveReason::JoinFailure => proto::DisconnectReason::JoinFailure,
+            LeaveReason::RoomClosed => proto::DisconnectReason::RoomClosed,
+            LeaveReason::ConnectionTimeout => proto::DisconnectReason::ConnectionTimeout,
+            LeaveReason::MediaFailure => proto::DisconnectReason::MediaFailure,
+        }
+    }
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestRefusal {
+    /// Not refused.
+    Ok,
+    /// The token does not allow it.
+    NotAllowed,
+    /// Too much.
+    LimitExceeded,
+}
+
+/// A message of the server.
+#[derive(Clone, Debug)]
+pub enum Response {
+    /// First message of a join.
+    Join {
+        /// The room.
+        room: RoomFacts,
+        /// The participant itself.
+        me: Box<Card>,
+        /// All visible others.
+        others: Vec<Card>,
+        /// This node.
+        node: NodeId,
+        /// The client may subscribe, so its subscriber connection decides that it is connected.
+        subscriber_primary: bool,
+        /// The client may publish.
+        fast_publish: bool,
+    },
+    /// Publisher answer: id and SDP.
+    Answer(u32, String),
+    /// Subscriber offer.
+    Offer(Offer),
+    /// Participants as they are now.
+    Update(Vec<Card>),
+    /// A participant is gone.
+    Gone(Box<Card>),
+    /// Confirms a publication: the client's own id, the card that carries the track, its id.
+    TrackPublished(String, Box<Card>, String),
+    /// A publication is taken away.
+    TrackUnpublished(String),
+    /// Somebody subscribed to a track for the first time.
+    TrackSubscribed(String),
+    /// Goodbye.
+    Leave(LeaveAction, LeaveReason),
+    /// A new token.
+    RefreshToken(String),
+    /// Server time.
+    Pong(Unix),
+    /// The client's time, and the server's.
+    PongTo(i64, Unix),
+    /// Outcome of a request with an id.
+    Outcome(u32, RequestRefusal, &'static str),
+    /// The room as it is now.
+    RoomUpdate(RoomFacts),
+    /// A track cannot be had.
+    SubscriptionFailed(String),
+}
+
+/// The frame of a message, in the kind that the client speaks.
+pub fn encode(response: Response, text: bool) -> Frame {
+    let message = proto::SignalResponse {
+        message: Some(translate(response)),
+    };
+    if text {
+        Frame::Text(serde_json::to_string(&message).unwrap_or_default())
+    } else {
+        Frame::Binary(message.encode_to_vec().into())
+    }
+}
+
+fn translate(response: Response) -> Wire {
+    match response {
+        Response::Join {
+            room,
+            me,
+            others,
+            node,
+            subscriber_primary,
+            fast_publish,
+        } => {
+            let mut join = join(&room, &node);
+            join.participant = Some(me.into_wire());
+            join.other_participants = others.into_iter().map(Card::into_wire).collect();
+            join.subscriber_primary = subscriber_primary;
+            join.fast_publish = fast_publish;
+            Wire::Join(join)
+        }
+        Response::Answer(id, sdp) => Wire::Answer(description("answer", id, sdp)),
+        Response::Offer(offer) => {
+            let mut wire = description("offer", offer.id, offer.sdp);
+            wire.mid_to_track_id = offer
+                .tracks
+                .iter()
+                .map(|(mid, track)| (mid.to_string(), track.to_string()))
+                .collect();
+            Wire::Offer(wire)
+        }
+        Response::Update(cards) => Wire::Update(proto::ParticipantUpdate {
+            participants: cards.into_iter().map(Card::into_wire).collect(),
+        }),
+        Response::Gone(card) => Wire::Update(proto::ParticipantUpdate {
+            participants: vec![card.into_wire()],
+        }),
+        Response::TrackPublished(cid, card, sid) => {
+            let track = card
+                .into_wire()
+                .tracks
+                .into_iter()
+                .find(|track| track.sid == sid);
+            Wire::TrackPublished(proto::TrackPublishedResponse { cid, track })
+        }
+        Response::TrackUnpublished(track_sid) => {
+            Wire::TrackUnpublished(proto::TrackUnpublishedResponse { track_sid })
+        }
+        Response::TrackSubscribed(track_sid) => {
+            Wire::TrackSubscribed(proto::TrackSubscribed { track_sid })
+        }
+        Response::Leave(action, reason) => Wire::Leave(leave(action, reason)),
+        Response::RefreshToken(token) => Wire::RefreshToken(token),
+        Response::Pong(now) => Wire::Pong(millis(now)),
+        Response::PongTo(last, now) => Wire::PongResp(proto::Pong {
+            last_ping_timestamp: last,
+            timestamp: millis(now),
+        }),
+        Response::Outcome(request_id, refusal, message) => {
+            Wire::RequestResponse(outcome(request_id, refusal, message))
+        }
+        Response::RoomUpdate(room) => Wire::RoomUpdate(proto::RoomUpdate {
+            room: Some(room_wire(&room)),
+        }),
+        Response::SubscriptionFailed(track_sid) => {
+            Wire::SubscriptionResponse(proto::SubscriptionResponse {
+                track_sid,
+                err: proto::SubscriptionError::SeTrackNotfound as i32,
+            })
+        }
+    }
+}
+
+fn join(room: &RoomFacts, node: &NodeId) -> proto::JoinResponse {
+    proto::JoinResponse {
+        room: Some(room_wire(room)),
+        server_version: VERSION.to_owned(),
+        server_info: Some(proto::ServerInfo {
+            edition: proto::server_info::Edition::Standard as i32,
+            version: VERSION.to_owned(),
+            protocol: PROTOCOL,
+            node_id: node.to_string(),
+            ..proto::ServerInfo::default()
+        }),
+        client_configuration: Some(proto::ClientConfiguration::default()),
+        ping_interval: PING_INTERVAL_S,
+        ping_timeout: PING_TIMEOUT_S,
+        ..proto::JoinResponse::default()
+    }
+}
+
+fn room_wire(room: &RoomFacts) -> proto::Room {
+    let codec = |mime: &str| proto::Codec {
+        mime: mime.to_owned(),
+        fmtp_line: String::new(),
+    };
+    proto::Room {
+        sid: room.sid.clone(),
+        name: room.name.clone(),
+        metadata: room.metadata.clone(),
+        creation_time: millis(room.created) / 1000,
+        creation_time_ms: millis(room.created),
+        departure_timeout: room.departure_timeout_s,
+        max_participants: room.max_participants,
+        num_participants: room.num_participants,
+        enabled_codecs: ["audio/opus", "video/VP8", "video/H264"]
+            .map(codec)
+            .to_vec(),
+        ..proto::Room::default()
+    }
+}
+
+fn leave(action: LeaveAction, reason: LeaveReason) -> proto::LeaveRequest {
+    let wire = match action {
+        LeaveAction::Disconnect => proto::leave_request::Action::Disconnect,
+        LeaveAction::Reconnect => proto::leave_request::Action::Reconnect,
+    };
+    proto::LeaveRequest {
+        can_reconnect: action == LeaveAction::Reconnect,
+        reason: reason.wire() as i32,
+        action: wire as i32,
+        regions: None,
+    }
+}
+
+fn outcome(request_id: u32, refusal: RequestRefusal, message: &str) -> proto::RequestResponse {
+    let reason = match refusal {
+        RequestRefusal::Ok => proto::request_response::Reason::Ok,
+        RequestRefusal::NotAllowed => proto::request_response::Reason::NotAllowed,
+        RequestRefusal::LimitExceeded => proto::request_response::Reason::LimitExceeded,
+    };
+    proto::RequestResponse {
+        request_id,
+        reason: reason as i32,
+        message: message.to_owned(),
+        request: None,
+    }
+}
+
+fn description(kind: &str, id: u32, sdp: String) -> proto::SessionDescription {
+    proto::SessionDescription {
+        r#type: kind.to_owned(),
+        sdp,
+        id,
+        mid_to_track_id: std::collections::HashMap::new(),
+    }
+}
+
+fn millis(unix: Unix) -> i64 {
+    i64::try_from(unix.0).unwrap_or(i64::MAX)
+}

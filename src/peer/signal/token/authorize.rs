@@ -1,0 +1,179 @@
+//! From claims to a join: what the bearer may do, and in which role.
+
+use super::{Claims, JoinRefusal, ParticipantKind, RoomConfig};
+use crate::base::{Identity, Pii, Role, RoomName, TrackSource};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Longest room name and identity, in bytes (livekit-server 1.13.5).
+const MAX_NAME_BYTES: usize = 256;
+
+/// A join that a token allows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Join {
+    /// Which room.
+    pub room: RoomName,
+    /// Who.
+    pub identity: Identity,
+    /// The name shown to others.
+    pub name: String,
+    /// The role, where the token gives one.
+    pub role: Option<Role>,
+    /// The policy that the token names for a new session.
+    pub policy: Option<String>,
+    /// Named texts of the app, `role` and `policy` among them.
+    pub attributes: BTreeMap<String, String>,
+    /// Text of the app.
+    pub metadata: String,
+    /// Person, recorder, agent…
+    pub kind: ParticipantKind,
+    /// Details of that kind.
+    pub kind_details: Vec<String>,
+    /// What the participant may do.
+    pub permissions: Permissions,
+    /// Settings of the room, used if this join creates it.
+    pub room_config: RoomConfig,
+}
+
+impl fmt::Debug for Join {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Join")
+            .field("room", &self.room)
+            .field("identity", &self.identity)
+            .field("name", &Pii(&self.name))
+            .field("role", &self.role)
+            .field("policy", &self.policy)
+            .field("kind", &self.kind)
+            .field("permissions", &self.permissions)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a participant may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "LiveKit's ParticipantPermission is this list"
+)]
+pub struct Permissions {
+    /// May publish tracks.
+    pub can_publish: bool,
+    /// May subscribe to tracks.
+    pub can_subscribe: bool,
+    /// May send data.
+    pub can_publish_data: bool,
+    /// The only sources that may be published; empty means all.
+    pub can_publish_sources: Vec<TrackSource>,
+    /// May change its own name, metadata and attributes.
+    pub can_update_own_metadata: bool,
+    /// May subscribe to metrics.
+    pub can_subscribe_metrics: bool,
+    /// Is not shown to others.
+    pub hidden: bool,
+    /// Records the room.
+    pub recorder: bool,
+    /// Is an agent.
+    pub agent: bool,
+}
+
+impl Permissions {
+    /// Whether a track of this source may be published.
+    pub fn allows_source(&self, source: TrackSource) -> bool {
+        self.can_publish
+            && (self.can_publish_sources.is_empty() || self.can_publish_sources.contains(&source))
+    }
+}
+
+/// Whether the server owns an attribute: it comes from the token alone, and a client's update of
+/// it is refused.
+pub fn is_server_owned(attribute: &str) -> bool {
+    matches!(attribute, "role" | "policy" | "minor" | "recording")
+        || attribute.starts_with("beistand.")
+}
+
+/// What a token lets its bearer join. The order of the checks is LiveKit's: it decides the status.
+///
+/// # Errors
+/// The token allows no join, or names something that cannot be.
+pub fn authorize_join(claims: &Claims) -> Result<Join, JoinRefusal> {
+    if claims.video.room_join != Some(true) {
+        return Err(JoinRefusal::NotAllowed);
+    }
+    let room = claims.video.room.as_deref().unwrap_or_default();
+    check_names(room, &claims.identity)?;
+    Ok(Join {
+        room: RoomName::from(room),
+        identity: Identity::from(claims.identity.as_str()),
+        name: claims.name.clone(),
+        role: role(claims)?,
+        policy: claims
+            .attributes
+            .get("policy")
+            .filter(|name| !name.is_empty())
+            .cloned(),
+        attributes: claims.attributes.clone(),
+        metadata: claims.metadata.clone(),
+        kind: claims.kind,
+        kind_details: claims.kind_details.clone(),
+        permissions: permissions(claims)?,
+        room_config: claims.room_config.clone(),
+    })
+}
+
+fn check_names(room: &str, identity: &str) -> Result<(), JoinRefusal> {
+    if identity.is_empty() {
+        return Err(JoinRefusal::NoIdentity);
+    }
+    if room.is_empty() {
+        return Err(JoinRefusal::NoRoom);
+    }
+    if identity.len() > MAX_NAME_BYTES {
+        return Err(JoinRefusal::LongIdentity {
+            bytes: identity.len(),
+        });
+    }
+    if room.len() > MAX_NAME_BYTES {
+        return Err(JoinRefusal::LongRoom { bytes: room.len() });
+    }
+    Ok(())
+}
+
+fn role(claims: &Claims) -> Result<Option<Role>, JoinRefusal> {
+    let word = claims
+        .attributes
+        .get("role")
+        .filter(|word| !word.is_empty());
+    word.map(|word| word.parse().map_err(|_| JoinRefusal::UnknownRole))
+        .transpose()
+}
+
+fn permissions(claims: &Claims) -> Result<Permissions, JoinRefusal> {
+    let grant = &claims.video;
+    let can_publish = grant.can_publish.unwrap_or(true);
+    let sources = grant.can_publish_sources.as_deref().unwrap_or_default();
+    Ok(Permissions {
+        can_publish,
+        can_subscribe: grant.can_subscribe.unwrap_or(true),
+        can_publish_data: grant.can_publish_data.unwrap_or(can_publish),
+        can_publish_sources: sources
+            .iter()
+            .map(|word| source(word))
+            .collect::<Result<_, _>>()?,
+        can_update_own_metadata: grant.can_update_own_metadata.unwrap_or(false),
+        can_subscribe_metrics: grant.can_subscribe_metrics.unwrap_or(false),
+        hidden: grant.hidden.unwrap_or(false),
+        recorder: grant.recorder.unwrap_or(false),
+        agent: claims.kind == ParticipantKind::Agent,
+    })
+}
+
+/// An unknown word is refused rather than skipped: a list that becomes empty would allow all.
+fn source(word: &str) -> Result<TrackSource, JoinRefusal> {
+    match word.to_ascii_lowercase().as_str() {
+        "camera" => Ok(TrackSource::Camera),
+        "microphone" => Ok(TrackSource::Microphone),
+        "screen_share" => Ok(TrackSource::ScreenShare),
+        "screen_share_audio" => Ok(TrackSource::ScreenShareAudio),
+        _ => Err(JoinRefusal::UnknownSource),
+    }
+}

@@ -1,0 +1,151 @@
+//! RTP through str0m: what goes when `wire` comes.
+
+use crate::media::{Codec, Mid, Munged, Packet, Rid, StreamId};
+use std::time::Instant;
+use str0m::Rtc;
+use str0m::format::Codec as StrCodec;
+use str0m::media::{KeyframeRequestKind, Pt};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Vp8Descriptor};
+
+fn codec_of(codec: StrCodec) -> Option<Codec> {
+    if codec == StrCodec::Opus {
+        Some(Codec::Opus)
+    } else if codec == StrCodec::Vp8 {
+        Some(Codec::Vp8)
+    } else if codec == StrCodec::H264 {
+        Some(Codec::H264)
+    } else {
+        None
+    }
+}
+
+/// An authenticated packet in our own words; `None` for a codec that is not forwarded.
+pub(super) fn receive(rtc: &mut Rtc, packet: RtpPacket) -> Option<Packet> {
+    let pt = packet.header.payload_type;
+    let codec = rtc
+        .codec_config()
+        .params()
+        .iter()
+        .find(|params| params.pt() == pt)?
+        .spec()
+        .codec;
+    let codec = codec_of(codec)?;
+    let mut api = rtc.direct_api();
+    let stream = api.stream_rx(&packet.header.ssrc)?;
+    let stream = StreamId {
+        mid: Mid::from(&*stream.mid()),
+        rid: stream.rid().map(|rid| Rid::from(&*rid)),
+    };
+    let mut packet = Packet {
+        stream,
+        seq: *packet.seq_no,
+        timestamp: packet.header.timestamp,
+        marker: packet.header.marker,
+        codec,
+        payload: packet.payload,
+        audio_level: packet.header.ext_vals.audio_level,
+        voice_activity: packet.header.ext_vals.voice_activity,
+        keyframe: false,
+        picture: None,
+    };
+    packet.classify();
+    Some(packet)
+}
+
+/// True if the stream is known to str0m.
+pub(super) fn request_keyframe(rtc: &mut Rtc, stream: StreamId) -> bool {
+    let rid = stream.rid.map(|rid| str0m::media::Rid::from(rid.as_str()));
+    let mut api = rtc.direct_api();
+    match api.stream_rx_by_mid(str0m::media::Mid::from(stream.mid.as_str()), rid) {
+        Some(stream) => {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+            true
+        }
+        None => false,
+    }
+}
+
+/// A media section that we send in, with its payload types.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender {
+    mid: str0m::media::Mid,
+    opus: Option<Pt>,
+    vp8: Option<Pt>,
+    h264: Option<Pt>,
+}
+
+impl Sender {
+    /// `None` before the section is negotiated.
+    pub(super) fn find(rtc: &mut Rtc, mid: Mid) -> Option<Sender> {
+        let mid = str0m::media::Mid::from(mid.as_str());
+        let remote: Vec<Pt> = rtc.media(mid)?.remote_pts().to_vec();
+        let mut sender = Sender {
+            mid,
+            opus: None,
+            vp8: None,
+            h264: None,
+        };
+        for params in rtc.codec_config().params() {
+            if !remote.contains(&params.pt()) {
+                continue;
+            }
+            match codec_of(params.spec().codec) {
+                Some(Codec::Opus) => sender.opus = sender.opus.or(Some(params.pt())),
+                Some(Codec::Vp8) => sender.vp8 = sender.vp8.or(Some(params.pt())),
+                Some(Codec::H264) => sender.h264 = sender.h264.or(Some(params.pt())),
+                None => {}
+            }
+        }
+        Some(sender)
+    }
+
+    pub(super) fn carries(self, codec: Codec) -> bool {
+        self.payload_type(codec).is_some()
+    }
+
+    fn payload_type(self, codec: Codec) -> Option<Pt> {
+        match codec {
+            Codec::Opus => self.opus,
+            Codec::Vp8 => self.vp8,
+            Codec::H264 => self.h264,
+        }
+    }
+
+    pub(super) fn send(self, rtc: &mut Rtc, packet: &Packet, numbers: Munged, at: Instant) -> bool {
+        let Some(pt) = self.payload_type(packet.codec) else {
+            return false;
+        };
+        let mut api = rtc.direct_api();
+        let Some(stream) = api.stream_tx_by_mid(self.mid, None) else {
+            return false;
+        };
+        let ext_vals = ExtensionValues {
+            audio_level: packet.audio_level,
+            voice_activity: packet.voice_activity,
+            ..ExtensionValues::default()
+        };
+        let mut write = RtpWrite::new(
+            pt,
+            numbers.seq.into(),
+            numbers.timestamp,
+            at,
+            packet.payload.clone(),
+        )
+        .marker(packet.marker)
+        .nackable(packet.codec != Codec::Opus)
+        .ext_vals(ext_vals);
+        if let Some(picture) = numbers.picture
+            && let Ok(descriptor) = Vp8Descriptor::parse(&packet.payload)
+        {
+            let mut patch = descriptor.patch().picture_id(picture.id);
+            if let Some(tl0) = picture.tl0.filter(|_| descriptor.tl0_pic_idx().is_some()) {
+                patch = patch.tl0_pic_idx(tl0);
+            }
+            if let Ok(patch) = patch.build() {
+                write = write.vp8_patch(patch);
+            }
+        }
+        stream.write_rtp(write);
+        true
+    }
+}

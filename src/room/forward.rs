@@ -1,0 +1,76 @@
+//! For each packet and subscriber: forward, drop, or wait for a keyframe.
+
+use super::publication::Publication;
+use super::room::{Event, MemberKey};
+use super::subscription::Subscription;
+use crate::base::Mono;
+use crate::media::{Mid, Munged, Packet, StreamId};
+
+/// A packet to be sent to one subscriber: the payload of the packet, with these numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// Who gets it.
+    pub to: MemberKey,
+    /// In which of their media sections.
+    pub mid: Mid,
+    /// With which numbers.
+    pub numbers: Munged,
+}
+
+/// Appends to `out` whom `packet` goes to, and to `events` the keyframes that are needed.
+pub(super) fn forward(
+    publication: &mut Publication,
+    packet: &Packet,
+    now: Mono,
+    out: &mut Vec<Forward>,
+    events: &mut Vec<Event>,
+) {
+    let mut subscriptions = std::mem::take(&mut publication.subscriptions);
+    for (member, subscription) in &mut subscriptions {
+        let Some(mid) = subscription.mid.filter(|_| subscription.wish.enabled) else {
+            continue;
+        };
+        let target = publication.target(subscription.wish.quality, now);
+        if let Some(stream) = choose(subscription, packet, target, now) {
+            events.push(Event::KeyframeWanted {
+                publisher: publication.publisher,
+                stream,
+            });
+        }
+        if !subscription.flowing {
+            continue;
+        }
+        if let Some(numbers) = subscription.munger.munge(packet, now) {
+            out.push(Forward {
+                to: *member,
+                mid,
+                numbers,
+            });
+        }
+    }
+    publication.subscriptions = subscriptions;
+}
+
+/// Switches to `packet`'s stream if it is the wanted one and a keyframe starts here; else returns
+/// the stream whose keyframe is needed, once.
+fn choose(
+    subscription: &mut Subscription,
+    packet: &Packet,
+    target: Option<StreamId>,
+    now: Mono,
+) -> Option<StreamId> {
+    let target = target?;
+    if subscription.flowing && subscription.munger.stream() == Some(target) {
+        subscription.awaited = None;
+        return None;
+    }
+    if packet.stream == target && packet.keyframe {
+        subscription.munger.switch(packet, now);
+        subscription.flowing = true;
+        subscription.awaited = None;
+        return None;
+    }
+    let first_time = subscription.awaited != Some(target);
+    subscription.awaited = Some(target);
+    first_time.then_some(target)
+}

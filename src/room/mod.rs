@@ -1,0 +1,19 @@
+//! L2, the SFU proper: who publishes what, who gets it, and in which numbers. No word of money, no
+//! wire format, no clock.
+
+mod forward;
+mod publication;
+#[allow(
+    clippy::module_inception,
+    reason = "the room is the central noun of this room of the house"
+)]
+mod room;
+mod subscription;
+
+pub use forward::Forward;
+pub use publication::{Publication, PublicationSpec, TrackKey};
+pub use room::{Event, MemberKey, MemberOptions, Room};
+pub use subscription::Wish;
+
+#[cfg(test)]
+mod tests;

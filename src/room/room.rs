@@ -1,0 +1,307 @@
+//! The room: members, publications, subscriptions. It states what follows from a change; `node`
+//! carries it out.
+
+use super::forward::{Forward, forward};
+use super::publication::{Publication, PublicationSpec, TrackKey};
+use super::subscription::{Subscription, Wish};
+use crate::base::{Mono, Rng, TrackSid};
+use crate::media::{Mid, Packet, StreamId};
+use slab::Slab;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Index of a member within its room, given by `node`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberKey(pub usize);
+
+/// What a member may and wants to get.
+#[derive(Clone, Copy, Debug)]
+pub struct MemberOptions {
+    /// Subscribe to everything without being asked.
+    pub auto_subscribe: bool,
+    /// The token allows subscribing.
+    pub can_subscribe: bool,
+}
+
+/// What follows from a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Give the subscriber a media section for the track.
+    Subscribed {
+        /// The subscriber.
+        member: MemberKey,
+        /// The track.
+        track: TrackKey,
+    },
+    /// Take the media section away.
+    Unsubscribed {
+        /// The subscriber.
+        member: MemberKey,
+        /// The track, which may be gone.
+        track: TrackSid,
+    },
+    /// Somebody subscribed to the track for the first time.
+    FirstSubscribed {
+        /// The track.
+        track: TrackKey,
+    },
+    /// The publisher's stream needs a keyframe.
+    KeyframeWanted {
+        /// The publisher.
+        publisher: MemberKey,
+        /// The stream.
+        stream: StreamId,
+    },
+}
+
+#[derive(Debug)]
+struct Member {
+    options: MemberOptions,
+    /// Subscribes to all that is published once the member's connection is up.
+    active: bool,
+    sections: BTreeMap<Mid, TrackKey>,
+}
+
+/// One room's forwarding state.
+#[derive(Debug)]
+pub struct Room {
+    rng: Rng,
+    members: BTreeMap<MemberKey, Member>,
+    publications: Slab<Publication>,
+    events: VecDeque<Event>,
+    scratch: Vec<Event>,
+}
+
+impl Room {
+    /// An empty room; `seed` decides the first sequence numbers.
+    pub fn new(seed: u64) -> Room {
+        Room {
+            rng: Rng::from_seed(seed),
+            members: BTreeMap::new(),
+            publications: Slab::new(),
+            events: VecDeque::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// What followed from the inputs so far.
+    pub fn poll_output(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// A member came; it gets nothing before `handle_active`.
+    pub fn handle_joined(&mut self, member: MemberKey, options: MemberOptions) {
+        let sections = BTreeMap::new();
+        self.members.insert(
+            member,
+            Member {
+                options,
+                active: false,
+                sections,
+            },
+        );
+    }
+
+    /// The member's connection is up: auto-subscription begins.
+    pub fn handle_active(&mut self, member: MemberKey) {
+        let Some(state) = self.members.get_mut(&member) else {
+            return;
+        };
+        if std::mem::replace(&mut state.active, true) || !state.options.auto_subscribe {
+            return;
+        }
+        for track in self.tracks() {
+            self.subscribe(member, track);
+        }
+    }
+
+    /// A member is gone: its publications and subscriptions end. Returns the tracks that ended.
+    pub fn handle_left(&mut self, member: MemberKey) -> Vec<TrackKey> {
+        self.members.remove(&member);
+        let ended: Vec<TrackKey> = self
+            .tracks()
+            .into_iter()
+            .filter(|key| self.publications[key.0].publisher == member)
+            .collect();
+        for track in &ended {
+            self.unpublish(*track);
+        }
+        for (_, publication) in &mut self.publications {
+            publication.subscriptions.remove(&member);
+        }
+        ended
+    }
+
+    /// A track is announced; it is offered to everyone once its section is bound.
+    pub fn publish(&mut self, publisher: MemberKey, spec: PublicationSpec) -> TrackKey {
+        TrackKey(self.publications.insert(Publication::new(spec, publisher)))
+    }
+
+    /// The publisher's media section carries the track from now on: everyone may have it.
+    pub fn bind(&mut self, track: TrackKey, mid: Mid) {
+        let Some(publication) = self.publications.get_mut(track.0) else {
+            return;
+        };
+        publication.mid = Some(mid);
+        let publisher = publication.publisher;
+        if let Some(member) = self.members.get_mut(&publisher) {
+            member.sections.insert(mid, track);
+        }
+        let willing: Vec<MemberKey> = self
+            .members
+            .iter()
+            .filter(|(key, member)| {
+                **key != publisher && member.active && member.options.auto_subscribe
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for member in willing {
+            self.subscribe(member, track);
+        }
+    }
+
+    /// The track ends.
+    pub fn unpublish(&mut self, track: TrackKey) {
+        let Some(publication) = self.publications.try_remove(track.0) else {
+            return;
+        };
+        if let Some(member) = self.members.get_mut(&publication.publisher) {
+            member.sections.retain(|_, carried| *carried != track);
+        }
+        for member in publication.subscriptions.into_keys() {
+            let track = publication.spec.sid.clone();
+            self.events.push_back(Event::Unsubscribed { member, track });
+        }
+    }
+
+    /// A member gets a track: what it has already, what it publishes itself, what is not bound yet
+    /// and what its token forbids stay as they are.
+    pub fn subscribe(&mut self, member: MemberKey, track: TrackKey) -> bool {
+        let allowed = self
+            .members
+            .get(&member)
+            .is_some_and(|state| state.options.can_subscribe);
+        let Some(publication) = self.publications.get_mut(track.0) else {
+            return false;
+        };
+        let bound = publication.mid.is_some() && publication.publisher != member;
+        if !allowed || !bound || publication.subscriptions.contains_key(&member) {
+            return false;
+        }
+        // Half the range: the receiver assumes roll-over zero at first.
+        let first_seq = u16::try_from(self.rng.below(1 << 15)).unwrap_or(0);
+        publication
+            .subscriptions
+            .insert(member, Subscription::new(first_seq));
+        self.events.push_back(Event::Subscribed { member, track });
+        if !std::mem::replace(&mut publication.was_subscribed, true) {
+            self.events.push_back(Event::FirstSubscribed { track });
+        }
+        true
+    }
+
+    /// A member no longer gets a track.
+    pub fn unsubscribe(&mut self, member: MemberKey, track: TrackKey) {
+        let Some(publication) = self.publications.get_mut(track.0) else {
+            return;
+        };
+        if publication.subscriptions.remove(&member).is_some() {
+            let track = publication.spec.sid.clone();
+            self.events.push_back(Event::Unsubscribed { member, track });
+        }
+    }
+
+    /// The subscriber's media section is negotiated: packets may flow.
+    pub fn handle_section(&mut self, member: MemberKey, track: TrackKey, mid: Mid) {
+        let Some(publication) = self.publications.get_mut(track.0) else {
+            return;
+        };
+        if let Some(subscription) = publication.subscriptions.get_mut(&member) {
+            subscription.mid = Some(mid);
+        }
+    }
+
+    /// What a subscriber asks of a track.
+    pub fn handle_wish(&mut self, member: MemberKey, track: TrackKey, wish: Wish) {
+        let Some(publication) = self.publications.get_mut(track.0) else {
+            return;
+        };
+        let Some(subscription) = publication.subscriptions.get_mut(&member) else {
+            return;
+        };
+        if subscription.wish.enabled && !wish.enabled {
+            subscription.stop();
+        }
+        subscription.wish = wish;
+    }
+
+    /// The publisher muted or unmuted the track.
+    pub fn set_muted(&mut self, track: TrackKey, muted: bool) {
+        if let Some(publication) = self.publications.get_mut(track.0) {
+            publication.spec.muted = muted;
+        }
+    }
+
+    /// A subscriber's decoder asks for a keyframe of what it gets in `mid`.
+    pub fn handle_keyframe_request(&mut self, member: MemberKey, mid: Mid) {
+        let found = self.publications.iter().find_map(|(_, publication)| {
+            let subscription = publication.subscriptions.get(&member)?;
+            let stream = subscription
+                .munger
+                .stream()
+                .filter(|_| subscription.mid == Some(mid))?;
+            Some(Event::KeyframeWanted {
+                publisher: publication.publisher,
+                stream,
+            })
+        });
+        self.events.extend(found);
+    }
+
+    /// A packet of `publisher` came: appends to `out` whom it goes to. False if no track carries it.
+    pub fn handle_packet(
+        &mut self,
+        publisher: MemberKey,
+        packet: &Packet,
+        now: Mono,
+        out: &mut Vec<Forward>,
+    ) -> bool {
+        let track = self
+            .members
+            .get(&publisher)
+            .and_then(|m| m.sections.get(&packet.stream.mid));
+        let Some(publication) = track.and_then(|key| self.publications.get_mut(key.0)) else {
+            return false;
+        };
+        if !publication.saw(packet, now) {
+            return false;
+        }
+        forward(publication, packet, now, out, &mut self.scratch);
+        self.events.extend(self.scratch.drain(..));
+        true
+    }
+
+    /// A publication by its key.
+    pub fn publication(&self, track: TrackKey) -> Option<&Publication> {
+        self.publications.get(track.0)
+    }
+
+    /// A publication by its id.
+    pub fn track_by_sid(&self, sid: &str) -> Option<TrackKey> {
+        self.publications
+            .iter()
+            .find(|(_, publication)| publication.spec.sid.as_str() == sid)
+            .map(|(key, _)| TrackKey(key))
+    }
+
+    /// The track in a publisher's media section.
+    pub fn track_in_section(&self, publisher: MemberKey, mid: Mid) -> Option<TrackKey> {
+        self.members.get(&publisher)?.sections.get(&mid).copied()
+    }
+
+    fn tracks(&self) -> Vec<TrackKey> {
+        self.publications
+            .iter()
+            .map(|(key, _)| TrackKey(key))
+            .collect()
+    }
+}

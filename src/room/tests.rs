@@ -1,0 +1,147 @@
+//! Tables over the room's machine.
+
+use super::*;
+use crate::base::{Mono, TrackKind, TrackSid, TrackSource};
+use crate::media::{Codec, Mid, Packet, Rid, StreamId};
+use std::sync::Arc;
+
+const ALICE: MemberKey = MemberKey(0);
+const BOB: MemberKey = MemberKey(1);
+
+fn packet(rid: Option<&str>, seq: u64, keyframe: bool) -> Packet {
+    Packet {
+        stream: StreamId {
+            mid: Mid::from("0"),
+            rid: rid.map(Rid::from),
+        },
+        seq,
+        timestamp: 0,
+        marker: true,
+        codec: Codec::Vp8,
+        payload: Arc::from([0u8].as_slice()),
+        audio_level: None,
+        voice_activity: None,
+        keyframe,
+        picture: None,
+    }
+}
+
+fn room_with_subscriber() -> (Room, TrackKey) {
+    let mut room = Room::new(1);
+    let options = MemberOptions {
+        auto_subscribe: true,
+        can_subscribe: true,
+    };
+    for member in [ALICE, BOB] {
+        room.handle_joined(member, options);
+        room.handle_active(member);
+    }
+    let spec = PublicationSpec {
+        sid: TrackSid::from("TR_VC1"),
+        kind: TrackKind::Video,
+        source: TrackSource::Camera,
+        muted: false,
+    };
+    let track = room.publish(ALICE, spec);
+    room.bind(track, Mid::from("0"));
+    assert_eq!(
+        room.poll_output(),
+        Some(Event::Subscribed { member: BOB, track })
+    );
+    assert_eq!(room.poll_output(), Some(Event::FirstSubscribed { track }));
+    room.handle_section(BOB, track, Mid::from("1"));
+    (room, track)
+}
+
+fn sent(room: &mut Room, packet: &Packet, at: u64) -> usize {
+    let mut out = Vec::new();
+    room.handle_packet(ALICE, packet, Mono::from_millis(at), &mut out);
+    out.len()
+}
+
+#[test]
+fn video_waits_for_a_keyframe_and_asks_for_it_once() {
+    let (mut room, _) = room_with_subscriber();
+    assert_eq!(sent(&mut room, &packet(None, 1, false), 0), 0);
+    assert_eq!(sent(&mut room, &packet(None, 2, false), 1), 0);
+    assert!(matches!(
+        room.poll_output(),
+        Some(Event::KeyframeWanted {
+            publisher: ALICE,
+            ..
+        })
+    ));
+    assert_eq!(room.poll_output(), None);
+    assert_eq!(sent(&mut room, &packet(None, 3, true), 2), 1);
+    assert_eq!(sent(&mut room, &packet(None, 4, false), 3), 1);
+}
+
+#[test]
+fn a_higher_layer_takes_over_on_its_keyframe_and_the_lower_one_when_it_falls_silent() {
+    let (mut room, _) = room_with_subscriber();
+    assert_eq!(sent(&mut room, &packet(Some("q"), 1, true), 0), 1);
+    assert_eq!(sent(&mut room, &packet(Some("f"), 1, false), 1), 0);
+    assert_eq!(sent(&mut room, &packet(Some("q"), 2, false), 2), 1);
+    assert_eq!(sent(&mut room, &packet(Some("f"), 2, true), 3), 1);
+    assert_eq!(sent(&mut room, &packet(Some("q"), 3, false), 4), 0);
+    assert_eq!(sent(&mut room, &packet(Some("q"), 4, true), 2_000), 1);
+}
+
+#[test]
+fn a_disabled_track_is_not_forwarded_and_comes_back_with_a_keyframe() {
+    let (mut room, track) = room_with_subscriber();
+    assert_eq!(sent(&mut room, &packet(None, 1, true), 0), 1);
+    room.handle_wish(
+        BOB,
+        track,
+        Wish {
+            enabled: false,
+            quality: 2,
+        },
+    );
+    assert_eq!(sent(&mut room, &packet(None, 2, false), 1), 0);
+    room.handle_wish(BOB, track, Wish::default());
+    assert_eq!(sent(&mut room, &packet(None, 3, false), 2), 0);
+    assert_eq!(sent(&mut room, &packet(None, 4, true), 3), 1);
+}
+
+#[test]
+fn nobody_gets_what_the_token_forbids_or_what_they_publish_themselves() {
+    let (mut room, track) = room_with_subscriber();
+    assert!(!room.subscribe(ALICE, track));
+    let mute = MemberKey(2);
+    room.handle_joined(
+        mute,
+        MemberOptions {
+            auto_subscribe: true,
+            can_subscribe: false,
+        },
+    );
+    room.handle_active(mute);
+    assert!(!room.subscribe(mute, track));
+    assert_eq!(room.poll_output(), None);
+}
+
+#[test]
+fn a_member_that_leaves_takes_its_tracks_along() {
+    let (mut room, track) = room_with_subscriber();
+    assert_eq!(room.handle_left(ALICE), vec![track]);
+    assert_eq!(
+        room.poll_output(),
+        Some(Event::Unsubscribed {
+            member: BOB,
+            track: TrackSid::from("TR_VC1")
+        })
+    );
+    assert_eq!(sent(&mut room, &packet(None, 1, true), 0), 0);
+}
+
+#[test]
+fn a_fifth_stream_of_one_track_is_refused() {
+    let (mut room, _) = room_with_subscriber();
+    for rid in ["q", "h", "f", "x"] {
+        sent(&mut room, &packet(Some(rid), 1, true), 0);
+    }
+    let mut out = Vec::new();
+    assert!(!room.handle_packet(ALICE, &packet(Some("y"), 1, true), Mono::ZERO, &mut out));
+}

@@ -1,0 +1,269 @@
+//! The rules of a session, as an operator or the app writes them. Only what is honoured today has
+//! a key: whoever sets another learns that it is unknown, instead of believing in it.
+
+use crate::base::Millis;
+use serde::{Deserialize, Serialize};
+
+/// Largest `metadata`, in bytes of compact JSON (contract: 4 KiB).
+pub const MAX_METADATA_BYTES: usize = 4096;
+/// Largest `external_ref`, in bytes: it is repeated in every event.
+pub const MAX_EXTERNAL_REF_BYTES: usize = 256;
+
+/// The policy of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// How long a session may last.
+    pub duration: Duration,
+    /// How many may take part.
+    pub capacity: Capacity,
+    /// When the billing clock runs, and how it reports.
+    pub billing: Billing,
+    /// Grace time after a side vanished, in seconds: until then the pause is `reconnecting`.
+    pub departure_timeout_s: u64,
+    /// The session ends with a side away for this many seconds.
+    pub abandon_after_s: u64,
+    /// The app's own booking id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_ref: Option<String>,
+    /// The app's own JSON, echoed in every event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Value>,
+}
+
+/// `[duration]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Duration {
+    /// Hard end, in minutes since the session first went live.
+    pub max_min: u64,
+}
+
+/// `[capacity]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Capacity {
+    /// Joins above are refused.
+    pub max_participants: usize,
+}
+
+/// `[billing]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Billing {
+    /// What makes the clock run.
+    pub basis: Basis,
+    /// Seconds of live time between two interim events.
+    pub interim_s: u64,
+    /// Sessions with less accrued report `billable_ms: 0`.
+    pub min_billable_ms: u64,
+}
+
+/// What makes the billing clock run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// An expert and a customer are both present.
+    #[default]
+    Overlap,
+    /// Anyone but observers is present.
+    Connected,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            duration: Duration::default(),
+            capacity: Capacity::default(),
+            billing: Billing::default(),
+            departure_timeout_s: 20,
+            abandon_after_s: 300,
+            external_ref: None,
+            metadata: None,
+        }
+    }
+}
+
+impl Default for Duration {
+    fn default() -> Duration {
+        Duration { max_min: 480 }
+    }
+}
+
+impl Default for Capacity {
+    fn default() -> Capacity {
+        Capacity {
+            max_participants: 16,
+        }
+    }
+}
+
+impl Default for Billing {
+    fn default() -> Billing {
+        Billing {
+            basis: Basis::Overlap,
+            interim_s: 60,
+            min_billable_ms: 0,
+        }
+    }
+}
+
+/// A policy that cannot be honoured.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// A number outside its range.
+    #[error("{key} is {is}; allowed is {least} to {most}")]
+    Range {
+        /// Where it stands.
+        key: &'static str,
+        /// What it is.
+        is: u64,
+        /// Smallest allowed.
+        least: u64,
+        /// Largest allowed.
+        most: u64,
+    },
+    /// A value that is too long.
+    #[error("{key} has {is} bytes; allowed are at most {most}")]
+    Long {
+        /// Where it stands.
+        key: &'static str,
+        /// Bytes of it.
+        is: usize,
+        /// Most bytes allowed.
+        most: usize,
+    },
+}
+
+impl Policy {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// The first value that is not allowed, with what is.
+    pub fn validate(&self) -> Result<(), PolicyError> {
+        let participants = u64::try_from(self.capacity.max_participants).unwrap_or(u64::MAX);
+        let grace = self.departure_timeout_s;
+        range("duration.max_min", self.duration.max_min, 1, 1440)?;
+        range("capacity.max_participants", participants, 2, 50)?;
+        range("billing.interim_s", self.billing.interim_s, 1, 3600)?;
+        range(
+            "billing.min_billable_ms",
+            self.billing.min_billable_ms,
+            0,
+            3_600_000,
+        )?;
+        // Below 5 s the grace would be over before the loss is noticed.
+        range("departure_timeout_s", grace, 5, 300)?;
+        range("abandon_after_s", self.abandon_after_s, grace, 86_400)?;
+        let reference = self.external_ref.as_ref().map_or(0, String::len);
+        length("external_ref", reference, MAX_EXTERNAL_REF_BYTES)?;
+        let metadata = self
+            .metadata
+            .as_ref()
+            .map_or(0, |value| value.to_string().len());
+        length("metadata", metadata, MAX_METADATA_BYTES)
+    }
+
+    /// The grace time after a side vanished.
+    pub fn grace(&self) -> Millis {
+        Millis::from_secs(self.departure_timeout_s)
+    }
+}
+
+fn range(key: &'static str, is: u64, least: u64, most: u64) -> Result<(), PolicyError> {
+    if (least..=most).contains(&is) {
+        return Ok(());
+    }
+    Err(PolicyError::Range {
+        key,
+        is,
+        least,
+        most,
+    })
+}
+
+fn length(key: &'static str, is: usize, most: usize) -> Result<(), PolicyError> {
+    if is <= most {
+        return Ok(());
+    }
+    Err(PolicyError::Long { key, is, most })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract() {
+        let policy: Policy = serde_json::from_str("{}").unwrap();
+        assert_eq!(policy, Policy::default());
+        assert_eq!(policy.validate(), Ok(()));
+        assert_eq!(
+            (policy.duration.max_min, policy.capacity.max_participants),
+            (480, 16)
+        );
+        assert_eq!(
+            (policy.billing.interim_s, policy.billing.min_billable_ms),
+            (60, 0)
+        );
+        assert_eq!(
+            (policy.departure_timeout_s, policy.abandon_after_s),
+            (20, 300)
+        );
+        assert_eq!(policy.billing.basis, Basis::Overlap);
+    }
+
+    #[test]
+    fn a_key_that_is_not_honoured_yet_is_unknown() {
+        for json in [
+            r#"{"floor":{"up_bps":1}}"#,
+            r#"{"presence":{"after_min":1}}"#,
+            r#"{"duration":{"quota_s":60}}"#,
+            r#"{"window":{}}"#,
+            r#"{"recording":{"mode":"off"}}"#,
+        ] {
+            let error = serde_json::from_str::<Policy>(json)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("unknown field"), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_refused_value_says_what_is_allowed() {
+        let long = "x".repeat(MAX_METADATA_BYTES);
+        for (json, says) in [
+            (
+                r#"{"duration":{"max_min":0}}"#,
+                "duration.max_min is 0; allowed is 1 to 1440",
+            ),
+            (
+                r#"{"capacity":{"max_participants":1}}"#,
+                "capacity.max_participants is 1; allowed is 2 to 50",
+            ),
+            (
+                r#"{"billing":{"interim_s":0}}"#,
+                "billing.interim_s is 0; allowed is 1 to 3600",
+            ),
+            (
+                r#"{"departure_timeout_s":4}"#,
+                "departure_timeout_s is 4; allowed is 5 to 300",
+            ),
+            (
+                r#"{"abandon_after_s":19}"#,
+                "abandon_after_s is 19; allowed is 20 to 86400",
+            ),
+            (
+                &format!(r#"{{"metadata":"{long}"}}"#),
+                "metadata has 4098 bytes; allowed are at most 4096",
+            ),
+            (
+                &format!(r#"{{"external_ref":"{long}"}}"#),
+                "external_ref has 4096 bytes; allowed are at most 256",
+            ),
+        ] {
+            let policy: Policy = serde_json::from_str(json).unwrap();
+            assert_eq!(policy.validate().unwrap_err().to_string(), says);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! One session's account: turns what happens into ledger entries, events and checkpoints, with
+//! gap-free numbers.
+
+use super::entry::{Append, Checkpoint, Entry, EntryKind, EventKind, SessionFacts};
+use super::event::event;
+use super::meter::Meter;
+use crate::base::{
+    Identity, Millis, Mono, Now, ParticipantSid, PauseReason, Role, SessionState, TrackSource,
+};
+use std::collections::{BTreeSet, VecDeque};
+
+/// The account of one session. Its inputs come in event time and are final.
+#[derive(Debug)]
+pub struct Account {
+    facts: SessionFacts,
+    /// Labels instants with wall-clock time.
+    anchor: Now,
+    meter: Meter,
+    state: SessionState,
+    /// Went live once.
+    billed: bool,
+    /// Up to here the totals are certain.
+    settled: Mono,
+    entry_seq: u64,
+    event_seq: u64,
+    /// Joined and not left, as the world was told.
+    announced: BTreeSet<Identity>,
+    appends: VecDeque<Append>,
+    saved: Option<Checkpoint>,
+}
+
+impl Account {
+    /// Opens the account: the `start` entry and `session.started` are its first output.
+    pub fn new(facts: SessionFacts, now: Now) -> Account {
+        let mut account = Account {
+            meter: Meter::new(facts.min_billable_ms, now),
+            facts,
+            anchor: now,
+            state: SessionState::Waiting,
+            billed: false,
+            settled: now.mono,
+            entry_seq: 0,
+            event_seq: 0,
+            announced: BTreeSet::new(),
+            appends: VecDeque::new(),
+            saved: None,
+        };
+        let mut entry = account.entry(EntryKind::Start, "created", now.mono);
+        entry.facts = Some(account.facts.clone());
+        account.append(entry, &[(EventKind::SessionStarted, None)]);
+        account
+    }
+
+    /// A connection took its place: the newest one names the participant.
+    pub fn handle_joined(&mut self, who: &Identity, sid: ParticipantSid, role: Option<Role>) {
+        self.meter.handle_joined(who, sid, role);
+    }
+
+    /// A participant is present from `at` on, or was until `at`. Whoever comes back before they
+    /// were [gone](Account::handle_gone) never left, as far as the world is told.
+    pub fn handle_presence(&mut self, at: Mono, who: &Identity, present: bool) {
+        self.settle(at);
+        self.meter.handle_presence(at, who, present);
+        if present && self.announced.insert(who.clone()) {
+            self.announce(at, who, true);
+        }
+    }
+
+    /// An absence that began at `at` is final.
+    pub fn handle_gone(&mut self, at: Mono, who: &Identity) {
+        self.settle(at);
+        if self.announced.remove(who) {
+            self.announce(at, who, false);
+        }
+    }
+
+    /// An expert and a customer are both present from `at` on, or no longer.
+    pub fn handle_overlap(&mut self, at: Mono, both: bool) {
+        self.settle(at);
+        self.meter.handle_overlap(at, both);
+    }
+
+    /// The session's state from `at` on.
+    pub fn handle_state(&mut self, at: Mono, state: SessionState) {
+        self.settle(at);
+        if let SessionState::Ended(reason) = state {
+            self.dismiss(at);
+            self.turn(at, state);
+            let entry = self.entry(EntryKind::Stop, reason.as_str(), at);
+            self.append(entry, &[(EventKind::SessionEnded, None)]);
+            return;
+        }
+        self.turn(at, state);
+        let (cause, kind) = match state {
+            SessionState::Paused(reason) => (PauseReason::as_str(reason), EventKind::SessionPaused),
+            SessionState::Live if self.billed => ("resumed", EventKind::SessionResumed),
+            SessionState::Live => ("live", EventKind::SessionUsage),
+            SessionState::Waiting | SessionState::Ended(_) => return,
+        };
+        self.billed |= state == SessionState::Live;
+        let entry = self.entry(EntryKind::Transition, cause, at);
+        self.append(entry, &[(kind, None)]);
+    }
+
+    /// Time for an interim report.
+    pub fn handle_interim(&mut self, at: Mono) {
+        self.settle(at);
+        let entry = self.entry(EntryKind::Interim, "interim", at);
+        self.append(entry, &[(EventKind::SessionUsage, None)]);
+    }
+
+    /// A present participant is known to be so up to `at`.
+    pub fn handle_seen(&mut self, who: &Identity, at: Mono) {
+        self.meter.handle_seen(who, at);
+    }
+
+    /// Authenticated media arrived.
+    pub fn handle_media(&mut self, who: &Identity, at: Mono) {
+        self.meter.handle_media(who, at);
+    }
+
+    /// An unmuted track of this source appeared, or one went.
+    pub fn handle_published(&mut self, who: &Identity, source: TrackSource, at: Mono, on: bool) {
+        self.meter.handle_published(who, source, at, on);
+    }
+
+    /// The byte counters (in, out) of one join, from its start.
+    pub fn handle_bytes(&mut self, who: &Identity, sid: &ParticipantSid, bytes: (u64, u64)) {
+        self.meter.handle_bytes(who, sid, bytes);
+    }
+
+    /// Nothing up to `at` can change any more.
+    pub fn settle(&mut self, at: Mono) {
+        if !matches!(self.state, SessionState::Ended(_)) {
+            self.meter.settle(at);
+            self.settled = self.settled.max(at);
+        }
+    }
+
+    /// The next row for the ledger, with its events.
+    pub fn poll_output(&mut self) -> Option<Append> {
+        self.appends.pop_front()
+    }
+
+    /// The running totals, if they differ from the last ones. To be written after every
+    /// [`Append`] polled before it. None once the session has ended: its stop entry says it all.
+    pub fn checkpoint(&mut self) -> Option<Checkpoint> {
+        if matches!(self.state, SessionState::Ended(_)) {
+            return None;
+        }
+        let checkpoint = Checkpoint {
+            facts: self.facts.clone(),
+            entry_seq: self.entry_seq,
+            event_seq: self.event_seq,
+            settled_unix_ms: self.anchor.unix_at(self.settled),
+            state: self.state,
+            totals: self.meter.totals(),
+        };
+        if self.saved.as_ref() == Some(&checkpoint) {
+            return None;
+        }
+        self.saved = Some(checkpoint.clone());
+        Some(checkpoint)
+    }
+
+    /// The billing clock.
+    pub const fn accrued(&self) -> Millis {
+        self.meter.accrued()
+    }
+
+    /// The session's facts.
+    pub const fn facts(&self) -> &SessionFacts {
+        &self.facts
+    }
+
+    /// Who joined and has not left, as the world was told.
+    pub fn present(&self) -> impl Iterator<Item = &Identity> {
+        self.announced.iter()
+    }
+
+    fn turn(&mut self, at: Mono, state: SessionState) {
+        self.meter.handle_state(at, state);
+        self.state = state;
+    }
+
+    /// The world learns that someone joined, or left.
+    fn announce(&mut self, at: Mono, who: &Identity, joined: bool) {
+        self.meter.handle_announced(who, joined);
+        let (cause, kind) = if joined {
+            ("participant_joined", EventKind::ParticipantJoined)
+        } else {
+            ("participant_left", EventKind::ParticipantLeft)
+        };
+        let entry = self.entry(EntryKind::Transition, cause, at);
+        self.append(entry, &[(kind, Some(who))]);
+    }
+
+    /// Everyone who is still here leaves at the end.
+    fn dismiss(&mut self, at: Mono) {
+        for who in std::mem::take(&mut self.announced) {
+            let last = self
+                .meter
+                .last_present(&who)
+                .map_or(at, |last| last.min(at));
+            self.announce(last, &who, false);
+        }
+    }
+
+    fn entry(&mut self, kind: EntryKind, cause: &str, at: Mono) -> Entry {
+        self.entry_seq += 1;
+        Entry {
+            session: self.facts.session.clone(),
+            entry_seq: self.entry_seq,
+            kind,
+            cause: cause.to_owned(),
+            at_unix_ms: self.anchor.unix_at(at),
+            state: self.state,
+            totals: self.meter.totals(),
+            facts: None,
+            estimated: false,
+            bound_ms: None,
+        }
+    }
+
+    fn append(&mut self, entry: Entry, kinds: &[(EventKind, Option<&Identity>)]) {
+        let mut events = Vec::with_capacity(kinds.len());
+        for (kind, who) in kinds {
+            self.event_seq += 1;
+            events.push(event(&self.facts, *kind, self.event_seq, &entry, *who));
+        }
+        self.appends.push_back(Append { entry, events });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+use super::*;
+use crate::base::{EndReason, Unix};
+use crate::usage::Event;
+
+const EVE: &str = "eve";
+const CARL: &str = "carl";
+
+fn facts() -> SessionFacts {
+    SessionFacts {
+        session: "SE_s".into(),
+        node: "ND_n".into(),
+        room: "room".into(),
+        room_sid: "RM_r".into(),
+        policy: "default".into(),
+        min_billable_ms: Millis::ZERO,
+        external_ref: None,
+        metadata: None,
+        continues: None,
+    }
+}
+
+fn ms(at: u64) -> Mono {
+    Mono::from_millis(at)
+}
+
+fn open() -> Account {
+    Account::new(
+        facts(),
+        Now {
+            mono: Mono::ZERO,
+            unix: Unix(1_000_000),
+        },
+    )
+}
+
+/// Eve from 0, Carl from 1 s, live from then on.
+fn live() -> Account {
+    let mut account = open();
+    account.handle_joined(&EVE.into(), "PA_e".into(), Some(Role::Expert));
+    account.handle_presence(ms(0), &EVE.into(), true);
+    account.handle_joined(&CARL.into(), "PA_c".into(), Some(Role::Customer));
+    account.handle_presence(ms(1_000), &CARL.into(), true);
+    account.handle_overlap(ms(1_000), true);
+    account.handle_state(ms(1_000), SessionState::Live);
+    account
+}
+
+fn appends(account: &mut Account) -> Vec<Append> {
+    std::iter::from_fn(|| account.poll_output()).collect()
+}
+
+/// One line an entry: number, cause, moment, accrued, its events.
+fn told(appends: &[Append]) -> Vec<String> {
+    let line = |append: &Append| {
+        let Entry {
+            entry_seq,
+            cause,
+            at_unix_ms,
+            totals,
+            ..
+        } = &append.entry;
+        let kinds: Vec<_> = append
+            .events
+            .iter()
+            .map(|e: &Event| e.kind.as_str())
+            .collect();
+        let (at, accrued) = (at_unix_ms.0 - 1_000_000, totals.accrued_ms.0);
+        format!("{entry_seq} {at} {cause} {accrued} {}", kinds.join(","))
+    };
+    appends.iter().map(line).collect()
+}
+
+#[test]
+fn a_session_is_told_from_its_creation_to_its_end() {
+    let mut account = live();
+    let away = SessionState::Paused(PauseReason::CustomerAway);
+    account.handle_interim(ms(61_000));
+    account.handle_presence(ms(70_000), &CARL.into(), false);
+    account.handle_gone(ms(70_000), &CARL.into());
+    account.handle_overlap(ms(70_000), false);
+    account.handle_state(ms(70_000), away);
+    account.handle_presence(ms(80_000), &CARL.into(), true);
+    account.handle_state(ms(80_000), SessionState::Live);
+    account.handle_seen(&EVE.into(), ms(90_000));
+    account.handle_state(ms(90_000), SessionState::Ended(EndReason::EndedByApi));
+    let appends = appends(&mut account);
+    assert_eq!(
+        told(&appends),
+        [
+            "1 0 created 0 session.started",
+            "2 0 participant_joined 0 participant.joined",
+            "3 1000 participant_joined 0 participant.joined",
+            "4 1000 live 0 session.usage",
+            "5 61000 interim 60000 session.usage",
+            "6 70000 participant_left 69000 participant.left",
+            "7 70000 customer_away 69000 session.paused",
+            "8 80000 participant_joined 69000 participant.joined",
+            "9 80000 resumed 69000 session.resumed",
+            "10 80000 participant_left 79000 participant.left",
+            "11 90000 participant_left 79000 participant.left",
+            "12 90000 ended_by_api 79000 session.ended",
+        ]
+    );
+    let seqs: Vec<_> = appends
+        .iter()
+        .flat_map(|a| &a.events)
+        .map(|e| e.event_seq)
+        .collect();
+    assert_eq!(seqs, (1..=12).collect::<Vec<_>>());
+    assert_eq!(appends[0].entry.facts, Some(facts()));
+    assert_eq!(account.checkpoint(), None);
+}
+
+#[test]
+fn a_return_within_the_grace_time_tells_nothing() {
+    let mut account = live();
+    appends(&mut account);
+    account.handle_presence(ms(10_000), &CARL.into(), false);
+    account.handle_presence(ms(16_000), &CARL.into(), true);
+    assert_eq!(told(&appends(&mut account)), [""; 0]);
+    let checkpoint = account.checkpoint().unwrap();
+    assert_eq!(
+        checkpoint.totals.participants[&CARL.into()].reconnect_gap_ms,
+        Millis(6_000)
+    );
+}
+
+#[test]
+fn one_who_vanished_is_told_to_have_left_at_their_last_packet() {
+    let mut account = live();
+    account.handle_presence(ms(10_000), &CARL.into(), false);
+    account.settle(ms(30_000));
+    assert!(account.checkpoint().unwrap().totals.participants[&CARL.into()].present);
+    account.handle_gone(ms(10_000), &CARL.into());
+    let told = told(&appends(&mut account));
+    assert_eq!(
+        told.last().unwrap(),
+        "5 10000 participant_left 29000 participant.left"
+    );
+}
+
+#[test]
+fn a_checkpoint_is_made_only_when_something_changed() {
+    let mut account = live();
+    account.settle(ms(2_000));
+    let checkpoint = account.checkpoint().unwrap();
+    assert_eq!((checkpoint.entry_seq, checkpoint.event_seq), (4, 4));
+    assert_eq!(checkpoint.settled_unix_ms, Unix(1_002_000));
+    assert_eq!(checkpoint.totals.accrued_ms, Millis(1_000));
+    assert_eq!(account.checkpoint(), None);
+    account.settle(ms(2_001));
+    assert!(account.checkpoint().is_some());
+}

@@ -1,0 +1,187 @@
+//! The JSON that billing gets: CloudEvents 1.0, structured mode. Integers only, and fields in the
+//! order of the structs below: the same event has the same bytes in every build.
+
+use super::entry::{Entry, Event, EventKind, Interval, ParticipantTotals, SessionFacts, Totals};
+use crate::base::{
+    Identity, Millis, NodeId, ParticipantSid, PauseReason, Role, RoomName, RoomSid, SessionId,
+    TrackSource,
+};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Prefix of a session id, left out of the event id.
+const SESSION_PREFIX: &str = "SE_";
+
+/// The event that `entry` causes. Its id and its bytes depend on the arguments alone, so a fold
+/// after a crash makes the same event again.
+///
+/// # Panics
+/// Never: our records are structs and maps with text keys, which JSON always holds.
+pub fn event(
+    facts: &SessionFacts,
+    kind: EventKind,
+    event_seq: u64,
+    entry: &Entry,
+    participant: Option<&Identity>,
+) -> Event {
+    let session = facts.session.as_str();
+    let id = format!(
+        "evt_{}_{event_seq}",
+        session.strip_prefix(SESSION_PREFIX).unwrap_or(session)
+    );
+    let mut data = Data::new(facts, event_seq, entry);
+    match kind {
+        EventKind::SessionUsage | EventKind::SessionEnded => {
+            data.intervals = Some(&entry.totals.intervals);
+            data.participants = Some(people(&entry.totals));
+        }
+        EventKind::ParticipantJoined | EventKind::ParticipantLeft => {
+            let known = participant.and_then(|who| entry.totals.participants.get_key_value(who));
+            data.participant = known.map(|(who, totals)| Person::new(who, totals));
+        }
+        EventKind::SessionStarted | EventKind::SessionPaused | EventKind::SessionResumed => {}
+    }
+    let envelope = Envelope {
+        specversion: "1.0",
+        id: &id,
+        source: format!("/nodes/{}", facts.node),
+        kind: kind.as_str(),
+        subject: session,
+        time: entry.at_unix_ms.rfc3339(),
+        datacontenttype: "application/json",
+        sequence: format!("{event_seq:020}"),
+        data,
+    };
+    match serde_json::to_string(&envelope) {
+        Ok(body) => Event {
+            event_seq,
+            id,
+            kind,
+            body,
+        },
+        Err(error) => panic!("an event of ours is not JSON: {error}"),
+    }
+}
+
+/// The CloudEvents attributes; `sequence` sorts as text (CloudEvents sequence extension).
+#[derive(Serialize)]
+struct Envelope<'a> {
+    specversion: &'static str,
+    id: &'a str,
+    source: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    subject: &'a str,
+    time: String,
+    datacontenttype: &'static str,
+    sequence: String,
+    data: Data<'a>,
+}
+
+/// What an event says: of its session always, `null` where there is nothing to say; the lists in
+/// the kinds that have them.
+#[derive(Serialize)]
+struct Data<'a> {
+    session_id: &'a SessionId,
+    room: &'a RoomName,
+    room_sid: &'a RoomSid,
+    node: &'a NodeId,
+    policy: &'a str,
+    external_ref: Option<&'a str>,
+    metadata: Option<&'a Value>,
+    continues: Option<&'a SessionId>,
+    event_seq: u64,
+    entry_seq: u64,
+    state: &'static str,
+    reason: Option<&'static str>,
+    cause: &'a str,
+    accrued_ms: Millis,
+    billable_ms: Millis,
+    overlap_ms: Millis,
+    waiting_ms: Millis,
+    paused_ms: &'a BTreeMap<PauseReason, Millis>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    estimated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound_ms: Option<Millis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intervals: Option<&'a [Interval]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    participants: Option<BTreeMap<&'a Identity, Person<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    participant: Option<Person<'a>>,
+}
+
+impl<'a> Data<'a> {
+    fn new(facts: &'a SessionFacts, event_seq: u64, entry: &'a Entry) -> Data<'a> {
+        Data {
+            session_id: &facts.session,
+            room: &facts.room,
+            room_sid: &facts.room_sid,
+            node: &facts.node,
+            policy: &facts.policy,
+            external_ref: facts.external_ref.as_deref(),
+            metadata: facts.metadata.as_ref(),
+            continues: facts.continues.as_ref(),
+            event_seq,
+            entry_seq: entry.entry_seq,
+            state: entry.state.as_str(),
+            reason: entry.state.reason(),
+            cause: &entry.cause,
+            accrued_ms: entry.totals.accrued_ms,
+            billable_ms: entry.totals.billable_ms,
+            overlap_ms: entry.totals.overlap_ms,
+            waiting_ms: entry.totals.waiting_ms,
+            paused_ms: &entry.totals.paused_ms,
+            estimated: entry.estimated,
+            bound_ms: entry.bound_ms,
+            intervals: None,
+            participants: None,
+            participant: None,
+        }
+    }
+}
+
+/// One participant's totals.
+#[derive(Serialize)]
+struct Person<'a> {
+    identity: &'a Identity,
+    sid: &'a ParticipantSid,
+    role: Option<Role>,
+    present: bool,
+    connected_ms: Millis,
+    media_ms: Millis,
+    reconnect_gap_ms: Millis,
+    published_ms: &'a BTreeMap<TrackSource, Millis>,
+    in_bytes: u64,
+    out_bytes: u64,
+}
+
+impl<'a> Person<'a> {
+    fn new(identity: &'a Identity, totals: &'a ParticipantTotals) -> Person<'a> {
+        Person {
+            identity,
+            sid: &totals.sid,
+            role: totals.role,
+            present: totals.present,
+            connected_ms: totals.connected_ms,
+            media_ms: totals.media_ms,
+            reconnect_gap_ms: totals.reconnect_gap_ms,
+            published_ms: &totals.published_ms,
+            in_bytes: totals.in_bytes,
+            out_bytes: totals.out_bytes,
+        }
+    }
+}
+
+fn people(totals: &Totals) -> BTreeMap<&Identity, Person<'_>> {
+    totals
+        .participants
+        .iter()
+        .map(|(who, totals)| (who, Person::new(who, totals)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! Golden bodies in `tests/golden/events`: `BEISTAND_BLESS=1 cargo test` writes them anew.
+
+use super::*;
+use crate::base::{EndReason, SessionState, Unix};
+use crate::usage::EntryKind;
+use std::path::Path;
+
+fn facts() -> SessionFacts {
+    SessionFacts {
+        session: "SE_abcDEF012345".into(),
+        node: "ND_node00000001".into(),
+        room: "help-42".into(),
+        room_sid: "RM_room00000001".into(),
+        policy: "default".into(),
+        min_billable_ms: Millis::ZERO,
+        external_ref: Some("booking-7".into()),
+        metadata: Some(serde_json::json!({"price": 1900})),
+        continues: None,
+    }
+}
+
+fn alice(present: bool) -> ParticipantTotals {
+    ParticipantTotals {
+        sid: "PA_alice0000001".into(),
+        role: Some(Role::Expert),
+        present,
+        connected_ms: Millis(61_250),
+        media_ms: Millis(60_980),
+        reconnect_gap_ms: Millis(7_000),
+        published_ms: [(TrackSource::Camera, Millis(50_000))].into(),
+        in_bytes: 9_000_000,
+        out_bytes: 8_000_000,
+    }
+}
+
+fn bob() -> ParticipantTotals {
+    ParticipantTotals {
+        sid: "PA_bob000000001".into(),
+        role: None,
+        present: false,
+        published_ms: BTreeMap::new(),
+        ..alice(false)
+    }
+}
+
+fn entry(kind: EntryKind, cause: &str, state: SessionState) -> Entry {
+    let interval = |start: u64, end: u64, state| Interval {
+        start_unix_ms: Unix(1_763_964_000_000 + start),
+        end_unix_ms: Unix(1_763_964_000_000 + end),
+        state,
+    };
+    let away = SessionState::Paused(PauseReason::CustomerAway);
+    Entry {
+        session: facts().session,
+        entry_seq: 9,
+        kind,
+        cause: cause.into(),
+        at_unix_ms: Unix(1_763_964_066_250),
+        state,
+        totals: Totals {
+            accrued_ms: Millis(60_250),
+            billable_ms: Millis(60_250),
+            overlap_ms: Millis(60_250),
+            waiting_ms: Millis(1_000),
+            paused_ms: [(PauseReason::CustomerAway, Millis(5_000))].into(),
+            intervals: vec![
+                interval(0, 1_000, SessionState::Waiting),
+                interval(1_000, 61_250, SessionState::Live),
+                interval(61_250, 66_250, away),
+            ],
+            participants: [("alice".into(), alice(true)), ("bob".into(), bob())].into(),
+        },
+        facts: None,
+        estimated: false,
+        bound_ms: None,
+    }
+}
+
+fn check(name: &str, event: &Event) {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/events/{name}.json"));
+    if std::env::var_os("BEISTAND_BLESS").is_some() {
+        std::fs::write(&path, format!("{}\n", event.body)).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    assert_eq!(
+        event.body,
+        golden.trim_end(),
+        "{name}: BEISTAND_BLESS=1 writes it anew"
+    );
+}
+
+#[test]
+fn every_kind_has_the_golden_body() {
+    let away = SessionState::Paused(PauseReason::CustomerAway);
+    let ended = SessionState::Ended(EndReason::Left);
+    let alice = Identity::from("alice");
+    for (kind, entry_kind, cause, state, who) in [
+        (
+            EventKind::SessionStarted,
+            EntryKind::Start,
+            "created",
+            SessionState::Waiting,
+            None,
+        ),
+        (
+            EventKind::SessionPaused,
+            EntryKind::Transition,
+            "customer_away",
+            away,
+            None,
+        ),
+        (
+            EventKind::SessionResumed,
+            EntryKind::Transition,
+            "resumed",
+            SessionState::Live,
+            None,
+        ),
+        (
+            EventKind::SessionUsage,
+            EntryKind::Interim,
+            "interim",
+            SessionState::Live,
+            None,
+        ),
+        (
+            EventKind::SessionEnded,
+            EntryKind::Stop,
+            "left",
+            ended,
+            None,
+        ),
+        (
+            EventKind::ParticipantJoined,
+            EntryKind::Transition,
+            "participant_joined",
+            away,
+            Some(&alice),
+        ),
+        (
+            EventKind::ParticipantLeft,
+            EntryKind::Transition,
+            "participant_left",
+            away,
+            Some(&alice),
+        ),
+    ] {
+        let event = event(&facts(), kind, 12, &entry(entry_kind, cause, state), who);
+        assert_eq!(event.id, "evt_abcDEF012345_12");
+        check(kind.as_str(), &event);
+    }
+}
+
+#[test]
+fn an_estimate_says_so_and_an_absent_fact_is_null() {
+    let mut entry = entry(
+        EntryKind::Stop,
+        "node_lost",
+        SessionState::Ended(EndReason::NodeLost),
+    );
+    entry.estimated = true;
+    entry.bound_ms = Some(Millis(1_000));
+    let mut facts = facts();
+    facts.external_ref = None;
+    facts.metadata = None;
+    facts.continues = Some("SE_before000001".into());
+    let event = event(&facts, EventKind::SessionEnded, 13, &entry, None);
+    check("session.ended.estimated", &event);
+    let body: Value = serde_json::from_str(&event.body).unwrap();
+    assert_eq!(
+        (&body["data"]["estimated"], &body["data"]["bound_ms"]),
+        (&true.into(), &1000.into())
+    );
+    assert!(body["data"]["metadata"].is_null() && body["data"]["external_ref"].is_null());
+}
+
+#[test]
+fn every_number_is_an_integer() {
+    fn look(value: &Value) {
+        match value {
+            Value::Number(number) => assert!(number.is_u64(), "{number}"),
+            Value::Array(list) => list.iter().for_each(look),
+            Value::Object(map) => map.values().for_each(look),
+            Value::Null | Value::Bool(_) | Value::String(_) => {}
+        }
+    }
+    let entry = entry(EntryKind::Interim, "interim", SessionState::Live);
+    let event = event(&facts(), EventKind::SessionUsage, 3, &entry, None);
+    look(&serde_json::from_str(&event.body).unwrap());
+}

@@ -1,0 +1,182 @@
+//! One life of a session, for the tests of the ledger, the store and the reports.
+
+use crate::base::{
+    EndReason, Identity, Millis, NodeId, ParticipantSid, PauseReason, Role, RoomName, RoomSid,
+    SessionId, SessionState, Unix,
+};
+use crate::usage::event::event;
+use crate::usage::{
+    Append, Checkpoint, Entry, EntryKind, EventKind, Interval, ParticipantTotals, SessionFacts,
+    Totals,
+};
+use std::collections::BTreeMap;
+
+/// The wall-clock label at which every life starts.
+pub const START: Unix = Unix(1_795_500_000_000);
+
+/// Facts of a session in the room `room-` and its id.
+pub fn facts(session: &str) -> SessionFacts {
+    SessionFacts {
+        session: SessionId::from(session),
+        node: NodeId::from("ND_test"),
+        room: RoomName::from(format!("room-{session}")),
+        room_sid: RoomSid::from("RM_test"),
+        policy: "default".to_owned(),
+        min_billable_ms: Millis::ZERO,
+        external_ref: Some("booking-7".to_owned()),
+        metadata: Some(serde_json::json!({"note": "Grüße ✓"})),
+        continues: None,
+    }
+}
+
+/// Totals after so much waiting, living and then pausing, with an expert and perhaps a customer.
+pub fn totals(waiting: u64, live: u64, paused: u64) -> Totals {
+    let away = PauseReason::CustomerAway;
+    let spans = [
+        (waiting, SessionState::Waiting),
+        (live, SessionState::Live),
+        (paused, SessionState::Paused(away)),
+    ];
+    let mut at = START.0;
+    let mut intervals = Vec::new();
+    for (length, state) in spans.into_iter().filter(|(length, _)| *length > 0) {
+        let (start_unix_ms, end_unix_ms) = (Unix(at), Unix(at + length));
+        intervals.push(Interval {
+            start_unix_ms,
+            end_unix_ms,
+            state,
+        });
+        at += length;
+    }
+    let expert = participant("PA_expert", Role::Expert, waiting + live + paused, true);
+    let mut participants = BTreeMap::from([(Identity::from("erika"), expert)]);
+    if live > 0 {
+        let customer = participant("PA_customer", Role::Customer, live, paused == 0);
+        participants.insert(Identity::from("karl"), customer);
+    }
+    Totals {
+        accrued_ms: Millis(live),
+        billable_ms: Millis(live),
+        overlap_ms: Millis(live),
+        waiting_ms: Millis(waiting),
+        paused_ms: (paused > 0)
+            .then_some((away, Millis(paused)))
+            .into_iter()
+            .collect(),
+        intervals,
+        participants,
+    }
+}
+
+fn participant(sid: &str, role: Role, connected: u64, present: bool) -> ParticipantTotals {
+    ParticipantTotals {
+        sid: ParticipantSid::from(sid),
+        role: Some(role),
+        present,
+        connected_ms: Millis(connected),
+        media_ms: Millis(connected),
+        reconnect_gap_ms: Millis::ZERO,
+        published_ms: BTreeMap::new(),
+        in_bytes: connected * 10,
+        out_bytes: connected * 20,
+    }
+}
+
+/// What happens at a step of a life: kind, cause, state, (waiting, live, paused), events.
+type Step = (
+    EntryKind,
+    &'static str,
+    SessionState,
+    (u64, u64, u64),
+    Vec<EventKind>,
+);
+
+fn steps() -> [Step; 6] {
+    use EntryKind::{Interim, Start, Stop, Transition};
+    use EventKind::{
+        ParticipantJoined, ParticipantLeft, SessionEnded, SessionPaused, SessionStarted,
+        SessionUsage,
+    };
+    let (waiting, live) = (SessionState::Waiting, SessionState::Live);
+    let away = SessionState::Paused(PauseReason::CustomerAway);
+    let left = SessionState::Ended(EndReason::Left);
+    let end = vec![ParticipantLeft, SessionEnded];
+    [
+        (Start, "created", waiting, (0, 0, 0), vec![SessionStarted]),
+        (
+            Transition,
+            "participant_joined",
+            waiting,
+            (1, 0, 0),
+            vec![ParticipantJoined],
+        ),
+        (Transition, "live", live, (1_000, 0, 0), vec![SessionUsage]),
+        (
+            Interim,
+            "interim",
+            live,
+            (1_000, 60_000, 0),
+            vec![SessionUsage],
+        ),
+        (
+            Transition,
+            "customer_away",
+            away,
+            (1_000, 70_000, 0),
+            vec![SessionPaused],
+        ),
+        (Stop, "left", left, (1_000, 70_000, 10_000), end),
+    ]
+}
+
+/// Whom a participant's event is about.
+fn about(kind: EventKind) -> Option<Identity> {
+    let of_one = matches!(
+        kind,
+        EventKind::ParticipantJoined | EventKind::ParticipantLeft
+    );
+    of_one.then(|| Identity::from("erika"))
+}
+
+/// Start, join, live, interim, pause, stop: six entries and seven events.
+pub fn life(session: &str) -> Vec<Append> {
+    let facts = facts(session);
+    let mut event_seq = 0;
+    (1..)
+        .zip(steps())
+        .map(
+            |(entry_seq, (kind, cause, state, (waiting, live, paused), events))| {
+                let entry = Entry {
+                    session: facts.session.clone(),
+                    entry_seq,
+                    kind,
+                    cause: cause.to_owned(),
+                    at_unix_ms: Unix(START.0 + waiting + live + paused),
+                    state,
+                    totals: totals(waiting, live, paused),
+                    facts: (kind == EntryKind::Start).then(|| facts.clone()),
+                    estimated: false,
+                    bound_ms: None,
+                };
+                let numbered = events.into_iter().map(|kind| {
+                    event_seq += 1;
+                    event(&facts, kind, event_seq, &entry, about(kind).as_ref())
+                });
+                let events = numbered.collect();
+                Append { entry, events }
+            },
+        )
+        .collect()
+}
+
+/// A checkpoint of a life after its third entry, so much time after going live.
+pub fn checkpoint(session: &str, live: u64) -> Checkpoint {
+    Checkpoint {
+        facts: facts(session),
+        entry_seq: 3,
+        event_seq: 3,
+        settled_unix_ms: Unix(START.0 + 1_000 + live),
+        state: SessionState::Live,
+        totals: totals(1_000, live, 0),
+    }
+}

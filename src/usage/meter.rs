@@ -1,0 +1,534 @@
+//! The meters of one session: milliseconds of a monotonic clock, added up and never rounded.
+
+use super::entry::{Interval, ParticipantTotals, Totals};
+use crate::base::{
+    Identity, Millis, Mono, Now, ParticipantSid, PauseReason, Role, SessionState, TrackSource,
+};
+use std::collections::BTreeMap;
+
+/// Media packets at most this far apart are one stretch of media (contract: "in the last 2 s").
+pub const MEDIA: Millis = Millis::from_secs(2);
+
+/// Adds up the time of one session. It runs in event time: whatever it is told is final, and
+/// nothing is counted beyond the moment it is told of.
+#[derive(Debug)]
+pub struct Meter {
+    /// Labels instants with wall-clock time; one pair for the whole session.
+    anchor: Now,
+    min_billable: Millis,
+    state: SessionState,
+    both: bool,
+    /// First presence of anyone; no session time is counted before it.
+    first: Option<Mono>,
+    /// Everything up to here is counted.
+    clock: Mono,
+    accrued: Millis,
+    waiting: Millis,
+    overlap: Millis,
+    paused: BTreeMap<PauseReason, Millis>,
+    stretches: Vec<Stretch>,
+    participants: BTreeMap<Identity, Tally>,
+}
+
+/// A stretch of one state.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    start: Mono,
+    end: Mono,
+    state: SessionState,
+}
+
+/// What is counted of one identity.
+#[derive(Debug)]
+struct Tally {
+    sid: ParticipantSid,
+    role: Option<Role>,
+    /// Between joined and left, as the world is told.
+    announced: bool,
+    /// Was present at least once.
+    seen: bool,
+    present: bool,
+    /// Everything up to here is counted.
+    clock: Mono,
+    connected: Millis,
+    gap: Millis,
+    media: Millis,
+    /// Stretches of media that are not fully counted yet: counted up to, and last packet.
+    stretches: Vec<(Mono, Mono)>,
+    published: BTreeMap<TrackSource, Published>,
+    /// Bytes (in, out) of each join; the counters of a join start at zero.
+    bytes: BTreeMap<ParticipantSid, (u64, u64)>,
+}
+
+/// Tracks of one source.
+#[derive(Debug, Default)]
+struct Published {
+    counted: Millis,
+    tracks: u32,
+    /// Stretches with at least one track on that are not fully counted yet.
+    open: Vec<(Mono, Option<Mono>)>,
+}
+
+impl Meter {
+    /// A meter that has counted nothing. Sessions with less than `min_billable` report zero.
+    pub fn new(min_billable: Millis, now: Now) -> Meter {
+        Meter {
+            anchor: now,
+            min_billable,
+            state: SessionState::Waiting,
+            both: false,
+            first: None,
+            clock: now.mono,
+            accrued: Millis::ZERO,
+            waiting: Millis::ZERO,
+            overlap: Millis::ZERO,
+            paused: BTreeMap::new(),
+            stretches: Vec::new(),
+            participants: BTreeMap::new(),
+        }
+    }
+
+    /// A connection was granted: the newest one names the participant.
+    pub fn handle_joined(&mut self, who: &Identity, sid: ParticipantSid, role: Option<Role>) {
+        let clock = self.clock;
+        let tally = self
+            .participants
+            .entry(who.clone())
+            .or_insert_with(|| Tally::new(sid.clone(), role, clock));
+        tally.sid = sid;
+        tally.role = role;
+    }
+
+    /// The state from `at` on.
+    pub fn handle_state(&mut self, at: Mono, state: SessionState) {
+        self.settle(at);
+        self.state = state;
+    }
+
+    /// An expert and a customer are both present from `at` on, or no longer.
+    pub fn handle_overlap(&mut self, at: Mono, both: bool) {
+        self.settle(at);
+        self.both = both;
+    }
+
+    /// A participant is present from `at` on, or was until `at`.
+    pub fn handle_presence(&mut self, at: Mono, who: &Identity, present: bool) {
+        if present && self.first.is_none() {
+            self.first = Some(at);
+            self.clock = at;
+        }
+        if let Some(tally) = self.participants.get_mut(who) {
+            tally.on_presence(at, present);
+        }
+    }
+
+    /// The world was told that a participant joined, or left.
+    pub fn handle_announced(&mut self, who: &Identity, joined: bool) {
+        if let Some(tally) = self.participants.get_mut(who) {
+            tally.announced = joined;
+        }
+    }
+
+    /// A present participant is known to be so up to `at`.
+    pub fn handle_seen(&mut self, who: &Identity, at: Mono) {
+        if let Some(tally) = self.participants.get_mut(who) {
+            tally.advance(at);
+        }
+    }
+
+    /// Authenticated media arrived. Counted as far as they are known to be present.
+    pub fn handle_media(&mut self, who: &Identity, at: Mono) {
+        if let Some(tally) = self.participants.get_mut(who) {
+            match tally.stretches.last_mut() {
+                Some((_, last)) if at <= *last + MEDIA => *last = at.max(*last),
+                Some(_) | None => tally.stretches.push((at, at)),
+            }
+        }
+    }
+
+    /// An unmuted track of this source appeared, or one went.
+    pub fn handle_published(&mut self, who: &Identity, source: TrackSource, at: Mono, on: bool) {
+        if let Some(tally) = self.participants.get_mut(who) {
+            tally.published.entry(source).or_default().switch(at, on);
+        }
+    }
+
+    /// The byte counters of one join, from its start.
+    pub fn handle_bytes(&mut self, who: &Identity, sid: &ParticipantSid, bytes: (u64, u64)) {
+        if let Some(tally) = self.participants.get_mut(who) {
+            tally.bytes.insert(sid.clone(), bytes);
+        }
+    }
+
+    /// Counts everything up to `at`; nothing where that is in the past.
+    ///
+    /// # Panics
+    /// The sums do not add up to the time since the first join: a defect of ours.
+    pub fn settle(&mut self, at: Mono) {
+        if self.first.is_none() || at <= self.clock || matches!(self.state, SessionState::Ended(_))
+        {
+            return;
+        }
+        let span = at.since(self.clock);
+        match self.state {
+            SessionState::Waiting => self.waiting += span,
+            SessionState::Live => self.accrued += span,
+            SessionState::Paused(reason) => *self.paused.entry(reason).or_default() += span,
+            SessionState::Ended(_) => {}
+        }
+        if self.both {
+            self.overlap += span;
+        }
+        self.extend(at);
+        self.clock = at;
+        self.assert_conservation();
+    }
+
+    /// Everything counted so far.
+    pub fn totals(&self) -> Totals {
+        let billable = if self.accrued < self.min_billable {
+            Millis::ZERO
+        } else {
+            self.accrued
+        };
+        Totals {
+            accrued_ms: self.accrued,
+            billable_ms: billable,
+            overlap_ms: self.overlap,
+            waiting_ms: self.waiting,
+            paused_ms: self.paused.clone(),
+            intervals: self
+                .stretches
+                .iter()
+                .map(|stretch| self.label(*stretch))
+                .collect(),
+            participants: self
+                .participants
+                .iter()
+                .filter(|(_, tally)| tally.seen)
+                .map(|(who, tally)| (who.clone(), tally.totals()))
+                .collect(),
+        }
+    }
+
+    /// The billing clock.
+    pub const fn accrued(&self) -> Millis {
+        self.accrued
+    }
+
+    /// Up to when a participant was present, as far as is counted.
+    pub fn last_present(&self, who: &Identity) -> Option<Mono> {
+        self.participants
+            .get(who)
+            .filter(|tally| tally.seen)
+            .map(|tally| tally.clock)
+    }
+
+    /// Lengthens the newest stretch, or begins the next one.
+    fn extend(&mut self, end: Mono) {
+        let start = self.clock;
+        if end.since(start) == Millis::ZERO {
+            return;
+        }
+        match self.stretches.last_mut() {
+            Some(last) if last.state == self.state => last.end = end,
+            Some(_) | None => self.stretches.push(Stretch {
+                start,
+                end,
+                state: self.state,
+            }),
+        }
+    }
+
+    fn label(&self, stretch: Stretch) -> Interval {
+        Interval {
+            start_unix_ms: self.anchor.unix_at(stretch.start),
+            end_unix_ms: self.anchor.unix_at(stretch.end),
+            state: stretch.state,
+        }
+    }
+
+    fn assert_conservation(&self) {
+        let Some(first) = self.first else { return };
+        let paused: Millis = self.paused.values().copied().sum();
+        let since_first = self.clock.since(first);
+        assert!(
+            self.accrued + paused + self.waiting == since_first,
+            "time is lost: {} + {paused} + {} is not {since_first}",
+            self.accrued,
+            self.waiting,
+        );
+        let listed: Millis = self.stretches.iter().map(|s| s.end.since(s.start)).sum();
+        assert!(
+            listed == since_first,
+            "intervals of {listed} in {since_first}"
+        );
+        assert!(
+            self.overlap <= since_first,
+            "overlap of {} in {since_first}",
+            self.overlap
+        );
+    }
+}
+
+impl Tally {
+    fn new(sid: ParticipantSid, role: Option<Role>, clock: Mono) -> Tally {
+        Tally {
+            sid,
+            role,
+            announced: false,
+            seen: false,
+            present: false,
+            clock,
+            connected: Millis::ZERO,
+            gap: Millis::ZERO,
+            media: Millis::ZERO,
+            stretches: Vec::new(),
+            published: BTreeMap::new(),
+            bytes: BTreeMap::new(),
+        }
+    }
+
+    fn on_presence(&mut self, at: Mono, present: bool) {
+        self.advance(at);
+        if present && !self.present {
+            if self.seen {
+                self.gap += at.since(self.clock);
+            }
+            self.seen = true;
+            self.clock = at;
+            for (counted, _) in &mut self.stretches {
+                *counted = at.max(*counted);
+            }
+        }
+        self.present = present;
+    }
+
+    /// Counts presence up to `at`.
+    fn advance(&mut self, at: Mono) {
+        if !self.present || at <= self.clock {
+            return;
+        }
+        self.connected += at.since(self.clock);
+        for published in self.published.values_mut() {
+            published.count(self.clock, at);
+        }
+        self.clock = at;
+        self.count_media(at);
+    }
+
+    fn count_media(&mut self, to: Mono) {
+        for (counted, last) in &mut self.stretches {
+            let end = to.min(*last);
+            self.media += end.since(*counted);
+            *counted = end.max(*counted);
+        }
+        // The newest stretch may go on.
+        let keep = self.stretches.len().saturating_sub(1);
+        let mut index = 0;
+        self.stretches.retain(|(_, last)| {
+            index += 1;
+            index > keep || *last > to
+        });
+    }
+
+    fn totals(&self) -> ParticipantTotals {
+        let published = self
+            .published
+            .iter()
+            .filter(|(_, p)| p.counted > Millis::ZERO);
+        ParticipantTotals {
+            sid: self.sid.clone(),
+            role: self.role,
+            present: self.announced,
+            connected_ms: self.connected,
+            media_ms: self.media,
+            reconnect_gap_ms: self.gap,
+            published_ms: published.map(|(source, p)| (*source, p.counted)).collect(),
+            in_bytes: self.bytes.values().map(|bytes| bytes.0).sum(),
+            out_bytes: self.bytes.values().map(|bytes| bytes.1).sum(),
+        }
+    }
+}
+
+impl Published {
+    fn switch(&mut self, at: Mono, on: bool) {
+        match (on, self.tracks) {
+            (true, 0) => self.open.push((at, None)),
+            (false, 1) => {
+                if let Some(last) = self.open.last_mut() {
+                    last.1 = Some(at);
+                }
+            }
+            (true | false, _) => {}
+        }
+        self.tracks = if on {
+            self.tracks + 1
+        } else {
+            self.tracks.saturating_sub(1)
+        };
+    }
+
+    /// Counts what of the open stretches lies between `from` and `to`.
+    fn count(&mut self, from: Mono, to: Mono) {
+        for (on, off) in &self.open {
+            let end = off.map_or(to, |off| off.min(to));
+            self.counted += end.since(from.max(*on));
+        }
+        self.open.retain(|(_, off)| off.is_none_or(|off| off > to));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: &str = "alice";
+
+    fn ms(at: u64) -> Mono {
+        Mono::from_millis(at)
+    }
+
+    fn meter() -> Meter {
+        let now = Now {
+            mono: ms(500),
+            unix: crate::base::Unix(1_000_000),
+        };
+        let mut meter = Meter::new(Millis::ZERO, now);
+        meter.handle_joined(&ALICE.into(), "PA_1".into(), Some(Role::Expert));
+        meter
+    }
+
+    fn alice(meter: &Meter) -> ParticipantTotals {
+        meter.totals().participants[&Identity::from(ALICE)].clone()
+    }
+
+    #[test]
+    fn nothing_is_counted_before_the_first_join() {
+        let mut meter = meter();
+        meter.settle(ms(9_000));
+        assert_eq!(meter.totals(), Totals::default());
+    }
+
+    #[test]
+    fn every_millisecond_since_the_first_join_has_one_state() {
+        let mut meter = meter();
+        meter.handle_presence(ms(1_000), &ALICE.into(), true);
+        meter.handle_state(ms(1_700), SessionState::Live);
+        meter.handle_state(ms(4_000), SessionState::Paused(PauseReason::Reconnecting));
+        meter.handle_state(ms(4_000), SessionState::Live);
+        meter.handle_state(ms(5_000), SessionState::Paused(PauseReason::CustomerAway));
+        meter.settle(ms(5_250));
+        let totals = meter.totals();
+        assert_eq!(
+            (totals.waiting_ms, totals.accrued_ms),
+            (Millis(700), Millis(3_300))
+        );
+        assert_eq!(
+            totals.paused_ms,
+            [(PauseReason::CustomerAway, Millis(250))].into()
+        );
+        let lengths: Vec<_> = totals
+            .intervals
+            .iter()
+            .map(|i| (i.start_unix_ms.0, i.end_unix_ms.0, i.state.as_str()))
+            .collect();
+        assert_eq!(
+            lengths,
+            [
+                (1_000_500, 1_001_200, "waiting"),
+                (1_001_200, 1_004_500, "live"),
+                (1_004_500, 1_004_750, "paused")
+            ]
+        );
+    }
+
+    #[test]
+    fn an_ended_session_counts_no_more() {
+        let mut meter = meter();
+        meter.handle_presence(ms(1_000), &ALICE.into(), true);
+        meter.handle_state(ms(2_000), SessionState::Ended(crate::base::EndReason::Left));
+        meter.settle(ms(9_000));
+        assert_eq!(meter.totals().waiting_ms, Millis(1_000));
+    }
+
+    #[test]
+    fn less_than_the_minimum_is_not_billable() {
+        let mut meter = meter();
+        meter.min_billable = Millis(5_000);
+        meter.handle_presence(ms(1_000), &ALICE.into(), true);
+        meter.handle_state(ms(1_000), SessionState::Live);
+        for (at, billable) in [(5_999, 0), (6_000, 5_000), (7_000, 6_000)] {
+            meter.settle(ms(at));
+            assert_eq!(meter.totals().billable_ms, Millis(billable), "at {at}");
+        }
+    }
+
+    #[test]
+    fn media_is_counted_between_packets_at_most_two_seconds_apart() {
+        let mut meter = meter();
+        meter.handle_presence(ms(1_000), &ALICE.into(), true);
+        for at in [1_000, 1_020, 3_020, 5_021, 5_100] {
+            meter.handle_media(&ALICE.into(), ms(at));
+            meter.handle_seen(&ALICE.into(), ms(at));
+        }
+        assert_eq!(alice(&meter).media_ms, Millis(2_020 + 79));
+    }
+
+    #[test]
+    fn media_is_counted_no_further_than_the_presence_that_carries_it() {
+        let mut meter = meter();
+        meter.handle_presence(ms(1_000), &ALICE.into(), true);
+        for at in [1_000, 1_900, 2_600, 3_300] {
+            meter.handle_media(&ALICE.into(), ms(at));
+        }
+        meter.handle_seen(&ALICE.into(), ms(1_500));
+        assert_eq!(alice(&meter).media_ms, Millis(500));
+        meter.handle_presence(ms(2_000), &ALICE.into(), false);
+        meter.handle_presence(ms(2_600), &ALICE.into(), true);
+        meter.handle_seen(&ALICE.into(), ms(3_300));
+        assert_eq!(alice(&meter).media_ms, Millis(1_000 + 700));
+    }
+
+    #[test]
+    fn an_absence_between_two_presences_is_a_gap_and_not_connected() {
+        let mut meter = meter();
+        meter.handle_presence(ms(1_000), &ALICE.into(), true);
+        meter.handle_presence(ms(3_000), &ALICE.into(), false);
+        meter.handle_seen(&ALICE.into(), ms(4_000));
+        meter.handle_presence(ms(10_000), &ALICE.into(), true);
+        meter.handle_seen(&ALICE.into(), ms(10_500));
+        let alice = alice(&meter);
+        assert_eq!(
+            (alice.connected_ms, alice.reconnect_gap_ms),
+            (Millis(2_500), Millis(7_000))
+        );
+    }
+
+    #[test]
+    fn two_cameras_count_once_and_never_beyond_what_was_seen() {
+        let mut meter = meter();
+        meter.handle_presence(ms(1_000), &ALICE.into(), true);
+        for (at, on) in [(1_500, true), (2_000, true), (3_000, false), (4_000, false)] {
+            meter.handle_published(&ALICE.into(), TrackSource::Camera, ms(at), on);
+        }
+        for (seen, counted) in [(1_400, None), (2_500, Some(1_000)), (9_000, Some(2_500))] {
+            meter.handle_seen(&ALICE.into(), ms(seen));
+            let published = alice(&meter).published_ms;
+            assert_eq!(
+                published.get(&TrackSource::Camera).copied(),
+                counted.map(Millis)
+            );
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_a_rejoin_are_added_and_a_repeated_report_is_not() {
+        let mut meter = meter();
+        meter.handle_presence(ms(1_000), &ALICE.into(), true);
+        for (sid, bytes) in [("PA_1", (100, 10)), ("PA_1", (100, 10)), ("PA_2", (5, 7))] {
+            meter.handle_bytes(&ALICE.into(), &sid.into(), bytes);
+        }
+        assert_eq!((alice(&meter).in_bytes, alice(&meter).out_bytes), (105, 17));
+    }
+}

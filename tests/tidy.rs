@@ -1,0 +1,122 @@
+//! The rules of the house as tests: each reads the sources and names file, line, what is wrong
+//! and what to do. A rule lives in a file of its own under `tests/tidy/`, next to the tests that
+//! prove that it can fail.
+
+#[path = "tidy/doors.rs"]
+mod doors;
+#[path = "tidy/habits.rs"]
+mod habits;
+#[path = "tidy/layers.rs"]
+mod layers;
+#[path = "tidy/licences.rs"]
+mod licences;
+#[path = "tidy/metadata.rs"]
+mod metadata;
+#[path = "tidy/names.rs"]
+mod names;
+#[path = "tidy/purity.rs"]
+mod purity;
+#[path = "tidy/sizes.rs"]
+mod sizes;
+#[path = "tidy/source.rs"]
+mod source;
+#[path = "tidy/walk.rs"]
+mod walk;
+
+use source::{Finding, Source, Tree};
+
+/// Runs one rule over all Rust sources and fails with everything that it found.
+fn hold(rule: fn(&Source) -> Vec<Finding>) {
+    let tree = Tree::of_the_house();
+    assert!(
+        !tree.sources.is_empty(),
+        "no Rust source was found: the rule saw nothing"
+    );
+    report(tree.sources.iter().flat_map(rule).collect());
+}
+
+fn report(findings: Vec<Finding>) {
+    let lines: Vec<String> = findings.iter().map(Finding::to_string).collect();
+    assert!(
+        lines.is_empty(),
+        "{} finding(s):\n{}\n",
+        lines.len(),
+        lines.join("\n")
+    );
+}
+
+#[test]
+fn imports_go_strictly_down_and_siblings_never_import_each_other() {
+    hold(layers::check);
+}
+
+#[test]
+fn below_api_there_is_no_async_lock_channel_clock_socket_file_or_thread() {
+    hold(purity::check);
+}
+
+#[test]
+fn usage_counts_in_integers_only() {
+    hold(purity::check_integers);
+}
+
+#[test]
+fn every_third_party_crate_stays_behind_its_one_door() {
+    hold(doors::check);
+}
+
+#[test]
+fn every_dependency_has_a_row_in_the_table_of_doors() {
+    report(doors::check_rows(&metadata::direct_dependencies()));
+}
+
+#[test]
+fn no_function_is_longer_than_70_lines() {
+    hold(sizes::check_functions);
+}
+
+#[test]
+fn no_file_is_longer_than_its_limit() {
+    hold(sizes::check_file);
+}
+
+#[test]
+fn nothing_bears_a_banned_name() {
+    hold(names::check);
+}
+
+#[test]
+fn every_file_begins_by_saying_what_it_is_for() {
+    hold(habits::check_opening);
+}
+
+#[test]
+fn no_test_is_ignored_and_nothing_is_left_to_be_done() {
+    hold(habits::check_leftovers);
+}
+
+#[test]
+fn no_text_carries_a_note_to_finish_it_later() {
+    report(
+        Tree::of_the_house()
+            .texts
+            .iter()
+            .flat_map(habits::check_notes)
+            .collect(),
+    );
+}
+
+#[test]
+fn no_test_sleeps() {
+    hold(habits::check_sleep);
+}
+
+#[test]
+fn every_lint_that_is_let_off_says_why() {
+    hold(habits::check_reasons);
+}
+
+#[test]
+fn every_dependency_has_a_licence_that_we_accept() {
+    report(licences::check(&metadata::packages()));
+}
