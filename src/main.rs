@@ -1,1 +1,3 @@
+//! The `beistand` program.
+
 fn main() {}

@@ -57,11 +57,7 @@ pub struct Billing {
 impl Billing {
     /// Opens the session; its `start` entry and `session.started` are the first output.
     pub fn new(opening: Opening, now: Now) -> Billing {
-        let Opening {
-            mut facts,
-            policy,
-            duration_used,
-        } = opening;
+        let Opening { mut facts, policy, duration_used } = opening;
         facts.min_billable_ms = Millis(policy.billing.min_billable_ms);
         facts.external_ref.clone_from(&policy.external_ref);
         facts.metadata.clone_from(&policy.metadata);
@@ -74,12 +70,10 @@ impl Billing {
 
     /// A connection was granted; present from the first authenticated packet on.
     pub fn handle_connected(&mut self, join: Join, now: Now) {
-        let standing = Standing {
-            role: join.role,
-            counts: join.counts,
-        };
+        let standing = Standing { role: join.role, counts: join.counts };
         let identity = join.identity.clone();
         if !matches!(self.session.state(), SessionState::Ended(_)) {
+            self.account.handle_expected(&join.identity, &join.sid, join.role);
             self.joins.push_back(join);
         }
         self.session.handle_connected(&identity, standing, now);
@@ -95,13 +89,13 @@ impl Billing {
 
     /// Authenticated SRTP arrived at `at`. Within one batch the newest packet is enough.
     pub fn handle_media(&mut self, who: &Identity, at: Mono, now: Now) {
+        self.account.handle_media(who, at);
         self.session.handle_media(who, at, now);
         self.drain();
-        self.account.handle_media(who, at);
     }
 
-    /// An unmuted track of this source appeared at `at`, or one went (unpublished, muted, or its
-    /// participant left).
+    /// An unmuted track of this source appeared at `at`, or one went (unpublished or muted; a
+    /// leave ends them all).
     pub fn handle_published(&mut self, who: &Identity, source: TrackSource, at: Mono, on: bool) {
         self.account.handle_published(who, source, at, on);
     }
@@ -114,6 +108,7 @@ impl Billing {
     /// The connection is over: `explicit` when the participant said so (or was removed), else it
     /// broke.
     pub fn handle_left(&mut self, who: &Identity, explicit: bool, now: Now) {
+        self.account.handle_left(who, now.mono);
         self.session.handle_left(who, explicit, now);
         self.drain();
     }
@@ -173,8 +168,7 @@ impl Billing {
             match output {
                 Output::Joined { .. } => {
                     if let Some(join) = self.joins.pop_front() {
-                        self.account
-                            .handle_joined(&join.identity, join.sid, join.role);
+                        self.account.handle_joined(&join.identity, join.sid, join.role);
                     }
                 }
                 Output::Presence { at, who, present } => {
@@ -195,11 +189,7 @@ impl Billing {
         let here: Vec<(Identity, Mono)> = self
             .account
             .present()
-            .filter_map(|who| {
-                self.session
-                    .known(who)
-                    .map(|known| (who.clone(), known.min(at)))
-            })
+            .filter_map(|who| self.session.known(who).map(|known| (who.clone(), known.min(at))))
             .collect();
         for (who, seen) in here {
             self.account.handle_seen(&who, seen);

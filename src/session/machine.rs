@@ -103,10 +103,7 @@ impl Session {
         let expiry = self.presence.next_expiry().map(|at| (at, Reason::Vanished));
         // Deadlines are in event time: while someone's packets hold it back, these (or the lack of
         // them, which is the expiry above) wake us.
-        let deadline = self
-            .stage
-            .next_deadline()
-            .filter(|_| self.certain().is_none());
+        let deadline = self.stage.next_deadline().filter(|_| self.certain().is_none());
         expiry.into_iter().chain(deadline).min()
     }
 
@@ -134,10 +131,7 @@ impl Session {
 
     /// Counters.
     pub const fn stats(&self) -> Stats {
-        Stats {
-            ignored: self.presence.ignored,
-            ..self.stats
-        }
+        Stats { ignored: self.presence.ignored, ..self.stats }
     }
 
     /// Applies facts and deadlines in order, as far as is certain.
@@ -175,10 +169,7 @@ impl Session {
     /// Up to when the state is certain whatever packets come; `None`: nothing is open.
     fn certain(&self) -> Option<Mono> {
         let groups = self.stage.groups();
-        let sides = groups
-            .iter()
-            .filter_map(|group| self.certain_of(group))
-            .min();
+        let sides = groups.iter().filter_map(|group| self.certain_of(group)).min();
         sides.or_else(|| self.certain_of(&self.stage.everyone()))
     }
 
@@ -188,9 +179,8 @@ impl Session {
         let names = || group.members.iter().map(|(who, _)| who);
         let all_known = names().filter_map(|who| self.presence.open(who)).min()?;
         let here = group.members.iter().filter(|(_, here)| *here);
-        let mut ends: Vec<Mono> = here
-            .filter_map(|(who, _)| self.presence.run_end(who))
-            .collect();
+        let mut ends: Vec<Mono> =
+            here.filter_map(|(who, _)| self.presence.run_end(who)).collect();
         ends.sort_unstable();
         let enough = ends.len().checked_sub(group.need).map(|index| ends[index]);
         Some(all_known.max(enough.unwrap_or(Mono::ZERO)))

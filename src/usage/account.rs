@@ -51,7 +51,13 @@ impl Account {
         account
     }
 
-    /// A connection took its place: the newest one names the participant.
+    /// A connection was granted: what its media and tracks say from now on is kept, and counts once
+    /// the participant is present.
+    pub fn handle_expected(&mut self, who: &Identity, sid: &ParticipantSid, role: Option<Role>) {
+        self.meter.handle_expected(who, sid, role);
+    }
+
+    /// A connection took its place in event time: the newest one names the participant.
     pub fn handle_joined(&mut self, who: &Identity, sid: ParticipantSid, role: Option<Role>) {
         self.meter.handle_joined(who, sid, role);
     }
@@ -122,6 +128,12 @@ impl Account {
     /// An unmuted track of this source appeared, or one went.
     pub fn handle_published(&mut self, who: &Identity, source: TrackSource, at: Mono, on: bool) {
         self.meter.handle_published(who, source, at, on);
+    }
+
+    /// The connection is over at `at`: its media and its tracks end. When the participant left is
+    /// another matter: see [`Account::handle_gone`].
+    pub fn handle_left(&mut self, who: &Identity, at: Mono) {
+        self.meter.handle_left(who, at);
     }
 
     /// The byte counters (in, out) of one join, from its start.
@@ -198,10 +210,7 @@ impl Account {
     /// Everyone who is still here leaves at the end.
     fn dismiss(&mut self, at: Mono) {
         for who in std::mem::take(&mut self.announced) {
-            let last = self
-                .meter
-                .last_present(&who)
-                .map_or(at, |last| last.min(at));
+            let last = self.meter.last_present(&who).map_or(at, |last| last.min(at));
             self.announce(last, &who, false);
         }
     }

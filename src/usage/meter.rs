@@ -55,6 +55,8 @@ struct Tally {
     media: Millis,
     /// Stretches of media that are not fully counted yet: counted up to, and last packet.
     stretches: Vec<(Mono, Mono)>,
+    /// The newest stretch may go on.
+    flowing: bool,
     published: BTreeMap<TrackSource, Published>,
     /// Bytes (in, out) of each join; the counters of a join start at zero.
     bytes: BTreeMap<ParticipantSid, (u64, u64)>,
@@ -88,15 +90,21 @@ impl Meter {
         }
     }
 
-    /// A connection was granted: the newest one names the participant.
-    pub fn handle_joined(&mut self, who: &Identity, sid: ParticipantSid, role: Option<Role>) {
+    /// A connection was granted: what is heard of it from now on is kept, and counts once the
+    /// participant is present.
+    pub fn handle_expected(&mut self, who: &Identity, sid: &ParticipantSid, role: Option<Role>) {
         let clock = self.clock;
-        let tally = self
-            .participants
-            .entry(who.clone())
-            .or_insert_with(|| Tally::new(sid.clone(), role, clock));
-        tally.sid = sid;
-        tally.role = role;
+        let new = || Tally::new(sid.clone(), role, clock);
+        self.participants.entry(who.clone()).or_insert_with(new);
+    }
+
+    /// A connection took its place: the newest one names the participant.
+    pub fn handle_joined(&mut self, who: &Identity, sid: ParticipantSid, role: Option<Role>) {
+        self.handle_expected(who, &sid, role);
+        if let Some(tally) = self.participants.get_mut(who) {
+            tally.sid = sid;
+            tally.role = role;
+        }
     }
 
     /// The state from `at` on.
@@ -140,9 +148,10 @@ impl Meter {
     pub fn handle_media(&mut self, who: &Identity, at: Mono) {
         if let Some(tally) = self.participants.get_mut(who) {
             match tally.stretches.last_mut() {
-                Some((_, last)) if at <= *last + MEDIA => *last = at.max(*last),
+                Some((_, last)) if tally.flowing && at <= *last + MEDIA => *last = at.max(*last),
                 Some(_) | None => tally.stretches.push((at, at)),
             }
+            tally.flowing = true;
         }
     }
 
@@ -150,6 +159,15 @@ impl Meter {
     pub fn handle_published(&mut self, who: &Identity, source: TrackSource, at: Mono, on: bool) {
         if let Some(tally) = self.participants.get_mut(who) {
             tally.published.entry(source).or_default().switch(at, on);
+        }
+    }
+
+    /// The connection is over at `at`: media of the next one is a stretch of its own, and its
+    /// tracks are gone.
+    pub fn handle_left(&mut self, who: &Identity, at: Mono) {
+        if let Some(tally) = self.participants.get_mut(who) {
+            tally.flowing = false;
+            tally.published.values_mut().for_each(|published| published.clear(at));
         }
     }
 
@@ -165,8 +183,7 @@ impl Meter {
     /// # Panics
     /// The sums do not add up to the time since the first join: a defect of ours.
     pub fn settle(&mut self, at: Mono) {
-        if self.first.is_none() || at <= self.clock || matches!(self.state, SessionState::Ended(_))
-        {
+        if self.first.is_none() || at <= self.clock || matches!(self.state, SessionState::Ended(_)) {
             return;
         }
         let span = at.since(self.clock);
@@ -186,22 +203,14 @@ impl Meter {
 
     /// Everything counted so far.
     pub fn totals(&self) -> Totals {
-        let billable = if self.accrued < self.min_billable {
-            Millis::ZERO
-        } else {
-            self.accrued
-        };
+        let billable = if self.accrued < self.min_billable { Millis::ZERO } else { self.accrued };
         Totals {
             accrued_ms: self.accrued,
             billable_ms: billable,
             overlap_ms: self.overlap,
             waiting_ms: self.waiting,
             paused_ms: self.paused.clone(),
-            intervals: self
-                .stretches
-                .iter()
-                .map(|stretch| self.label(*stretch))
-                .collect(),
+            intervals: self.stretches.iter().map(|stretch| self.label(*stretch)).collect(),
             participants: self
                 .participants
                 .iter()
@@ -218,10 +227,7 @@ impl Meter {
 
     /// Up to when a participant was present, as far as is counted.
     pub fn last_present(&self, who: &Identity) -> Option<Mono> {
-        self.participants
-            .get(who)
-            .filter(|tally| tally.seen)
-            .map(|tally| tally.clock)
+        self.participants.get(who).filter(|tally| tally.seen).map(|tally| tally.clock)
     }
 
     /// Lengthens the newest stretch, or begins the next one.
@@ -232,11 +238,7 @@ impl Meter {
         }
         match self.stretches.last_mut() {
             Some(last) if last.state == self.state => last.end = end,
-            Some(_) | None => self.stretches.push(Stretch {
-                start,
-                end,
-                state: self.state,
-            }),
+            Some(_) | None => self.stretches.push(Stretch { start, end, state: self.state }),
         }
     }
 
@@ -259,15 +261,8 @@ impl Meter {
             self.waiting,
         );
         let listed: Millis = self.stretches.iter().map(|s| s.end.since(s.start)).sum();
-        assert!(
-            listed == since_first,
-            "intervals of {listed} in {since_first}"
-        );
-        assert!(
-            self.overlap <= since_first,
-            "overlap of {} in {since_first}",
-            self.overlap
-        );
+        assert!(listed == since_first, "intervals of {listed} in {since_first}");
+        assert!(self.overlap <= since_first, "overlap of {} in {since_first}", self.overlap);
     }
 }
 
@@ -284,6 +279,7 @@ impl Tally {
             gap: Millis::ZERO,
             media: Millis::ZERO,
             stretches: Vec::new(),
+            flowing: false,
             published: BTreeMap::new(),
             bytes: BTreeMap::new(),
         }
@@ -333,10 +329,7 @@ impl Tally {
     }
 
     fn totals(&self) -> ParticipantTotals {
-        let published = self
-            .published
-            .iter()
-            .filter(|(_, p)| p.counted > Millis::ZERO);
+        let published = self.published.iter().filter(|(_, p)| p.counted > Millis::ZERO);
         ParticipantTotals {
             sid: self.sid.clone(),
             role: self.role,
@@ -362,11 +355,15 @@ impl Published {
             }
             (true | false, _) => {}
         }
-        self.tracks = if on {
-            self.tracks + 1
-        } else {
-            self.tracks.saturating_sub(1)
-        };
+        self.tracks = if on { self.tracks + 1 } else { self.tracks.saturating_sub(1) };
+    }
+
+    /// All tracks are gone.
+    fn clear(&mut self, at: Mono) {
+        if self.tracks > 0 {
+            self.tracks = 1;
+            self.switch(at, false);
+        }
     }
 
     /// Counts what of the open stretches lies between `from` and `to`.
@@ -390,10 +387,7 @@ mod tests {
     }
 
     fn meter() -> Meter {
-        let now = Now {
-            mono: ms(500),
-            unix: crate::base::Unix(1_000_000),
-        };
+        let now = Now { mono: ms(500), unix: crate::base::Unix(1_000_000) };
         let mut meter = Meter::new(Millis::ZERO, now);
         meter.handle_joined(&ALICE.into(), "PA_1".into(), Some(Role::Expert));
         meter
@@ -420,14 +414,8 @@ mod tests {
         meter.handle_state(ms(5_000), SessionState::Paused(PauseReason::CustomerAway));
         meter.settle(ms(5_250));
         let totals = meter.totals();
-        assert_eq!(
-            (totals.waiting_ms, totals.accrued_ms),
-            (Millis(700), Millis(3_300))
-        );
-        assert_eq!(
-            totals.paused_ms,
-            [(PauseReason::CustomerAway, Millis(250))].into()
-        );
+        assert_eq!((totals.waiting_ms, totals.accrued_ms), (Millis(700), Millis(3_300)));
+        assert_eq!(totals.paused_ms, [(PauseReason::CustomerAway, Millis(250))].into());
         let lengths: Vec<_> = totals
             .intervals
             .iter()
@@ -499,10 +487,7 @@ mod tests {
         meter.handle_presence(ms(10_000), &ALICE.into(), true);
         meter.handle_seen(&ALICE.into(), ms(10_500));
         let alice = alice(&meter);
-        assert_eq!(
-            (alice.connected_ms, alice.reconnect_gap_ms),
-            (Millis(2_500), Millis(7_000))
-        );
+        assert_eq!((alice.connected_ms, alice.reconnect_gap_ms), (Millis(2_500), Millis(7_000)));
     }
 
     #[test]
@@ -515,11 +500,24 @@ mod tests {
         for (seen, counted) in [(1_400, None), (2_500, Some(1_000)), (9_000, Some(2_500))] {
             meter.handle_seen(&ALICE.into(), ms(seen));
             let published = alice(&meter).published_ms;
-            assert_eq!(
-                published.get(&TrackSource::Camera).copied(),
-                counted.map(Millis)
-            );
+            assert_eq!(published.get(&TrackSource::Camera).copied(), counted.map(Millis));
         }
+    }
+
+    #[test]
+    fn a_leave_ends_what_was_published_and_its_media() {
+        let mut meter = meter();
+        meter.handle_presence(ms(1_000), &ALICE.into(), true);
+        for on in [true, true] {
+            meter.handle_published(&ALICE.into(), TrackSource::Camera, ms(1_000), on);
+        }
+        meter.handle_media(&ALICE.into(), ms(1_500));
+        meter.handle_left(&ALICE.into(), ms(2_000));
+        meter.handle_media(&ALICE.into(), ms(3_000));
+        meter.handle_seen(&ALICE.into(), ms(4_000));
+        let alice = alice(&meter);
+        assert_eq!(alice.published_ms[&TrackSource::Camera], Millis(1_000));
+        assert_eq!(alice.media_ms, Millis::ZERO);
     }
 
     #[test]

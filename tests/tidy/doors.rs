@@ -50,6 +50,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("humantime", ANYWHERE),
     ("serde", ANYWHERE),
     ("serde_json", ANYWHERE),
+    ("slab", ANYWHERE),
     ("thiserror", ANYWHERE),
     ("tracing", ANYWHERE),
 ];

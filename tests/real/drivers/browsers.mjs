@@ -114,16 +114,19 @@ function tone({ identity, threshold }) {
 const page = (who) => pages.get(who);
 
 const COMMANDS = {
-  async open({ who, link }) {
+  async open({ who, link, size }) {
+    const url = new URL(link);
+    url.searchParams.set('auto', '1');
+    url.searchParams.set('video', size);
     const opened = await browser.newPage();
     opened.on('console', (line) => console.error(`[${who}] ${line.type()}: ${line.text()}`));
     opened.on('pageerror', (error) => console.error(`[${who}] ${error}`));
     await opened.addInitScript(observe);
     pages.set(who, opened);
-    const answer = await opened.goto(link);
+    const answer = await opened.goto(url.href);
     if (!answer || answer.status() !== 200) throw new Error(`the page answers ${answer?.status()}: ${link.split('#')[0]}`);
     await until(opened, `${who} is connected`, () => document.querySelector('[data-testid="connection-state"]')?.dataset.state === 'connected', null, 30_000);
-    return {};
+    return { identity: await opened.evaluate(() => window.beistand.room.localParticipant.identity) };
   },
   async sees({ who, identity, width, height }) {
     await page(who).evaluate(() => (window.__pixels = null));

@@ -1,6 +1,6 @@
 """Hostile signalling: each case on a socket of its own, next to a running session.
 
-argv[1]: JSON {base, room, outsiders: [token…], guests: [token…]}; guests join the room of the session that
+argv[1]: JSON {base, outsiders: [token…], guests: [token…]}; guests join the room of the session that
 must not notice. stdout: a line for each case, {what, want, got, detail}. `want` is what the socket must do:
 `answers` (goes on), `closes`, or `either`.
 """

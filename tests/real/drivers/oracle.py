@@ -1,6 +1,6 @@
 """How long an expert and a customer were together, computed from what the clients saw alone.
 
-stdin: a JSON list of {role, here: [earliest, latest], media: [earliest, latest] | null,
+argv[1]: a JSON list of {role, here: [earliest, latest], media: [earliest, latest] | null,
 gone: [earliest, latest]}, all in milliseconds of one clock. stdout: {"least": ms, "most": ms}.
 An observation is a bracket: the moment itself lies somewhere in it.
 """
@@ -36,5 +36,5 @@ def together(stays, begin, end):
 
 
 if __name__ == "__main__":
-    observed = json.load(sys.stdin)
+    observed = json.loads(sys.argv[1])
     print(json.dumps({"least": together(observed, 1, 0), "most": together(observed, 0, 1)}))

@@ -1,0 +1,126 @@
+//! The doors of the node, knocked at by bare clients.
+
+use crate::driver::{Sdk, run, tokens};
+use crate::node::{Node, beistand};
+use crate::{place, turn};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// Status and body of a GET.
+pub fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("the node accepts connections");
+    let limit = Some(Duration::from_secs(10));
+    stream
+        .set_read_timeout(limit)
+        .expect("a limit of time can be set");
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("the request is sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the answer is read");
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
+    (status.unwrap_or(0), body.to_owned())
+}
+
+/// Runs the driver of bare clients against a node of its own.
+fn knock() -> Value {
+    let node = Node::with(&[]);
+    let people = [("karl", "customer"), ("erika", "expert")];
+    let made = tokens(Sdk::Python, "doors", &people);
+    let spec = json!({"base": node.url(), "token": made[0], "again": made[1]});
+    run("refusals.py", &place::python(), &spec.to_string())[0].clone()
+}
+
+#[test]
+fn v1_is_a_true_404_with_cors_and_the_other_doors_answer_as_clients_expect() {
+    let _turn = turn::shared();
+    let found = knock();
+    let doors = &found["doors"];
+    for (door, status) in [
+        ("v1", 404),
+        ("v1_upgrade", 404),
+        ("v1_validate", 404),
+        ("rtc_without_upgrade", 404),
+        ("regions", 404),
+        ("validate", 200),
+        ("validate_double_slash", 200),
+        ("head", 200),
+        ("get", 200),
+    ] {
+        assert_eq!(doors[door]["status"], status, "{door}: {}", doors[door]);
+    }
+    for door in ["v1", "v1_validate", "validate", "head"] {
+        assert_eq!(doors[door]["cors"], "*", "{door}: {}", doors[door]);
+    }
+    // These words would make a browser give up instead of falling back to v0.
+    for door in ["v1", "v1_validate"] {
+        let body = doors[door]["body"].as_str().unwrap_or_default();
+        assert!(
+            !body.contains("requested room does not exist"),
+            "{door}: {body}"
+        );
+    }
+    assert_eq!(doors["validate"]["body"], "success");
+    let preflight = &doors["preflight"];
+    assert!(
+        preflight["status"] == 200 || preflight["status"] == 204,
+        "{preflight}"
+    );
+    assert_eq!(preflight["cors"], "*", "{preflight}");
+    resumes_are_refused(&found["resume"]);
+    let twice = &found["duplicate"];
+    let told = json!({"action": "DISCONNECT", "reason": "DUPLICATE_IDENTITY"});
+    assert_eq!(twice["told"], told, "{twice}");
+    assert_eq!(twice["other_sid"], true, "{twice}");
+    assert_eq!(twice["newer_answers"], true, "{twice}");
+}
+
+/// A resume gets `leave` as its first message, and never a join.
+fn resumes_are_refused(resumes: &Value) {
+    let told = json!({"action": "RECONNECT", "reason": "STATE_MISMATCH"});
+    for case in ["unknown", "living", "no_sid"] {
+        assert_eq!(resumes[case]["leave"], told, "{case}: {}", resumes[case]);
+    }
+}
+
+#[test]
+fn health_and_metrics_answer_at_the_admin_door_alone() {
+    let _turn = turn::shared();
+    let node = Node::with(&[]);
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(get(&node.admin, path).0, 200, "{path}");
+    }
+    let (_, metrics) = get(&node.admin, "/metrics");
+    assert!(metrics.contains("beistand_"), "{metrics}");
+    assert_eq!(get(&node.http, "/metrics").0, 404);
+}
+
+#[test]
+fn the_binary_explains_itself_and_refuses_what_it_cannot_do() {
+    let help = beistand(&["--help"]).output().expect("the binary runs");
+    let text = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(help.status.success(), "{help:?}");
+    for word in ["serve", "token", "usage", "ledger"] {
+        assert!(text.contains(word), "the help does not name {word}: {text}");
+    }
+    let folder = place::Folder::new();
+    let file = folder.join("short.toml");
+    std::fs::write(&file, "[keys]\nmyapp = \"short\"\n").expect("the file is written");
+    let path = file.display().to_string();
+    for arguments in [
+        vec!["serve", "--config", path.as_str()],
+        vec!["serve", "--dev", "--http", "0.0.0.0:0"],
+        vec!["serve", "--no-such-flag"],
+        vec!["no-such-command"],
+    ] {
+        let refused = beistand(&arguments).output().expect("the binary runs");
+        let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success(), "{arguments:?} is accepted");
+        assert!(
+            !words.trim().is_empty(),
+            "{arguments:?}: refused without a word"
+        );
+    }
+}

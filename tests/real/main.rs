@@ -1,0 +1,17 @@
+//! The built binary with real clients: Chromium, Python and Node SDKs of LiveKit, a stock receiver of
+//! webhooks. What is missing on the machine fails the tests, with the remedy.
+
+mod browsers;
+mod child;
+mod crash;
+mod deliveries;
+mod doors;
+mod driver;
+mod hostile;
+mod node;
+mod oracle;
+mod people;
+mod place;
+mod receiver;
+mod turn;
+mod wait;

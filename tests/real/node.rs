@@ -1,0 +1,194 @@
+//! A node under test: the built binary, on ports of its own, with a folder of its own.
+
+use crate::child::Child;
+use crate::place::{self, Folder};
+use crate::receiver::Receiver;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Output};
+use std::time::Duration;
+
+/// The key of `--dev`, used everywhere here.
+pub const KEY: &str = "devkey";
+/// Its secret.
+pub const SECRET: &str = "beistand-development-secret-do-not-deploy";
+/// Shortest that the policy allows: tests wait for it after the last one has left.
+pub const DEPARTURE_S: u64 = 5;
+/// What a node may take until it serves.
+const READY: Duration = Duration::from_secs(20);
+/// SIGTERM to exit, as promised, and the time to see it.
+const EXIT: Duration = Duration::from_secs(11);
+
+/// The node.
+#[derive(Debug)]
+pub struct Node {
+    // The process ends before its folder goes.
+    child: Child,
+    arguments: Vec<String>,
+    /// `127.0.0.1:PORT` of HTTP and WebSocket.
+    pub http: String,
+    /// `127.0.0.1:PORT` of metrics and health.
+    pub admin: String,
+    folder: Folder,
+}
+
+impl Node {
+    /// A node with `--dev`.
+    pub fn dev() -> Node {
+        Node::start(Folder::new(), vec!["--dev".to_owned()])
+    }
+
+    /// A node with a configuration file that posts to these receivers.
+    pub fn with(receivers: &[&Receiver]) -> Node {
+        Node::configured(receivers, 15_000)
+    }
+
+    /// The same, with a limit of time for an attempt to post.
+    pub fn configured(receivers: &[&Receiver], timeout_ms: u64) -> Node {
+        let folder = Folder::new();
+        let file = folder.join("beistand.toml");
+        std::fs::write(&file, config(receivers, timeout_ms)).expect("the configuration is written");
+        Node::start(
+            folder,
+            vec!["--config".to_owned(), file.display().to_string()],
+        )
+    }
+
+    fn start(folder: Folder, mode: Vec<String>) -> Node {
+        let data = folder.join("data").display().to_string();
+        let mut arguments = vec!["serve".to_owned()];
+        arguments.extend(mode);
+        for (flag, value) in [
+            ("--http", "127.0.0.1:0"),
+            ("--udp", "127.0.0.1:0"),
+            ("--admin", "127.0.0.1:0"),
+            ("--data", data.as_str()),
+            ("--print-ports", "json"),
+        ] {
+            arguments.extend([flag.to_owned(), value.to_owned()]);
+        }
+        let (child, http, admin) = launch(&folder, &arguments);
+        Node {
+            child,
+            arguments,
+            http,
+            admin,
+            folder,
+        }
+    }
+
+    /// Base of its HTTP URLs.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
+    /// Base of its WebSocket URLs.
+    pub fn ws_url(&self) -> String {
+        format!("ws://{}", self.http)
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill();
+    }
+
+    /// Starts it again, on the same data and with the same configuration. Ports are new.
+    pub fn restart(&mut self) {
+        self.child.kill();
+        (self.child, self.http, self.admin) = launch(&self.folder, &self.arguments);
+    }
+
+    /// SIGTERM, until it has ended.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.child.terminate();
+        self.child.end(EXIT)
+    }
+
+    /// `beistand usage --json`.
+    pub fn usage(&self) -> Vec<Value> {
+        let output = self.tool(&["usage", "--json"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "usage fails: {output:?}");
+        serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("usage says no JSON list: {error}: {text}"))
+    }
+
+    /// `beistand ledger verify`; panics with its words if the ledger is not whole.
+    pub fn verify_ledger(&self) {
+        let output = self.tool(&["ledger", "verify"]);
+        assert!(
+            output.status.success(),
+            "the ledger is not whole: {output:?}"
+        );
+    }
+
+    fn tool(&self, arguments: &[&str]) -> Output {
+        beistand(arguments)
+            .arg("--data")
+            .arg(self.folder.join("data"))
+            .output()
+            .expect("the binary runs")
+    }
+}
+
+/// The built binary with nothing of our environment in its configuration.
+pub fn beistand(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_beistand"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("BEISTAND_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments);
+    command
+}
+
+fn launch(folder: &Folder, arguments: &[String]) -> (Child, String, String) {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut command = beistand(&words);
+    // The page is found from the root of the repository, whatever folder the tests are run in.
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    let mut child = Child::start("the node", &mut command, &folder.join("node.log"));
+    let line = child.line("the line of --print-ports", READY);
+    let ports: Value = serde_json::from_str(&line)
+        .unwrap_or_else(|error| panic!("the line of --print-ports is no JSON: {error}: {line}"));
+    assert!(
+        ports["udp"].as_array().is_some_and(|udp| !udp.is_empty()),
+        "no UDP port: {line}"
+    );
+    (child, port(&ports["http"]), port(&ports["admin"]))
+}
+
+fn port(value: &Value) -> String {
+    let text = value.as_str().unwrap_or_default();
+    let address = text.rsplit("//").next().unwrap_or_default();
+    assert!(
+        address.starts_with("127.0.0.1:") && !address.ends_with(":0"),
+        "no address on loopback with a port: {value}"
+    );
+    address.to_owned()
+}
+
+fn config(receivers: &[&Receiver], timeout_ms: u64) -> String {
+    let web: PathBuf = place::web();
+    let mut text = format!(
+        "[http]\nweb_dir = \"{}\"\n\n[rtc]\nadvertise = [\"127.0.0.1\"]\n\n\
+         [keys]\n{KEY} = \"{SECRET}\"\n\n\
+         [limits]\njoins_per_s = 1000\njoin_burst = 10000\n\n\
+         [policies.default]\ndeparture_timeout_s = {DEPARTURE_S}\n\
+         external_ref = \"booking-4711\"\nmetadata = {{ product = \"lesson\" }}\n\n\
+         [webhooks]\ntimeout_ms = {timeout_ms}\n",
+        web.display()
+    );
+    for (number, receiver) in receivers.iter().enumerate() {
+        let _ = write!(
+            text,
+            "\n[[webhooks.endpoints]]\nname = \"receiver-{number}\"\nurl = \"{}\"\n\
+             secret = \"{}\"\nallow_http = true\n",
+            receiver.url(),
+            receiver.secret()
+        );
+    }
+    text
+}

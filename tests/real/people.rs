@@ -1,0 +1,83 @@
+//! Participants of the Python SDK exchange pictures, sound and data; tokens by two stock SDKs.
+
+use crate::driver::{Driver, Sdk, join, tokens};
+use crate::node::Node;
+use crate::turn;
+use serde_json::{Value, json};
+
+const THREE: [&str; 3] = ["erika", "karl", "gustav"];
+
+fn enter(driver: &mut Driver, node: &Node, sdk: Sdk, people: &[(&str, &str)]) {
+    for ((identity, _), token) in people.iter().zip(tokens(sdk, "exchange", people)) {
+        driver.ask(&join(node, identity, &token, &["video", "audio"]));
+    }
+}
+
+#[test]
+fn three_python_participants_exchange_everything_and_a_late_fourth_sees_all() {
+    let _turn = turn::alone();
+    let node = Node::with(&[]);
+    let mut driver = Driver::people();
+    let three = [
+        ("erika", "expert"),
+        ("karl", "customer"),
+        ("gustav", "guest"),
+    ];
+    enter(&mut driver, &node, Sdk::Python, &three);
+    let got = driver.ask(&json!({"do": "receive", "who": THREE}));
+    for (receiver, sender) in pairs(&THREE) {
+        let picture = &got["counts"][receiver][format!("{sender}/video")];
+        let size = (&picture["width"], &picture["height"]);
+        assert_eq!(size, (&json!(320), &json!(180)), "{receiver} of {sender}");
+    }
+    everyone_hears_everyone(&mut driver);
+    enter(&mut driver, &node, Sdk::Node, &[("lena", "observer")]);
+    driver
+        .ask(&json!({"do": "receive", "who": ["erika", "karl", "gustav", "lena"], "by": ["lena"]}));
+    let known = driver.ask(&json!({"do": "people", "who": "lena", "wanted": THREE}));
+    assert_eq!(
+        known["roles"],
+        json!({"erika": "expert", "karl": "customer", "gustav": "guest"})
+    );
+}
+
+fn pairs<'a>(people: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+    let all = people
+        .iter()
+        .flat_map(|a| people.iter().map(move |b| (*a, *b)));
+    all.filter(|(a, b)| a != b).collect()
+}
+
+/// Reliable and lossy data of each arrives at each other, with the sender that the server knows.
+fn everyone_hears_everyone(driver: &mut Driver) {
+    for (kind, reliable) in [("reliable", true), ("lossy", false)] {
+        for sender in THREE {
+            let text = format!("{kind} of {sender} ✓");
+            driver.ask(&json!({"do": "send", "who": sender, "reliable": reliable, "topic": "chat", "text": text}));
+        }
+        for (receiver, sender) in pairs(&THREE) {
+            let packet = json!({"from": sender, "kind": kind, "topic": "chat", "text": format!("{kind} of {sender} ✓")});
+            let heard = driver.ask(&json!({"do": "hear", "who": receiver, "packet": packet}));
+            assert_eq!(heard["times"], 1, "{receiver} hears {packet}");
+        }
+    }
+}
+
+#[test]
+fn the_newest_of_two_with_one_identity_stays_and_the_older_is_told() {
+    let _turn = turn::shared();
+    let node = Node::with(&[]);
+    let mut driver = Driver::people();
+    let two = [("karl", "customer"), ("erika", "expert")];
+    let made = tokens(Sdk::Python, "twice", &two);
+    driver.ask(&join(&node, "karl", &made[0], &[]));
+    let first = driver.ask(&join(&node, "erika", &made[1], &["audio"]));
+    let mut again = join(&node, "erika", &made[1], &["audio"]);
+    again["as"] = Value::from("erika again");
+    let second = driver.ask(&again);
+    assert_ne!(first["sid"], second["sid"]);
+    let told = driver.ask(&json!({"do": "gone", "who": "erika"}));
+    assert_eq!(told["gone"]["reason"], "DUPLICATE_IDENTITY", "{told}");
+    driver.ask(&json!({"do": "people", "who": "karl", "wanted": ["erika"]}));
+    driver.ask(&json!({"do": "receive", "who": ["erika"], "by": ["karl"], "kinds": ["audio"]}));
+}

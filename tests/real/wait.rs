@@ -1,0 +1,54 @@
+//! The one place where these tests wait: for a condition, with a deadline.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How often a condition is looked at.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// What a condition that is not yet met looks like, for the message of a wait in vain.
+pub type Seen = String;
+
+/// Looks until `look` answers; panics with what was seen last when `limit` is over.
+pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result<T, Seen>) -> T {
+    let deadline = now() + limit;
+    loop {
+        let seen = match look() {
+            Ok(found) => return found,
+            Err(seen) => seen,
+        };
+        assert!(
+            now() < deadline,
+            "not within {} s: {what}; seen: {seen}",
+            limit.as_secs()
+        );
+        pause();
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test of the real binary waits for another process; this is the one place"
+)]
+fn pause() {
+    std::thread::sleep(INTERVAL);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "deadlines of tests in real time are kept here alone"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Milliseconds since 1970, as the drivers count them.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an observation from outside the node, not a time of the node"
+)]
+pub fn unix_ms() -> f64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("the clock of this machine stands after 1970");
+    since.as_secs_f64() * 1000.0
+}

@@ -1,0 +1,103 @@
+//! Money in virtual time: seeded sessions through the node's billing, a store that loses what it had
+//! not written, and an oracle that knows the truth (`reliability.md`: I1, I2, I3).
+//!
+//! `BEISTAND_SIM_SEEDS` seeds (1000) from `BEISTAND_SIM_FIRST` (0) on.
+
+#![allow(missing_docs, reason = "a test")]
+
+mod consumer;
+mod ledger;
+mod oracle;
+mod rejects;
+mod scenario;
+mod world;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What the seeds had in them.
+#[derive(Debug, Default)]
+struct Tally {
+    sessions: u64,
+    billed_ms: u64,
+    crashed: u64,
+    /// Of the crashed ones, those that lost more than a second of provable time.
+    above_bound: u64,
+    worst_ms: u64,
+    failures: Vec<String>,
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, and should be a number"))
+    })
+}
+
+fn run_seed(seed: u64, tally: &Mutex<Tally>) {
+    let outcome = std::panic::catch_unwind(|| {
+        let cases = world::run(scenario::scenario(seed), seed);
+        let faults = ledger::faults(&cases);
+        (cases, faults)
+    });
+    let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+    let again = format!("BEISTAND_SIM_FIRST={seed} BEISTAND_SIM_SEEDS=1 cargo test --test sim");
+    let (cases, faults) = match outcome {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            tally.failures.push(format!("seed {seed} panicked; again: {again}"));
+            return;
+        }
+    };
+    let mut fail = |what: String| tally.failures.push(format!("seed {seed}: {what}; again: {again}"));
+    faults.into_iter().for_each(&mut fail);
+    let mut lost = Vec::new();
+    for (case, number) in cases.iter().zip(1..) {
+        match oracle::judge(case) {
+            Ok(cost) => lost.extend(cost),
+            Err(error) => fail(format!("session {number} ({:?}): {error}", case.fate)),
+        }
+    }
+    tally.sessions += cases.len() as u64;
+    tally.billed_ms += cases.iter().filter_map(|c| c.entries.last()).map(|e| e.totals.accrued_ms.0).sum::<u64>();
+    for lost in lost {
+        tally.crashed += 1;
+        tally.above_bound += u64::from(lost > 1_000);
+        tally.worst_ms = tally.worst_ms.max(lost);
+    }
+}
+
+#[test]
+fn seeded_sessions_are_billed_as_the_oracle_says() {
+    let first = number("BEISTAND_SIM_FIRST", 0);
+    let seeds = number("BEISTAND_SIM_SEEDS", 1_000);
+    let next = AtomicU64::new(first);
+    let tally = Mutex::new(Tally::default());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds {
+                        break;
+                    }
+                    run_seed(seed, &tally);
+                }
+            });
+        }
+    });
+    let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let failures = tally.failures.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
+    assert!(tally.failures.is_empty(), "{} failures\n{failures}", tally.failures.len());
+    println!("{tally:?}");
+    assert!(tally.billed_ms > 0, "nothing was billed: {tally:?}");
+}
+
+#[test]
+fn a_seed_gives_the_same_records_twice() {
+    for seed in 0..20 {
+        let run = || world::run(scenario::scenario(seed), seed);
+        let records = |cases: &[world::Case]| format!("{:?}", cases.iter().map(|c| &c.deliveries).collect::<Vec<_>>());
+        assert_eq!(records(&run()), records(&run()), "seed {seed}");
+    }
+}

@@ -1,0 +1,132 @@
+//! The shard with real transports: joining, forwarding, data, vanishing, in virtual time.
+
+use crate::pair::{AUDIO, DELTA, KEYFRAME, World};
+use beistand::base::{EndReason, Millis, PauseReason, SessionState};
+use beistand::usage::EventKind;
+use str0m::media::MediaKind;
+
+fn live_pair() -> World {
+    let mut world = World::new(7);
+    world.join("help", "ex", Some("expert"));
+    world.join("help", "cu", Some("customer"));
+    world.run(Millis(500));
+    world.publish(0, MediaKind::Video);
+    world.publish(1, MediaKind::Audio);
+    world.run(Millis(1_000));
+    world
+}
+
+/// `span` in which the expert sends video and the customer, if it wants, audio.
+fn talk(world: &mut World, span: u64, customer_too: bool) {
+    for tick in 0..span / 20 {
+        world.send_media(0, if tick % 50 == 0 { &KEYFRAME } else { &DELTA });
+        if customer_too {
+            world.send_media(1, &AUDIO);
+        }
+        world.run(Millis(20));
+    }
+}
+
+fn kinds(world: &World) -> Vec<EventKind> {
+    world.appended.iter().flat_map(|append| append.events.iter().map(|event| event.kind)).collect()
+}
+
+#[test]
+fn two_clients_connect_and_each_gets_the_others_media_without_a_gap() {
+    let mut world = live_pair();
+    talk(&mut world, 2_000, true);
+    for client in &world.clients {
+        assert!(client.publisher.is_connected() && client.subscriber.is_connected());
+        assert_eq!(client.received.len(), 1, "one track each");
+        let seqs = client.received.values().next().expect("packets");
+        assert!(seqs.len() >= 95, "{} of 100 packets", seqs.len());
+        assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "no gap");
+    }
+}
+
+#[test]
+fn a_session_is_started_billed_and_ended_with_its_events_in_order() {
+    let mut world = live_pair();
+    talk(&mut world, 10_000, true);
+    for index in 0..2 {
+        let leave = livekit_protocol::LeaveRequest::default();
+        world.ask(index, livekit_protocol::signal_request::Message::Leave(leave));
+    }
+    world.run(Millis(21_000));
+    let kinds = kinds(&world);
+    assert_eq!(kinds.first(), Some(&EventKind::SessionStarted));
+    assert_eq!(kinds.last(), Some(&EventKind::SessionEnded));
+    let last = &world.appended.last().expect("a stop entry").entry;
+    assert_eq!(last.end_reason(), Some(EndReason::Left));
+    let billed = last.totals.billable_ms.0;
+    assert!((9_900..=11_100).contains(&billed), "{billed} ms");
+    assert_eq!(world.ended, 1);
+}
+
+#[test]
+fn a_silent_customer_is_billed_and_a_vanished_one_is_not() {
+    let mut world = live_pair();
+    talk(&mut world, 20_000, false);
+    let billed = |world: &World| world.appended.last().map(|a| a.entry.totals.accrued_ms.0);
+    world.clients[1].cut = true;
+    talk(&mut world, 6_000, false);
+    let last = &world.appended.last().expect("a pause").entry;
+    assert_eq!(last.state, SessionState::Paused(PauseReason::Reconnecting));
+    let accrued = billed(&world).unwrap_or(0);
+    assert!((19_000..=21_000).contains(&accrued), "{accrued} ms");
+}
+
+#[test]
+fn data_reaches_the_others_with_the_true_sender_and_never_its_sender() {
+    let mut world = live_pair();
+    let user = livekit_protocol::UserPacket { payload: b"hi".to_vec(), ..Default::default() };
+    let packet = livekit_protocol::DataPacket {
+        participant_identity: "eve".into(),
+        value: Some(livekit_protocol::data_packet::Value::User(user)),
+        ..Default::default()
+    };
+    assert!(world.send_data(0, &prost::Message::encode_to_vec(&packet)));
+    world.run(Millis(200));
+    let got = |index: usize| {
+        world.clients[index]
+            .data
+            .iter()
+            .filter_map(|bytes| {
+                let packet: livekit_protocol::DataPacket =
+                    prost::Message::decode(bytes.as_slice()).ok()?;
+                Some(packet.participant_identity)
+            })
+            .filter(|identity| !identity.is_empty())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(got(1), ["ex"]);
+    assert!(got(0).is_empty());
+    assert!(!world.clients[0].data.is_empty(), "the billed clock is told");
+}
+
+#[test]
+fn the_newest_join_of_an_identity_wins_and_the_clock_runs_on() {
+    let mut world = live_pair();
+    talk(&mut world, 2_000, true);
+    let again = world.join("help", "cu", Some("customer"));
+    assert!(world.clients[1].left.is_some());
+    talk(&mut world, 3_000, false);
+    assert!(world.clients[again].joined.is_some());
+    assert!(!kinds(&world).contains(&EventKind::SessionPaused));
+}
+
+#[test]
+fn strangers_get_no_byte_and_garbage_from_a_valid_address_breaks_nothing() {
+    let mut world = live_pair();
+    let stranger = std::net::SocketAddr::from(([10, 9, 9, 9], 1));
+    let friend = world.clients[0].addresses[0];
+    for length in 1..200usize {
+        let bytes: Vec<u8> = (0..length).map(|i| u8::try_from((i * 37 + length) % 256).unwrap_or(0)).collect();
+        for source in [stranger, friend] {
+            world.shard.handle_datagram(source, &bytes, world.now);
+        }
+    }
+    talk(&mut world, 1_000, true);
+    let seqs = world.clients[1].received.values().next().expect("packets");
+    assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "no gap");
+}

@@ -1,0 +1,429 @@
+//! The truth, computed from the generated packets alone by interval arithmetic, and the judgement on
+//! what the node recorded. Shares no code with `src`: it only reads the records.
+
+use crate::scenario::{Act, Micros, SEC};
+use crate::world::{Case, Fate};
+use beistand::base::{Role, SessionState};
+use beistand::usage::{EntryKind, Totals};
+use std::collections::BTreeMap;
+
+const PRESENT: Micros = 5 * SEC;
+const GRACE: Micros = 20 * SEC;
+const ABANDON: Micros = 300 * SEC;
+const MEDIA: Micros = 2 * SEC;
+const CRASH_BOUND: Micros = SEC;
+
+/// Closed intervals, sorted and apart.
+type Spans = Vec<(Micros, Micros)>;
+
+/// What one participant really did.
+#[derive(Clone, Debug, Default)]
+struct Track {
+    role: Option<Role>,
+    counts: bool,
+    runs: Spans,
+    media: Spans,
+    /// The newest stretch of media may go on.
+    flowing: bool,
+    first_media: Option<Micros>,
+    connects: Vec<Micros>,
+    /// Explicit leaves.
+    leaves: Vec<Micros>,
+    /// Last packet, where the next one may still join it.
+    undecided: Option<Micros>,
+    packets: Vec<Micros>,
+    connected: bool,
+}
+
+/// The true course of a session, as far as packets up to some moment prove it.
+#[derive(Clone, Debug)]
+pub struct Truth {
+    tracks: BTreeMap<&'static str, Track>,
+    live: Spans,
+    overlap: Spans,
+    first: Option<Micros>,
+    first_live: Option<Micros>,
+    pub end: Micros,
+    pub reason: &'static str,
+    /// Up to here all that matters for the clock is decided.
+    decided: Micros,
+}
+
+fn union(mut spans: Spans) -> Spans {
+    spans.sort_unstable();
+    let mut merged: Spans = Vec::new();
+    for (start, end) in spans {
+        match merged.last_mut() {
+            Some(last) if start <= last.1 => last.1 = last.1.max(end),
+            _ => merged.push((start, end)),
+        }
+    }
+    merged
+}
+
+fn cross(a: &Spans, b: &Spans) -> Spans {
+    let pairs = a.iter().flat_map(|x| b.iter().map(move |y| (x.0.max(y.0), x.1.min(y.1))));
+    union(pairs.filter(|(start, end)| start <= end).collect())
+}
+
+fn cut(spans: &Spans, from: Micros, to: Micros) -> Spans {
+    if from > to { Vec::new() } else { cross(spans, &vec![(from, to)]) }
+}
+
+fn minus(a: &Spans, b: &Spans) -> Spans {
+    let mut edges = vec![0];
+    b.iter().for_each(|(start, end)| edges.extend([*start, *end]));
+    edges.push(Micros::MAX);
+    let holes: Spans = edges.chunks(2).map(|pair| (pair[0], pair[1])).collect();
+    cross(a, &holes)
+}
+
+/// Milliseconds, as differences of whole-millisecond readings.
+fn length(spans: &Spans) -> u64 {
+    spans.iter().map(|(start, end)| end / 1000 - start / 1000).sum()
+}
+
+/// In whole milliseconds, without empty ones, touching ones joined.
+fn in_ms(spans: &Spans) -> Spans {
+    let ms = spans.iter().map(|(start, end)| (start / 1000, end / 1000));
+    union(ms.filter(|(start, end)| start < end).collect())
+}
+
+/// What the packets up to `horizon` say of each participant.
+fn tracks(case: &Case, horizon: Micros) -> BTreeMap<&'static str, Track> {
+    let mut tracks: BTreeMap<&'static str, Track> = BTreeMap::new();
+    for action in case.inputs.iter().filter(|action| action.at <= horizon) {
+        let at = action.at;
+        let track = tracks.entry(action.who.name).or_default();
+        match action.act {
+            Act::Connect => {
+                (track.role, track.counts) = (action.who.role, action.who.counts);
+                track.connects.push(at);
+                track.connected = true;
+            }
+            Act::Packet { media } if track.connected => {
+                match (track.undecided, track.runs.last_mut()) {
+                    (Some(last), Some(run)) if at <= last + PRESENT => run.1 = at,
+                    _ => track.runs.push((at, at)),
+                }
+                track.undecided = Some(at);
+                track.packets.push(at);
+                if media {
+                    track.first_media.get_or_insert(at);
+                    match track.media.last_mut() {
+                        Some(run) if track.flowing && at <= run.1 + MEDIA => run.1 = at,
+                        _ => track.media.push((at, at)),
+                    }
+                    track.flowing = true;
+                }
+            }
+            Act::Leave { explicit } if track.connected => {
+                let here = track.undecided.is_some_and(|last| at <= last + PRESENT);
+                if explicit {
+                    track.leaves.push(at);
+                    if let Some(run) = track.runs.last_mut().filter(|_| here) {
+                        run.1 = at;
+                    }
+                }
+                track.undecided = None;
+                track.connected = false;
+                track.flowing = false;
+            }
+            Act::Packet { .. } | Act::Leave { .. } => {}
+        }
+    }
+    for track in tracks.values_mut() {
+        track.undecided = track.undecided.filter(|last| horizon <= last + PRESENT);
+    }
+    tracks
+}
+
+struct Sides {
+    expert: Spans,
+    customer: Spans,
+    attending: Spans,
+    both: Spans,
+    media: Option<Micros>,
+}
+
+fn sides(tracks: &BTreeMap<&'static str, Track>) -> Sides {
+    let of = |pick: &dyn Fn(&Track) -> bool| {
+        union(tracks.values().filter(|t| pick(t)).flat_map(|t| t.runs.clone()).collect())
+    };
+    let media = |pick: &dyn Fn(&Track) -> bool| {
+        tracks.values().filter(|t| pick(t)).filter_map(|t| t.first_media).min()
+    };
+    let attending = of(&|t| if t.role.is_some() { t.role != Some(Role::Observer) } else { t.counts });
+    if tracks.values().any(|t| t.role.is_some()) {
+        let (expert, customer) =
+            (of(&|t| t.role == Some(Role::Expert)), of(&|t| t.role == Some(Role::Customer)));
+        let both = cross(&expert, &customer);
+        let media = media(&|t| t.role == Some(Role::Expert));
+        return Sides { expert, customer, attending, both, media };
+    }
+    // Any two at a time.
+    let counted: Vec<_> = tracks.values().filter(|t| t.counts).collect();
+    let pairs = (0..counted.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
+    let both = union(pairs.flat_map(|(i, j)| cross(&counted[i].runs, &counted[j].runs)).collect());
+    let first = counted.iter().min_by_key(|t| t.connects[0]).map_or(Vec::new(), |t| t.runs.clone());
+    let rest = minus(&of(&|t| t.counts), &first);
+    Sides {
+        expert: union([first, both.clone()].concat()),
+        customer: union([rest, both.clone()].concat()),
+        attending,
+        both,
+        media: media(&|t| t.counts),
+    }
+}
+
+/// The truth from the packets up to `horizon`.
+pub fn truth(case: &Case, horizon: Micros) -> Truth {
+    let tracks = tracks(case, horizon);
+    let sides = sides(&tracks);
+    let clock = if case.policy.connected { &sides.attending } else { &sides.both };
+    let media = if case.policy.connected { Some(0) } else { sides.media };
+    let first_live = media.and_then(|media| {
+        clock.iter().find(|span| span.1 >= media).map(|span| span.0.max(media))
+    });
+    let anyone = union(tracks.values().flat_map(|t| t.runs.clone()).collect());
+    let (end, reason) = end(case, &tracks, &sides, (&anyone, first_live));
+    let roles = tracks.values().any(|t| t.role.is_some());
+    let matters = |t: &&Track| match t.role {
+        Some(Role::Expert | Role::Customer) => true,
+        Some(Role::Guest) => case.policy.connected,
+        Some(Role::Observer) => false,
+        None => t.counts && !roles,
+    };
+    Truth {
+        live: first_live.map_or(Vec::new(), |from| cut(clock, from, end)),
+        overlap: cut(&sides.both, 0, end),
+        first: anyone.first().map(|span| span.0),
+        first_live,
+        end,
+        reason,
+        decided: tracks.values().filter(matters).filter_map(|t| t.undecided).min().unwrap_or(horizon),
+        tracks,
+    }
+}
+
+/// When the session ends by its own rules, and why.
+fn end(
+    case: &Case,
+    tracks: &BTreeMap<&'static str, Track>,
+    sides: &Sides,
+    (anyone, first_live): (&Spans, Option<Micros>),
+) -> (Micros, &'static str) {
+    let mut ends = vec![nobody(case, tracks, anyone, first_live)];
+    if let Some(live) = first_live {
+        ends.push((live + case.policy.max_min * 60 * SEC, "max_duration"));
+        let both = if case.policy.connected {
+            [&sides.attending; 2]
+        } else {
+            [&sides.expert, &sides.customer]
+        };
+        for side in both {
+            let starts = side.iter().map(|span| span.0).skip(1).chain([Micros::MAX]);
+            let gaps = side.iter().map(|span| span.1).zip(starts);
+            ends.extend(
+                gaps.filter(|(from, to)| *from >= live && to - from > ABANDON)
+                    .map(|(from, _)| (from + ABANDON, "abandoned")),
+            );
+        }
+    }
+    ends.into_iter().min().unwrap()
+}
+
+/// The first 20 s without anyone; a connection granted meanwhile begins them anew.
+fn nobody(
+    case: &Case,
+    tracks: &BTreeMap<&'static str, Track>,
+    anyone: &Spans,
+    first_live: Option<Micros>,
+) -> (Micros, &'static str) {
+    let mut connects: Vec<_> = tracks.values().flat_map(|t| t.connects.clone()).collect();
+    connects.sort_unstable();
+    let gaps = [case.created].into_iter().chain(anyone.iter().map(|span| span.1));
+    let nexts = anyone.iter().map(|span| span.0).chain([Micros::MAX]);
+    let mut end = Micros::MAX;
+    for (gap, next) in gaps.zip(nexts) {
+        let mut since = gap;
+        for connect in connects.iter().filter(|c| **c >= gap && **c <= next) {
+            if *connect <= since + GRACE {
+                since = since.max(*connect);
+            }
+        }
+        if next > since + GRACE {
+            end = since + GRACE;
+            break;
+        }
+    }
+    if first_live.is_none_or(|live| live > end) {
+        return (end, "no_show");
+    }
+    let last = tracks
+        .values()
+        .filter_map(|t| Some((t.runs.iter().filter(|run| run.1 <= end).map(|run| run.1).max()?, t)))
+        .max_by_key(|(at, _)| *at);
+    let said = last.is_some_and(|(at, t)| t.leaves.iter().any(|l| (at..=end).contains(l)));
+    (end, if said { "left" } else { "abandoned" })
+}
+
+/// Judges a session; answers what a crash cost (milliseconds), where there was one.
+pub fn judge(case: &Case) -> Result<Option<u64>, String> {
+    if case.entries.is_empty() {
+        return judge_unknown(case);
+    }
+    check_entries(case)?;
+    crate::consumer::check(case)?;
+    let totals = &case.entries[case.entries.len() - 1].totals;
+    check_conservation(case, totals)?;
+    match case.fate {
+        Fate::Own => judge_clean(case, totals).map(|()| None),
+        Fate::Api(at) => judge_cut(case, totals, (at, at)).map(|_| None),
+        Fate::Crash(at) => judge_cut(case, totals, (at, at - CRASH_BOUND)).map(Some),
+    }
+}
+
+/// A session of which nothing was acknowledged: it must be too young to have cost anything.
+fn judge_unknown(case: &Case) -> Result<Option<u64>, String> {
+    let Fate::Crash(at) = case.fate else {
+        return Err("a session without a crash left no entry".into());
+    };
+    let lost = length(&truth(case, at).live);
+    if case.created + CRASH_BOUND < at {
+        return Err(format!("a session of {} µs left no entry", at - case.created));
+    }
+    Ok(Some(lost))
+}
+
+fn equal<T: PartialEq + std::fmt::Debug>(what: &str, recorded: T, true_one: T) -> Result<(), String> {
+    if recorded == true_one {
+        return Ok(());
+    }
+    Err(format!("{what}: recorded {recorded:?}, true {true_one:?}"))
+}
+
+/// A session that ended by its own rules is right to the millisecond.
+fn judge_clean(case: &Case, totals: &Totals) -> Result<(), String> {
+    let truth = truth(case, Micros::MAX - PRESENT);
+    let stop = &case.entries[case.entries.len() - 1];
+    equal("end reason", stop.state.reason(), Some(truth.reason))?;
+    equal("end", stop.at_unix_ms.0 - case.label_zero, truth.end / 1000)?;
+    equal("accrued", totals.accrued_ms.0, length(&truth.live))?;
+    equal("live intervals", live_intervals(case, totals), in_ms(&truth.live))?;
+    equal("overlap", totals.overlap_ms.0, length(&truth.overlap))?;
+    let until = truth.first_live.map_or(truth.end, |live| live.min(truth.end));
+    let waiting = truth.first.map_or(0, |first| (until / 1000).saturating_sub(first / 1000));
+    equal("waiting", totals.waiting_ms.0, waiting)?;
+    let names: Vec<_> = totals.participants.keys().map(|who| who.as_str().to_owned()).collect();
+    let here = truth.tracks.iter().filter(|(_, t)| t.runs.iter().any(|run| run.0 < truth.end));
+    equal("participants", names, here.map(|(name, _)| (*name).to_owned()).collect())?;
+    for (who, recorded) in &totals.participants {
+        let track = &truth.tracks[who.as_str()];
+        let runs = cut(&track.runs, 0, truth.end);
+        let gaps = runs.windows(2).map(|w| w[1].0 / 1000 - w[0].1 / 1000).sum();
+        let who = who.as_str();
+        equal(&format!("{who} connected"), recorded.connected_ms.0, length(&runs))?;
+        equal(&format!("{who} gap"), recorded.reconnect_gap_ms.0, gaps)?;
+        equal(&format!("{who} media"), recorded.media_ms.0, length(&cross(&runs, &track.media)))?;
+    }
+    Ok(())
+}
+
+/// A session that was cut off at `at`: nothing but the truth, and all of it that was decided by
+/// `safe`. Answers how much less than the truth it is.
+fn judge_cut(case: &Case, totals: &Totals, (at, safe): (Micros, Micros)) -> Result<u64, String> {
+    let whole = truth(case, at);
+    let sure = truth(case, safe);
+    let least = length(&cut(&sure.live, 0, sure.decided));
+    let (billed, most) = (totals.accrued_ms.0, length(&whole.live));
+    if billed > most || billed < least {
+        return Err(format!("billed {billed}, true {most}, proven by the last safe moment {least}"));
+    }
+    for (start, end) in live_intervals(case, totals) {
+        let inside = in_ms(&whole.live).iter().any(|span| span.0 <= start && end <= span.1);
+        if !inside {
+            return Err(format!("billed {start}..{end} outside of {:?}", in_ms(&whole.live)));
+        }
+    }
+    for (who, recorded) in &totals.participants {
+        let track = &whole.tracks[who.as_str()];
+        let (connected, media) = (length(&track.runs), length(&track.media));
+        if recorded.connected_ms.0 > connected || recorded.media_ms.0 > media {
+            return Err(format!("{}: more than {connected} connected, {media} media", who.as_str()));
+        }
+    }
+    // With everyone's packets coming steadily the promise of the contract holds as it stands.
+    if steady(&whole, at) && most - billed > CRASH_BOUND / 1000 {
+        return Err(format!("billed {billed} of {most} although everyone was heard all the time"));
+    }
+    Ok(most - billed)
+}
+
+/// Everyone who is connected was heard at least every 200 ms during the last 8 s, or not at all.
+pub fn steady(truth: &Truth, at: Micros) -> bool {
+    truth.tracks.values().filter(|t| t.connected).all(|track| {
+        let recent = track.packets.iter().copied().filter(|p| *p + 8 * SEC > at);
+        let mut times: Vec<_> = recent.collect();
+        if times.is_empty() {
+            return true;
+        }
+        times.push(at);
+        times[0] + 7 * SEC < at && times.windows(2).all(|w| w[1] - w[0] <= SEC / 5)
+    })
+}
+
+fn live_intervals(case: &Case, totals: &Totals) -> Spans {
+    let live = totals.intervals.iter().filter(|i| i.state == SessionState::Live);
+    let ms = |label: u64| label.wrapping_sub(case.label_zero);
+    union(live.map(|i| (ms(i.start_unix_ms.0), ms(i.end_unix_ms.0))).collect())
+}
+
+/// Time since the first join = accrued + paused + waiting, and so say the intervals.
+fn check_conservation(case: &Case, totals: &Totals) -> Result<(), String> {
+    let paused: u64 = totals.paused_ms.values().map(|ms| ms.0).sum();
+    let sum = totals.accrued_ms.0 + totals.waiting_ms.0 + paused;
+    let mut listed = [0; 3];
+    for interval in &totals.intervals {
+        let kind = match interval.state {
+            SessionState::Waiting => 0,
+            SessionState::Live => 1,
+            SessionState::Paused(_) => 2,
+            SessionState::Ended(_) => return Err("an interval after the end".into()),
+        };
+        listed[kind] += interval.end_unix_ms.0 - interval.start_unix_ms.0;
+    }
+    equal("intervals", listed, [totals.waiting_ms.0, totals.accrued_ms.0, paused])?;
+    for pair in totals.intervals.windows(2) {
+        equal("touching intervals", pair[1].start_unix_ms, pair[0].end_unix_ms)?;
+    }
+    let (first, last) = (totals.intervals.first(), totals.intervals.last());
+    let whole = first.zip(last).map_or(0, |(a, b)| b.end_unix_ms.0 - a.start_unix_ms.0);
+    equal("conservation", sum, whole)?;
+    let least = case.policy.min_billable_ms;
+    let billable = if totals.accrued_ms.0 < least { 0 } else { totals.accrued_ms.0 };
+    equal("billable", totals.billable_ms.0, billable)
+}
+
+/// Numbers without a gap, one start, one stop, totals that never go down.
+fn check_entries(case: &Case) -> Result<(), String> {
+    for (entry, number) in case.entries.iter().zip(1..) {
+        equal("entry_seq", entry.entry_seq, number)?;
+        let last = case.entries.len() as u64 == number;
+        equal("start", entry.kind == EntryKind::Start, number == 1)?;
+        equal("stop", entry.kind == EntryKind::Stop, last)?;
+        equal("end", matches!(entry.state, SessionState::Ended(_)), last)?;
+    }
+    for pair in case.entries.windows(2) {
+        if pair[1].totals.accrued_ms < pair[0].totals.accrued_ms {
+            return Err(format!("entry {} takes time back", pair[1].entry_seq));
+        }
+    }
+    let facts = case.entries[0].facts.as_ref().ok_or("a start entry without facts")?;
+    let continues = facts.continues.as_ref().map(ToString::to_string);
+    equal("continues", &continues, &case.continues)?;
+    let stop = &case.entries[case.entries.len() - 1];
+    let crashed = matches!(case.fate, Fate::Crash(_));
+    equal("estimated", stop.estimated, crashed)?;
+    equal("node_lost", stop.state.reason() == Some("node_lost"), crashed)
+}

@@ -1,0 +1,386 @@
+//! A shard and clients that speak the LiveKit protocol to it over an in-memory network, in virtual
+//! time: real str0m, real DTLS and SRTP, no socket and no sleep. The clients are str0m in its
+//! ordinary full-ICE form, so they are independent of how the node drives it.
+
+use beistand::base::{ConnectionId, NodeId, Now, Unix};
+use beistand::base::{Millis, Mono};
+use beistand::node::{JoinRequest, Output, Shard, ShardConfig};
+use beistand::peer::signal::token::{Claims, Keys, authorize_join};
+use beistand::peer::signal::{ClientParams, Frame};
+use beistand::peer::transport::Factory;
+use beistand::session::Policy;
+use livekit_protocol as proto;
+use livekit_protocol::signal_request::Message as Ask;
+use livekit_protocol::signal_response::Message as Told;
+use prost::Message;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::format::Codec;
+use str0m::media::{Direction, MediaKind, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::RtpWrite;
+use str0m::{Candidate, Event, Input, Rtc};
+
+pub const SECRET: &str = "a-secret-of-the-simulation-32-bytes-long";
+
+/// One client: two peer connections and what it was told.
+pub struct Client {
+    pub conn: ConnectionId,
+    pub publisher: Rtc,
+    pub subscriber: Rtc,
+    pub addresses: [SocketAddr; 2],
+    pub joined: Option<proto::JoinResponse>,
+    pub others: BTreeMap<String, proto::ParticipantInfo>,
+    pub left: Option<proto::LeaveRequest>,
+    /// RTP sequence numbers received on the subscriber connection, by media section.
+    pub received: BTreeMap<String, Vec<u64>>,
+    pub received_bytes: u64,
+    pub data: Vec<Vec<u8>>,
+    pub track: Option<Mid>,
+    pending: Option<SdpPendingOffer>,
+    channel: Option<str0m::channel::ChannelId>,
+    seq: u64,
+    /// Nothing of it reaches the network any more.
+    pub cut: bool,
+}
+
+pub struct World {
+    pub shard: Shard,
+    pub clients: Vec<Client>,
+    pub now: Now,
+    pub ended: u32,
+    pub appended: Vec<beistand::usage::Append>,
+    pub node_address: SocketAddr,
+    anchor: Instant,
+}
+
+const STEP: Millis = Millis(5);
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        #[expect(clippy::disallowed_methods, reason = "the one anchor; time is virtual from here on")]
+        let anchor = Instant::now();
+        let now = Now { mono: Mono::from_millis(1_000), unix: Unix(1_800_000_000_000) };
+        let keys = Arc::new(Keys::new([("key", SECRET)]).expect("the secret is long enough"));
+        let node_address = SocketAddr::from(([10, 0, 0, 1], 7882));
+        let mut wide = Policy::default();
+        wide.capacity.max_participants = 1_000;
+        let policies =
+            BTreeMap::from([("default".to_owned(), Policy::default()), ("wide".to_owned(), wide)]);
+        let config = ShardConfig {
+            factory: Factory::new(anchor).expect("a certificate"),
+            advertised: vec![node_address],
+            node: NodeId::from("ND_sim"),
+            keys,
+            policies: Arc::new(policies),
+        };
+        let shard = Shard::new(config, seed, now);
+        World {
+            shard,
+            clients: Vec::new(),
+            now,
+            ended: 0,
+            appended: Vec::new(),
+            node_address,
+            anchor,
+        }
+    }
+
+    fn instant(&self) -> Instant {
+        self.anchor + Duration::from_micros(self.now.mono.micros())
+    }
+
+    /// A new client joins `room`; returns its index.
+    pub fn join(&mut self, room: &str, identity: &str, role: Option<&str>) -> usize {
+        let role = role.map(|role| ("role", role));
+        self.join_with(room, identity, role.as_slice())
+    }
+
+    fn join_with(&mut self, room: &str, identity: &str, attributes: &[(&str, &str)]) -> usize {
+        let mut claims = Claims::new("key", identity, Unix(self.now.unix.0 + 3_600_000));
+        claims.video.room = Some(room.to_owned());
+        claims.video.room_join = Some(true);
+        for (name, value) in attributes {
+            claims.attributes.insert((*name).to_owned(), (*value).to_owned());
+        }
+        let index = self.clients.len();
+        let number = u16::try_from(index).expect("few clients");
+        let conn = ConnectionId(u64::from(number));
+        let address = |port: u16| SocketAddr::from(([10, 1, 0, 1], 10_000 + 2 * number + port));
+        let addresses = [address(0), address(1)];
+        let at = self.instant();
+        let client = Client {
+            conn,
+            publisher: rtc(addresses[0], at),
+            subscriber: rtc(addresses[1], at),
+            addresses,
+            joined: None,
+            others: BTreeMap::new(),
+            left: None,
+            received: BTreeMap::new(),
+            received_bytes: 0,
+            data: Vec::new(),
+            track: None,
+            pending: None,
+            channel: None,
+            seq: 0,
+            cut: false,
+        };
+        self.clients.push(client);
+        let join = authorize_join(&claims).expect("a valid join");
+        let request = JoinRequest { claims, join, client: ClientParams::default(), continues: None };
+        self.shard.handle_join(conn, Box::new(request), self.now);
+        self.exchange();
+        index
+    }
+
+    /// As `join`, in a room that is larger than the default policy allows.
+    pub fn join_wide(&mut self, room: &str, identity: &str) -> usize {
+        self.join_with(room, identity, &[("policy", "wide")])
+    }
+
+    /// What the network carries of `packets` packets of the client's track, undelivered; 33 ms pass.
+    pub fn burst(
+        &mut self,
+        index: usize,
+        payload: &[u8],
+        packets: usize,
+    ) -> Vec<(SocketAddr, Vec<u8>)> {
+        self.run(Millis(35));
+        for _ in 0..packets {
+            self.send_media(index, payload);
+        }
+        let at = self.instant();
+        let publisher = &mut self.clients[index].publisher;
+        let _ = publisher.handle_input(Input::Timeout(at));
+        let mut burst = Vec::new();
+        while let Ok(str0m::Output::Transmit(_) | str0m::Output::Event(_)) = {
+            let output = publisher.poll_output();
+            if let Ok(str0m::Output::Transmit(transmit)) = &output {
+                burst.push((transmit.source, transmit.contents.to_vec()));
+            }
+            output
+        } {}
+        burst
+    }
+
+    /// The client announces one track, with data channels, and offers it.
+    pub fn publish(&mut self, index: usize, kind: MediaKind) {
+        let client = &mut self.clients[index];
+        let mut api = client.publisher.sdp_api();
+        let cid = format!("cid{index}");
+        let mid =
+            api.add_media(kind, Direction::SendOnly, Some("-".into()), Some(cid.clone()), None);
+        client.channel = Some(api.add_channel("_reliable".into()));
+        let (offer, pending) = api.apply().expect("there are changes");
+        client.track = Some(mid);
+        client.pending = Some(pending);
+        let add = proto::AddTrackRequest {
+            cid,
+            r#type: i32::from(kind == MediaKind::Video),
+            source: if kind == MediaKind::Video { 1 } else { 2 },
+            ..proto::AddTrackRequest::default()
+        };
+        self.ask(index, Ask::AddTrack(add));
+        let description = proto::SessionDescription {
+            r#type: "offer".into(),
+            sdp: offer.to_sdp_string(),
+            id: 1,
+            ..proto::SessionDescription::default()
+        };
+        self.ask(index, Ask::Offer(description));
+    }
+
+    pub fn ask(&mut self, index: usize, message: Ask) {
+        let bytes = proto::SignalRequest { message: Some(message) }.encode_to_vec();
+        let conn = self.clients[index].conn;
+        self.shard.handle_frame(conn, &Frame::Binary(bytes.into()), self.now);
+        self.exchange();
+    }
+
+    /// Writes one packet of the client's track; it leaves with the next step.
+    pub fn send_media(&mut self, index: usize, payload: &[u8]) {
+        let at = self.instant();
+        let client = &mut self.clients[index];
+        let Some(mid) = client.track else { return };
+        let wanted = if payload.len() == AUDIO.len() { Codec::Opus } else { Codec::Vp8 };
+        let params = client.publisher.codec_config().params();
+        let Some(pt) = params.iter().find(|p| p.spec().codec == wanted).map(|p| p.pt()) else {
+            return;
+        };
+        client.seq += 1;
+        let timestamp = u32::try_from(client.seq * 3_000).unwrap_or(0);
+        let write = RtpWrite::new(pt, client.seq.into(), timestamp, at, payload).marker(true);
+        if let Some(stream) = client.publisher.direct_api().stream_tx_by_mid(mid, None) {
+            stream.write_rtp(write);
+        }
+    }
+
+    pub fn send_data(&mut self, index: usize, bytes: &[u8]) -> bool {
+        let client = &mut self.clients[index];
+        let Some(id) = client.channel else { return false };
+        client.publisher.channel(id).is_some_and(|mut ch| ch.write(true, bytes).unwrap_or(false))
+    }
+
+    /// `span` passes.
+    pub fn run(&mut self, span: Millis) {
+        let until = self.now.mono + span;
+        while self.now.mono < until {
+            self.now = Now { mono: self.now.mono + STEP, unix: Unix(self.now.unix.0 + STEP.0) };
+            self.drive_clients();
+            self.shard.handle_timeout(self.now);
+            self.exchange();
+        }
+    }
+
+    fn drive_clients(&mut self) {
+        let at = self.instant();
+        for index in 0..self.clients.len() {
+            for side in 0..2 {
+                let _ = self.rtc(index, side).handle_input(Input::Timeout(at));
+                self.drain_client(index, side);
+            }
+        }
+    }
+
+    fn rtc(&mut self, index: usize, side: usize) -> &mut Rtc {
+        let client = &mut self.clients[index];
+        if side == 0 { &mut client.publisher } else { &mut client.subscriber }
+    }
+
+    /// Delivers everything until nobody has more to say.
+    fn exchange(&mut self) {
+        while let Some(output) = self.shard.poll_output() {
+            match output {
+                Output::Datagram { to, bytes } => self.deliver(to, &bytes),
+                Output::Signal { conn, frame } => self.hear(conn, &frame),
+                Output::CloseSocket { .. } => {}
+                Output::Append(append) => {
+                    let session = append.entry.session.clone();
+                    self.appended.push(append);
+                    self.shard.handle_committed(&session, self.now);
+                }
+                Output::Checkpoints(all) => {
+                    for checkpoint in all {
+                        self.shard.handle_committed(&checkpoint.facts.session, self.now);
+                    }
+                }
+                Output::RoomEnded(_) => self.ended += 1,
+            }
+        }
+    }
+
+    fn deliver(&mut self, to: SocketAddr, bytes: &[u8]) {
+        let at = self.instant();
+        let node = self.node_address;
+        let found = self.clients.iter().enumerate().find_map(|(index, client)| {
+            client.addresses.iter().position(|a| *a == to).map(|side| (index, side))
+        });
+        let Some((index, side)) = found.filter(|(index, _)| !self.clients[*index].cut) else {
+            return;
+        };
+        let Ok(receive) = Receive::new(Protocol::Udp, node, to, bytes) else { return };
+        let _ = self.rtc(index, side).handle_input(Input::Receive(at, receive));
+        self.drain_client(index, side);
+    }
+
+    fn drain_client(&mut self, index: usize, side: usize) {
+        loop {
+            match self.rtc(index, side).poll_output() {
+                Ok(str0m::Output::Timeout(_)) | Err(_) => return,
+                Ok(str0m::Output::Transmit(transmit)) => {
+                    if !self.clients[index].cut {
+                        let now = self.now;
+                        self.shard.handle_datagram(transmit.source, &transmit.contents, now);
+                    }
+                }
+                Ok(str0m::Output::Event(event)) => self.on_event(index, event),
+            }
+        }
+    }
+
+    fn on_event(&mut self, index: usize, event: Event) {
+        let client = &mut self.clients[index];
+        if let Event::RtpPacket(packet) = event {
+            let ssrc = packet.header.ssrc;
+            let mut api = client.subscriber.direct_api();
+            let mid = api.stream_rx(&ssrc).map(|stream| stream.mid().to_string());
+            client.received_bytes += packet.payload.len() as u64;
+            client.received.entry(mid.unwrap_or_default()).or_default().push(*packet.seq_no);
+        } else if let Event::ChannelData(data) = event {
+            client.data.push(data.data);
+        }
+    }
+
+    fn hear(&mut self, conn: ConnectionId, frame: &Frame) {
+        let Frame::Binary(bytes) = frame else { panic!("binary clients get binary frames") };
+        let message = proto::SignalResponse::decode(bytes.as_ref()).expect("a valid response");
+        let index = usize::try_from(conn.0).expect("small");
+        match message.message {
+            Some(Told::Join(join)) => {
+                for other in &join.other_participants {
+                    self.clients[index].others.insert(other.sid.clone(), other.clone());
+                }
+                self.clients[index].joined = Some(join);
+            }
+            Some(Told::Offer(offer)) => self.on_offer(index, &offer),
+            Some(Told::Answer(answer)) => {
+                let answer = SdpAnswer::from_sdp_string(&answer.sdp).expect("a valid answer");
+                let pending = self.clients[index].pending.take().expect("an open offer");
+                let publisher = &mut self.clients[index].publisher;
+                publisher.sdp_api().accept_answer(pending, answer).expect("a fitting answer");
+            }
+            Some(Told::Update(update)) => {
+                for info in update.participants {
+                    self.clients[index].others.insert(info.sid.clone(), info);
+                }
+            }
+            Some(Told::Leave(leave)) => self.clients[index].left = Some(leave),
+            Some(_) | None => {}
+        }
+    }
+
+    fn on_offer(&mut self, index: usize, offer: &proto::SessionDescription) {
+        let sdp = SdpOffer::from_sdp_string(&offer.sdp).expect("a valid offer");
+        let answer = self.clients[index].subscriber.sdp_api().accept_offer(sdp).expect("it fits");
+        let description = proto::SessionDescription {
+            r#type: "answer".into(),
+            sdp: answer.to_sdp_string(),
+            id: offer.id,
+            ..proto::SessionDescription::default()
+        };
+        // Answered at once: `exchange` is running already and goes on with what follows.
+        let bytes =
+            proto::SignalRequest { message: Some(Ask::Answer(description)) }.encode_to_vec();
+        let conn = self.clients[index].conn;
+        self.shard.handle_frame(conn, &Frame::Binary(bytes.into()), self.now);
+    }
+}
+
+/// A VP8 keyframe's first bytes, then padding.
+pub const KEYFRAME: [u8; 1_100] = {
+    let mut payload = [0x55; 1_100];
+    payload[0] = 0x10;
+    payload[1] = 0x00;
+    payload
+};
+
+/// A VP8 delta frame.
+pub const DELTA: [u8; 1_100] = {
+    let mut payload = [0x55; 1_100];
+    payload[0] = 0x10;
+    payload[1] = 0x01;
+    payload
+};
+
+/// An Opus frame.
+pub const AUDIO: [u8; 80] = [0x78; 80];
+
+fn rtc(address: SocketAddr, at: Instant) -> Rtc {
+    let mut rtc = Rtc::builder().set_rtp_mode(true).set_stats_interval(None).build(at);
+    rtc.add_local_candidate(Candidate::host(address, "udp").expect("a valid candidate"));
+    rtc
+}

@@ -1,0 +1,360 @@
+//! The node, its store and its clock: runs a scenario through `node::billing`, crashes it, and keeps
+//! what was on disk.
+
+use crate::scenario::{Act, Action, Ending, Life, MS, Micros, Policy, SEC, Scenario};
+use beistand::base::{EndReason, Identity, Millis, Mono, Now, Rng, SessionId, SessionState, Unix};
+use beistand::node::billing::{Billing, Join, Opening};
+use beistand::usage::{Append, Checkpoint, Entry, Event, SessionFacts, ledger};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Wall-clock time at the start of the world.
+pub const EPOCH: u64 = 1_800_000_000_000;
+/// Checkpoints are at most this far apart.
+const CHECKPOINT: Micros = 500 * MS;
+/// From queueing to durability at most 250 ms: a group gathers, and is written.
+const GATHER: Micros = 120 * MS;
+const WRITE: Micros = 100 * MS;
+
+/// How a session came to its end, as the world knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// By its own rules.
+    Own,
+    /// The API ended it.
+    Api(Micros),
+    /// The node crashed.
+    Crash(Micros),
+}
+
+/// One session: what it was fed and what is on disk of it at the end.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub policy: Policy,
+    pub created: Micros,
+    pub inputs: Vec<Action>,
+    pub fate: Fate,
+    /// The wall clock at the world's zero, as this session's first reading has it.
+    pub label_zero: u64,
+    pub continues: Option<String>,
+    pub entries: Vec<Entry>,
+    /// Every event as often as it was delivered.
+    pub deliveries: Vec<Event>,
+}
+
+/// The disk.
+#[derive(Default)]
+struct Disk {
+    entries: BTreeMap<SessionId, Vec<Entry>>,
+    events: BTreeMap<SessionId, Vec<Event>>,
+    checkpoints: BTreeMap<SessionId, Checkpoint>,
+}
+
+enum Write {
+    Append(Append),
+    Checkpoint(Checkpoint),
+}
+
+impl Disk {
+    fn apply(&mut self, write: Write) {
+        match write {
+            Write::Append(Append { entry, events }) => {
+                self.events.entry(entry.session.clone()).or_default().extend(events);
+                self.entries.entry(entry.session.clone()).or_default().push(entry);
+            }
+            Write::Checkpoint(checkpoint) => {
+                self.checkpoints.insert(checkpoint.facts.session.clone(), checkpoint);
+            }
+        }
+    }
+}
+
+/// Group commit: what is queued is gathered, then written; only then it is on disk.
+#[derive(Default)]
+struct Store {
+    queue: VecDeque<Write>,
+    /// How many of the queue are being written, and when that is done.
+    writing: Option<(usize, Micros)>,
+    /// When the next group starts.
+    start: Option<Micros>,
+}
+
+impl Store {
+    fn push(&mut self, write: Write, now: Micros, rng: &mut Rng) {
+        self.queue.push_back(write);
+        if self.writing.is_none() && self.start.is_none() {
+            self.start = Some(now + rng.below(GATHER));
+        }
+    }
+
+    fn wake(&self) -> Option<Micros> {
+        self.writing.map(|(_, done)| done).or(self.start)
+    }
+
+    fn step(&mut self, now: Micros, disk: &mut Disk, rng: &mut Rng) {
+        if let Some((count, done)) = self.writing
+            && done <= now
+        {
+            self.queue.drain(..count).for_each(|write| disk.apply(write));
+            self.writing = None;
+            // What came meanwhile has waited already: it goes at once.
+            self.start = (!self.queue.is_empty()).then_some(now);
+        }
+        if self.writing.is_none() && self.start.is_some_and(|start| start <= now) {
+            self.start = None;
+            self.writing = Some((self.queue.len(), now + rng.below(WRITE)));
+        }
+    }
+
+    /// The machine stops: what was not written is lost; a write on its way may have made it.
+    fn crash(mut self, disk: &mut Disk, rng: &mut Rng) {
+        if let Some((count, _)) = self.writing
+            && rng.below(2) == 0
+        {
+            self.queue.drain(..count).for_each(|write| disk.apply(write));
+        }
+    }
+}
+
+pub struct World {
+    scenario: Scenario,
+    rng: Rng,
+    disk: Disk,
+    sessions: BTreeMap<SessionId, Case>,
+    count: u64,
+}
+
+/// A running process.
+struct Process {
+    boot: Micros,
+    store: Store,
+    room: Option<(SessionId, Billing)>,
+    next_checkpoint: Micros,
+    /// The session that a crash cut off; the next one continues it.
+    lost: Option<SessionId>,
+    joins: u64,
+}
+
+/// Runs the scenario of a seed; answers its sessions.
+pub fn run(scenario: Scenario, seed: u64) -> Vec<Case> {
+    let mut world = World {
+        scenario,
+        rng: Rng::from_seed(seed ^ 0x5eed),
+        disk: Disk::default(),
+        sessions: BTreeMap::new(),
+        count: 0,
+    };
+    let lives = world.scenario.lives.clone();
+    let mut lost = None;
+    for life in &lives {
+        lost = world.live(life, lost);
+    }
+    world.collect()
+}
+
+impl World {
+    fn live(&mut self, life: &Life, lost: Option<SessionId>) -> Option<SessionId> {
+        let mut process = Process {
+            boot: life.boot,
+            store: Store::default(),
+            room: None,
+            next_checkpoint: life.boot + self.rng.below(CHECKPOINT),
+            lost,
+            joins: 0,
+        };
+        self.fold_orphans();
+        let mut actions: VecDeque<Action> = life.actions.iter().copied().collect();
+        while let Some(now) = self.next_moment(&process, &actions, life) {
+            self.feed(&mut process, &mut actions, now);
+            self.tick(&mut process, now);
+        }
+        self.finish(process, life)
+    }
+
+    /// When the worker runs next: a packet, a timer, the store; sometimes it was busy meanwhile.
+    fn next_moment(
+        &mut self,
+        process: &Process,
+        actions: &VecDeque<Action>,
+        life: &Life,
+    ) -> Option<Micros> {
+        let ends = life.ending != Ending::Quiet;
+        let action = actions.front().map(|action| action.at);
+        let timer = process.room.as_ref().and_then(|(_, billing)| billing.poll_timeout());
+        let timer = timer.map(|(at, _)| process.boot + at.micros());
+        let checkpoint = process.room.is_some().then_some(process.next_checkpoint);
+        let busy = [action, timer, checkpoint, process.store.wake()];
+        let mut now = busy.into_iter().flatten().min()?;
+        if self.rng.below(10) == 0 {
+            now += self.rng.below(15 * MS);
+        }
+        // Joins and leaves have the time of their receipt: the worker is never late for them.
+        let door = actions.iter().find(|a| !matches!(a.act, Act::Packet { .. })).map(|a| a.at);
+        now = now.min(door.unwrap_or(Micros::MAX));
+        (!ends || now < life.end).then_some(now)
+    }
+
+    fn feed(&mut self, process: &mut Process, actions: &mut VecDeque<Action>, now: Micros) {
+        while actions.front().is_some_and(|action| action.at <= now) {
+            let Some(action) = actions.pop_front() else { return };
+            if action.act == Act::Connect && process.room.is_none() {
+                self.open(process, now);
+            }
+            if let Some((session, billing)) = &mut process.room {
+                let case = self.sessions.get_mut(session).unwrap();
+                case.inputs.push(action);
+                process.joins += 1;
+                let clock = clock(process.boot, now);
+                put(billing, &action, (process.boot, process.joins), clock);
+            }
+        }
+    }
+
+    fn open(&mut self, process: &mut Process, now: Micros) {
+        self.count += 1;
+        let session = SessionId::from(format!("SE_sim{:09}", self.count));
+        let continues = process.lost.take();
+        let facts = SessionFacts {
+            session: session.clone(),
+            node: "ND_sim000000001".into(),
+            room: "room".into(),
+            room_sid: "RM_sim000000001".into(),
+            policy: "default".into(),
+            min_billable_ms: Millis::ZERO,
+            external_ref: None,
+            metadata: None,
+            continues: continues.clone(),
+        };
+        let policy = serde_json::from_str(&self.scenario.policy.json()).unwrap();
+        let opening = Opening { facts, policy, duration_used: Millis::ZERO };
+        let clock = clock(process.boot, now);
+        let billing = Billing::new(opening, clock);
+        process.room = Some((session.clone(), billing));
+        process.next_checkpoint = process.next_checkpoint.max(now);
+        let case = Case {
+            policy: self.scenario.policy,
+            created: now,
+            inputs: Vec::new(),
+            fate: Fate::Own,
+            label_zero: clock.unix.0 - now / MS,
+            continues: continues.map(|id| id.to_string()),
+            entries: Vec::new(),
+            deliveries: Vec::new(),
+        };
+        self.sessions.insert(session, case);
+    }
+
+    /// The rest of a worker's round: timers, outputs, checkpoint, store.
+    fn tick(&mut self, process: &mut Process, now: Micros) {
+        if let Some((_, billing)) = &mut process.room {
+            let clock = clock(process.boot, now);
+            billing.handle_timeout(clock);
+            while let Some(append) = billing.poll_output() {
+                process.store.push(Write::Append(append), now, &mut self.rng);
+            }
+            if process.next_checkpoint <= now {
+                if let Some(checkpoint) = billing.checkpoint(clock) {
+                    process.store.push(Write::Checkpoint(checkpoint), now, &mut self.rng);
+                }
+                process.next_checkpoint += CHECKPOINT;
+                process.next_checkpoint = process.next_checkpoint.max(now);
+            }
+            if matches!(billing.clock().state, SessionState::Ended(_)) {
+                process.room = None;
+            }
+        }
+        process.store.step(now, &mut self.disk, &mut self.rng);
+    }
+
+    fn finish(&mut self, mut process: Process, life: &Life) -> Option<SessionId> {
+        let session = process.room.as_ref().map(|(session, _)| session.clone());
+        match (life.ending, process.room.take()) {
+            (Ending::Crash, _) => {
+                process.store.crash(&mut self.disk, &mut self.rng);
+                for (session, case) in &mut self.sessions {
+                    let last = self.disk.entries.get(session).and_then(|entries| entries.last());
+                    let open = last.is_none_or(|last| last.end_reason().is_none());
+                    if open && case.created >= life.boot {
+                        case.fate = Fate::Crash(life.end);
+                    }
+                }
+                return session.filter(|session| self.disk.entries.contains_key(session));
+            }
+            (Ending::Api, Some((session, mut billing))) => {
+                let case = self.sessions.get_mut(&session)?;
+                case.fate = Fate::Api(life.end);
+                let clock = clock(process.boot, life.end);
+                billing.handle_end(EndReason::EndedByApi, clock);
+                while let Some(append) = billing.poll_output() {
+                    process.store.push(Write::Append(append), life.end, &mut self.rng);
+                }
+            }
+            (Ending::Api | Ending::Quiet, None) => {}
+            (Ending::Quiet, Some(_)) => panic!("{session:?} does not end"),
+        }
+        process.store.queue.drain(..).for_each(|write| self.disk.apply(write));
+        None
+    }
+
+    /// What a process does first: closes the sessions that the one before left open.
+    fn fold_orphans(&mut self) {
+        let open: Vec<_> = self
+            .disk
+            .entries
+            .values()
+            .filter_map(|entries| entries.last())
+            .filter(|last| last.end_reason().is_none())
+            .cloned()
+            .collect();
+        for last in open {
+            let session = &last.session;
+            let facts = self.disk.entries[session][0].facts.clone().unwrap();
+            let seq = self.disk.events[session].last().map_or(0, |event| event.event_seq);
+            let checkpoint = self.disk.checkpoints.get(session);
+            let append = ledger::fold_orphan(&last, checkpoint, &facts, seq);
+            self.disk.apply(Write::Append(append));
+        }
+    }
+
+    /// Everything on disk, with the deliveries of an endpoint that answers late and twice.
+    fn collect(mut self) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (session, mut case) in self.sessions {
+            case.entries = self.disk.entries.remove(&session).unwrap_or_default();
+            for event in self.disk.events.remove(&session).unwrap_or_default() {
+                for _ in 0..=self.rng.below(2) {
+                    let index = self.rng.below(case.deliveries.len() as u64 + 1);
+                    case.deliveries.insert(usize::try_from(index).unwrap(), event.clone());
+                }
+            }
+            cases.push(case);
+        }
+        cases
+    }
+}
+
+/// One input of the machine.
+fn put(billing: &mut Billing, action: &Action, (boot, number): (Micros, u64), now: Now) {
+    let who = Identity::from(action.who.name);
+    let at = Mono::from_micros(action.at - boot);
+    match action.act {
+        Act::Connect => {
+            let join = Join {
+                identity: who,
+                sid: format!("PA_{number}").into(),
+                role: action.who.role,
+                counts: action.who.counts,
+            };
+            billing.handle_connected(join, now);
+        }
+        Act::Packet { media: true } => billing.handle_media(&who, at, now),
+        Act::Packet { media: false } => billing.handle_evidence(&who, at, now),
+        Act::Leave { explicit } => billing.handle_left(&who, explicit, now),
+    }
+}
+
+/// Both clocks of a process. The wall clock is set forth and back by an hour every twenty seconds:
+/// no record may show it.
+fn clock(boot: Micros, now: Micros) -> Now {
+    let jump = if (now / (20 * SEC)).is_multiple_of(2) { 0 } else { 3_600_000 };
+    Now { mono: Mono::from_micros(now - boot), unix: Unix(EPOCH + now / MS + jump) }
+}
