@@ -38,7 +38,11 @@ impl Wire {
             let address = socket.local_addr().expect("an address");
             (socket, address)
         };
-        Wire { socket, state, receivers: (0..subscribers).map(receiver).collect() }
+        Wire {
+            socket,
+            state,
+            receivers: (0..subscribers).map(receiver).collect(),
+        }
     }
 
     fn send(&self, receiver: usize, contents: &[u8], segment: usize) {
@@ -49,7 +53,9 @@ impl Wire {
             segment_size: (segment < contents.len()).then_some(segment),
             src_ip: None,
         };
-        self.state.try_send((&self.socket).into(), &transmit).expect("sent");
+        self.state
+            .try_send((&self.socket).into(), &transmit)
+            .expect("sent");
     }
 }
 
@@ -85,13 +91,22 @@ fn connected(subscribers: usize) -> World {
     world.run(Millis(50));
     world.send_media(0, &KEYFRAME);
     world.run(Millis(50));
-    let flowing = world.clients.iter().filter(|client| !client.received.is_empty()).count();
+    let flowing = world
+        .clients
+        .iter()
+        .filter(|client| !client.received.is_empty())
+        .count();
     assert_eq!(flowing, subscribers, "every subscriber receives");
     world
 }
 
 /// The measured part: datagrams in, datagrams out with GSO, for one burst.
-fn forward(world: &mut World, wire: &Wire, burst: &[(SocketAddr, Vec<u8>)], expected: usize) -> Duration {
+fn forward(
+    world: &mut World,
+    wire: &Wire,
+    burst: &[(SocketAddr, Vec<u8>)],
+    expected: usize,
+) -> Duration {
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures")]
     let start = Instant::now();
     for (source, datagram) in burst {
@@ -99,7 +114,8 @@ fn forward(world: &mut World, wire: &Wire, burst: &[(SocketAddr, Vec<u8>)], expe
     }
     world.shard.handle_timeout(world.now);
     let mut sent = 0;
-    let mut run: (Option<SocketAddr>, usize, Vec<u8>) = (None, 0, Vec::with_capacity(BURST * 1_500));
+    let mut run: (Option<SocketAddr>, usize, Vec<u8>) =
+        (None, 0, Vec::with_capacity(BURST * 1_500));
     let flush = |run: &mut (Option<SocketAddr>, usize, Vec<u8>)| {
         if let Some(to) = run.0.take() {
             wire.send(usize::from(to.port()) % wire.receivers.len(), &run.2, run.1);
@@ -107,7 +123,9 @@ fn forward(world: &mut World, wire: &Wire, burst: &[(SocketAddr, Vec<u8>)], expe
         }
     };
     while let Some(output) = world.shard.poll_output() {
-        let Output::Datagram { to, bytes } = output else { continue };
+        let Output::Datagram { to, bytes } = output else {
+            continue;
+        };
         if run.0 != Some(to) || bytes.len() != run.1 {
             flush(&mut run);
             run.0 = Some(to);
@@ -130,7 +148,9 @@ fn bench(criterion: &mut Criterion) {
         let key = |seed: u8| {
             LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &[seed; 16]).expect("16 bytes"))
         };
-        let keys: Vec<_> = (0..subscribers).map(|i| key(u8::try_from(i + 1).unwrap_or(0))).collect();
+        let keys: Vec<_> = (0..subscribers)
+            .map(|i| key(u8::try_from(i + 1).unwrap_or(0)))
+            .collect();
         let (mut counter, mut arena) = (0, vec![0x90; BURST * WIRE]);
         group.bench_function(BenchmarkId::new("floor", subscribers), |bencher| {
             bencher.iter(|| floor(&wire, &keys, &mut counter, &mut arena));

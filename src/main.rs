@@ -1,3 +1,11 @@
-//! The `beistand` program.
+//! The `beistand` program: command line → `host::run` → exit code.
 
-fn main() {}
+use beistand::host::{cli, run};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os()) {
+        Ok(command) => run(&command).into(),
+        Err(refusal) => refusal.print().into(),
+    }
+}

@@ -60,7 +60,8 @@ mod tests {
     #[test]
     fn descriptors_of_every_shape_are_read_and_none_panics() {
         let picture = |id, tl0| Some(Picture { id, tl0 });
-        let cases: &[(&str, &[u8], Option<(bool, Option<Picture>)>)] = &[
+        type Expected = Option<(bool, Option<Picture>)>;
+        let cases: &[(&str, &[u8], Expected)] = &[
             ("empty", &[], None),
             ("plain keyframe", &[0x10, 0x00], Some((true, None))),
             ("plain delta frame", &[0x10, 0x01], Some((false, None))),

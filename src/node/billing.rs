@@ -43,8 +43,8 @@ pub struct Clock {
     pub settled: Mono,
 }
 
-/// The money of one room. Within a batch feed the packets first, then call
-/// [`Billing::handle_timeout`].
+/// The money of one room. Within a batch feed the joins and packets first, which moves nothing, then
+/// call [`Billing::handle_timeout`]. Before a leave or an end, feed the packets that came before it.
 #[derive(Debug)]
 pub struct Billing {
     session: Session,
@@ -57,7 +57,11 @@ pub struct Billing {
 impl Billing {
     /// Opens the session; its `start` entry and `session.started` are the first output.
     pub fn new(opening: Opening, now: Now) -> Billing {
-        let Opening { mut facts, policy, duration_used } = opening;
+        let Opening {
+            mut facts,
+            policy,
+            duration_used,
+        } = opening;
         facts.min_billable_ms = Millis(policy.billing.min_billable_ms);
         facts.external_ref.clone_from(&policy.external_ref);
         facts.metadata.clone_from(&policy.metadata);
@@ -70,28 +74,29 @@ impl Billing {
 
     /// A connection was granted; present from the first authenticated packet on.
     pub fn handle_connected(&mut self, join: Join, now: Now) {
-        let standing = Standing { role: join.role, counts: join.counts };
+        let standing = Standing {
+            role: join.role,
+            counts: join.counts,
+        };
         let identity = join.identity.clone();
         if !matches!(self.session.state(), SessionState::Ended(_)) {
-            self.account.handle_expected(&join.identity, &join.sid, join.role);
+            self.account
+                .handle_expected(&join.identity, &join.sid, join.role);
             self.joins.push_back(join);
         }
         self.session.handle_connected(&identity, standing, now);
-        self.drain();
     }
 
     /// An authenticated packet without media (STUN with integrity, SRTCP) arrived at `at`. Within
     /// one batch the newest packet of a participant is enough.
     pub fn handle_evidence(&mut self, who: &Identity, at: Mono, now: Now) {
         self.session.handle_evidence(who, at, now);
-        self.drain();
     }
 
     /// Authenticated SRTP arrived at `at`. Within one batch the newest packet is enough.
     pub fn handle_media(&mut self, who: &Identity, at: Mono, now: Now) {
         self.account.handle_media(who, at);
         self.session.handle_media(who, at, now);
-        self.drain();
     }
 
     /// An unmuted track of this source appeared at `at`, or one went (unpublished or muted; a
@@ -119,7 +124,7 @@ impl Billing {
         self.drain();
     }
 
-    /// Time has passed.
+    /// Time has passed, and everything that was heard until now is in.
     pub fn handle_timeout(&mut self, now: Now) {
         self.session.handle_timeout(now);
         self.drain();
@@ -168,7 +173,8 @@ impl Billing {
             match output {
                 Output::Joined { .. } => {
                     if let Some(join) = self.joins.pop_front() {
-                        self.account.handle_joined(&join.identity, join.sid, join.role);
+                        self.account
+                            .handle_joined(&join.identity, join.sid, join.role);
                     }
                 }
                 Output::Presence { at, who, present } => {
@@ -189,7 +195,11 @@ impl Billing {
         let here: Vec<(Identity, Mono)> = self
             .account
             .present()
-            .filter_map(|who| self.session.known(who).map(|known| (who.clone(), known.min(at))))
+            .filter_map(|who| {
+                self.session
+                    .known(who)
+                    .map(|known| (who.clone(), known.min(at)))
+            })
             .collect();
         for (who, seen) in here {
             self.account.handle_seen(&who, seen);

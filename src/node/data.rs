@@ -41,20 +41,24 @@ impl LiveRoom {
 
     fn give(&mut self, key: usize, channel: Channel, packet: &[u8], context: &mut Context<'_>) {
         let member = &mut self.members[key];
-        if member.subscriber.send_data(channel, packet) {
+        let waits = channel == Channel::Reliable && !member.queued_data.is_empty();
+        if !waits && member.subscriber.send_data(channel, packet) {
             member.touched = true;
         } else if channel != Channel::Reliable || !member.queue_data(packet.to_vec()) {
             context.stats.data_dropped += 1;
         }
     }
 
-    /// The channel is open: what was kept for it goes first.
+    /// Sends what was kept for a channel that was not open, or whose buffer was full.
     pub(super) fn send_queued_data(&mut self, key: usize) {
-        let member = &mut self.members[key];
-        for packet in std::mem::take(&mut member.queued_data) {
-            member.subscriber.send_data(Channel::Reliable, &packet);
+        let Some(member) = self.members.get_mut(key) else { return };
+        while let Some(packet) = member.queued_data.pop_front() {
+            if !member.subscriber.send_data(Channel::Reliable, &packet) {
+                member.queued_data.push_front(packet);
+                return;
+            }
+            member.touched = true;
         }
-        member.touched = true;
     }
 
     /// A packet of the server's own to everyone whose channel is open.

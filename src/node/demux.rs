@@ -45,6 +45,12 @@ impl Demux {
         }
     }
 
+    /// Forgets every connection of a room.
+    pub(super) fn remove_room(&mut self, room: usize) {
+        self.by_ufrag.retain(|_, (route, _)| route.room != room);
+        self.by_address.retain(|_, route| route.room != room);
+    }
+
     /// `None`: for nobody here; a counted, silent drop.
     pub(super) fn route(&self, source: SocketAddr, bytes: &[u8]) -> Option<Route> {
         if !is_stun(bytes) {

@@ -5,7 +5,7 @@ use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side};
 use super::shard::{JoinRequest, Output, ShardConfig, Stats};
 use crate::base::{
-    ConnectionId, EndReason, Millis, Mono, Now, ParticipantSid, Rng, RoomName, RoomSid, SessionId,
+    ConnectionId, EndReason, Identity, Millis, Mono, Now, ParticipantSid, Rng, RoomName, RoomSid, SessionId,
     SessionState,
 };
 use crate::peer::signal::token::ParticipantKind;
@@ -23,8 +23,11 @@ const TICK: Millis = Millis(50);
 /// The billed clock is told once a second.
 const CLOCK_EVERY: Millis = Millis(1_000);
 
-/// Longest session metadata that a token may carry, in bytes (the contract's 4 KiB).
-const MAX_METADATA: usize = 4096;
+/// Clocks on their way to the disk; with a full disk the newest are shown late, not wrong.
+const MAX_TOLD: usize = 256;
+
+/// Departed participants that are remembered for the length of the grace time.
+const MAX_DEPARTED: usize = 256;
 
 /// What a room may use of its shard.
 pub(super) struct Context<'a> {
@@ -50,11 +53,13 @@ pub(super) struct LiveRoom {
     /// Counts of members that are gone.
     past: Stats,
     ticked: Mono,
-    /// What the newest append or checkpoint said, and what of it is on disk.
-    told: Option<Clock>,
+    /// What the appends and checkpoints on their way to the disk say, and the newest on it.
+    told: VecDeque<Clock>,
     shown: Option<Clock>,
     clock_sent: Mono,
     over: bool,
+    /// Who left lately: their rejoin is never refused by capacity.
+    departed: VecDeque<(Identity, Mono)>,
 }
 
 impl LiveRoom {
@@ -65,14 +70,7 @@ impl LiveRoom {
         config: &ShardConfig,
         (rng, now): (&mut Rng, Now),
     ) -> LiveRoom {
-        let attribute = |name: &str| join.join.attributes.get(name);
-        if let Some(external) = attribute("beistand.external_ref") {
-            policy.external_ref = Some(external.clone());
-        }
-        if let Some(text) = attribute("beistand.metadata").filter(|t| t.len() <= MAX_METADATA) {
-            let text_value = || serde_json::Value::String(text.clone());
-            policy.metadata = Some(serde_json::from_str(text).unwrap_or_else(|_| text_value()));
-        }
+        override_policy(&mut policy, &join.join.attributes);
         let room_sid = RoomSid::random(rng);
         let session = SessionId::random(rng);
         let facts = SessionFacts {
@@ -112,7 +110,8 @@ impl LiveRoom {
             forwards: Vec::new(),
             past: Stats::default(),
             ticked: now.mono,
-            told: None,
+            told: VecDeque::new(),
+            departed: VecDeque::new(),
             shown: None,
             clock_sent: now.mono,
             over: false,
@@ -141,7 +140,9 @@ impl LiveRoom {
         request: JoinRequest,
         context: &mut Context<'_>,
     ) {
-        let returns = self.replace_older(&request, context);
+        let identity = request.join.identity.clone();
+        let returns = self.replace_older(&request, context)
+            || self.left_lately(&identity, context.now.mono);
         if !returns && self.members.len() >= self.capacity() {
             let refusal = Response::Leave(LeaveAction::Disconnect, LeaveReason::JoinFailure);
             context.outputs.push_back(Output::Signal {
@@ -183,7 +184,7 @@ impl LiveRoom {
     }
 
     fn capacity(&self) -> usize {
-        usize::try_from(self.policy.capacity.max_participants).unwrap_or(usize::MAX)
+        self.policy.capacity.max_participants
     }
 
     /// The newest join of an identity wins. Its presence goes on, so billing hears nothing.
@@ -333,6 +334,10 @@ impl LiveRoom {
             context.demux.remove(ufrag);
         }
         add_transport_stats(&member, &mut self.past);
+        if self.departed.len() == MAX_DEPARTED {
+            self.departed.pop_front();
+        }
+        self.departed.push_back((member.join.identity.clone(), context.now.mono));
         if !member.hidden() {
             let gone: Card = member.card.gone(reason);
             for (other, _) in &self.members {
@@ -343,8 +348,9 @@ impl LiveRoom {
     }
 
     pub(super) fn handle_committed(&mut self, context: &mut Context<'_>) {
-        let changed = self.shown.map(|clock| clock.state) != self.told.map(|clock| clock.state);
-        self.shown = self.told;
+        let Some(clock) = self.told.pop_front() else { return };
+        let changed = self.shown.map(|shown| shown.state) != Some(clock.state);
+        self.shown = Some(clock);
         if changed {
             self.send_clock(context);
         }
@@ -392,6 +398,9 @@ impl LiveRoom {
                 None => self.refresh_token(key, context),
             }
         }
+        for key in self.keys() {
+            self.send_queued_data(key);
+        }
         if now.mono.since(self.clock_sent) >= CLOCK_EVERY {
             self.send_clock(context);
         }
@@ -436,8 +445,8 @@ impl LiveRoom {
 
     fn drain_billing(&mut self, context: &mut Context<'_>) {
         while let Some(append) = self.billing.poll_output() {
-            self.told = Some(self.billing.clock());
-            context.outputs.push_back(Output::Append(append));
+            self.tell();
+            context.outputs.push_back(Output::Append(Box::new(append)));
         }
     }
 
@@ -447,8 +456,22 @@ impl LiveRoom {
             self.report_bytes(key);
         }
         let checkpoint = self.billing.checkpoint(now)?;
-        self.told = Some(self.billing.clock());
+        self.tell();
         Some(checkpoint)
+    }
+
+    /// The clock of an append or checkpoint that goes out now: shown once it is on disk.
+    fn tell(&mut self) {
+        if self.told.len() == MAX_TOLD {
+            self.told.clear();
+        }
+        self.told.push_back(self.billing.clock());
+    }
+
+    fn left_lately(&mut self, identity: &Identity, now: Mono) -> bool {
+        let grace = Millis::from_secs(self.policy.departure_timeout_s);
+        self.departed.retain(|(_, at)| now.since(*at) < grace);
+        self.departed.iter().any(|(left, _)| left == identity)
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Mono> {
@@ -495,22 +518,34 @@ impl LiveRoom {
 
     pub(super) fn add_stats(&self, stats: &mut Stats) {
         stats.participants += u64::try_from(self.members.len()).unwrap_or(0);
-        self.add_stats_of_the_past_ref(stats);
+        self.add_stats_of_the_past(stats);
         for (_, member) in &self.members {
             add_transport_stats(member, stats);
         }
     }
 
     pub(super) fn add_stats_of_the_past(&self, stats: &mut Stats) {
-        self.add_stats_of_the_past_ref(stats);
-    }
-
-    fn add_stats_of_the_past_ref(&self, stats: &mut Stats) {
         stats.out_packets += self.past.out_packets;
         stats.out_bytes += self.past.out_bytes;
         stats.pli_in += self.past.pli_in;
         stats.pli_out += self.past.pli_out;
         stats.pli_held += self.past.pli_held;
+    }
+}
+
+/// The token's `beistand.external_ref` and `beistand.metadata`, where they are valid.
+fn override_policy(policy: &mut Policy, attributes: &BTreeMap<String, String>) {
+    let template = policy.clone();
+    if let Some(external) = attributes.get("beistand.external_ref") {
+        policy.external_ref = Some(external.clone());
+    }
+    if let Some(text) = attributes.get("beistand.metadata") {
+        let as_text = || serde_json::Value::String(text.clone());
+        policy.metadata = Some(serde_json::from_str(text).unwrap_or_else(|_| as_text()));
+    }
+    if let Err(error) = policy.validate() {
+        tracing::warn!(%error, "the token's beistand.external_ref or beistand.metadata is refused");
+        *policy = template;
     }
 }
 

@@ -8,10 +8,11 @@ use crate::peer::signal::token::{Claims, Join};
 use crate::peer::signal::{Card, ClientParams, PublishRequest};
 use crate::peer::transport::{Section, Transport};
 use crate::room::TrackKey;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-/// Never connected for this long: removed (livekit-server 1.13.5).
-const CONNECT_WITHIN: Millis = Millis::from_secs(60);
+/// Never connected for this long: removed. Clients give up after 15 s themselves, and a session
+/// with nobody present ends after 20 s anyway.
+const CONNECT_WITHIN: Millis = Millis::from_secs(20);
 
 /// No authenticated packet for this long: removed (livekit-server 1.13.5: 10 + 5 + 5 s).
 const SILENT_FOR: Millis = Millis::from_secs(20);
@@ -65,7 +66,7 @@ pub(super) struct Member {
     pub(super) touched: bool,
     pub(super) media_at: Option<Mono>,
     pub(super) reported: Option<Mono>,
-    pub(super) queued_data: Vec<Vec<u8>>,
+    pub(super) queued_data: VecDeque<Vec<u8>>,
     joined: Mono,
     refreshed: Mono,
 }
@@ -120,7 +121,7 @@ impl Member {
             touched: false,
             media_at: None,
             reported: None,
-            queued_data: Vec::new(),
+            queued_data: VecDeque::new(),
             joined: now.mono,
             refreshed: now.mono,
         }
@@ -181,7 +182,7 @@ impl Member {
         let queued: usize = self.queued_data.iter().map(Vec::len).sum();
         let fits = queued + packet.len() <= MAX_QUEUED_DATA;
         if fits {
-            self.queued_data.push(packet);
+            self.queued_data.push_back(packet);
         }
         fits
     }

@@ -16,6 +16,7 @@ use crate::usage::{Append, Checkpoint};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Totals are on disk at most 500 ms late; this leaves 100 ms for the commit.
@@ -72,7 +73,7 @@ pub enum Output {
         conn: ConnectionId,
     },
     /// Write to the ledger; answered by `handle_committed`.
-    Append(Append),
+    Append(Box<Append>),
     /// Write to the ledger; answered by `handle_committed`.
     Checkpoints(Vec<Checkpoint>),
     /// A room is over.
@@ -116,6 +117,8 @@ pub struct Stats {
     pub pli_held: u64,
     /// Signalling messages received.
     pub signal_messages: u64,
+    /// Rooms that panicked and were taken away.
+    pub panics: u64,
     /// Signalling frames that were no message, or asked for the impossible.
     pub signal_errors: u64,
 }
@@ -155,17 +158,19 @@ impl Shard {
 
     /// A client joins.
     pub fn handle_join(&mut self, conn: ConnectionId, join: Box<JoinRequest>, now: Now) {
+        let name = join.join.room.clone();
         if join.client.reconnect {
             // There is no resume yet; a full join is legal and costs a republish.
-            return self.refuse(conn, LeaveAction::Reconnect, LeaveReason::StateMismatch);
+            self.refuse(conn, LeaveAction::Reconnect, LeaveReason::StateMismatch);
+            return self.give_back(name);
         }
-        let name = join.join.room.clone();
         let index = match self.names.get(&name) {
             Some(index) => *index,
             None => match self.open(&name, &join, now) {
                 Some(index) => index,
                 None => {
-                    return self.refuse(conn, LeaveAction::Disconnect, LeaveReason::JoinFailure);
+                    self.refuse(conn, LeaveAction::Disconnect, LeaveReason::JoinFailure);
+                    return self.give_back(name);
                 }
             },
         };
@@ -192,6 +197,13 @@ impl Shard {
         ));
         self.names.insert(name.clone(), index);
         Some(index)
+    }
+
+    /// A refused join may have been placed here for a room that does not exist.
+    fn give_back(&mut self, name: RoomName) {
+        if !self.names.contains_key(&name) {
+            self.outputs.push_back(Output::RoomEnded(name));
+        }
     }
 
     fn refuse(&mut self, conn: ConnectionId, action: LeaveAction, reason: LeaveReason) {
@@ -336,7 +348,27 @@ impl Shard {
             rng: &mut self.rng,
             now,
         };
-        act(room, &mut context);
+        // A panic, ours or a dependency's, ends one room and no other.
+        let step = AssertUnwindSafe(|| act(room, &mut context));
+        if catch_unwind(step).is_err() {
+            self.abandon(index);
+        }
+    }
+
+    /// Takes away a room that panicked. Its session stays open in the ledger with its last
+    /// checkpoint, and is closed as an estimate at the next start.
+    fn abandon(&mut self, index: usize) {
+        let room = self.rooms.remove(index);
+        tracing::error!(session = %room.session(), "a room panicked and was taken away");
+        self.stats.panics += 1;
+        self.names.remove(room.name());
+        self.demux.remove_room(index);
+        let lost = self.connections.iter().filter(|(_, (room, _))| *room == index);
+        for conn in lost.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+            self.connections.remove(&conn);
+            self.refuse(conn, LeaveAction::Reconnect, LeaveReason::MediaFailure);
+        }
+        self.outputs.push_back(Output::RoomEnded(room.name().clone()));
     }
 
     /// Takes ended rooms away.

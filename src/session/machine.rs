@@ -10,8 +10,9 @@ use super::stage::{Group, Output, Reason, Stage};
 use super::{Policy, Standing};
 use crate::base::{EndReason, Identity, Millis, Mono, Now, SessionState};
 
-/// One session. Feed a batch's packets first, then call [`Session::handle_timeout`]: a packet that
-/// comes after the timer that missed it cuts the presence (in the customer's favour).
+/// One session. Feed a batch's joins and packets first, which moves nothing, then call
+/// [`Session::handle_timeout`]: a packet that comes after the timer that missed it cuts the presence
+/// (in the customer's favour). The same holds for a leave, which moves at once.
 #[derive(Debug)]
 pub struct Session {
     presence: Presence,
@@ -53,7 +54,6 @@ impl Session {
     pub fn handle_connected(&mut self, who: &Identity, standing: Standing, now: Now) {
         if !self.stage.ended() {
             self.presence.connect(who, standing, now.mono);
-            self.advance(now.mono);
         }
     }
 
@@ -61,7 +61,6 @@ impl Session {
     pub fn handle_evidence(&mut self, who: &Identity, at: Mono, now: Now) {
         if !self.stage.ended() {
             self.presence.evidence(who, at.min(now.mono));
-            self.advance(now.mono);
         }
     }
 
@@ -69,7 +68,6 @@ impl Session {
     pub fn handle_media(&mut self, who: &Identity, at: Mono, now: Now) {
         if !self.stage.ended() {
             self.presence.media(who, at.min(now.mono));
-            self.advance(now.mono);
         }
     }
 
@@ -87,7 +85,7 @@ impl Session {
         self.stage.end(self.settled, reason);
     }
 
-    /// Time has passed.
+    /// Time has passed, and everything that was heard until now is in.
     pub fn handle_timeout(&mut self, now: Now) {
         if !self.stage.ended() {
             self.presence.expire(now.mono);
@@ -103,7 +101,10 @@ impl Session {
         let expiry = self.presence.next_expiry().map(|at| (at, Reason::Vanished));
         // Deadlines are in event time: while someone's packets hold it back, these (or the lack of
         // them, which is the expiry above) wake us.
-        let deadline = self.stage.next_deadline().filter(|_| self.certain().is_none());
+        let deadline = self
+            .stage
+            .next_deadline()
+            .filter(|_| self.certain().is_none());
         expiry.into_iter().chain(deadline).min()
     }
 
@@ -131,7 +132,10 @@ impl Session {
 
     /// Counters.
     pub const fn stats(&self) -> Stats {
-        Stats { ignored: self.presence.ignored, ..self.stats }
+        Stats {
+            ignored: self.presence.ignored,
+            ..self.stats
+        }
     }
 
     /// Applies facts and deadlines in order, as far as is certain.
@@ -169,7 +173,10 @@ impl Session {
     /// Up to when the state is certain whatever packets come; `None`: nothing is open.
     fn certain(&self) -> Option<Mono> {
         let groups = self.stage.groups();
-        let sides = groups.iter().filter_map(|group| self.certain_of(group)).min();
+        let sides = groups
+            .iter()
+            .filter_map(|group| self.certain_of(group))
+            .min();
         sides.or_else(|| self.certain_of(&self.stage.everyone()))
     }
 
@@ -179,8 +186,9 @@ impl Session {
         let names = || group.members.iter().map(|(who, _)| who);
         let all_known = names().filter_map(|who| self.presence.open(who)).min()?;
         let here = group.members.iter().filter(|(_, here)| *here);
-        let mut ends: Vec<Mono> =
-            here.filter_map(|(who, _)| self.presence.run_end(who)).collect();
+        let mut ends: Vec<Mono> = here
+            .filter_map(|(who, _)| self.presence.run_end(who))
+            .collect();
         ends.sort_unstable();
         let enough = ends.len().checked_sub(group.need).map(|index| ends[index]);
         Some(all_known.max(enough.unwrap_or(Mono::ZERO)))

@@ -92,13 +92,19 @@ impl Default for Duration {
 
 impl Default for Capacity {
     fn default() -> Capacity {
-        Capacity { max_participants: 16 }
+        Capacity {
+            max_participants: 16,
+        }
     }
 }
 
 impl Default for Billing {
     fn default() -> Billing {
-        Billing { basis: Basis::Overlap, interim_s: 60, min_billable_ms: 0 }
+        Billing {
+            basis: Basis::Overlap,
+            interim_s: 60,
+            min_billable_ms: 0,
+        }
     }
 }
 
@@ -140,13 +146,21 @@ impl Policy {
         range("duration.max_min", self.duration.max_min, 1, 1440)?;
         range("capacity.max_participants", participants, 2, 50)?;
         range("billing.interim_s", self.billing.interim_s, 1, 3600)?;
-        range("billing.min_billable_ms", self.billing.min_billable_ms, 0, 3_600_000)?;
+        range(
+            "billing.min_billable_ms",
+            self.billing.min_billable_ms,
+            0,
+            3_600_000,
+        )?;
         // Below 5 s the grace would be over before the loss is noticed.
         range("departure_timeout_s", grace, 5, 300)?;
         range("abandon_after_s", self.abandon_after_s, grace, 86_400)?;
         let reference = self.external_ref.as_ref().map_or(0, String::len);
         length("external_ref", reference, MAX_EXTERNAL_REF_BYTES)?;
-        let metadata = self.metadata.as_ref().map_or(0, |value| value.to_string().len());
+        let metadata = self
+            .metadata
+            .as_ref()
+            .map_or(0, |value| value.to_string().len());
         length("metadata", metadata, MAX_METADATA_BYTES)
     }
 
@@ -160,7 +174,12 @@ fn range(key: &'static str, is: u64, least: u64, most: u64) -> Result<(), Policy
     if (least..=most).contains(&is) {
         return Ok(());
     }
-    Err(PolicyError::Range { key, is, least, most })
+    Err(PolicyError::Range {
+        key,
+        is,
+        least,
+        most,
+    })
 }
 
 fn length(key: &'static str, is: usize, most: usize) -> Result<(), PolicyError> {
@@ -179,9 +198,18 @@ mod tests {
         let policy: Policy = serde_json::from_str("{}").unwrap();
         assert_eq!(policy, Policy::default());
         assert_eq!(policy.validate(), Ok(()));
-        assert_eq!((policy.duration.max_min, policy.capacity.max_participants), (480, 16));
-        assert_eq!((policy.billing.interim_s, policy.billing.min_billable_ms), (60, 0));
-        assert_eq!((policy.departure_timeout_s, policy.abandon_after_s), (20, 300));
+        assert_eq!(
+            (policy.duration.max_min, policy.capacity.max_participants),
+            (480, 16)
+        );
+        assert_eq!(
+            (policy.billing.interim_s, policy.billing.min_billable_ms),
+            (60, 0)
+        );
+        assert_eq!(
+            (policy.departure_timeout_s, policy.abandon_after_s),
+            (20, 300)
+        );
         assert_eq!(policy.billing.basis, Basis::Overlap);
     }
 
@@ -194,7 +222,9 @@ mod tests {
             r#"{"window":{}}"#,
             r#"{"recording":{"mode":"off"}}"#,
         ] {
-            let error = serde_json::from_str::<Policy>(json).unwrap_err().to_string();
+            let error = serde_json::from_str::<Policy>(json)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("unknown field"), "{json}: {error}");
         }
     }
@@ -203,13 +233,34 @@ mod tests {
     fn a_refused_value_says_what_is_allowed() {
         let long = "x".repeat(MAX_METADATA_BYTES);
         for (json, says) in [
-            (r#"{"duration":{"max_min":0}}"#, "duration.max_min is 0; allowed is 1 to 1440"),
-            (r#"{"capacity":{"max_participants":1}}"#, "capacity.max_participants is 1; allowed is 2 to 50"),
-            (r#"{"billing":{"interim_s":0}}"#, "billing.interim_s is 0; allowed is 1 to 3600"),
-            (r#"{"departure_timeout_s":4}"#, "departure_timeout_s is 4; allowed is 5 to 300"),
-            (r#"{"abandon_after_s":19}"#, "abandon_after_s is 19; allowed is 20 to 86400"),
-            (&format!(r#"{{"metadata":"{long}"}}"#), "metadata has 4098 bytes; allowed are at most 4096"),
-            (&format!(r#"{{"external_ref":"{long}"}}"#), "external_ref has 4096 bytes; allowed are at most 256"),
+            (
+                r#"{"duration":{"max_min":0}}"#,
+                "duration.max_min is 0; allowed is 1 to 1440",
+            ),
+            (
+                r#"{"capacity":{"max_participants":1}}"#,
+                "capacity.max_participants is 1; allowed is 2 to 50",
+            ),
+            (
+                r#"{"billing":{"interim_s":0}}"#,
+                "billing.interim_s is 0; allowed is 1 to 3600",
+            ),
+            (
+                r#"{"departure_timeout_s":4}"#,
+                "departure_timeout_s is 4; allowed is 5 to 300",
+            ),
+            (
+                r#"{"abandon_after_s":19}"#,
+                "abandon_after_s is 19; allowed is 20 to 86400",
+            ),
+            (
+                &format!(r#"{{"metadata":"{long}"}}"#),
+                "metadata has 4098 bytes; allowed are at most 4096",
+            ),
+            (
+                &format!(r#"{{"external_ref":"{long}"}}"#),
+                "external_ref has 4096 bytes; allowed are at most 256",
+            ),
         ] {
             let policy: Policy = serde_json::from_str(json).unwrap();
             assert_eq!(policy.validate().unwrap_err().to_string(), says);

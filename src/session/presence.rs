@@ -156,13 +156,18 @@ impl Presence {
 
     /// Takes the earliest waiting fact.
     pub(super) fn pop(&mut self) -> Option<(Mono, Identity, Fact)> {
-        self.pending.pop_first().map(|((at, _), (who, fact))| (at, who, fact))
+        self.pending
+            .pop_first()
+            .map(|((at, _), (who, fact))| (at, who, fact))
     }
 
     /// Someone whose next packet may still extend or begin the presence they are in: up to when
     /// everything about them is known. `None` for whoever is not here.
     pub(super) fn open(&self, who: &Identity) -> Option<Mono> {
-        self.links.get(who).filter(|link| link.here).and_then(|link| link.known)
+        self.links
+            .get(who)
+            .filter(|link| link.here)
+            .and_then(|link| link.known)
     }
 
     /// Up to when everything about them is known.
@@ -172,14 +177,16 @@ impl Presence {
 
     /// Given that they are present at the watermark: the end of that presence as far as is known.
     pub(super) fn run_end(&self, who: &Identity) -> Option<Mono> {
-        let end = self.pending.iter().find(|(_, (name, fact))| {
-            name == who && matches!(fact, Fact::Vanished | Fact::Left)
-        });
+        let end = self
+            .pending
+            .iter()
+            .find(|(_, (name, fact))| name == who && matches!(fact, Fact::Vanished | Fact::Left));
         end.map(|(key, _)| key.0).or_else(|| self.known(who))
     }
 
     fn push(&mut self, at: Mono, who: &Identity, fact: Fact) {
-        self.pending.insert((at, self.arrivals), (who.clone(), fact));
+        self.pending
+            .insert((at, self.arrivals), (who.clone(), fact));
         self.arrivals += 1;
     }
 }

@@ -222,27 +222,41 @@ impl Stage {
     }
 
     fn on_present(&mut self, at: Mono, who: Identity) {
-        let Some(member) = self.members.get_mut(&who) else { return };
+        let Some(member) = self.members.get_mut(&who) else {
+            return;
+        };
         member.place = Place::Here;
         member.since = at;
-        self.outputs.push_back(Output::Presence { at, who, present: true });
+        self.outputs.push_back(Output::Presence {
+            at,
+            who,
+            present: true,
+        });
     }
 
     fn on_absent(&mut self, at: Mono, who: Identity, place: Place) {
-        let Some(member) = self.members.get_mut(&who) else { return };
+        let Some(member) = self.members.get_mut(&who) else {
+            return;
+        };
         if member.place != Place::Here {
             return;
         }
         member.place = place;
         member.since = at;
         self.stirred = self.stirred.max(at);
-        self.outputs.push_back(Output::Presence { at, who, present: false });
+        self.outputs.push_back(Output::Presence {
+            at,
+            who,
+            present: false,
+        });
     }
 
     /// Present until the leave, unless they had vanished before: then until their last packet.
     fn on_left(&mut self, at: Mono, who: Identity) {
         self.on_absent(at, who.clone(), Place::Vanished);
-        let Some(member) = self.members.get_mut(&who) else { return };
+        let Some(member) = self.members.get_mut(&who) else {
+            return;
+        };
         match member.place {
             Place::Vanished => {
                 let at = member.since;
@@ -259,15 +273,28 @@ impl Stage {
         if self.ended() {
             return None;
         }
-        let away = [self.expert_away, self.customer_away].into_iter().flatten().min();
+        let away = [self.expert_away, self.customer_away]
+            .into_iter()
+            .flatten()
+            .min();
         let abandoned = away
             .filter(|_| self.state != SessionState::Waiting)
-            .map(|at| (at + Millis::from_secs(self.policy.abandon_after_s), Reason::Abandoned));
+            .map(|at| {
+                (
+                    at + Millis::from_secs(self.policy.abandon_after_s),
+                    Reason::Abandoned,
+                )
+            });
         let nobody = self
             .members
             .values()
             .all(|member| member.place != Place::Here)
-            .then(|| (self.stirred + NOBODY.max(self.policy.grace()), Reason::Nobody));
+            .then(|| {
+                (
+                    self.stirred + NOBODY.max(self.policy.grace()),
+                    Reason::Nobody,
+                )
+            });
         let grace = self
             .members
             .values()
@@ -276,7 +303,10 @@ impl Stage {
             .min();
         let duration = self.duration_ends.map(|at| (at, Reason::MaxDuration));
         let interim = self.next_interim.map(|at| (at, Reason::Interim));
-        [duration, abandoned, nobody, grace, interim].into_iter().flatten().min()
+        [duration, abandoned, nobody, grace, interim]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// A deadline of [`Stage::next_deadline`] came at `t`.
@@ -307,9 +337,14 @@ impl Stage {
             return EndReason::NoShow;
         }
         let last = self.members.values().filter(|m| m.place != Place::Expected);
-        match last.max_by_key(|member| member.since).map(|member| member.place) {
+        match last
+            .max_by_key(|member| member.since)
+            .map(|member| member.place)
+        {
             Some(Place::Gone { explicit: true }) => EndReason::Left,
-            Some(Place::Gone { explicit: false } | Place::Vanished | Place::Here | Place::Expected)
+            Some(
+                Place::Gone { explicit: false } | Place::Vanished | Place::Here | Place::Expected,
+            )
             | None => EndReason::Abandoned,
         }
     }
@@ -319,7 +354,10 @@ impl Stage {
         for (who, member) in &mut self.members {
             if member.place == Place::Vanished && member.since + grace <= t {
                 member.place = Place::Gone { explicit: false };
-                self.outputs.push_back(Output::Gone { at: member.since, who: who.clone() });
+                self.outputs.push_back(Output::Gone {
+                    at: member.since,
+                    who: who.clone(),
+                });
             }
         }
         self.refresh(t);
@@ -333,13 +371,21 @@ impl Stage {
             self.overlap = both;
             self.outputs.push_back(Output::Overlap { at: t, both });
         }
-        self.expert_away = if sides.expert { None } else { self.expert_away.or(Some(t)) };
-        self.customer_away = if sides.customer { None } else { self.customer_away.or(Some(t)) };
+        self.expert_away = if sides.expert {
+            None
+        } else {
+            self.expert_away.or(Some(t))
+        };
+        self.customer_away = if sides.customer {
+            None
+        } else {
+            self.customer_away.or(Some(t))
+        };
         let next = match self.state {
             SessionState::Waiting if sides.both() && self.media_once() => SessionState::Live,
-            SessionState::Live | SessionState::Paused(_) => {
-                holds(sides).first().map_or(SessionState::Live, |first| SessionState::Paused(*first))
-            }
+            SessionState::Live | SessionState::Paused(_) => holds(sides)
+                .first()
+                .map_or(SessionState::Live, |first| SessionState::Paused(*first)),
             SessionState::Waiting | SessionState::Ended(_) => self.state,
         };
         if next != self.state {
@@ -353,7 +399,8 @@ impl Stage {
         if state == SessionState::Live {
             self.next_interim = Some(t + Millis::from_secs(self.policy.billing.interim_s));
             let max = Millis(self.policy.duration.max_min * 60_000);
-            self.duration_ends.get_or_insert(t + max.saturating_sub(self.duration_used));
+            self.duration_ends
+                .get_or_insert(t + max.saturating_sub(self.duration_used));
         }
         self.outputs.push_back(Output::State { at: t, state });
     }
@@ -365,7 +412,11 @@ impl Stage {
             Basis::Connected => {
                 let here = self.any(Place::Here, attends);
                 let reconnecting = !here && self.any(Place::Vanished, attends);
-                Sides { expert: here, customer: here, reconnecting }
+                Sides {
+                    expert: here,
+                    customer: here,
+                    reconnecting,
+                }
             }
         }
     }
@@ -388,14 +439,20 @@ impl Stage {
                 m.standing.counts && !(expert && customer)
             }
         });
-        Sides { expert, customer, reconnecting }
+        Sides {
+            expert,
+            customer,
+            reconnecting,
+        }
     }
 
     /// Any two are the two sides; of one alone, the earliest joiner stands for the expert.
     fn sides_without_roles(&self) -> (bool, bool) {
         let counted = || self.members.values().filter(|m| m.standing.counts);
         let here = counted().filter(|m| m.place == Place::Here).count();
-        let first = counted().min_by_key(|m| m.order).is_some_and(|m| m.place == Place::Here);
+        let first = counted()
+            .min_by_key(|m| m.order)
+            .is_some_and(|m| m.place == Place::Here);
         (here >= 2 || first, here >= 2 || (here == 1 && !first))
     }
 
@@ -403,12 +460,19 @@ impl Stage {
     fn media_once(&self) -> bool {
         self.policy.billing.basis == Basis::Connected
             || self.members.values().any(|m| {
-                m.media && if self.roles { side(m) == Some(Side::Expert) } else { m.standing.counts }
+                m.media
+                    && if self.roles {
+                        side(m) == Some(Side::Expert)
+                    } else {
+                        m.standing.counts
+                    }
             })
     }
 
     fn any(&self, place: Place, of: impl Fn(&Member) -> bool) -> bool {
-        self.members.values().any(|member| member.place == place && of(member))
+        self.members
+            .values()
+            .any(|member| member.place == place && of(member))
     }
 
     /// Whose packets decide how far event time may go, in groups; everyone, where nobody of those

@@ -210,7 +210,10 @@ impl Account {
     /// Everyone who is still here leaves at the end.
     fn dismiss(&mut self, at: Mono) {
         for who in std::mem::take(&mut self.announced) {
-            let last = self.meter.last_present(&who).map_or(at, |last| last.min(at));
+            let last = self
+                .meter
+                .last_present(&who)
+                .map_or(at, |last| last.min(at));
             self.announce(last, &who, false);
         }
     }

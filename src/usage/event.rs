@@ -26,7 +26,10 @@ pub fn event(
     participant: Option<&Identity>,
 ) -> Event {
     let session = facts.session.as_str();
-    let id = format!("evt_{}_{event_seq}", session.strip_prefix(SESSION_PREFIX).unwrap_or(session));
+    let id = format!(
+        "evt_{}_{event_seq}",
+        session.strip_prefix(SESSION_PREFIX).unwrap_or(session)
+    );
     let mut data = Data::new(facts, event_seq, entry);
     match kind {
         EventKind::SessionUsage | EventKind::SessionEnded => {
@@ -51,7 +54,12 @@ pub fn event(
         data,
     };
     match serde_json::to_string(&envelope) {
-        Ok(body) => Event { event_seq, id, kind, body },
+        Ok(body) => Event {
+            event_seq,
+            id,
+            kind,
+            body,
+        },
         Err(error) => panic!("an event of ours is not JSON: {error}"),
     }
 }
@@ -168,7 +176,11 @@ impl<'a> Person<'a> {
 }
 
 fn people(totals: &Totals) -> BTreeMap<&Identity, Person<'_>> {
-    totals.participants.iter().map(|(who, totals)| (who, Person::new(who, totals))).collect()
+    totals
+        .participants
+        .iter()
+        .map(|(who, totals)| (who, Person::new(who, totals)))
+        .collect()
 }
 
 #[cfg(test)]

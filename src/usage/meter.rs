@@ -167,7 +167,10 @@ impl Meter {
     pub fn handle_left(&mut self, who: &Identity, at: Mono) {
         if let Some(tally) = self.participants.get_mut(who) {
             tally.flowing = false;
-            tally.published.values_mut().for_each(|published| published.clear(at));
+            tally
+                .published
+                .values_mut()
+                .for_each(|published| published.clear(at));
         }
     }
 
@@ -183,7 +186,8 @@ impl Meter {
     /// # Panics
     /// The sums do not add up to the time since the first join: a defect of ours.
     pub fn settle(&mut self, at: Mono) {
-        if self.first.is_none() || at <= self.clock || matches!(self.state, SessionState::Ended(_)) {
+        if self.first.is_none() || at <= self.clock || matches!(self.state, SessionState::Ended(_))
+        {
             return;
         }
         let span = at.since(self.clock);
@@ -203,14 +207,22 @@ impl Meter {
 
     /// Everything counted so far.
     pub fn totals(&self) -> Totals {
-        let billable = if self.accrued < self.min_billable { Millis::ZERO } else { self.accrued };
+        let billable = if self.accrued < self.min_billable {
+            Millis::ZERO
+        } else {
+            self.accrued
+        };
         Totals {
             accrued_ms: self.accrued,
             billable_ms: billable,
             overlap_ms: self.overlap,
             waiting_ms: self.waiting,
             paused_ms: self.paused.clone(),
-            intervals: self.stretches.iter().map(|stretch| self.label(*stretch)).collect(),
+            intervals: self
+                .stretches
+                .iter()
+                .map(|stretch| self.label(*stretch))
+                .collect(),
             participants: self
                 .participants
                 .iter()
@@ -227,7 +239,10 @@ impl Meter {
 
     /// Up to when a participant was present, as far as is counted.
     pub fn last_present(&self, who: &Identity) -> Option<Mono> {
-        self.participants.get(who).filter(|tally| tally.seen).map(|tally| tally.clock)
+        self.participants
+            .get(who)
+            .filter(|tally| tally.seen)
+            .map(|tally| tally.clock)
     }
 
     /// Lengthens the newest stretch, or begins the next one.
@@ -238,7 +253,11 @@ impl Meter {
         }
         match self.stretches.last_mut() {
             Some(last) if last.state == self.state => last.end = end,
-            Some(_) | None => self.stretches.push(Stretch { start, end, state: self.state }),
+            Some(_) | None => self.stretches.push(Stretch {
+                start,
+                end,
+                state: self.state,
+            }),
         }
     }
 
@@ -261,8 +280,15 @@ impl Meter {
             self.waiting,
         );
         let listed: Millis = self.stretches.iter().map(|s| s.end.since(s.start)).sum();
-        assert!(listed == since_first, "intervals of {listed} in {since_first}");
-        assert!(self.overlap <= since_first, "overlap of {} in {since_first}", self.overlap);
+        assert!(
+            listed == since_first,
+            "intervals of {listed} in {since_first}"
+        );
+        assert!(
+            self.overlap <= since_first,
+            "overlap of {} in {since_first}",
+            self.overlap
+        );
     }
 }
 
@@ -329,7 +355,10 @@ impl Tally {
     }
 
     fn totals(&self) -> ParticipantTotals {
-        let published = self.published.iter().filter(|(_, p)| p.counted > Millis::ZERO);
+        let published = self
+            .published
+            .iter()
+            .filter(|(_, p)| p.counted > Millis::ZERO);
         ParticipantTotals {
             sid: self.sid.clone(),
             role: self.role,
@@ -355,7 +384,11 @@ impl Published {
             }
             (true | false, _) => {}
         }
-        self.tracks = if on { self.tracks + 1 } else { self.tracks.saturating_sub(1) };
+        self.tracks = if on {
+            self.tracks + 1
+        } else {
+            self.tracks.saturating_sub(1)
+        };
     }
 
     /// All tracks are gone.
@@ -387,7 +420,10 @@ mod tests {
     }
 
     fn meter() -> Meter {
-        let now = Now { mono: ms(500), unix: crate::base::Unix(1_000_000) };
+        let now = Now {
+            mono: ms(500),
+            unix: crate::base::Unix(1_000_000),
+        };
         let mut meter = Meter::new(Millis::ZERO, now);
         meter.handle_joined(&ALICE.into(), "PA_1".into(), Some(Role::Expert));
         meter
@@ -414,8 +450,14 @@ mod tests {
         meter.handle_state(ms(5_000), SessionState::Paused(PauseReason::CustomerAway));
         meter.settle(ms(5_250));
         let totals = meter.totals();
-        assert_eq!((totals.waiting_ms, totals.accrued_ms), (Millis(700), Millis(3_300)));
-        assert_eq!(totals.paused_ms, [(PauseReason::CustomerAway, Millis(250))].into());
+        assert_eq!(
+            (totals.waiting_ms, totals.accrued_ms),
+            (Millis(700), Millis(3_300))
+        );
+        assert_eq!(
+            totals.paused_ms,
+            [(PauseReason::CustomerAway, Millis(250))].into()
+        );
         let lengths: Vec<_> = totals
             .intervals
             .iter()
@@ -487,7 +529,10 @@ mod tests {
         meter.handle_presence(ms(10_000), &ALICE.into(), true);
         meter.handle_seen(&ALICE.into(), ms(10_500));
         let alice = alice(&meter);
-        assert_eq!((alice.connected_ms, alice.reconnect_gap_ms), (Millis(2_500), Millis(7_000)));
+        assert_eq!(
+            (alice.connected_ms, alice.reconnect_gap_ms),
+            (Millis(2_500), Millis(7_000))
+        );
     }
 
     #[test]
@@ -500,7 +545,10 @@ mod tests {
         for (seen, counted) in [(1_400, None), (2_500, Some(1_000)), (9_000, Some(2_500))] {
             meter.handle_seen(&ALICE.into(), ms(seen));
             let published = alice(&meter).published_ms;
-            assert_eq!(published.get(&TrackSource::Camera).copied(), counted.map(Millis));
+            assert_eq!(
+                published.get(&TrackSource::Camera).copied(),
+                counted.map(Millis)
+            );
         }
     }
 

@@ -5,8 +5,9 @@ use crate::driver::{Driver, Sdk, tokens};
 use crate::node::Node;
 use crate::oracle::{ms, overlap, stay};
 use crate::receiver::{Receiver, check_once, check_story, story};
-use crate::turn;
+use crate::{turn, wait};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// The contract of a delivered session: what is billed is this close to what was, in milliseconds.
 const CLOSE_MS: f64 = 250.0;
@@ -36,6 +37,8 @@ fn see_and_hear_each_other(width: u32, height: u32) {
     }
     for who in sides {
         driver.ask(&json!({"do": "billed", "who": who, "ms": 2_000}));
+    }
+    for who in sides {
         driver.ask(&json!({"do": "leave", "who": who}));
     }
     the_dev_receiver_verifies(&node);
@@ -49,19 +52,18 @@ fn links(node: &Node) -> Value {
 
 /// The receiver within a dev node lists what was delivered, with its signature verified.
 fn the_dev_receiver_verifies(node: &Node) {
-    let (status, body) = get(&node.http, "/dev/webhooks");
-    assert_eq!(status, 200, "{body}");
-    let listed: Value = serde_json::from_str(&body).expect("the deliveries are JSON");
-    let listed = listed.as_array().cloned().unwrap_or_default();
-    assert!(
-        listed
+    let listed = wait::until("a delivery is listed", Duration::from_secs(20), || {
+        let (status, body) = get(&node.http, "/dev/webhooks");
+        assert_eq!(status, 200, "{body}");
+        let listed: Vec<Value> = serde_json::from_str(&body).expect("the deliveries are JSON");
+        let has_start = listed
             .iter()
-            .any(|event| event["type"] == "session.started"),
-        "{body}"
-    );
+            .any(|event| event["type"] == "session.started");
+        if has_start { Ok(listed) } else { Err(body) }
+    });
     assert!(
         listed.iter().all(|event| event["verified"] == true),
-        "{body}"
+        "{listed:?}"
     );
 }
 

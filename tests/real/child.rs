@@ -94,6 +94,14 @@ impl Child {
         drop(self.process.wait());
     }
 
+    /// Ends its standard input, which a driver takes for its end, and gives it a moment to clean up.
+    pub fn close(&mut self, limit: Duration) {
+        drop(self.process.stdin.take());
+        let process = &mut self.process;
+        wait::met(limit, || !matches!(process.try_wait(), Ok(None)));
+        self.kill();
+    }
+
     /// Asks it to end (SIGTERM).
     pub fn terminate(&self) {
         let pid = self.process.id().to_string();

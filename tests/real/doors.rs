@@ -124,3 +124,38 @@ fn the_binary_explains_itself_and_refuses_what_it_cannot_do() {
         );
     }
 }
+
+#[test]
+fn a_token_of_the_command_line_opens_the_door_of_its_node() {
+    let _turn = turn::shared();
+    let node = Node::dev();
+    for role in ["expert", "customer", "guest", "observer"] {
+        let arguments = [
+            "token",
+            "--dev",
+            "--room",
+            "lesson",
+            "--identity",
+            "anna",
+            "--role",
+            role,
+        ];
+        let made = beistand(&arguments).output().expect("the binary runs");
+        assert!(made.status.success(), "{made:?}");
+        let token = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+        let (status, body) = get(&node.http, &format!("/rtc/validate?access_token={token}"));
+        assert_eq!((status, body.as_str()), (200, "success"), "{role}");
+    }
+    let boss = [
+        "token",
+        "--dev",
+        "--room",
+        "lesson",
+        "--identity",
+        "anna",
+        "--role",
+        "boss",
+    ];
+    let refused = beistand(&boss).output().expect("the binary runs");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+}

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 /// Above every deadline inside a driver, so that its own words are read.
 const ANSWER: Duration = Duration::from_secs(150);
+/// End of an interpreter or a browser.
+const END: Duration = Duration::from_secs(10);
 /// Start of an interpreter or a browser.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// A driver that takes commands.
 #[derive(Debug)]
@@ -59,18 +61,24 @@ impl Driver {
         answer
     }
 
-    /// The end of its standard input ends a driver and its clients; here that is by force.
+    /// Kills it, and so its clients, who say no goodbye.
     pub fn kill(&mut self) {
         self.child.kill();
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.child.close(END);
     }
 }
 
 /// Which stock SDK makes tokens.
 #[derive(Clone, Copy, Debug)]
 pub enum Sdk {
-    /// PyPI `livekit-api`.
+    /// `livekit-api` of `PyPI`.
     Python,
-    /// npm `livekit-server-sdk`.
+    /// `livekit-server-sdk` of npm.
     Node,
 }
 

@@ -32,15 +32,18 @@ fn nobody_noticed(driver: &mut Driver, before: &Value) {
     let after = driver.ask(&json!({"do": "stats", "who": pair}));
     for name in pair {
         let (then, now) = (&before["stats"][name], &after["stats"][name]);
-        assert_eq!(now["lost"], 0, "{name}: {now}, before: {then}");
+        // Below zero: a packet came twice.
+        assert!(
+            now["lost"].as_i64() <= Some(0),
+            "{name}: {now}, before: {then}"
+        );
         assert_eq!(now["muted"], 0, "{name}: {now}");
+        assert_eq!(now["interrupted"], 0, "{name}: {now}");
         assert_eq!(now["tracks"], 2, "{name}: {now}");
         assert!(
             now["received"].as_u64() > then["received"].as_u64(),
             "{name}: {now}"
         );
-        let gone = driver.ask(&json!({"do": "marks"}));
-        assert!(gone["people"][name]["gone"].is_null(), "{gone}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The built binary with real clients: Chromium, Python and Node SDKs of LiveKit, a stock receiver of
+//! The built binary with real clients: Chromium, Python and Node SDKs of `LiveKit`, a stock receiver of
 //! webhooks. What is missing on the machine fails the tests, with the remedy.
 
 mod browsers;

@@ -2,7 +2,7 @@
 
 use crate::child::Child;
 use crate::place::{self, Folder};
-use crate::receiver::Receiver;
+use crate::receiver::{self, Receiver};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -178,6 +178,7 @@ fn config(receivers: &[&Receiver], timeout_ms: u64) -> String {
          [limits]\njoins_per_s = 1000\njoin_burst = 10000\n\n\
          [policies.default]\ndeparture_timeout_s = {DEPARTURE_S}\n\
          external_ref = \"booking-4711\"\nmetadata = {{ product = \"lesson\" }}\n\n\
+         [policies.default.capacity]\nmax_participants = 50\n\n\
          [webhooks]\ntimeout_ms = {timeout_ms}\n",
         web.display()
     );
@@ -187,7 +188,7 @@ fn config(receivers: &[&Receiver], timeout_ms: u64) -> String {
             "\n[[webhooks.endpoints]]\nname = \"receiver-{number}\"\nurl = \"{}\"\n\
              secret = \"{}\"\nallow_http = true\n",
             receiver.url(),
-            receiver.secret()
+            receiver::SECRET
         );
     }
     text

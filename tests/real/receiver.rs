@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
-/// `whsec_` and the base64 of 32 bytes.
-const SECRET: &str = "whsec_cmVhbC1jbGllbnRzLW9mLWJlaXN0YW5kLTIwMjYtMTE=";
+/// What receivers verify with: `whsec_` and the base64 of 32 bytes.
+pub const SECRET: &str = "whsec_cmVhbC1jbGllbnRzLW9mLWJlaXN0YW5kLTIwMjYtMTE=";
 /// Grace time, retries and the ledger: an event is there after it.
 const ARRIVAL: Duration = Duration::from_secs(90);
 
@@ -81,11 +81,6 @@ impl Receiver {
     /// Where to post.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/webhooks", self.port)
-    }
-
-    /// The secret that it verifies with.
-    pub const fn secret(&self) -> &'static str {
-        SECRET
     }
 
     /// All attempts so far.

@@ -25,6 +25,18 @@ pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result<T,
     }
 }
 
+/// Looks until `look` says yes or `limit` is over. For clean-up: never panics.
+pub fn met(limit: Duration, mut look: impl FnMut() -> bool) -> bool {
+    let deadline = now() + limit;
+    while !look() {
+        if now() >= deadline {
+            return false;
+        }
+        pause();
+    }
+    true
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "a test of the real binary waits for another process; this is the one place"

@@ -6,7 +6,13 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What every event says of the sums, and where the entry has them.
-const SUMS: [&str; 5] = ["accrued_ms", "billable_ms", "overlap_ms", "waiting_ms", "intervals"];
+const SUMS: [&str; 5] = [
+    "accrued_ms",
+    "billable_ms",
+    "overlap_ms",
+    "waiting_ms",
+    "intervals",
+];
 
 /// Checks the deliveries of a session against its ledger.
 pub fn check(case: &Case) -> Result<(), String> {
@@ -18,9 +24,14 @@ pub fn check(case: &Case) -> Result<(), String> {
         }
         let body: Value = serde_json::from_str(&event.body).map_err(|error| error.to_string())?;
         if body["id"] != event.id || body["type"] != event.kind.as_str() {
-            return Err(format!("{} calls itself {} {}", event.id, body["id"], body["type"]));
+            return Err(format!(
+                "{} calls itself {} {}",
+                event.id, body["id"], body["type"]
+            ));
         }
-        let seq = body["data"]["event_seq"].as_u64().ok_or("an event without a number")?;
+        let seq = body["data"]["event_seq"]
+            .as_u64()
+            .ok_or("an event without a number")?;
         if body["sequence"] != format!("{seq:020}") {
             return Err(format!("event {seq} has the sequence {}", body["sequence"]));
         }
@@ -69,14 +80,19 @@ fn sums<'a>(case: &Case, events: impl Iterator<Item = &'a Value>) -> Result<(), 
     let totals = json!(case.entries.last().ok_or("no entry")?.totals);
     for key in SUMS {
         if last["data"][key] != totals[key] {
-            return Err(format!("{key}: told {}, kept {}", last["data"][key], totals[key]));
+            return Err(format!(
+                "{key}: told {}, kept {}",
+                last["data"][key], totals[key]
+            ));
         }
     }
     let none = json!({});
     if &last["data"]["paused_ms"] != totals.get("paused_ms").unwrap_or(&none) {
         return Err(format!("paused: told {}", last["data"]["paused_ms"]));
     }
-    let kept = totals["participants"].as_object().ok_or("no participants")?;
+    let kept = totals["participants"]
+        .as_object()
+        .ok_or("no participants")?;
     for (who, kept) in kept {
         for (key, value) in kept.as_object().ok_or("no totals")? {
             let told = &last["data"]["participants"][who][key];

@@ -14,7 +14,14 @@ pub fn faults(cases: &[Case]) -> Vec<String> {
         let prev_hash: Hash = head.hash;
         head = head.next(body.as_bytes());
         let (place, hash) = (head.place.clone(), head.hash);
-        rows.push(Row { place, session, entry_seq, prev_hash, hash, body });
+        rows.push(Row {
+            place,
+            session,
+            entry_seq,
+            prev_hash,
+            hash,
+            body,
+        });
     };
     push(boot.to_string(), None, None);
     for entry in cases.iter().flat_map(|case| &case.entries) {
@@ -22,7 +29,11 @@ pub fn faults(cases: &[Case]) -> Vec<String> {
         push(body, Some(entry.session.clone()), Some(entry.entry_seq));
     }
     let report = verify(rows);
-    let mut faults: Vec<_> = report.faults.iter().map(|fault| format!("{fault:?}")).collect();
+    let mut faults: Vec<_> = report
+        .faults
+        .iter()
+        .map(|fault| format!("{fault:?}"))
+        .collect();
     if report.open_sessions > 0 {
         faults.push(format!("{} sessions are open", report.open_sessions));
     }
@@ -37,7 +48,9 @@ fn together(cases: &[Case]) -> Option<String> {
         .filter_map(|case| Some((case, &case.entries.last()?.totals.intervals)))
         .flat_map(|(case, intervals)| {
             let ms = |label: u64| label.wrapping_sub(case.label_zero);
-            intervals.iter().map(move |i| (ms(i.start_unix_ms.0), ms(i.end_unix_ms.0)))
+            intervals
+                .iter()
+                .map(move |i| (ms(i.start_unix_ms.0), ms(i.end_unix_ms.0)))
         })
         .collect();
     spans.sort_unstable();

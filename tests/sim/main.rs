@@ -3,7 +3,7 @@
 //!
 //! `BEISTAND_SIM_SEEDS` seeds (1000) from `BEISTAND_SIM_FIRST` (0) on.
 
-#![allow(missing_docs, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 mod consumer;
 mod ledger;
@@ -29,7 +29,8 @@ struct Tally {
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| {
-        text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, and should be a number"))
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is {text:?}, and should be a number"))
     })
 }
 
@@ -44,11 +45,17 @@ fn run_seed(seed: u64, tally: &Mutex<Tally>) {
     let (cases, faults) = match outcome {
         Ok(outcome) => outcome,
         Err(_) => {
-            tally.failures.push(format!("seed {seed} panicked; again: {again}"));
+            tally
+                .failures
+                .push(format!("seed {seed} panicked; again: {again}"));
             return;
         }
     };
-    let mut fail = |what: String| tally.failures.push(format!("seed {seed}: {what}; again: {again}"));
+    let mut fail = |what: String| {
+        tally
+            .failures
+            .push(format!("seed {seed}: {what}; again: {again}"))
+    };
     faults.into_iter().for_each(&mut fail);
     let mut lost = Vec::new();
     for (case, number) in cases.iter().zip(1..) {
@@ -58,7 +65,11 @@ fn run_seed(seed: u64, tally: &Mutex<Tally>) {
         }
     }
     tally.sessions += cases.len() as u64;
-    tally.billed_ms += cases.iter().filter_map(|c| c.entries.last()).map(|e| e.totals.accrued_ms.0).sum::<u64>();
+    tally.billed_ms += cases
+        .iter()
+        .filter_map(|c| c.entries.last())
+        .map(|e| e.totals.accrued_ms.0)
+        .sum::<u64>();
     for lost in lost {
         tally.crashed += 1;
         tally.above_bound += u64::from(lost > 1_000);
@@ -87,8 +98,18 @@ fn seeded_sessions_are_billed_as_the_oracle_says() {
         }
     });
     let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let failures = tally.failures.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
-    assert!(tally.failures.is_empty(), "{} failures\n{failures}", tally.failures.len());
+    let failures = tally
+        .failures
+        .iter()
+        .take(20)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(
+        tally.failures.is_empty(),
+        "{} failures\n{failures}",
+        tally.failures.len()
+    );
     println!("{tally:?}");
     assert!(tally.billed_ms > 0, "nothing was billed: {tally:?}");
 }
@@ -97,7 +118,12 @@ fn seeded_sessions_are_billed_as_the_oracle_says() {
 fn a_seed_gives_the_same_records_twice() {
     for seed in 0..20 {
         let run = || world::run(scenario::scenario(seed), seed);
-        let records = |cases: &[world::Case]| format!("{:?}", cases.iter().map(|c| &c.deliveries).collect::<Vec<_>>());
+        let records = |cases: &[world::Case]| {
+            format!(
+                "{:?}",
+                cases.iter().map(|c| &c.deliveries).collect::<Vec<_>>()
+            )
+        };
         assert_eq!(records(&run()), records(&run()), "seed {seed}");
     }
 }

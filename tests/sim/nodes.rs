@@ -28,7 +28,11 @@ fn talk(world: &mut World, span: u64, customer_too: bool) {
 }
 
 fn kinds(world: &World) -> Vec<EventKind> {
-    world.appended.iter().flat_map(|append| append.events.iter().map(|event| event.kind)).collect()
+    world
+        .appended
+        .iter()
+        .flat_map(|append| append.events.iter().map(|event| event.kind))
+        .collect()
 }
 
 #[test]
@@ -50,7 +54,10 @@ fn a_session_is_started_billed_and_ended_with_its_events_in_order() {
     talk(&mut world, 10_000, true);
     for index in 0..2 {
         let leave = livekit_protocol::LeaveRequest::default();
-        world.ask(index, livekit_protocol::signal_request::Message::Leave(leave));
+        world.ask(
+            index,
+            livekit_protocol::signal_request::Message::Leave(leave),
+        );
     }
     world.run(Millis(21_000));
     let kinds = kinds(&world);
@@ -79,7 +86,10 @@ fn a_silent_customer_is_billed_and_a_vanished_one_is_not() {
 #[test]
 fn data_reaches_the_others_with_the_true_sender_and_never_its_sender() {
     let mut world = live_pair();
-    let user = livekit_protocol::UserPacket { payload: b"hi".to_vec(), ..Default::default() };
+    let user = livekit_protocol::UserPacket {
+        payload: b"hi".to_vec(),
+        ..Default::default()
+    };
     let packet = livekit_protocol::DataPacket {
         participant_identity: "eve".into(),
         value: Some(livekit_protocol::data_packet::Value::User(user)),
@@ -101,7 +111,10 @@ fn data_reaches_the_others_with_the_true_sender_and_never_its_sender() {
     };
     assert_eq!(got(1), ["ex"]);
     assert!(got(0).is_empty());
-    assert!(!world.clients[0].data.is_empty(), "the billed clock is told");
+    assert!(
+        !world.clients[0].data.is_empty(),
+        "the billed clock is told"
+    );
 }
 
 #[test]
@@ -121,7 +134,9 @@ fn strangers_get_no_byte_and_garbage_from_a_valid_address_breaks_nothing() {
     let stranger = std::net::SocketAddr::from(([10, 9, 9, 9], 1));
     let friend = world.clients[0].addresses[0];
     for length in 1..200usize {
-        let bytes: Vec<u8> = (0..length).map(|i| u8::try_from((i * 37 + length) % 256).unwrap_or(0)).collect();
+        let bytes: Vec<u8> = (0..length)
+            .map(|i| u8::try_from((i * 37 + length) % 256).unwrap_or(0))
+            .collect();
         for source in [stranger, friend] {
             world.shard.handle_datagram(source, &bytes, world.now);
         }

@@ -62,17 +62,24 @@ fn union(mut spans: Spans) -> Spans {
 }
 
 fn cross(a: &Spans, b: &Spans) -> Spans {
-    let pairs = a.iter().flat_map(|x| b.iter().map(move |y| (x.0.max(y.0), x.1.min(y.1))));
+    let pairs = a
+        .iter()
+        .flat_map(|x| b.iter().map(move |y| (x.0.max(y.0), x.1.min(y.1))));
     union(pairs.filter(|(start, end)| start <= end).collect())
 }
 
 fn cut(spans: &Spans, from: Micros, to: Micros) -> Spans {
-    if from > to { Vec::new() } else { cross(spans, &vec![(from, to)]) }
+    if from > to {
+        Vec::new()
+    } else {
+        cross(spans, &vec![(from, to)])
+    }
 }
 
 fn minus(a: &Spans, b: &Spans) -> Spans {
     let mut edges = vec![0];
-    b.iter().for_each(|(start, end)| edges.extend([*start, *end]));
+    b.iter()
+        .for_each(|(start, end)| edges.extend([*start, *end]));
     edges.push(Micros::MAX);
     let holes: Spans = edges.chunks(2).map(|pair| (pair[0], pair[1])).collect();
     cross(a, &holes)
@@ -80,7 +87,10 @@ fn minus(a: &Spans, b: &Spans) -> Spans {
 
 /// Milliseconds, as differences of whole-millisecond readings.
 fn length(spans: &Spans) -> u64 {
-    spans.iter().map(|(start, end)| end / 1000 - start / 1000).sum()
+    spans
+        .iter()
+        .map(|(start, end)| end / 1000 - start / 1000)
+        .sum()
 }
 
 /// In whole milliseconds, without empty ones, touching ones joined.
@@ -148,24 +158,55 @@ struct Sides {
 
 fn sides(tracks: &BTreeMap<&'static str, Track>) -> Sides {
     let of = |pick: &dyn Fn(&Track) -> bool| {
-        union(tracks.values().filter(|t| pick(t)).flat_map(|t| t.runs.clone()).collect())
+        union(
+            tracks
+                .values()
+                .filter(|t| pick(t))
+                .flat_map(|t| t.runs.clone())
+                .collect(),
+        )
     };
     let media = |pick: &dyn Fn(&Track) -> bool| {
-        tracks.values().filter(|t| pick(t)).filter_map(|t| t.first_media).min()
+        tracks
+            .values()
+            .filter(|t| pick(t))
+            .filter_map(|t| t.first_media)
+            .min()
     };
-    let attending = of(&|t| if t.role.is_some() { t.role != Some(Role::Observer) } else { t.counts });
+    let attending = of(&|t| {
+        if t.role.is_some() {
+            t.role != Some(Role::Observer)
+        } else {
+            t.counts
+        }
+    });
     if tracks.values().any(|t| t.role.is_some()) {
-        let (expert, customer) =
-            (of(&|t| t.role == Some(Role::Expert)), of(&|t| t.role == Some(Role::Customer)));
+        let (expert, customer) = (
+            of(&|t| t.role == Some(Role::Expert)),
+            of(&|t| t.role == Some(Role::Customer)),
+        );
         let both = cross(&expert, &customer);
         let media = media(&|t| t.role == Some(Role::Expert));
-        return Sides { expert, customer, attending, both, media };
+        return Sides {
+            expert,
+            customer,
+            attending,
+            both,
+            media,
+        };
     }
     // Any two at a time.
     let counted: Vec<_> = tracks.values().filter(|t| t.counts).collect();
     let pairs = (0..counted.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
-    let both = union(pairs.flat_map(|(i, j)| cross(&counted[i].runs, &counted[j].runs)).collect());
-    let first = counted.iter().min_by_key(|t| t.connects[0]).map_or(Vec::new(), |t| t.runs.clone());
+    let both = union(
+        pairs
+            .flat_map(|(i, j)| cross(&counted[i].runs, &counted[j].runs))
+            .collect(),
+    );
+    let first = counted
+        .iter()
+        .min_by_key(|t| t.connects[0])
+        .map_or(Vec::new(), |t| t.runs.clone());
     let rest = minus(&of(&|t| t.counts), &first);
     Sides {
         expert: union([first, both.clone()].concat()),
@@ -180,10 +221,21 @@ fn sides(tracks: &BTreeMap<&'static str, Track>) -> Sides {
 pub fn truth(case: &Case, horizon: Micros) -> Truth {
     let tracks = tracks(case, horizon);
     let sides = sides(&tracks);
-    let clock = if case.policy.connected { &sides.attending } else { &sides.both };
-    let media = if case.policy.connected { Some(0) } else { sides.media };
+    let clock = if case.policy.connected {
+        &sides.attending
+    } else {
+        &sides.both
+    };
+    let media = if case.policy.connected {
+        Some(0)
+    } else {
+        sides.media
+    };
     let first_live = media.and_then(|media| {
-        clock.iter().find(|span| span.1 >= media).map(|span| span.0.max(media))
+        clock
+            .iter()
+            .find(|span| span.1 >= media)
+            .map(|span| span.0.max(media))
     });
     let anyone = union(tracks.values().flat_map(|t| t.runs.clone()).collect());
     let (end, reason) = end(case, &tracks, &sides, (&anyone, first_live));
@@ -201,7 +253,12 @@ pub fn truth(case: &Case, horizon: Micros) -> Truth {
         first_live,
         end,
         reason,
-        decided: tracks.values().filter(matters).filter_map(|t| t.undecided).min().unwrap_or(horizon),
+        decided: tracks
+            .values()
+            .filter(matters)
+            .filter_map(|t| t.undecided)
+            .min()
+            .unwrap_or(horizon),
         tracks,
     }
 }
@@ -242,7 +299,9 @@ fn nobody(
 ) -> (Micros, &'static str) {
     let mut connects: Vec<_> = tracks.values().flat_map(|t| t.connects.clone()).collect();
     connects.sort_unstable();
-    let gaps = [case.created].into_iter().chain(anyone.iter().map(|span| span.1));
+    let gaps = [case.created]
+        .into_iter()
+        .chain(anyone.iter().map(|span| span.1));
     let nexts = anyone.iter().map(|span| span.0).chain([Micros::MAX]);
     let mut end = Micros::MAX;
     for (gap, next) in gaps.zip(nexts) {
@@ -262,7 +321,16 @@ fn nobody(
     }
     let last = tracks
         .values()
-        .filter_map(|t| Some((t.runs.iter().filter(|run| run.1 <= end).map(|run| run.1).max()?, t)))
+        .filter_map(|t| {
+            Some((
+                t.runs
+                    .iter()
+                    .filter(|run| run.1 <= end)
+                    .map(|run| run.1)
+                    .max()?,
+                t,
+            ))
+        })
         .max_by_key(|(at, _)| *at);
     let said = last.is_some_and(|(at, t)| t.leaves.iter().any(|l| (at..=end).contains(l)));
     (end, if said { "left" } else { "abandoned" })
@@ -291,12 +359,19 @@ fn judge_unknown(case: &Case) -> Result<Option<u64>, String> {
     };
     let lost = length(&truth(case, at).live);
     if case.created + CRASH_BOUND < at {
-        return Err(format!("a session of {} µs left no entry", at - case.created));
+        return Err(format!(
+            "a session of {} µs left no entry",
+            at - case.created
+        ));
     }
     Ok(Some(lost))
 }
 
-fn equal<T: PartialEq + std::fmt::Debug>(what: &str, recorded: T, true_one: T) -> Result<(), String> {
+fn equal<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    recorded: T,
+    true_one: T,
+) -> Result<(), String> {
     if recorded == true_one {
         return Ok(());
     }
@@ -310,22 +385,49 @@ fn judge_clean(case: &Case, totals: &Totals) -> Result<(), String> {
     equal("end reason", stop.state.reason(), Some(truth.reason))?;
     equal("end", stop.at_unix_ms.0 - case.label_zero, truth.end / 1000)?;
     equal("accrued", totals.accrued_ms.0, length(&truth.live))?;
-    equal("live intervals", live_intervals(case, totals), in_ms(&truth.live))?;
+    equal(
+        "live intervals",
+        live_intervals(case, totals),
+        in_ms(&truth.live),
+    )?;
     equal("overlap", totals.overlap_ms.0, length(&truth.overlap))?;
-    let until = truth.first_live.map_or(truth.end, |live| live.min(truth.end));
-    let waiting = truth.first.map_or(0, |first| (until / 1000).saturating_sub(first / 1000));
+    let until = truth
+        .first_live
+        .map_or(truth.end, |live| live.min(truth.end));
+    let waiting = truth
+        .first
+        .map_or(0, |first| (until / 1000).saturating_sub(first / 1000));
     equal("waiting", totals.waiting_ms.0, waiting)?;
-    let names: Vec<_> = totals.participants.keys().map(|who| who.as_str().to_owned()).collect();
-    let here = truth.tracks.iter().filter(|(_, t)| t.runs.iter().any(|run| run.0 < truth.end));
-    equal("participants", names, here.map(|(name, _)| (*name).to_owned()).collect())?;
+    let names: Vec<_> = totals
+        .participants
+        .keys()
+        .map(|who| who.as_str().to_owned())
+        .collect();
+    let here = truth
+        .tracks
+        .iter()
+        .filter(|(_, t)| t.runs.iter().any(|run| run.0 < truth.end));
+    equal(
+        "participants",
+        names,
+        here.map(|(name, _)| (*name).to_owned()).collect(),
+    )?;
     for (who, recorded) in &totals.participants {
         let track = &truth.tracks[who.as_str()];
         let runs = cut(&track.runs, 0, truth.end);
         let gaps = runs.windows(2).map(|w| w[1].0 / 1000 - w[0].1 / 1000).sum();
         let who = who.as_str();
-        equal(&format!("{who} connected"), recorded.connected_ms.0, length(&runs))?;
+        equal(
+            &format!("{who} connected"),
+            recorded.connected_ms.0,
+            length(&runs),
+        )?;
         equal(&format!("{who} gap"), recorded.reconnect_gap_ms.0, gaps)?;
-        equal(&format!("{who} media"), recorded.media_ms.0, length(&cross(&runs, &track.media)))?;
+        equal(
+            &format!("{who} media"),
+            recorded.media_ms.0,
+            length(&cross(&runs, &track.media)),
+        )?;
     }
     Ok(())
 }
@@ -338,24 +440,36 @@ fn judge_cut(case: &Case, totals: &Totals, (at, safe): (Micros, Micros)) -> Resu
     let least = length(&cut(&sure.live, 0, sure.decided));
     let (billed, most) = (totals.accrued_ms.0, length(&whole.live));
     if billed > most || billed < least {
-        return Err(format!("billed {billed}, true {most}, proven by the last safe moment {least}"));
+        return Err(format!(
+            "billed {billed}, true {most}, proven by the last safe moment {least}"
+        ));
     }
     for (start, end) in live_intervals(case, totals) {
-        let inside = in_ms(&whole.live).iter().any(|span| span.0 <= start && end <= span.1);
+        let inside = in_ms(&whole.live)
+            .iter()
+            .any(|span| span.0 <= start && end <= span.1);
         if !inside {
-            return Err(format!("billed {start}..{end} outside of {:?}", in_ms(&whole.live)));
+            return Err(format!(
+                "billed {start}..{end} outside of {:?}",
+                in_ms(&whole.live)
+            ));
         }
     }
     for (who, recorded) in &totals.participants {
         let track = &whole.tracks[who.as_str()];
         let (connected, media) = (length(&track.runs), length(&track.media));
         if recorded.connected_ms.0 > connected || recorded.media_ms.0 > media {
-            return Err(format!("{}: more than {connected} connected, {media} media", who.as_str()));
+            return Err(format!(
+                "{}: more than {connected} connected, {media} media",
+                who.as_str()
+            ));
         }
     }
     // With everyone's packets coming steadily the promise of the contract holds as it stands.
     if steady(&whole, at) && most - billed > CRASH_BOUND / 1000 {
-        return Err(format!("billed {billed} of {most} although everyone was heard all the time"));
+        return Err(format!(
+            "billed {billed} of {most} although everyone was heard all the time"
+        ));
     }
     Ok(most - billed)
 }
@@ -374,9 +488,15 @@ pub fn steady(truth: &Truth, at: Micros) -> bool {
 }
 
 fn live_intervals(case: &Case, totals: &Totals) -> Spans {
-    let live = totals.intervals.iter().filter(|i| i.state == SessionState::Live);
+    let live = totals
+        .intervals
+        .iter()
+        .filter(|i| i.state == SessionState::Live);
     let ms = |label: u64| label.wrapping_sub(case.label_zero);
-    union(live.map(|i| (ms(i.start_unix_ms.0), ms(i.end_unix_ms.0))).collect())
+    union(
+        live.map(|i| (ms(i.start_unix_ms.0), ms(i.end_unix_ms.0)))
+            .collect(),
+    )
 }
 
 /// Time since the first join = accrued + paused + waiting, and so say the intervals.
@@ -393,15 +513,29 @@ fn check_conservation(case: &Case, totals: &Totals) -> Result<(), String> {
         };
         listed[kind] += interval.end_unix_ms.0 - interval.start_unix_ms.0;
     }
-    equal("intervals", listed, [totals.waiting_ms.0, totals.accrued_ms.0, paused])?;
+    equal(
+        "intervals",
+        listed,
+        [totals.waiting_ms.0, totals.accrued_ms.0, paused],
+    )?;
     for pair in totals.intervals.windows(2) {
-        equal("touching intervals", pair[1].start_unix_ms, pair[0].end_unix_ms)?;
+        equal(
+            "touching intervals",
+            pair[1].start_unix_ms,
+            pair[0].end_unix_ms,
+        )?;
     }
     let (first, last) = (totals.intervals.first(), totals.intervals.last());
-    let whole = first.zip(last).map_or(0, |(a, b)| b.end_unix_ms.0 - a.start_unix_ms.0);
+    let whole = first
+        .zip(last)
+        .map_or(0, |(a, b)| b.end_unix_ms.0 - a.start_unix_ms.0);
     equal("conservation", sum, whole)?;
     let least = case.policy.min_billable_ms;
-    let billable = if totals.accrued_ms.0 < least { 0 } else { totals.accrued_ms.0 };
+    let billable = if totals.accrued_ms.0 < least {
+        0
+    } else {
+        totals.accrued_ms.0
+    };
     equal("billable", totals.billable_ms.0, billable)
 }
 
@@ -419,11 +553,18 @@ fn check_entries(case: &Case) -> Result<(), String> {
             return Err(format!("entry {} takes time back", pair[1].entry_seq));
         }
     }
-    let facts = case.entries[0].facts.as_ref().ok_or("a start entry without facts")?;
+    let facts = case.entries[0]
+        .facts
+        .as_ref()
+        .ok_or("a start entry without facts")?;
     let continues = facts.continues.as_ref().map(ToString::to_string);
     equal("continues", &continues, &case.continues)?;
     let stop = &case.entries[case.entries.len() - 1];
     let crashed = matches!(case.fate, Fate::Crash(_));
     equal("estimated", stop.estimated, crashed)?;
-    equal("node_lost", stop.state.reason() == Some("node_lost"), crashed)
+    equal(
+        "node_lost",
+        stop.state.reason() == Some("node_lost"),
+        crashed,
+    )
 }

@@ -61,15 +61,23 @@ const STEP: Millis = Millis(5);
 
 impl World {
     pub fn new(seed: u64) -> World {
-        #[expect(clippy::disallowed_methods, reason = "the one anchor; time is virtual from here on")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one anchor; time is virtual from here on"
+        )]
         let anchor = Instant::now();
-        let now = Now { mono: Mono::from_millis(1_000), unix: Unix(1_800_000_000_000) };
+        let now = Now {
+            mono: Mono::from_millis(1_000),
+            unix: Unix(1_800_000_000_000),
+        };
         let keys = Arc::new(Keys::new([("key", SECRET)]).expect("the secret is long enough"));
         let node_address = SocketAddr::from(([10, 0, 0, 1], 7882));
         let mut wide = Policy::default();
         wide.capacity.max_participants = 1_000;
-        let policies =
-            BTreeMap::from([("default".to_owned(), Policy::default()), ("wide".to_owned(), wide)]);
+        let policies = BTreeMap::from([
+            ("default".to_owned(), Policy::default()),
+            ("wide".to_owned(), wide),
+        ]);
         let config = ShardConfig {
             factory: Factory::new(anchor).expect("a certificate"),
             advertised: vec![node_address],
@@ -104,7 +112,9 @@ impl World {
         claims.video.room = Some(room.to_owned());
         claims.video.room_join = Some(true);
         for (name, value) in attributes {
-            claims.attributes.insert((*name).to_owned(), (*value).to_owned());
+            claims
+                .attributes
+                .insert((*name).to_owned(), (*value).to_owned());
         }
         let index = self.clients.len();
         let number = u16::try_from(index).expect("few clients");
@@ -131,7 +141,12 @@ impl World {
         };
         self.clients.push(client);
         let join = authorize_join(&claims).expect("a valid join");
-        let request = JoinRequest { claims, join, client: ClientParams::default(), continues: None };
+        let request = JoinRequest {
+            claims,
+            join,
+            client: ClientParams::default(),
+            continues: None,
+        };
         self.shard.handle_join(conn, Box::new(request), self.now);
         self.exchange();
         index
@@ -172,8 +187,13 @@ impl World {
         let client = &mut self.clients[index];
         let mut api = client.publisher.sdp_api();
         let cid = format!("cid{index}");
-        let mid =
-            api.add_media(kind, Direction::SendOnly, Some("-".into()), Some(cid.clone()), None);
+        let mid = api.add_media(
+            kind,
+            Direction::SendOnly,
+            Some("-".into()),
+            Some(cid.clone()),
+            None,
+        );
         client.channel = Some(api.add_channel("_reliable".into()));
         let (offer, pending) = api.apply().expect("there are changes");
         client.track = Some(mid);
@@ -195,9 +215,13 @@ impl World {
     }
 
     pub fn ask(&mut self, index: usize, message: Ask) {
-        let bytes = proto::SignalRequest { message: Some(message) }.encode_to_vec();
+        let bytes = proto::SignalRequest {
+            message: Some(message),
+        }
+        .encode_to_vec();
         let conn = self.clients[index].conn;
-        self.shard.handle_frame(conn, &Frame::Binary(bytes.into()), self.now);
+        self.shard
+            .handle_frame(conn, &Frame::Binary(bytes.into()), self.now);
         self.exchange();
     }
 
@@ -206,9 +230,17 @@ impl World {
         let at = self.instant();
         let client = &mut self.clients[index];
         let Some(mid) = client.track else { return };
-        let wanted = if payload.len() == AUDIO.len() { Codec::Opus } else { Codec::Vp8 };
+        let wanted = if payload.len() == AUDIO.len() {
+            Codec::Opus
+        } else {
+            Codec::Vp8
+        };
         let params = client.publisher.codec_config().params();
-        let Some(pt) = params.iter().find(|p| p.spec().codec == wanted).map(|p| p.pt()) else {
+        let Some(pt) = params
+            .iter()
+            .find(|p| p.spec().codec == wanted)
+            .map(|p| p.pt())
+        else {
             return;
         };
         client.seq += 1;
@@ -221,15 +253,23 @@ impl World {
 
     pub fn send_data(&mut self, index: usize, bytes: &[u8]) -> bool {
         let client = &mut self.clients[index];
-        let Some(id) = client.channel else { return false };
-        client.publisher.channel(id).is_some_and(|mut ch| ch.write(true, bytes).unwrap_or(false))
+        let Some(id) = client.channel else {
+            return false;
+        };
+        client
+            .publisher
+            .channel(id)
+            .is_some_and(|mut ch| ch.write(true, bytes).unwrap_or(false))
     }
 
     /// `span` passes.
     pub fn run(&mut self, span: Millis) {
         let until = self.now.mono + span;
         while self.now.mono < until {
-            self.now = Now { mono: self.now.mono + STEP, unix: Unix(self.now.unix.0 + STEP.0) };
+            self.now = Now {
+                mono: self.now.mono + STEP,
+                unix: Unix(self.now.unix.0 + STEP.0),
+            };
             self.drive_clients();
             self.shard.handle_timeout(self.now);
             self.exchange();
@@ -248,7 +288,11 @@ impl World {
 
     fn rtc(&mut self, index: usize, side: usize) -> &mut Rtc {
         let client = &mut self.clients[index];
-        if side == 0 { &mut client.publisher } else { &mut client.subscriber }
+        if side == 0 {
+            &mut client.publisher
+        } else {
+            &mut client.subscriber
+        }
     }
 
     /// Delivers everything until nobody has more to say.
@@ -260,12 +304,13 @@ impl World {
                 Output::CloseSocket { .. } => {}
                 Output::Append(append) => {
                     let session = append.entry.session.clone();
-                    self.appended.push(append);
+                    self.appended.push(*append);
                     self.shard.handle_committed(&session, self.now);
                 }
                 Output::Checkpoints(all) => {
                     for checkpoint in all {
-                        self.shard.handle_committed(&checkpoint.facts.session, self.now);
+                        self.shard
+                            .handle_committed(&checkpoint.facts.session, self.now);
                     }
                 }
                 Output::RoomEnded(_) => self.ended += 1,
@@ -277,13 +322,21 @@ impl World {
         let at = self.instant();
         let node = self.node_address;
         let found = self.clients.iter().enumerate().find_map(|(index, client)| {
-            client.addresses.iter().position(|a| *a == to).map(|side| (index, side))
+            client
+                .addresses
+                .iter()
+                .position(|a| *a == to)
+                .map(|side| (index, side))
         });
         let Some((index, side)) = found.filter(|(index, _)| !self.clients[*index].cut) else {
             return;
         };
-        let Ok(receive) = Receive::new(Protocol::Udp, node, to, bytes) else { return };
-        let _ = self.rtc(index, side).handle_input(Input::Receive(at, receive));
+        let Ok(receive) = Receive::new(Protocol::Udp, node, to, bytes) else {
+            return;
+        };
+        let _ = self
+            .rtc(index, side)
+            .handle_input(Input::Receive(at, receive));
         self.drain_client(index, side);
     }
 
@@ -294,7 +347,8 @@ impl World {
                 Ok(str0m::Output::Transmit(transmit)) => {
                     if !self.clients[index].cut {
                         let now = self.now;
-                        self.shard.handle_datagram(transmit.source, &transmit.contents, now);
+                        self.shard
+                            .handle_datagram(transmit.source, &transmit.contents, now);
                     }
                 }
                 Ok(str0m::Output::Event(event)) => self.on_event(index, event),
@@ -309,20 +363,28 @@ impl World {
             let mut api = client.subscriber.direct_api();
             let mid = api.stream_rx(&ssrc).map(|stream| stream.mid().to_string());
             client.received_bytes += packet.payload.len() as u64;
-            client.received.entry(mid.unwrap_or_default()).or_default().push(*packet.seq_no);
+            client
+                .received
+                .entry(mid.unwrap_or_default())
+                .or_default()
+                .push(*packet.seq_no);
         } else if let Event::ChannelData(data) = event {
             client.data.push(data.data);
         }
     }
 
     fn hear(&mut self, conn: ConnectionId, frame: &Frame) {
-        let Frame::Binary(bytes) = frame else { panic!("binary clients get binary frames") };
+        let Frame::Binary(bytes) = frame else {
+            panic!("binary clients get binary frames")
+        };
         let message = proto::SignalResponse::decode(bytes.as_ref()).expect("a valid response");
         let index = usize::try_from(conn.0).expect("small");
         match message.message {
             Some(Told::Join(join)) => {
                 for other in &join.other_participants {
-                    self.clients[index].others.insert(other.sid.clone(), other.clone());
+                    self.clients[index]
+                        .others
+                        .insert(other.sid.clone(), other.clone());
                 }
                 self.clients[index].joined = Some(join);
             }
@@ -331,7 +393,10 @@ impl World {
                 let answer = SdpAnswer::from_sdp_string(&answer.sdp).expect("a valid answer");
                 let pending = self.clients[index].pending.take().expect("an open offer");
                 let publisher = &mut self.clients[index].publisher;
-                publisher.sdp_api().accept_answer(pending, answer).expect("a fitting answer");
+                publisher
+                    .sdp_api()
+                    .accept_answer(pending, answer)
+                    .expect("a fitting answer");
             }
             Some(Told::Update(update)) => {
                 for info in update.participants {
@@ -345,7 +410,11 @@ impl World {
 
     fn on_offer(&mut self, index: usize, offer: &proto::SessionDescription) {
         let sdp = SdpOffer::from_sdp_string(&offer.sdp).expect("a valid offer");
-        let answer = self.clients[index].subscriber.sdp_api().accept_offer(sdp).expect("it fits");
+        let answer = self.clients[index]
+            .subscriber
+            .sdp_api()
+            .accept_offer(sdp)
+            .expect("it fits");
         let description = proto::SessionDescription {
             r#type: "answer".into(),
             sdp: answer.to_sdp_string(),
@@ -353,10 +422,13 @@ impl World {
             ..proto::SessionDescription::default()
         };
         // Answered at once: `exchange` is running already and goes on with what follows.
-        let bytes =
-            proto::SignalRequest { message: Some(Ask::Answer(description)) }.encode_to_vec();
+        let bytes = proto::SignalRequest {
+            message: Some(Ask::Answer(description)),
+        }
+        .encode_to_vec();
         let conn = self.clients[index].conn;
-        self.shard.handle_frame(conn, &Frame::Binary(bytes.into()), self.now);
+        self.shard
+            .handle_frame(conn, &Frame::Binary(bytes.into()), self.now);
     }
 }
 
@@ -380,7 +452,10 @@ pub const DELTA: [u8; 1_100] = {
 pub const AUDIO: [u8; 80] = [0x78; 80];
 
 fn rtc(address: SocketAddr, at: Instant) -> Rtc {
-    let mut rtc = Rtc::builder().set_rtp_mode(true).set_stats_interval(None).build(at);
+    let mut rtc = Rtc::builder()
+        .set_rtp_mode(true)
+        .set_stats_interval(None)
+        .build(at);
     rtc.add_local_candidate(Candidate::host(address, "udp").expect("a valid candidate"));
     rtc
 }

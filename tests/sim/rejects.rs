@@ -7,10 +7,15 @@ use beistand::base::{Millis, Unix};
 
 /// A session with enough in it to tamper with, of the given kind.
 fn case(fits: impl Fn(&Case) -> bool) -> Case {
-    let found = (0..200).flat_map(|seed| run(scenario(seed), seed)).find(|case| {
-        let long = case.entries.last().is_some_and(|e| e.totals.accrued_ms > Millis(20_000));
-        long && fits(case)
-    });
+    let found = (0..200)
+        .flat_map(|seed| run(scenario(seed), seed))
+        .find(|case| {
+            let long = case
+                .entries
+                .last()
+                .is_some_and(|e| e.totals.accrued_ms > Millis(20_000));
+            long && fits(case)
+        });
     let case = found.expect("one of the first seeds has such a session");
     judge(&case).expect("it is right before it is tampered with");
     case
@@ -25,7 +30,11 @@ fn refused(what: &str, case: &Case, tamper: impl Fn(&mut Case)) {
 /// Both the entry and the events say the same wrong thing.
 fn bill(case: &mut Case, millis: u64, add: bool) {
     let totals = &mut case.entries.last_mut().unwrap().totals;
-    let live = totals.intervals.iter_mut().rfind(|i| i.state.as_str() == "live").unwrap();
+    let live = totals
+        .intervals
+        .iter_mut()
+        .rfind(|i| i.state.as_str() == "live")
+        .unwrap();
     let change = |n: u64| if add { n + millis } else { n - millis };
     live.end_unix_ms = Unix(change(live.end_unix_ms.0));
     totals.accrued_ms = Millis(change(totals.accrued_ms.0));
@@ -50,20 +59,29 @@ fn a_clean_session_that_was_tampered_with_is_refused() {
             bill(case, millis, add);
             // Keep the neighbours touching and the sums in order: only the truth can tell.
             let end = case.entries.last().unwrap().totals.intervals.clone();
-            let at = end.iter().rposition(|i| i.state.as_str() == "live").unwrap();
+            let at = end
+                .iter()
+                .rposition(|i| i.state.as_str() == "live")
+                .unwrap();
             let totals = &mut case.entries.last_mut().unwrap().totals;
             if let Some(next) = totals.intervals.get_mut(at + 1) {
                 next.start_unix_ms = end[at].end_unix_ms;
                 if let beistand::base::SessionState::Paused(reason) = next.state {
                     let paused = totals.paused_ms.get_mut(&reason).unwrap();
-                    paused.0 = if add { paused.0 - millis } else { paused.0 + millis };
+                    paused.0 = if add {
+                        paused.0 - millis
+                    } else {
+                        paused.0 + millis
+                    };
                 }
             }
             tell_the_same(case);
         });
     }
     refused("a lost entry", &clean, |case| drop(case.entries.remove(2)));
-    refused("a doubled entry", &clean, |case| case.entries.insert(2, case.entries[1].clone()));
+    refused("a doubled entry", &clean, |case| {
+        case.entries.insert(2, case.entries[1].clone())
+    });
     refused("no stop entry", &clean, |case| drop(case.entries.pop()));
     refused("a later end", &clean, |case| {
         case.entries.last_mut().unwrap().at_unix_ms.0 += 1;
@@ -80,7 +98,11 @@ fn a_clean_session_that_was_tampered_with_is_refused() {
         case.deliveries.push(other);
     });
     refused("a packet more than was billed", &clean, |case| {
-        let packets = case.inputs.iter().rposition(|a| a.at < case.created + 30_000_000).unwrap();
+        let packets = case
+            .inputs
+            .iter()
+            .rposition(|a| a.at < case.created + 30_000_000)
+            .unwrap();
         case.inputs.truncate(packets);
     });
 }
@@ -89,7 +111,10 @@ fn a_clean_session_that_was_tampered_with_is_refused() {
 fn a_crashed_session_that_was_tampered_with_is_refused() {
     let crashed = case(|case| {
         let live = |totals: &beistand::usage::Totals| {
-            totals.intervals.last().is_some_and(|i| i.state.as_str() == "live")
+            totals
+                .intervals
+                .last()
+                .is_some_and(|i| i.state.as_str() == "live")
         };
         matches!(case.fate, Fate::Crash(_))
             && case.policy.min_billable_ms == 0

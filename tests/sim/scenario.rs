@@ -69,7 +69,11 @@ pub struct Policy {
 
 impl Policy {
     pub fn json(&self) -> String {
-        let basis = if self.connected { "connected" } else { "overlap" };
+        let basis = if self.connected {
+            "connected"
+        } else {
+            "overlap"
+        };
         format!(
             r#"{{"duration":{{"max_min":{}}},"billing":{{"basis":"{basis}","interim_s":{},"min_billable_ms":{}}}}}"#,
             self.max_min, self.interim_s, self.min_billable_ms
@@ -96,11 +100,19 @@ pub fn scenario(seed: u64) -> Scenario {
     let people = people(&mut draw);
     let policy = Policy {
         connected: draw.chance(10),
-        max_min: if draw.chance(10) { draw.between(1, 3) } else { 480 },
+        max_min: if draw.chance(10) {
+            draw.between(1, 3)
+        } else {
+            480
+        },
         interim_s: draw.between(5, 60),
         min_billable_ms: if draw.chance(10) { 20_000 } else { 0 },
     };
-    let crashes = if draw.chance(35) { draw.between(1, 3) } else { 0 };
+    let crashes = if draw.chance(35) {
+        draw.between(1, 3)
+    } else {
+        0
+    };
     let mut lives = Vec::new();
     let mut boot = 0;
     for number in 0..=crashes {
@@ -110,10 +122,17 @@ pub fn scenario(seed: u64) -> Scenario {
             (false, false) => Ending::Quiet,
         };
         let end = boot + draw.between(15 * SEC, 200 * SEC);
-        let mut actions: Vec<Action> =
-            people.iter().flat_map(|who| part(&mut draw, *who, (boot, end), sparse)).collect();
+        let mut actions: Vec<Action> = people
+            .iter()
+            .flat_map(|who| part(&mut draw, *who, (boot, end), sparse))
+            .collect();
         actions.sort_by_key(|action| action.at);
-        lives.push(Life { boot, end, ending, actions });
+        lives.push(Life {
+            boot,
+            end,
+            ending,
+            actions,
+        });
         // The next process starts on a whole millisecond, as every reading of its clock does.
         boot = (end / MS + draw.between(200, 3_000)) * MS;
     }
@@ -121,7 +140,11 @@ pub fn scenario(seed: u64) -> Scenario {
 }
 
 fn people(draw: &mut Draw) -> Vec<Person> {
-    let person = |name, role| Person { name, role, counts: role != Some(Role::Observer) };
+    let person = |name, role| Person {
+        name,
+        role,
+        counts: role != Some(Role::Observer),
+    };
     let mut people = Vec::new();
     let mut add = |names: &[&'static str], role| {
         people.extend(names.iter().map(|name| person(name, role)));
@@ -130,14 +153,32 @@ fn people(draw: &mut Draw) -> Vec<Person> {
         let all = ["ada", "bob", "cem", "dan"];
         add(&all[..usize::try_from(draw.between(2, 4)).unwrap()], None);
         if draw.chance(30) {
-            people.push(Person { name: "hidden", role: None, counts: false });
+            people.push(Person {
+                name: "hidden",
+                role: None,
+                counts: false,
+            });
         }
         return people;
     }
-    add(if draw.chance(30) { &["eve", "ede"] } else { &["eve"] }, Some(Role::Expert));
+    add(
+        if draw.chance(30) {
+            &["eve", "ede"]
+        } else {
+            &["eve"]
+        },
+        Some(Role::Expert),
+    );
     let customers = ["carl", "cora", "cleo"];
-    let count = if draw.chance(70) { 1 } else { draw.between(2, 3) };
-    add(&customers[..usize::try_from(count).unwrap()], Some(Role::Customer));
+    let count = if draw.chance(70) {
+        1
+    } else {
+        draw.between(2, 3)
+    };
+    add(
+        &customers[..usize::try_from(count).unwrap()],
+        Some(Role::Customer),
+    );
     if draw.chance(30) {
         add(&["gus"], Some(Role::Guest));
     }
@@ -157,7 +198,11 @@ fn part(draw: &mut Draw, who: Person, (boot, end): (Micros, Micros), sparse: boo
     let mut connected = false;
     while at < end {
         if !connected {
-            actions.push(Action { at, who, act: Act::Connect });
+            actions.push(Action {
+                at,
+                who,
+                act: Act::Connect,
+            });
             at += draw.between(0, 900 * MS);
             connected = true;
         }
@@ -169,15 +214,27 @@ fn part(draw: &mut Draw, who: Person, (boot, end): (Micros, Micros), sparse: boo
             30..=39 => at += draw.between(5 * SEC, 19 * SEC),
             40..=46 => at += draw.between(19 * SEC, 60 * SEC),
             // A page is reloaded: a second connection replaces the first.
-            47..=54 => actions.push(Action { at, who, act: Act::Connect }),
+            47..=54 => actions.push(Action {
+                at,
+                who,
+                act: Act::Connect,
+            }),
             55..=66 => {
                 at += draw.between(0, 8 * SEC);
-                actions.push(Action { at, who, act: Act::Leave { explicit: true } });
+                actions.push(Action {
+                    at,
+                    who,
+                    act: Act::Leave { explicit: true },
+                });
                 at += draw.between(500 * MS, 40 * SEC);
                 connected = false;
             }
             67..=72 => {
-                actions.push(Action { at, who, act: Act::Leave { explicit: false } });
+                actions.push(Action {
+                    at,
+                    who,
+                    act: Act::Leave { explicit: false },
+                });
                 at += draw.between(500 * MS, 30 * SEC);
                 connected = false;
             }
@@ -207,7 +264,11 @@ fn send(
             3 => (false, draw.between(100 * MS, 200 * MS)),
             _ => (false, draw.between(2_450 * MS, 2_550 * MS)),
         };
-        actions.push(Action { at, who, act: Act::Packet { media } });
+        actions.push(Action {
+            at,
+            who,
+            act: Act::Packet { media },
+        });
         at += gap;
     }
     at

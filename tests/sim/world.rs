@@ -58,11 +58,18 @@ impl Disk {
     fn apply(&mut self, write: Write) {
         match write {
             Write::Append(Append { entry, events }) => {
-                self.events.entry(entry.session.clone()).or_default().extend(events);
-                self.entries.entry(entry.session.clone()).or_default().push(entry);
+                self.events
+                    .entry(entry.session.clone())
+                    .or_default()
+                    .extend(events);
+                self.entries
+                    .entry(entry.session.clone())
+                    .or_default()
+                    .push(entry);
             }
             Write::Checkpoint(checkpoint) => {
-                self.checkpoints.insert(checkpoint.facts.session.clone(), checkpoint);
+                self.checkpoints
+                    .insert(checkpoint.facts.session.clone(), checkpoint);
             }
         }
     }
@@ -94,7 +101,9 @@ impl Store {
         if let Some((count, done)) = self.writing
             && done <= now
         {
-            self.queue.drain(..count).for_each(|write| disk.apply(write));
+            self.queue
+                .drain(..count)
+                .for_each(|write| disk.apply(write));
             self.writing = None;
             // What came meanwhile has waited already: it goes at once.
             self.start = (!self.queue.is_empty()).then_some(now);
@@ -110,7 +119,9 @@ impl Store {
         if let Some((count, _)) = self.writing
             && rng.below(2) == 0
         {
-            self.queue.drain(..count).for_each(|write| disk.apply(write));
+            self.queue
+                .drain(..count)
+                .for_each(|write| disk.apply(write));
         }
     }
 }
@@ -179,23 +190,31 @@ impl World {
     ) -> Option<Micros> {
         let ends = life.ending != Ending::Quiet;
         let action = actions.front().map(|action| action.at);
-        let timer = process.room.as_ref().and_then(|(_, billing)| billing.poll_timeout());
+        let timer = process
+            .room
+            .as_ref()
+            .and_then(|(_, billing)| billing.poll_timeout());
         let timer = timer.map(|(at, _)| process.boot + at.micros());
         let checkpoint = process.room.is_some().then_some(process.next_checkpoint);
         let busy = [action, timer, checkpoint, process.store.wake()];
         let mut now = busy.into_iter().flatten().min()?;
         if self.rng.below(10) == 0 {
-            now += self.rng.below(15 * MS);
+            now += self.rng.below(50 * MS);
         }
         // Joins and leaves have the time of their receipt: the worker is never late for them.
-        let door = actions.iter().find(|a| !matches!(a.act, Act::Packet { .. })).map(|a| a.at);
+        let door = actions
+            .iter()
+            .find(|a| !matches!(a.act, Act::Packet { .. }))
+            .map(|a| a.at);
         now = now.min(door.unwrap_or(Micros::MAX));
         (!ends || now < life.end).then_some(now)
     }
 
     fn feed(&mut self, process: &mut Process, actions: &mut VecDeque<Action>, now: Micros) {
         while actions.front().is_some_and(|action| action.at <= now) {
-            let Some(action) = actions.pop_front() else { return };
+            let Some(action) = actions.pop_front() else {
+                return;
+            };
             if action.act == Act::Connect && process.room.is_none() {
                 self.open(process, now);
             }
@@ -225,7 +244,11 @@ impl World {
             continues: continues.clone(),
         };
         let policy = serde_json::from_str(&self.scenario.policy.json()).unwrap();
-        let opening = Opening { facts, policy, duration_used: Millis::ZERO };
+        let opening = Opening {
+            facts,
+            policy,
+            duration_used: Millis::ZERO,
+        };
         let clock = clock(process.boot, now);
         let billing = Billing::new(opening, clock);
         process.room = Some((session.clone(), billing));
@@ -249,11 +272,15 @@ impl World {
             let clock = clock(process.boot, now);
             billing.handle_timeout(clock);
             while let Some(append) = billing.poll_output() {
-                process.store.push(Write::Append(append), now, &mut self.rng);
+                process
+                    .store
+                    .push(Write::Append(append), now, &mut self.rng);
             }
             if process.next_checkpoint <= now {
                 if let Some(checkpoint) = billing.checkpoint(clock) {
-                    process.store.push(Write::Checkpoint(checkpoint), now, &mut self.rng);
+                    process
+                        .store
+                        .push(Write::Checkpoint(checkpoint), now, &mut self.rng);
                 }
                 process.next_checkpoint += CHECKPOINT;
                 process.next_checkpoint = process.next_checkpoint.max(now);
@@ -271,7 +298,11 @@ impl World {
             (Ending::Crash, _) => {
                 process.store.crash(&mut self.disk, &mut self.rng);
                 for (session, case) in &mut self.sessions {
-                    let last = self.disk.entries.get(session).and_then(|entries| entries.last());
+                    let last = self
+                        .disk
+                        .entries
+                        .get(session)
+                        .and_then(|entries| entries.last());
                     let open = last.is_none_or(|last| last.end_reason().is_none());
                     if open && case.created >= life.boot {
                         case.fate = Fate::Crash(life.end);
@@ -285,13 +316,19 @@ impl World {
                 let clock = clock(process.boot, life.end);
                 billing.handle_end(EndReason::EndedByApi, clock);
                 while let Some(append) = billing.poll_output() {
-                    process.store.push(Write::Append(append), life.end, &mut self.rng);
+                    process
+                        .store
+                        .push(Write::Append(append), life.end, &mut self.rng);
                 }
             }
             (Ending::Api | Ending::Quiet, None) => {}
             (Ending::Quiet, Some(_)) => panic!("{session:?} does not end"),
         }
-        process.store.queue.drain(..).for_each(|write| self.disk.apply(write));
+        process
+            .store
+            .queue
+            .drain(..)
+            .for_each(|write| self.disk.apply(write));
         None
     }
 
@@ -308,7 +345,9 @@ impl World {
         for last in open {
             let session = &last.session;
             let facts = self.disk.entries[session][0].facts.clone().unwrap();
-            let seq = self.disk.events[session].last().map_or(0, |event| event.event_seq);
+            let seq = self.disk.events[session]
+                .last()
+                .map_or(0, |event| event.event_seq);
             let checkpoint = self.disk.checkpoints.get(session);
             let append = ledger::fold_orphan(&last, checkpoint, &facts, seq);
             self.disk.apply(Write::Append(append));
@@ -323,7 +362,8 @@ impl World {
             for event in self.disk.events.remove(&session).unwrap_or_default() {
                 for _ in 0..=self.rng.below(2) {
                     let index = self.rng.below(case.deliveries.len() as u64 + 1);
-                    case.deliveries.insert(usize::try_from(index).unwrap(), event.clone());
+                    case.deliveries
+                        .insert(usize::try_from(index).unwrap(), event.clone());
                 }
             }
             cases.push(case);
@@ -355,6 +395,13 @@ fn put(billing: &mut Billing, action: &Action, (boot, number): (Micros, u64), no
 /// Both clocks of a process. The wall clock is set forth and back by an hour every twenty seconds:
 /// no record may show it.
 fn clock(boot: Micros, now: Micros) -> Now {
-    let jump = if (now / (20 * SEC)).is_multiple_of(2) { 0 } else { 3_600_000 };
-    Now { mono: Mono::from_micros(now - boot), unix: Unix(EPOCH + now / MS + jump) }
+    let jump = if (now / (20 * SEC)).is_multiple_of(2) {
+        0
+    } else {
+        3_600_000
+    };
+    Now {
+        mono: Mono::from_micros(now - boot),
+        unix: Unix(EPOCH + now / MS + jump),
+    }
 }

@@ -14,16 +14,28 @@ fn opening(policy: Policy) -> Opening {
         metadata: None,
         continues: None,
     };
-    Opening { facts, policy, duration_used: Millis::ZERO }
+    Opening {
+        facts,
+        policy,
+        duration_used: Millis::ZERO,
+    }
 }
 
 fn at(ms: u64) -> Now {
-    Now { mono: Mono::from_millis(ms), unix: Unix(1_000_000 + ms) }
+    Now {
+        mono: Mono::from_millis(ms),
+        unix: Unix(1_000_000 + ms),
+    }
 }
 
 fn join(who: &str, role: Role) -> Join {
     let sid = ParticipantSid::from(format!("PA_{who}"));
-    Join { identity: who.into(), sid, role: Some(role), counts: true }
+    Join {
+        identity: who.into(),
+        sid,
+        role: Some(role),
+        counts: true,
+    }
 }
 
 /// Eve and Carl send media every 100 ms from `from` to `to`.
@@ -49,13 +61,23 @@ fn ten_seconds_together_are_billed_as_ten_seconds() {
     assert_eq!(billing.clock().accrued_ms, Millis(10_000));
     billing.handle_left(&"carl".into(), true, at(10_030));
     billing.handle_media(&"eve".into(), at(10_100).mono, at(10_100));
+    billing.handle_timeout(at(10_100));
     let clock = billing.clock();
-    assert_eq!(clock.state, SessionState::Paused(crate::base::PauseReason::CustomerAway));
+    assert_eq!(
+        clock.state,
+        SessionState::Paused(crate::base::PauseReason::CustomerAway)
+    );
     assert_eq!(clock.accrued_ms, Millis(10_030));
     let totals = billing.checkpoint(at(10_100)).unwrap().totals;
-    assert_eq!(totals.participants[&"carl".into()].connected_ms, Millis(10_030));
+    assert_eq!(
+        totals.participants[&"carl".into()].connected_ms,
+        Millis(10_030)
+    );
     assert_eq!(totals.participants[&"carl".into()].media_ms, Millis(10_000));
-    assert_eq!(totals.participants[&"eve".into()].connected_ms, Millis(10_100));
+    assert_eq!(
+        totals.participants[&"eve".into()].connected_ms,
+        Millis(10_100)
+    );
 }
 
 #[test]
@@ -69,7 +91,10 @@ fn the_policys_reference_and_minimum_go_into_the_record() {
     assert_eq!(facts.external_ref.as_deref(), Some("b-1"));
     assert_eq!(facts.metadata, Some(serde_json::json!({"a": 1})));
     let totals = billing.checkpoint(at(4_000)).unwrap().totals;
-    assert_eq!((totals.accrued_ms, totals.billable_ms), (Millis(4_000), Millis::ZERO));
+    assert_eq!(
+        (totals.accrued_ms, totals.billable_ms),
+        (Millis(4_000), Millis::ZERO)
+    );
 }
 
 #[test]
@@ -81,7 +106,10 @@ fn an_ended_session_asks_for_nothing_and_takes_nothing_in() {
     assert_eq!(last.entry.end_reason(), Some(EndReason::RoomDeleted));
     talk(&mut billing, 4_100, 8_000);
     billing.handle_connected(join("ede", Role::Expert), at(8_000));
-    assert_eq!((billing.poll_output(), billing.poll_timeout()), (None, None));
+    assert_eq!(
+        (billing.poll_output(), billing.poll_timeout()),
+        (None, None)
+    );
     assert_eq!(billing.checkpoint(at(9_000)), None);
     assert_eq!(billing.clock().accrued_ms, Millis(4_000));
 }

@@ -24,7 +24,13 @@ fn ms(at: u64) -> Mono {
 }
 
 fn open() -> Account {
-    Account::new(facts(), Now { mono: Mono::ZERO, unix: Unix(1_000_000) })
+    Account::new(
+        facts(),
+        Now {
+            mono: Mono::ZERO,
+            unix: Unix(1_000_000),
+        },
+    )
 }
 
 /// Eve from 0, Carl from 1 s, live from then on.
@@ -46,8 +52,18 @@ fn appends(account: &mut Account) -> Vec<Append> {
 /// One line an entry: number, cause, moment, accrued, its events.
 fn told(appends: &[Append]) -> Vec<String> {
     let line = |append: &Append| {
-        let Entry { entry_seq, cause, at_unix_ms, totals, .. } = &append.entry;
-        let kinds: Vec<_> = append.events.iter().map(|e: &Event| e.kind.as_str()).collect();
+        let Entry {
+            entry_seq,
+            cause,
+            at_unix_ms,
+            totals,
+            ..
+        } = &append.entry;
+        let kinds: Vec<_> = append
+            .events
+            .iter()
+            .map(|e: &Event| e.kind.as_str())
+            .collect();
         let (at, accrued) = (at_unix_ms.0 - 1_000_000, totals.accrued_ms.0);
         format!("{entry_seq} {at} {cause} {accrued} {}", kinds.join(","))
     };
@@ -85,7 +101,11 @@ fn a_session_is_told_from_its_creation_to_its_end() {
             "12 90000 ended_by_api 79000 session.ended",
         ]
     );
-    let seqs: Vec<_> = appends.iter().flat_map(|a| &a.events).map(|e| e.event_seq).collect();
+    let seqs: Vec<_> = appends
+        .iter()
+        .flat_map(|a| &a.events)
+        .map(|e| e.event_seq)
+        .collect();
     assert_eq!(seqs, (1..=12).collect::<Vec<_>>());
     assert_eq!(appends[0].entry.facts, Some(facts()));
     assert_eq!(account.checkpoint(), None);
@@ -99,7 +119,10 @@ fn a_return_within_the_grace_time_tells_nothing() {
     account.handle_presence(ms(16_000), &CARL.into(), true);
     assert_eq!(told(&appends(&mut account)), [""; 0]);
     let checkpoint = account.checkpoint().unwrap();
-    assert_eq!(checkpoint.totals.participants[&CARL.into()].reconnect_gap_ms, Millis(6_000));
+    assert_eq!(
+        checkpoint.totals.participants[&CARL.into()].reconnect_gap_ms,
+        Millis(6_000)
+    );
 }
 
 #[test]
@@ -110,7 +133,10 @@ fn one_who_vanished_is_told_to_have_left_at_their_last_packet() {
     assert!(account.checkpoint().unwrap().totals.participants[&CARL.into()].present);
     account.handle_gone(ms(10_000), &CARL.into());
     let told = told(&appends(&mut account));
-    assert_eq!(told.last().unwrap(), "5 10000 participant_left 29000 participant.left");
+    assert_eq!(
+        told.last().unwrap(),
+        "5 10000 participant_left 29000 participant.left"
+    );
 }
 
 #[test]

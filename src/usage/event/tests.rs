@@ -77,12 +77,17 @@ fn entry(kind: EntryKind, cause: &str, state: SessionState) -> Entry {
 }
 
 fn check(name: &str, event: &Event) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/events/{name}.json"));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/events/{name}.json"));
     if std::env::var_os("BEISTAND_BLESS").is_some() {
         std::fs::write(&path, format!("{}\n", event.body)).unwrap();
     }
     let golden = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-    assert_eq!(event.body, golden.trim_end(), "{name}: BEISTAND_BLESS=1 writes it anew");
+    assert_eq!(
+        event.body,
+        golden.trim_end(),
+        "{name}: BEISTAND_BLESS=1 writes it anew"
+    );
 }
 
 #[test]
@@ -91,13 +96,55 @@ fn every_kind_has_the_golden_body() {
     let ended = SessionState::Ended(EndReason::Left);
     let alice = Identity::from("alice");
     for (kind, entry_kind, cause, state, who) in [
-        (EventKind::SessionStarted, EntryKind::Start, "created", SessionState::Waiting, None),
-        (EventKind::SessionPaused, EntryKind::Transition, "customer_away", away, None),
-        (EventKind::SessionResumed, EntryKind::Transition, "resumed", SessionState::Live, None),
-        (EventKind::SessionUsage, EntryKind::Interim, "interim", SessionState::Live, None),
-        (EventKind::SessionEnded, EntryKind::Stop, "left", ended, None),
-        (EventKind::ParticipantJoined, EntryKind::Transition, "participant_joined", away, Some(&alice)),
-        (EventKind::ParticipantLeft, EntryKind::Transition, "participant_left", away, Some(&alice)),
+        (
+            EventKind::SessionStarted,
+            EntryKind::Start,
+            "created",
+            SessionState::Waiting,
+            None,
+        ),
+        (
+            EventKind::SessionPaused,
+            EntryKind::Transition,
+            "customer_away",
+            away,
+            None,
+        ),
+        (
+            EventKind::SessionResumed,
+            EntryKind::Transition,
+            "resumed",
+            SessionState::Live,
+            None,
+        ),
+        (
+            EventKind::SessionUsage,
+            EntryKind::Interim,
+            "interim",
+            SessionState::Live,
+            None,
+        ),
+        (
+            EventKind::SessionEnded,
+            EntryKind::Stop,
+            "left",
+            ended,
+            None,
+        ),
+        (
+            EventKind::ParticipantJoined,
+            EntryKind::Transition,
+            "participant_joined",
+            away,
+            Some(&alice),
+        ),
+        (
+            EventKind::ParticipantLeft,
+            EntryKind::Transition,
+            "participant_left",
+            away,
+            Some(&alice),
+        ),
     ] {
         let event = event(&facts(), kind, 12, &entry(entry_kind, cause, state), who);
         assert_eq!(event.id, "evt_abcDEF012345_12");
@@ -107,7 +154,11 @@ fn every_kind_has_the_golden_body() {
 
 #[test]
 fn an_estimate_says_so_and_an_absent_fact_is_null() {
-    let mut entry = entry(EntryKind::Stop, "node_lost", SessionState::Ended(EndReason::NodeLost));
+    let mut entry = entry(
+        EntryKind::Stop,
+        "node_lost",
+        SessionState::Ended(EndReason::NodeLost),
+    );
     entry.estimated = true;
     entry.bound_ms = Some(Millis(1_000));
     let mut facts = facts();
@@ -117,7 +168,10 @@ fn an_estimate_says_so_and_an_absent_fact_is_null() {
     let event = event(&facts, EventKind::SessionEnded, 13, &entry, None);
     check("session.ended.estimated", &event);
     let body: Value = serde_json::from_str(&event.body).unwrap();
-    assert_eq!((&body["data"]["estimated"], &body["data"]["bound_ms"]), (&true.into(), &1000.into()));
+    assert_eq!(
+        (&body["data"]["estimated"], &body["data"]["bound_ms"]),
+        (&true.into(), &1000.into())
+    );
     assert!(body["data"]["metadata"].is_null() && body["data"]["external_ref"].is_null());
 }
 

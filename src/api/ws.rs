@@ -1,0 +1,279 @@
+//! One WebSocket: between a client and its worker's queue, until either is done.
+
+use super::doors::{Counters, Doors, Happening, Seat, ToWorker, WorkerDoor, lock};
+use super::join::unavailable;
+use super::limit::Bucket;
+use crate::base::ConnectionId;
+use crate::node::JoinRequest;
+use crate::peer::signal::Frame;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+
+/// Messages that wait for a slow client: a join of a room of 8 makes some 40 at once. A full one
+/// closes the socket (`Happening::SlowReader`).
+const SINK_FRAMES: usize = 256;
+/// WebSocket ping (livekit-server 1.13.5).
+const PING: Duration = Duration::from_secs(10);
+/// Any sign of life, a pong included, must come within this: four pings.
+const SILENCE: Duration = Duration::from_secs(45);
+/// How long one write may take before the client counts as not reading.
+const WRITE: Duration = Duration::from_secs(5);
+/// How long the farewell of both sides may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A worker's way to a socket: bounded in messages and bytes.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    frames: Sender<Frame>,
+    bytes: Arc<AtomicUsize>,
+    most_bytes: usize,
+    counters: Arc<Counters>,
+}
+
+impl Sink {
+    /// Queues a message; false if the client does not read or is gone: drop the sink then.
+    pub fn push(&self, frame: Frame) -> bool {
+        let size = size(&frame);
+        let queued = self.bytes.fetch_add(size, Relaxed) + size;
+        let pushed =
+            (queued <= self.most_bytes || queued == size) && self.frames.try_send(frame).is_ok();
+        if !pushed && !self.frames.is_closed() {
+            self.counters.note(Happening::SlowReader);
+        }
+        pushed
+    }
+}
+
+fn size(frame: &Frame) -> usize {
+    match frame {
+        Frame::Binary(bytes) => bytes.len(),
+        Frame::Text(text) => text.len(),
+    }
+}
+
+/// Takes a seat and a place for the room, then upgrades.
+pub(super) fn open(
+    doors: Arc<Doors>,
+    upgrade: WebSocketUpgrade,
+    join: Box<JoinRequest>,
+) -> Response {
+    let Some(seat) = Seat::take(&doors.counters, doors.limits.connections) else {
+        return unavailable(&doors, "too many connections: try again later").into_response();
+    };
+    let placed = lock(&doors.control).place(&join.join.room);
+    let worker = match placed {
+        Ok(index) => doors.workers.get(index).cloned(),
+        Err(refusal) => return unavailable(&doors, refusal).into_response(),
+    };
+    let Some(worker) = worker else {
+        return unavailable(&doors, "no worker: try again later").into_response();
+    };
+    doors.counters.note(Happening::Joined);
+    let conn = doors.next_connection();
+    let most = doors.limits.message_bytes;
+    let visit = Visit {
+        doors,
+        worker,
+        conn,
+        join: Some(join),
+        _seat: seat,
+    };
+    upgrade
+        .max_message_size(most)
+        .max_frame_size(most)
+        .on_upgrade(move |socket| visit.attend(socket))
+}
+
+/// A join on its way to its worker.
+struct Visit {
+    doors: Arc<Doors>,
+    worker: WorkerDoor,
+    conn: ConnectionId,
+    /// Taken once the worker has been told.
+    join: Option<Box<JoinRequest>>,
+    _seat: Seat,
+}
+
+/// The upgrade failed: the worker comes and goes with the join, so that its room is given back.
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Some(join) = self.join.take() {
+            let (sink, _) = self.sink();
+            let conn = self.conn;
+            if self.worker.offer(ToWorker::Join { conn, join, sink }) {
+                self.worker.offer(ToWorker::SocketClosed { conn });
+            }
+        }
+    }
+}
+
+impl Visit {
+    fn sink(&self) -> (Sink, Receiver<Frame>) {
+        let (frames, queue) = channel(SINK_FRAMES);
+        let sink = Sink {
+            frames,
+            bytes: Arc::default(),
+            most_bytes: self.doors.limits.queue_bytes,
+            counters: self.doors.counters.clone(),
+        };
+        (sink, queue)
+    }
+
+    async fn attend(mut self, socket: WebSocket) {
+        let Some(join) = self.join.take() else { return };
+        let (sink, queue) = self.sink();
+        let bytes = sink.bytes.clone();
+        let conn = self.conn;
+        if !self.worker.send(ToWorker::Join { conn, join, sink }).await {
+            return;
+        }
+        let rate = self.doors.limits.messages;
+        let now = (self.doors.clock)().mono;
+        let mut line = Line {
+            socket,
+            queue,
+            bytes,
+            bucket: Bucket::full(rate, now),
+            ping: pings(),
+            heard: Instant::now(),
+        };
+        let ending = line.run(&self).await;
+        line.close(ending).await;
+        self.worker.send(ToWorker::SocketClosed { conn }).await;
+    }
+}
+
+fn pings() -> Interval {
+    let mut ping = interval_at(Instant::now() + PING, PING);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ping
+}
+
+/// Why a socket ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// The worker has nothing more to say.
+    Done,
+    /// The client left, or broke the rules of WebSocket.
+    Gone,
+    /// Too many messages.
+    Flood,
+    /// The node is stopping.
+    Stopped,
+}
+
+struct Line {
+    socket: WebSocket,
+    queue: Receiver<Frame>,
+    bytes: Arc<AtomicUsize>,
+    bucket: Bucket,
+    ping: Interval,
+    heard: Instant,
+}
+
+impl Line {
+    async fn run(&mut self, visit: &Visit) -> Ending {
+        loop {
+            let ending = tokio::select! {
+                message = self.socket.recv() => match message {
+                    Some(Ok(message)) => self.on_message(message, visit).await,
+                    Some(Err(error)) => {
+                        tracing::debug!(conn = visit.conn.0, %error, "a socket broke");
+                        Some(Ending::Gone)
+                    }
+                    None => Some(Ending::Gone),
+                },
+                frame = self.queue.recv() => match frame {
+                    Some(frame) => self.on_frame(frame).await,
+                    None => Some(Ending::Done),
+                },
+                now = self.ping.tick() => {
+                    if now.duration_since(self.heard) > SILENCE {
+                        visit.doors.counters.note(Happening::Silent);
+                        Some(Ending::Gone)
+                    } else {
+                        self.write(Message::Ping(bytes::Bytes::new())).await
+                    }
+                }
+            };
+            if let Some(ending) = ending {
+                return ending;
+            }
+        }
+    }
+
+    async fn on_message(&mut self, message: Message, visit: &Visit) -> Option<Ending> {
+        self.heard = Instant::now();
+        let frame = match message {
+            Message::Binary(bytes) => Frame::Binary(bytes),
+            Message::Text(text) => Frame::Text(text.as_str().to_owned()),
+            Message::Close(_) => return Some(Ending::Gone),
+            // A ping is answered by the library.
+            Message::Ping(_) | Message::Pong(_) => return self.spend(visit),
+        };
+        if let Some(ending) = self.spend(visit) {
+            return Some(ending);
+        }
+        let sent = visit
+            .worker
+            .send(ToWorker::Frame {
+                conn: visit.conn,
+                frame,
+            })
+            .await;
+        (!sent).then_some(Ending::Stopped)
+    }
+
+    fn spend(&mut self, visit: &Visit) -> Option<Ending> {
+        let (rate, now) = (visit.doors.limits.messages, (visit.doors.clock)().mono);
+        if self.bucket.take(rate, now) {
+            return None;
+        }
+        visit.doors.counters.note(Happening::Flood);
+        Some(Ending::Flood)
+    }
+
+    async fn on_frame(&mut self, frame: Frame) -> Option<Ending> {
+        let size = size(&frame);
+        let ending = self.write(match frame {
+            Frame::Binary(bytes) => Message::Binary(bytes),
+            Frame::Text(text) => Message::Text(text.into()),
+        });
+        let ending = ending.await;
+        self.bytes.fetch_sub(size, Relaxed);
+        ending
+    }
+
+    async fn write(&mut self, message: Message) -> Option<Ending> {
+        match timeout(WRITE, self.socket.send(message)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(_)) | Err(_) => Some(Ending::Gone),
+        }
+    }
+
+    /// Says goodbye, and waits a moment for the client's: a socket closed at once may take the last
+    /// messages with it (RFC 6455 §7.1.1).
+    async fn close(mut self, ending: Ending) {
+        let (code, reason) = match ending {
+            Ending::Done => (close_code::NORMAL, ""),
+            Ending::Gone => return,
+            Ending::Flood => (close_code::POLICY, "too many messages"),
+            Ending::Stopped => (close_code::AWAY, "the node is shutting down"),
+        };
+        let farewell = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
+        let parting = timeout(FAREWELL, async {
+            self.socket.send(Message::Close(Some(farewell))).await?;
+            while let Some(Ok(_)) = self.socket.recv().await {}
+            Ok::<(), axum::Error>(())
+        });
+        drop(parting.await);
+    }
+}

@@ -1,0 +1,149 @@
+//! Brings the totals of all who count to the metrics page, each time it is asked for.
+
+use super::clock::Clock;
+use super::deliver::DeliverStats;
+use super::metrics::{
+    Counts, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction, ForwardDrop, JoinOutcome,
+    LiveState, Metrics, Queue, SignalError, StoreTotals, WorkerTotals,
+};
+use super::store::{StoreHandle, StoreStats};
+use super::worker::{Published, WorkerEnds};
+use crate::api::{Counters, Happening};
+use crate::base::Millis;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Everyone who counts.
+pub(super) struct Gauges {
+    pub metrics: Metrics,
+    pub clock: Clock,
+    pub workers: Vec<WorkerEnds>,
+    pub store: StoreHandle,
+    pub deliveries: Arc<DeliverStats>,
+    pub counters: Arc<Counters>,
+    /// Signalling messages and errors that are on the page already, by worker.
+    pub told: Mutex<Vec<(u64, u64)>>,
+}
+
+impl Gauges {
+    /// The page.
+    pub fn render(&self) -> String {
+        for (index, worker) in self.workers.iter().enumerate() {
+            let published = worker.published();
+            self.tell_signals(index, &published);
+            self.metrics.report_worker(index, worker_totals(&published));
+        }
+        self.metrics
+            .report_store(store_totals(self.store.stats(), self.clock));
+        self.metrics
+            .report_deliveries(delivery_totals(&self.deliveries));
+        let open = self.counters.connections.load(Relaxed);
+        self.metrics
+            .set_connections(u64::try_from(open).unwrap_or(u64::MAX));
+        self.metrics.render().unwrap_or_else(|error| {
+            tracing::error!(%error, "the metrics page cannot be made");
+            String::new()
+        })
+    }
+
+    fn tell_signals(&self, index: usize, published: &Published) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() <= index {
+            told.resize(index + 1, (0, 0));
+        }
+        let Some(told) = told.get_mut(index) else {
+            return;
+        };
+        let (messages, errors) = (
+            published.shard.signal_messages,
+            published.shard.signal_errors,
+        );
+        self.metrics
+            .signalled(Direction::In, messages.saturating_sub(told.0));
+        (told.1..errors).for_each(|_| self.metrics.signal_failed(SignalError::Malformed));
+        *told = (messages, errors);
+    }
+}
+
+/// What happens at the doors, as it happens.
+pub(super) fn note(metrics: &Metrics, happening: Happening) {
+    match happening {
+        Happening::Joined => metrics.joined(JoinOutcome::Ok),
+        Happening::Refused(status) => metrics.joined(match status {
+            400 => JoinOutcome::BadRequest,
+            401 => JoinOutcome::Unauthorized,
+            429 => JoinOutcome::RateLimited,
+            503 => JoinOutcome::Unavailable,
+            _ => JoinOutcome::Failed,
+        }),
+        Happening::SlowReader => {
+            metrics.queue_dropped(Queue::Signal, 1);
+            metrics.signal_failed(SignalError::SlowReader);
+        }
+        Happening::Flood => metrics.signal_failed(SignalError::RateLimited),
+        Happening::Silent => metrics.signal_failed(SignalError::Timeout),
+    }
+}
+
+fn worker_totals(published: &Published) -> WorkerTotals {
+    let (shard, udp) = (&published.shard, &published.udp);
+    let both = |inwards, outwards| {
+        Counts::from_iter([(Direction::In, inwards), (Direction::Out, outwards)])
+    };
+    WorkerTotals {
+        sessions: Counts::from_iter([
+            (LiveState::Waiting, shard.waiting),
+            (LiveState::Live, shard.live),
+            (LiveState::Paused, shard.paused),
+        ]),
+        participants: shard.participants,
+        packets: both(shard.in_packets, shard.out_packets),
+        bytes: both(shard.in_bytes, shard.out_bytes),
+        forward_drops: Counts::from_iter([(ForwardDrop::NoCodec, shard.not_carried)]),
+        datagram_drops: Counts::from_iter([
+            (DatagramDrop::UnknownAddress, shard.unroutable),
+            (DatagramDrop::Malformed, shard.no_track),
+        ]),
+        plis: both(shard.pli_in, shard.pli_out),
+        plis_suppressed: shard.pli_held,
+        queue_drops: Counts::from_iter([
+            (Queue::Udp, udp.send_dropped + udp.send_refused),
+            (Queue::Ledger, published.jobs_dropped),
+        ]),
+        ..WorkerTotals::default()
+    }
+}
+
+fn store_totals(stats: &StoreStats, clock: Clock) -> StoreTotals {
+    let now = clock.now().unix.0;
+    StoreTotals {
+        full: stats.full(),
+        held: stats.held(),
+        dropped: stats.dropped_total(),
+        refused: stats.refused_total(),
+        entries: stats.entries_total(),
+        outbox_depth: stats.outbox_depth(),
+        outbox_oldest: stats
+            .oldest_pending_unix_ms()
+            .map_or(Millis::ZERO, |oldest| Millis(now.saturating_sub(oldest))),
+    }
+}
+
+fn delivery_totals(stats: &DeliverStats) -> DeliveryTotals {
+    let attempts = [
+        (DeliveryOutcome::Ok, &stats.ok),
+        (DeliveryOutcome::Redirect, &stats.redirect),
+        (DeliveryOutcome::ClientError, &stats.client_error),
+        (DeliveryOutcome::ServerError, &stats.server_error),
+        (DeliveryOutcome::Timeout, &stats.timeout),
+        (DeliveryOutcome::Network, &stats.network),
+    ];
+    DeliveryTotals {
+        attempts: attempts
+            .map(|(outcome, count)| (outcome, count.load(Relaxed)))
+            .into_iter()
+            .collect(),
+        dead: stats.dead.load(Relaxed),
+        disabled: stats.disabled.load(Relaxed),
+    }
+}

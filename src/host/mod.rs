@@ -1,0 +1,21 @@
+//! L5, all that touches the operating system: command line, configuration, clock, log, sockets,
+//! threads, the ledger's file, deliveries, metrics. Assembles the node and runs it.
+
+pub mod address;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod deliver;
+mod gauges;
+pub mod logs;
+pub mod metrics;
+pub mod report;
+mod run;
+mod serve;
+mod shutdown;
+pub mod store;
+pub mod tls;
+pub mod udp;
+pub mod worker;
+
+pub use run::run;
