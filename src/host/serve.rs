@@ -166,17 +166,14 @@ impl Node {
         let store = store
             .start(hooks)
             .context("the ledger's thread cannot be started")?;
-        let delivery = Delivery::new(
-            DeliverConfig {
-                endpoints,
-                timeout_ms: config.webhooks.timeout_ms,
-                outbox: OutboxConfig::default(),
-                seed: entropy_seed()?,
-            },
-            &inlet,
-            store.handle(),
-            Arc::new(move || clock.now()),
-        )?;
+        let deliver = DeliverConfig {
+            endpoints,
+            timeout_ms: config.webhooks.timeout_ms,
+            outbox: OutboxConfig::default(),
+            seed: entropy_seed()?,
+        };
+        let read_clock = Arc::new(move || clock.now());
+        let delivery = Delivery::new(deliver, &inlet, store.handle(), read_clock)?;
         let deliveries = delivery.stats();
         let counters = Arc::new(Counters::new({
             let metrics = metrics.clone();

@@ -51,7 +51,9 @@ impl LiveRoom {
 
     /// Sends what was kept for a channel that was not open, or whose buffer was full.
     pub(super) fn send_queued_data(&mut self, key: usize) {
-        let Some(member) = self.members.get_mut(key) else { return };
+        let Some(member) = self.members.get_mut(key) else {
+            return;
+        };
         while let Some(packet) = member.queued_data.pop_front() {
             if !member.subscriber.send_data(Channel::Reliable, &packet) {
                 member.queued_data.push_front(packet);

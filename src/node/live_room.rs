@@ -5,8 +5,8 @@ use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side};
 use super::shard::{JoinRequest, Output, ShardConfig, Stats};
 use crate::base::{
-    ConnectionId, EndReason, Identity, Millis, Mono, Now, ParticipantSid, Rng, RoomName, RoomSid, SessionId,
-    SessionState,
+    ConnectionId, EndReason, Identity, Millis, Mono, Now, ParticipantSid, Rng, RoomName, RoomSid,
+    SessionId, SessionState,
 };
 use crate::peer::signal::token::ParticipantKind;
 use crate::peer::signal::{Card, LeaveAction, LeaveReason, Response, RoomFacts, encode, token};
@@ -141,8 +141,8 @@ impl LiveRoom {
         context: &mut Context<'_>,
     ) {
         let identity = request.join.identity.clone();
-        let returns = self.replace_older(&request, context)
-            || self.left_lately(&identity, context.now.mono);
+        let returns =
+            self.replace_older(&request, context) || self.left_lately(&identity, context.now.mono);
         if !returns && self.members.len() >= self.capacity() {
             let refusal = Response::Leave(LeaveAction::Disconnect, LeaveReason::JoinFailure);
             context.outputs.push_back(Output::Signal {
@@ -157,8 +157,8 @@ impl LiveRoom {
         let arrival = Arrival {
             conn,
             sid: ParticipantSid::random(context.rng),
-            publisher: factory.publisher(advertised, now.mono),
-            subscriber: factory.subscriber(advertised, now.mono),
+            publisher: factory.connection(advertised, now.mono),
+            subscriber: factory.connection(advertised, now.mono),
             claims: request.claims,
             join: request.join,
             client: request.client,
@@ -337,7 +337,8 @@ impl LiveRoom {
         if self.departed.len() == MAX_DEPARTED {
             self.departed.pop_front();
         }
-        self.departed.push_back((member.join.identity.clone(), context.now.mono));
+        self.departed
+            .push_back((member.join.identity.clone(), context.now.mono));
         if !member.hidden() {
             let gone: Card = member.card.gone(reason);
             for (other, _) in &self.members {
@@ -348,7 +349,9 @@ impl LiveRoom {
     }
 
     pub(super) fn handle_committed(&mut self, context: &mut Context<'_>) {
-        let Some(clock) = self.told.pop_front() else { return };
+        let Some(clock) = self.told.pop_front() else {
+            return;
+        };
         let changed = self.shown.map(|shown| shown.state) != Some(clock.state);
         self.shown = Some(clock);
         if changed {

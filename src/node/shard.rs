@@ -363,12 +363,16 @@ impl Shard {
         self.stats.panics += 1;
         self.names.remove(room.name());
         self.demux.remove_room(index);
-        let lost = self.connections.iter().filter(|(_, (room, _))| *room == index);
+        let lost = self
+            .connections
+            .iter()
+            .filter(|(_, (room, _))| *room == index);
         for conn in lost.map(|(conn, _)| *conn).collect::<Vec<_>>() {
             self.connections.remove(&conn);
             self.refuse(conn, LeaveAction::Reconnect, LeaveReason::MediaFailure);
         }
-        self.outputs.push_back(Output::RoomEnded(room.name().clone()));
+        self.outputs
+            .push_back(Output::RoomEnded(room.name().clone()));
     }
 
     /// Takes ended rooms away.

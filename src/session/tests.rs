@@ -1,3 +1,5 @@
+//! Sentences of the contract, as tests over the session machine.
+
 use super::*;
 use crate::base::{EndReason, Identity, Mono, Now, SessionState, Unix};
 use std::collections::BTreeMap;

@@ -29,7 +29,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tower_http", API),
     ("axum_server", &["host", "api"]),
     ("rustls", &["host", "api"]),
-    ("standardwebhooks", &["api/dev"]),
+    ("standardwebhooks", &["api/dev", "usage/webhook"]),
     ("tokio", &["host", "api", "client"]),
     // What touches the operating system.
     ("mio", HOST),

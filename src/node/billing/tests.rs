@@ -1,3 +1,5 @@
+//! Tables over the money of one room.
+
 use super::*;
 use crate::base::Unix;
 use crate::usage::EventKind;

@@ -282,8 +282,12 @@ fn is_private(attribute: &str) -> bool {
 
 /// The token's attributes; the role is among them, since clients show it.
 fn attributes(join: &Join) -> std::collections::HashMap<String, String> {
-    let mut attributes: std::collections::HashMap<String, String> =
-        join.attributes.clone().into_iter().filter(|(name, _)| !is_private(name)).collect();
+    let mut attributes: std::collections::HashMap<String, String> = join
+        .attributes
+        .clone()
+        .into_iter()
+        .filter(|(name, _)| !is_private(name))
+        .collect();
     if let Some(role) = join.role {
         attributes.insert("role".to_owned(), Role::as_str(role).to_owned());
     }

@@ -1,6 +1,6 @@
 //! Makes peer connections that share a certificate and a configuration.
 
-use super::{Channel, SharedCrypto, Transport, TransportError, evidence};
+use super::{Channel, Transport, TransportError, evidence};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,7 @@ const H264_PT: [(u8, u8, u32); 2] = [
 /// Shared by all connections of a process.
 #[derive(Clone)]
 pub struct Factory {
-    crypto: SharedCrypto,
+    crypto: Arc<str0m::crypto::CryptoProvider>,
     certificate: DtlsCert,
     anchor: Instant,
 }
@@ -50,18 +50,8 @@ impl Factory {
         })
     }
 
-    /// A connection in which the client offers. `advertised` are the addresses at which the client
-    /// reaches the worker's socket.
-    pub fn publisher(&self, advertised: &[SocketAddr], now: Mono) -> Transport {
-        self.build(advertised, now)
-    }
-
-    /// A connection in which we offer, with the three data channels of the protocol.
-    pub fn subscriber(&self, advertised: &[SocketAddr], now: Mono) -> Transport {
-        self.build(advertised, now)
-    }
-
-    fn build(&self, advertised: &[SocketAddr], now: Mono) -> Transport {
+    /// A connection. `advertised` are the addresses at which the client reaches the worker's socket.
+    pub fn connection(&self, advertised: &[SocketAddr], now: Mono) -> Transport {
         let start = self.anchor + std::time::Duration::from_micros(now.micros());
         let mut config = RtcConfig::new()
             .set_crypto_provider(Arc::clone(&self.crypto))

@@ -99,10 +99,6 @@ impl Sender {
         Some(sender)
     }
 
-    pub(super) fn carries(self, codec: Codec) -> bool {
-        self.payload_type(codec).is_some()
-    }
-
     fn payload_type(self, codec: Codec) -> Option<Pt> {
         match codec {
             Codec::Opus => self.opus,

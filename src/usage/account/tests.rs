@@ -1,3 +1,5 @@
+//! Tables over the account: entries, events, numbering.
+
 use super::*;
 use crate::base::{EndReason, Unix};
 use crate::usage::Event;

@@ -1,0 +1,76 @@
+//! What a connection says, in words that `wire` will share.
+
+use crate::media::{Mid, Packet};
+use std::net::SocketAddr;
+
+/// The data channels of the LiveKit protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// `_reliable`: ordered.
+    Reliable,
+    /// `_lossy`: unordered, no retransmission.
+    Lossy,
+    /// `_data_track`: unordered, no retransmission.
+    DataTrack,
+}
+
+impl Channel {
+    pub(super) const ALL: [Channel; 3] = [Channel::Reliable, Channel::Lossy, Channel::DataTrack];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Channel::Reliable => "_reliable",
+            Channel::Lossy => "_lossy",
+            Channel::DataTrack => "_data_track",
+        }
+    }
+
+    pub(super) fn of_label(label: &str) -> Option<Channel> {
+        Channel::ALL
+            .into_iter()
+            .find(|channel| channel.label() == label)
+    }
+}
+
+/// What a transport has to say.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this.
+    Datagram {
+        /// Where to.
+        to: SocketAddr,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// ICE and DTLS are up.
+    Connected,
+    /// The peer closed the connection, or it broke.
+    Closed,
+    /// An authenticated media packet, classified.
+    Packet(Packet),
+    /// The peer's decoder needs a keyframe of what it gets in this section.
+    KeyframeRequest(Mid),
+    /// A data channel of ours or of the peer's is open.
+    ChannelOpen(Channel),
+    /// A message on a data channel.
+    Data(Channel, Vec<u8>),
+}
+
+/// Running counts since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Media packets received and authenticated.
+    pub in_packets: u64,
+    /// Bytes received.
+    pub in_bytes: u64,
+    /// Datagrams sent.
+    pub out_packets: u64,
+    /// Bytes sent.
+    pub out_bytes: u64,
+    /// Keyframe requests sent to the peer.
+    pub keyframe_requests: u64,
+    /// Keyframe requests held back by the throttle.
+    pub keyframe_requests_held: u64,
+    /// Keyframe requests (PLI, FIR) received from the peer.
+    pub keyframes_asked: u64,
+}
