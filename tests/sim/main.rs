@@ -7,7 +7,10 @@
 
 mod consumer;
 mod ledger;
+mod nodes;
 mod oracle;
+#[allow(dead_code, reason = "shared with the benchmark, which uses the rest")]
+mod pair;
 mod rejects;
 mod scenario;
 mod world;
