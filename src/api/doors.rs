@@ -3,8 +3,8 @@
 use super::dev::Dev;
 use super::limit::{Addresses, Rate};
 use super::ws::Sink;
-use crate::base::{ConnectionId, Now, RoomName, SessionId, Unix};
-use crate::node::{Control, JoinRequest};
+use crate::base::{ConnectionId, Now, RoomName, Unix};
+use crate::node::{Continued, Control, JoinRequest};
 use crate::peer::signal::Frame;
 use crate::peer::signal::token::Keys;
 use std::collections::BTreeMap;
@@ -152,7 +152,7 @@ pub struct Doors {
     /// Whether the page is served over TLS by us.
     pub tls: bool,
     /// Sessions that a crash ended, by room: a rejoin before the label continues them.
-    pub lost: Mutex<BTreeMap<RoomName, (SessionId, Unix)>>,
+    pub lost: Mutex<BTreeMap<RoomName, (Continued, Unix)>>,
     /// No new joins.
     pub draining: AtomicBool,
     /// What happened.
@@ -170,15 +170,18 @@ impl Doors {
     }
 
     /// The session that a join of the room goes on with.
-    pub fn continues(&self, room: &RoomName, now: Now) -> Option<SessionId> {
+    pub fn continues(&self, room: &RoomName, now: Now) -> Option<Continued> {
         let lost = lock(&self.lost);
         let (session, until) = lost.get(room)?;
         (now.unix < *until).then(|| session.clone())
     }
 
-    /// A room is over: whoever comes next starts anew.
-    pub fn handle_room_ended(&self, room: &RoomName) {
-        lock(&self.lost).remove(room);
+    /// A room is over: whoever comes next starts anew. A room that was never opened (`lived` is
+    /// false) leaves a lost session to be continued.
+    pub fn handle_room_ended(&self, room: &RoomName, lived: bool) {
+        if lived {
+            lock(&self.lost).remove(room);
+        }
         lock(&self.control).handle_room_ended(room);
     }
 }

@@ -21,8 +21,8 @@ pub(super) struct Gauges {
     pub store: StoreHandle,
     pub deliveries: Arc<DeliverStats>,
     pub counters: Arc<Counters>,
-    /// Signalling messages and errors that are on the page already, by worker.
-    pub told: Mutex<Vec<(u64, u64)>>,
+    /// Signalling messages, errors, and joins of full rooms that are on the page already, by worker.
+    pub told: Mutex<Vec<(u64, u64, u64)>>,
 }
 
 impl Gauges {
@@ -49,7 +49,7 @@ impl Gauges {
     fn tell_signals(&self, index: usize, published: &Published) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() <= index {
-            told.resize(index + 1, (0, 0));
+            told.resize(index + 1, (0, 0, 0));
         }
         let Some(told) = told.get_mut(index) else {
             return;
@@ -61,7 +61,9 @@ impl Gauges {
         self.metrics
             .signalled(Direction::In, messages.saturating_sub(told.0));
         (told.1..errors).for_each(|_| self.metrics.signal_failed(SignalError::Malformed));
-        *told = (messages, errors);
+        let full = published.shard.joins_full;
+        (told.2..full).for_each(|_| self.metrics.joined(JoinOutcome::Full));
+        *told = (messages, errors, full);
     }
 }
 
@@ -99,16 +101,26 @@ fn worker_totals(published: &Published) -> WorkerTotals {
         participants: shard.participants,
         packets: both(shard.in_packets, shard.out_packets),
         bytes: both(shard.in_bytes, shard.out_bytes),
-        forward_drops: Counts::from_iter([(ForwardDrop::NoCodec, shard.not_carried)]),
-        datagram_drops: Counts::from_iter([
-            (DatagramDrop::UnknownAddress, shard.unroutable),
-            (DatagramDrop::Malformed, shard.no_track),
+        forward_drops: Counts::from_iter([
+            (ForwardDrop::NoCodec, shard.not_carried),
+            (ForwardDrop::NoTrack, shard.no_track),
+            (ForwardDrop::AwaitingKeyframe, shard.drops.awaiting_keyframe),
+            (ForwardDrop::Disabled, shard.drops.disabled),
+            (ForwardDrop::NotAllocated, shard.drops.not_allocated),
+            (ForwardDrop::NotConnected, shard.drops.not_connected),
         ]),
+        datagram_drops: Counts::from_iter([
+            (DatagramDrop::UnknownUfrag, shard.unknown_ufrag),
+            (DatagramDrop::UnknownAddress, shard.unknown_address),
+            (DatagramDrop::Unauthenticated, shard.unauthenticated),
+        ]),
+        nacks: both(shard.nacks_in, shard.nacks_out),
         plis: both(shard.pli_in, shard.pli_out),
         plis_suppressed: shard.pli_held,
         queue_drops: Counts::from_iter([
             (Queue::Udp, udp.send_dropped + udp.send_refused),
             (Queue::Ledger, published.jobs_dropped),
+            (Queue::Data, shard.data_dropped),
         ]),
         ..WorkerTotals::default()
     }

@@ -16,7 +16,7 @@ use crate::api::{
 };
 use crate::base::RoomName;
 use crate::base::crypto::entropy_seed;
-use crate::node::{Control, Shard, ShardConfig};
+use crate::node::{Continued, Control, Shard, ShardConfig};
 use crate::peer::transport::Factory;
 use crate::usage::outbox::OutboxConfig;
 use anyhow::Context;
@@ -244,7 +244,9 @@ impl Node {
             let around = Surroundings {
                 clock: self.clock,
                 store: self.store.handle(),
-                on_room_ended: Arc::new(move |room: &RoomName| doors.handle_room_ended(room)),
+                on_room_ended: Arc::new(move |room: &RoomName, lived| {
+                    doors.handle_room_ended(room, lived)
+                }),
             };
             let shard = Shard::new(shard, entropy_seed()?, self.clock.now());
             let thread = prepared.start(index, shard, around);
@@ -484,7 +486,12 @@ fn doors(
     let trusted = config.http.trusted_proxies.clone();
     let lost = boot.recent.iter().map(|(room, record)| {
         let until = crate::base::Unix(record.at_unix_ms.0 + CONTINUES_MS);
-        (room.clone(), (record.facts.session.clone(), until))
+        let totals = &record.totals;
+        let lost = Continued {
+            facts: record.facts.clone(),
+            duration_used: totals.accrued_ms + totals.paused_ms.values().copied().sum(),
+        };
+        (room.clone(), (lost, until))
     });
     let door = |ends: &WorkerEnds| WorkerDoor {
         queue: ends.queue.clone(),

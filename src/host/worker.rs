@@ -111,7 +111,7 @@ pub struct Surroundings {
     /// The ledger.
     pub store: StoreHandle,
     /// Who is told that a room is over.
-    pub on_room_ended: Arc<dyn Fn(&RoomName) + Send + Sync>,
+    pub on_room_ended: Arc<dyn Fn(&RoomName, bool) + Send + Sync>,
 }
 
 impl Prepared {
@@ -307,7 +307,8 @@ impl Worker {
                         self.jobs.push_back(Job::Checkpoints(checkpoints));
                     }
                 }
-                Output::RoomEnded(room) => (self.around.on_room_ended)(&room),
+                Output::RoomEnded(room) => (self.around.on_room_ended)(&room, true),
+                Output::RoomNotOpened(room) => (self.around.on_room_ended)(&room, false),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Which worker runs which room, and whether a new session may start at all.
 
 use crate::base::RoomName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Why a join cannot be placed: 503 with this text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,12 +17,17 @@ pub enum Refusal {
     LedgerFull,
 }
 
+/// Ended rooms whose worker is remembered. A join that is on its way while its room ends opens the
+/// room again where it was; the next join must go there too.
+const MAX_REMEMBERED: usize = 4_096;
+
 /// Placement and admission of rooms.
 #[derive(Debug)]
 pub struct Control {
     workers: usize,
     max_sessions: usize,
     rooms: BTreeMap<RoomName, usize>,
+    ended: VecDeque<(RoomName, usize)>,
     draining: bool,
     ledger_full: bool,
 }
@@ -36,6 +41,7 @@ impl Control {
             workers,
             max_sessions,
             rooms,
+            ended: VecDeque::new(),
             draining: false,
             ledger_full: false,
         }
@@ -58,20 +64,35 @@ impl Control {
         if self.rooms.len() >= self.max_sessions {
             return Err(Refusal::Full);
         }
+        let worker = self.remembered(room).unwrap_or_else(|| self.idlest());
+        self.rooms.insert(room.clone(), worker);
+        Ok(worker)
+    }
+
+    /// The room is over.
+    pub fn handle_room_ended(&mut self, room: &RoomName) {
+        let Some(worker) = self.rooms.remove(room) else {
+            return;
+        };
+        if self.ended.len() == MAX_REMEMBERED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((room.clone(), worker));
+    }
+
+    fn remembered(&mut self, room: &RoomName) -> Option<usize> {
+        let index = self.ended.iter().position(|(name, _)| name == room)?;
+        self.ended.remove(index).map(|(_, worker)| worker)
+    }
+
+    fn idlest(&self) -> usize {
         let load = |worker: &usize| {
             self.rooms
                 .values()
                 .filter(|placed| *placed == worker)
                 .count()
         };
-        let worker = (0..self.workers).min_by_key(load).unwrap_or(0);
-        self.rooms.insert(room.clone(), worker);
-        Ok(worker)
-    }
-
-    /// The room is over: its name may go anywhere next time.
-    pub fn handle_room_ended(&mut self, room: &RoomName) {
-        self.rooms.remove(room);
+        (0..self.workers).min_by_key(load).unwrap_or(0)
     }
 
     /// No new sessions from now on.
@@ -90,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_room_stays_on_its_worker_and_new_ones_go_where_there_are_fewest() {
+    fn a_room_stays_on_its_worker_even_after_its_end_and_new_ones_go_where_there_are_fewest() {
         let mut control = Control::new(2, 3);
         let room = |name: &str| RoomName::from(name);
         assert_eq!(control.place(&room("a")), Ok(0));
@@ -99,6 +120,8 @@ mod tests {
         control.handle_room_ended(&room("a"));
         assert_eq!(control.place(&room("c")), Ok(0));
         assert_eq!(control.place(&room("d")), Ok(0));
+        control.handle_room_ended(&room("b"));
+        assert_eq!(control.place(&room("b")), Ok(1));
         assert_eq!(control.place(&room("e")), Err(Refusal::Full));
         control.set_ledger_full(true);
         control.handle_room_ended(&room("d"));

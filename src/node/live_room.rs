@@ -70,6 +70,10 @@ impl LiveRoom {
         config: &ShardConfig,
         (rng, now): (&mut Rng, Now),
     ) -> LiveRoom {
+        if let Some(lost) = &join.continues {
+            policy.external_ref.clone_from(&lost.facts.external_ref);
+            policy.metadata.clone_from(&lost.facts.metadata);
+        }
         override_policy(&mut policy, &join.join.attributes);
         let room_sid = RoomSid::random(rng);
         let session = SessionId::random(rng);
@@ -82,7 +86,10 @@ impl LiveRoom {
             min_billable_ms: Millis::ZERO,
             external_ref: None,
             metadata: None,
-            continues: join.continues.clone(),
+            continues: join
+                .continues
+                .as_ref()
+                .map(|lost| lost.facts.session.clone()),
         };
         let wire = RoomFacts {
             sid: room_sid.to_string(),
@@ -96,7 +103,10 @@ impl LiveRoom {
         let opening = Opening {
             facts,
             policy: policy.clone(),
-            duration_used: Millis::ZERO,
+            duration_used: join
+                .continues
+                .as_ref()
+                .map_or(Millis::ZERO, |lost| lost.duration_used),
         };
         LiveRoom {
             index,
@@ -144,6 +154,7 @@ impl LiveRoom {
         let returns =
             self.replace_older(&request, context) || self.left_lately(&identity, context.now.mono);
         if !returns && self.members.len() >= self.capacity() {
+            context.stats.joins_full += 1;
             let refusal = Response::Leave(LeaveAction::Disconnect, LeaveReason::JoinFailure);
             context.outputs.push_back(Output::Signal {
                 conn,
@@ -533,6 +544,13 @@ impl LiveRoom {
         stats.pli_in += self.past.pli_in;
         stats.pli_out += self.past.pli_out;
         stats.pli_held += self.past.pli_held;
+        stats.nacks_in += self.past.nacks_in;
+        stats.nacks_out += self.past.nacks_out;
+        let drops = self.room.drops();
+        stats.drops.not_connected += drops.not_connected;
+        stats.drops.disabled += drops.disabled;
+        stats.drops.awaiting_keyframe += drops.awaiting_keyframe;
+        stats.drops.not_allocated += drops.not_allocated;
     }
 }
 
@@ -556,6 +574,8 @@ fn add_transport_stats(member: &Member, stats: &mut Stats) {
     for transport in [member.publisher.stats(), member.subscriber.stats()] {
         stats.out_packets += transport.out_packets;
         stats.out_bytes += transport.out_bytes;
+        stats.nacks_in += transport.nacks_received;
+        stats.nacks_out += transport.nacks_sent;
         stats.pli_in += transport.keyframes_asked;
         stats.pli_out += transport.keyframe_requests;
         stats.pli_held += transport.keyframe_requests_held;

@@ -13,4 +13,4 @@ mod shard;
 mod signalling;
 
 pub use control::{Control, Refusal};
-pub use shard::{JoinRequest, Output, Shard, ShardConfig, Stats};
+pub use shard::{Continued, JoinRequest, Output, Shard, ShardConfig, Stats};

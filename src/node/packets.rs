@@ -22,7 +22,7 @@ impl LiveRoom {
         };
         let transport = member.transport(side);
         if !transport.handle_datagram(source, bytes, context.now) {
-            context.stats.unroutable += 1;
+            context.stats.unauthenticated += 1;
             return;
         }
         if crate::media::is_stun(bytes) && transport.accepts_source(source) {

@@ -11,8 +11,9 @@ use crate::peer::signal::{
     ClientParams, Frame, LeaveAction, LeaveReason, Response, decode, encode,
 };
 use crate::peer::transport::Factory;
+use crate::room::Drops;
 use crate::session::Policy;
-use crate::usage::{Append, Checkpoint};
+use crate::usage::{Append, Checkpoint, SessionFacts};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -47,7 +48,16 @@ pub struct JoinRequest {
     /// What the client says of itself.
     pub client: ClientParams,
     /// The session that a crash cut off in this room.
-    pub continues: Option<SessionId>,
+    pub continues: Option<Continued>,
+}
+
+/// A session that a crash cut off; the next one in its room inherits its policy and its clocks.
+#[derive(Clone, Debug)]
+pub struct Continued {
+    /// What it was.
+    pub facts: SessionFacts,
+    /// What it had used of `duration.max_min`.
+    pub duration_used: Millis,
 }
 
 /// What a shard wants done.
@@ -78,6 +88,8 @@ pub enum Output {
     Checkpoints(Vec<Checkpoint>),
     /// A room is over.
     RoomEnded(RoomName),
+    /// A join that was placed here opened no room.
+    RoomNotOpened(RoomName),
 }
 
 /// Running counts, and what there is now.
@@ -101,8 +113,20 @@ pub struct Stats {
     pub out_bytes: u64,
     /// Media packets handed to a subscriber.
     pub forwarded: u64,
-    /// Datagrams for nobody here, or not authentic.
-    pub unroutable: u64,
+    /// STUN that names nobody here.
+    pub unknown_ufrag: u64,
+    /// Anything else from an address that STUN has not validated.
+    pub unknown_address: u64,
+    /// Refused by the connection that it was for.
+    pub unauthenticated: u64,
+    /// Joins refused because the room is full.
+    pub joins_full: u64,
+    /// Packets that a subscriber did not get, by reason.
+    pub drops: Drops,
+    /// NACKs received from subscribers.
+    pub nacks_in: u64,
+    /// NACKs sent to publishers.
+    pub nacks_out: u64,
     /// Media packets without a published track.
     pub no_track: u64,
     /// Media packets that a subscriber's section could not carry.
@@ -180,7 +204,14 @@ impl Shard {
     }
 
     fn open(&mut self, name: &RoomName, join: &JoinRequest, now: Now) -> Option<usize> {
-        let template = join.join.policy.as_deref().unwrap_or("default");
+        let inherited = join
+            .continues
+            .as_ref()
+            .map(|lost| lost.facts.policy.as_str());
+        let template = inherited
+            .filter(|name| self.config.policies.contains_key(*name))
+            .or(join.join.policy.as_deref())
+            .unwrap_or("default");
         let Some(policy) = self.config.policies.get(template) else {
             tracing::warn!(room = ?name, "the token names a policy that is not configured");
             return None;
@@ -202,7 +233,7 @@ impl Shard {
     /// A refused join may have been placed here for a room that does not exist.
     fn give_back(&mut self, name: RoomName) {
         if !self.names.contains_key(&name) {
-            self.outputs.push_back(Output::RoomEnded(name));
+            self.outputs.push_back(Output::RoomNotOpened(name));
         }
     }
 
@@ -249,7 +280,11 @@ impl Shard {
         self.stats.in_packets += 1;
         self.stats.in_bytes += u64::try_from(bytes.len()).unwrap_or(0);
         let Some(Route { room, member, side }) = self.demux.route(source, bytes) else {
-            self.stats.unroutable += 1;
+            if crate::media::is_stun(bytes) {
+                self.stats.unknown_ufrag += 1;
+            } else {
+                self.stats.unknown_address += 1;
+            }
             return;
         };
         self.with_room(room, now, |room, context| {

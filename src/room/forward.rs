@@ -17,19 +17,37 @@ pub struct Forward {
     pub numbers: Munged,
 }
 
+/// Packets that a subscriber did not get, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// Its media section is not negotiated yet.
+    pub not_connected: u64,
+    /// It switched the track off.
+    pub disabled: u64,
+    /// It waits for a keyframe.
+    pub awaiting_keyframe: u64,
+    /// It gets another layer.
+    pub not_allocated: u64,
+}
+
 /// Appends to `out` whom `packet` goes to, and to `events` the keyframes that are needed.
 pub(super) fn forward(
     publication: &mut Publication,
     packet: &Packet,
     now: Mono,
     out: &mut Vec<Forward>,
-    events: &mut Vec<Event>,
+    (events, drops): (&mut Vec<Event>, &mut Drops),
 ) {
     let mut subscriptions = std::mem::take(&mut publication.subscriptions);
     for (member, subscription) in &mut subscriptions {
-        let Some(mid) = subscription.mid.filter(|_| subscription.wish.enabled) else {
+        let Some(mid) = subscription.mid else {
+            drops.not_connected += 1;
             continue;
         };
+        if !subscription.wish.enabled {
+            drops.disabled += 1;
+            continue;
+        }
         let target = publication.target(subscription.wish.quality, now);
         if let Some(stream) = choose(subscription, packet, target, now) {
             events.push(Event::KeyframeWanted {
@@ -38,14 +56,15 @@ pub(super) fn forward(
             });
         }
         if !subscription.flowing {
-            continue;
-        }
-        if let Some(numbers) = subscription.munger.munge(packet, now) {
+            drops.awaiting_keyframe += 1;
+        } else if let Some(numbers) = subscription.munger.munge(packet, now) {
             out.push(Forward {
                 to: *member,
                 mid,
                 numbers,
             });
+        } else {
+            drops.not_allocated += 1;
         }
     }
     publication.subscriptions = subscriptions;

@@ -10,7 +10,7 @@ mod publication;
 mod room;
 mod subscription;
 
-pub use forward::Forward;
+pub use forward::{Drops, Forward};
 pub use publication::{Publication, PublicationSpec, TrackKey};
 pub use room::{Event, MemberKey, MemberOptions, Room};
 pub use subscription::Wish;

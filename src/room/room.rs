@@ -1,7 +1,7 @@
 //! The room: members, publications, subscriptions. It states what follows from a change; `node`
 //! carries it out.
 
-use super::forward::{Forward, forward};
+use super::forward::{Drops, Forward, forward};
 use super::publication::{Publication, PublicationSpec, TrackKey};
 use super::subscription::{Subscription, Wish};
 use crate::base::{Mono, Rng, TrackSid};
@@ -69,6 +69,7 @@ pub struct Room {
     publications: Slab<Publication>,
     events: VecDeque<Event>,
     scratch: Vec<Event>,
+    drops: Drops,
 }
 
 impl Room {
@@ -80,6 +81,7 @@ impl Room {
             publications: Slab::new(),
             events: VecDeque::new(),
             scratch: Vec::new(),
+            drops: Drops::default(),
         }
     }
 
@@ -275,9 +277,15 @@ impl Room {
         if !publication.saw(packet, now) {
             return false;
         }
-        forward(publication, packet, now, out, &mut self.scratch);
+        let notes = (&mut self.scratch, &mut self.drops);
+        forward(publication, packet, now, out, notes);
         self.events.extend(self.scratch.drain(..));
         true
+    }
+
+    /// What was not forwarded so far, and why.
+    pub const fn drops(&self) -> Drops {
+        self.drops
     }
 
     /// A publication by its key.

@@ -1,7 +1,8 @@
 //! The shard with real transports: joining, forwarding, data, vanishing, in virtual time.
 
 use crate::pair::{AUDIO, DELTA, KEYFRAME, World};
-use beistand::base::{EndReason, Millis, PauseReason, SessionState};
+use beistand::base::{EndReason, Millis, PauseReason, RoomName, SessionState};
+use beistand::peer::signal::token::{authorize_join, verify};
 use beistand::usage::EventKind;
 use str0m::media::MediaKind;
 
@@ -144,4 +145,40 @@ fn strangers_get_no_byte_and_garbage_from_a_valid_address_breaks_nothing() {
     talk(&mut world, 1_000, true);
     let seqs = world.clients[1].received.values().next().expect("packets");
     assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "no gap");
+}
+
+#[test]
+fn a_client_gets_a_new_token_every_five_minutes_that_opens_the_same_room() {
+    let mut world = live_pair();
+    for _ in 0..301 {
+        world.skip(Millis(1_000));
+    }
+    let token = world.clients[0].tokens.first().expect("a new token");
+    assert_eq!(world.clients[0].tokens.len(), 1);
+    let claims = verify(token, &world.keys, world.now).expect("a valid token");
+    assert_eq!(
+        claims.attributes.get("role").map(String::as_str),
+        Some("expert")
+    );
+    assert_eq!(
+        authorize_join(&claims).expect("a join").room,
+        RoomName::from("help")
+    );
+}
+
+#[test]
+fn a_room_takes_as_many_as_its_policy_allows_and_a_rejoin_all_the_same() {
+    let mut world = World::new(3);
+    for index in 0..16 {
+        world.join("help", &format!("guest{index}"), Some("guest"));
+    }
+    let refused = world.join("help", "one-too-many", Some("guest"));
+    let leave = world.clients[refused].left.clone().expect("told to leave");
+    assert_eq!(
+        leave.reason(),
+        livekit_protocol::DisconnectReason::JoinFailure
+    );
+    let again = world.join("help", "guest3", Some("guest"));
+    assert!(world.clients[again].joined.is_some());
+    assert_eq!(world.shard.stats().joins_full, 1);
 }

@@ -39,6 +39,7 @@ pub struct Client {
     pub received: BTreeMap<String, Vec<u64>>,
     pub received_bytes: u64,
     pub data: Vec<Vec<u8>>,
+    pub tokens: Vec<String>,
     pub track: Option<Mid>,
     pending: Option<SdpPendingOffer>,
     channel: Option<str0m::channel::ChannelId>,
@@ -54,6 +55,7 @@ pub struct World {
     pub ended: u32,
     pub appended: Vec<beistand::usage::Append>,
     pub node_address: SocketAddr,
+    pub keys: Arc<Keys>,
     anchor: Instant,
 }
 
@@ -82,7 +84,7 @@ impl World {
             factory: Factory::new(anchor).expect("a certificate"),
             advertised: vec![node_address],
             node: NodeId::from("ND_sim"),
-            keys,
+            keys: Arc::clone(&keys),
             policies: Arc::new(policies),
         };
         let shard = Shard::new(config, seed, now);
@@ -93,6 +95,7 @@ impl World {
             ended: 0,
             appended: Vec::new(),
             node_address,
+            keys,
             anchor,
         }
     }
@@ -133,6 +136,7 @@ impl World {
             received: BTreeMap::new(),
             received_bytes: 0,
             data: Vec::new(),
+            tokens: Vec::new(),
             track: None,
             pending: None,
             channel: None,
@@ -276,6 +280,17 @@ impl World {
         }
     }
 
+    /// `span` passes in one step: for what is slow, with clients that send nothing.
+    pub fn skip(&mut self, span: Millis) {
+        self.now = Now {
+            mono: self.now.mono + span,
+            unix: Unix(self.now.unix.0 + span.0),
+        };
+        self.drive_clients();
+        self.shard.handle_timeout(self.now);
+        self.exchange();
+    }
+
     fn drive_clients(&mut self) {
         let at = self.instant();
         for index in 0..self.clients.len() {
@@ -314,6 +329,7 @@ impl World {
                     }
                 }
                 Output::RoomEnded(_) => self.ended += 1,
+                Output::RoomNotOpened(_) => {}
             }
         }
     }
@@ -403,6 +419,7 @@ impl World {
                     self.clients[index].others.insert(info.sid.clone(), info);
                 }
             }
+            Some(Told::RefreshToken(token)) => self.clients[index].tokens.push(token),
             Some(Told::Leave(leave)) => self.clients[index].left = Some(leave),
             Some(_) | None => {}
         }

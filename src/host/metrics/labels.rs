@@ -55,22 +55,18 @@ labels! {
         NotConnected = "not_connected",
         /// The subscriber never agreed to this codec.
         NoCodec = "no_codec",
-        /// The subscriber's send queue was full.
-        QueueFull = "queue_full",
+        /// The publisher announced no such track.
+        NoTrack = "no_track",
     }
 
     /// Why a datagram got no answer.
     DatagramDrop {
-        /// Too short, or of no known kind.
-        Malformed = "malformed",
         /// STUN with a user name that nobody here has.
         UnknownUfrag = "unknown_ufrag",
         /// From an address that was never validated.
         UnknownAddress = "unknown_address",
         /// With a wrong integrity check or tag.
         Unauthenticated = "unauthenticated",
-        /// The worker fell behind.
-        Overload = "overload",
     }
 
     /// How an attempt to join ended.
@@ -125,10 +121,8 @@ labels! {
 
     /// A bounded queue that drops when it is full.
     Queue {
-        /// Commands to a worker.
-        WorkerIn = "worker_in",
-        /// What a worker says to the control plane.
-        WorkerOut = "worker_out",
+        /// Data packets to a client.
+        Data = "data",
         /// Messages to a client.
         Signal = "signal",
         /// Appends to the ledger.

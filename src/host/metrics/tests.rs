@@ -40,7 +40,7 @@ fn worker() -> WorkerTotals {
         nacks: [(Direction::Out, 3)].into_iter().collect(),
         plis: [(Direction::Out, 4)].into_iter().collect(),
         plis_suppressed: 9,
-        queue_drops: [(Queue::WorkerOut, 1)].into_iter().collect(),
+        queue_drops: [(Queue::Data, 1)].into_iter().collect(),
     }
 }
 
@@ -58,7 +58,7 @@ fn totals_of_workers_are_added_up_and_a_later_report_replaces_the_earlier() {
     metrics.report_worker(0, worker());
     metrics.report_worker(1, worker());
     metrics.report_worker(1, worker());
-    metrics.queue_dropped(Queue::WorkerOut, 10);
+    metrics.queue_dropped(Queue::Data, 10);
     for _ in 0..2 {
         let text = text(&metrics);
         has(&text, "beistand_sessions{state=\"live\"} 4");
@@ -76,7 +76,7 @@ fn totals_of_workers_are_added_up_and_a_later_report_replaces_the_earlier() {
         );
         has(&text, "beistand_nack_total{direction=\"out\"} 6");
         has(&text, "beistand_keyframe_requests_suppressed_total 18");
-        has(&text, "beistand_queue_drops_total{queue=\"worker_out\"} 12");
+        has(&text, "beistand_queue_drops_total{queue=\"data\"} 12");
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Transport {
     pub(super) pending: Option<SdpPendingOffer>,
     senders: BTreeMap<Mid, rtp::Sender>,
     keyframes: Keyframes,
+    /// NACKs so far by stream and direction (true: sent), as str0m counts them.
+    nacks: BTreeMap<(StreamId, bool), u64>,
     last_authenticated: Option<Mono>,
     connected: bool,
     closed: bool,
@@ -41,6 +43,7 @@ impl Transport {
             pending: None,
             senders: BTreeMap::new(),
             keyframes: Keyframes::default(),
+            nacks: BTreeMap::new(),
             last_authenticated: None,
             connected: false,
             closed: false,
@@ -55,8 +58,14 @@ impl Transport {
 
     /// Running counts.
     pub fn stats(&self) -> Stats {
+        let nacks = |sent| {
+            let counts = self.nacks.iter().filter(|((_, s), _)| *s == sent);
+            counts.map(|(_, count)| *count).sum()
+        };
         Stats {
             keyframe_requests_held: self.keyframes.held(),
+            nacks_sent: nacks(true),
+            nacks_received: nacks(false),
             ..self.stats
         }
     }
@@ -284,6 +293,14 @@ impl Transport {
                 self.stats.keyframes_asked += 1;
                 self.outputs
                     .push_back(Output::KeyframeRequest(Mid::from(&*request.mid)));
+            }
+            Event::MediaIngressStats(stats) => {
+                let stream = rtp::stream_id(stats.mid, stats.rid);
+                self.nacks.insert((stream, true), stats.nacks);
+            }
+            Event::MediaEgressStats(stats) => {
+                let stream = rtp::stream_id(stats.mid, stats.rid);
+                self.nacks.insert((stream, false), stats.nacks);
             }
             Event::ChannelOpen(id, label) => {
                 if let Some(channel) = Channel::of_label(&label) {

@@ -18,6 +18,9 @@ const H264_PT: [(u8, u8, u32); 2] = [
     (127, 121, 0x42_001f),
 ];
 
+/// How often NACKs are counted; a metric needs no more.
+const STATS_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Shared by all connections of a process.
 #[derive(Clone)]
 pub struct Factory {
@@ -60,7 +63,7 @@ impl Factory {
             .set_dtls_version(DtlsVersion::Dtls12)
             .set_ice_lite(true)
             .set_rtp_mode(true)
-            .set_stats_interval(None)
+            .set_stats_interval(Some(STATS_EVERY))
             .clear_codecs()
             .enable_opus(true, false);
         let codecs = config.codec_config();

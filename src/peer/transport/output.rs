@@ -67,6 +67,10 @@ pub struct Stats {
     pub out_packets: u64,
     /// Bytes sent.
     pub out_bytes: u64,
+    /// NACKs sent to the peer.
+    pub nacks_sent: u64,
+    /// NACKs received from the peer.
+    pub nacks_received: u64,
     /// Keyframe requests sent to the peer.
     pub keyframe_requests: u64,
     /// Keyframe requests held back by the throttle.

@@ -19,6 +19,14 @@ fn codec_of(codec: StrCodec) -> Option<Codec> {
     }
 }
 
+/// str0m's words for a stream in ours.
+pub(super) fn stream_id(mid: str0m::media::Mid, rid: Option<str0m::media::Rid>) -> StreamId {
+    StreamId {
+        mid: Mid::from(&*mid),
+        rid: rid.map(|rid| Rid::from(&*rid)),
+    }
+}
+
 /// An authenticated packet in our own words; `None` for a codec that is not forwarded.
 pub(super) fn receive(rtc: &mut Rtc, packet: RtpPacket) -> Option<Packet> {
     let pt = packet.header.payload_type;
@@ -32,10 +40,7 @@ pub(super) fn receive(rtc: &mut Rtc, packet: RtpPacket) -> Option<Packet> {
     let codec = codec_of(codec)?;
     let mut api = rtc.direct_api();
     let stream = api.stream_rx(&packet.header.ssrc)?;
-    let stream = StreamId {
-        mid: Mid::from(&*stream.mid()),
-        rid: stream.rid().map(|rid| Rid::from(&*rid)),
-    };
+    let stream = stream_id(stream.mid(), stream.rid());
     let mut packet = Packet {
         stream,
         seq: *packet.seq_no,
