@@ -122,7 +122,6 @@ fn worker_totals(published: &Published) -> WorkerTotals {
             (Queue::Ledger, published.jobs_dropped),
             (Queue::Data, shard.data_dropped),
         ]),
-        ..WorkerTotals::default()
     }
 }
 

@@ -104,6 +104,9 @@ pub struct Prepared {
     ends: WorkerEnds,
 }
 
+/// Told of a room that is over; false if the join that was placed here opened none.
+pub type OnRoomEnded = Arc<dyn Fn(&RoomName, bool) + Send + Sync>;
+
 /// What a worker needs to run.
 pub struct Surroundings {
     /// Both clocks.
@@ -111,7 +114,7 @@ pub struct Surroundings {
     /// The ledger.
     pub store: StoreHandle,
     /// Who is told that a room is over.
-    pub on_room_ended: Arc<dyn Fn(&RoomName, bool) + Send + Sync>,
+    pub on_room_ended: OnRoomEnded,
 }
 
 impl Prepared {
