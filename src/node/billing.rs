@@ -144,7 +144,7 @@ impl Billing {
     /// write it after them.
     pub fn checkpoint(&mut self, now: Now) -> Option<Checkpoint> {
         self.handle_timeout(now);
-        self.account.checkpoint()
+        self.account.checkpoint(now)
     }
 
     /// The billed clock.

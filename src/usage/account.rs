@@ -156,7 +156,7 @@ impl Account {
 
     /// The running totals, if they differ from the last ones. To be written after every
     /// [`Append`] polled before it. None once the session has ended: its stop entry says it all.
-    pub fn checkpoint(&mut self) -> Option<Checkpoint> {
+    pub fn checkpoint(&mut self, now: Now) -> Option<Checkpoint> {
         if matches!(self.state, SessionState::Ended(_)) {
             return None;
         }
@@ -165,6 +165,7 @@ impl Account {
             entry_seq: self.entry_seq,
             event_seq: self.event_seq,
             settled_unix_ms: self.anchor.unix_at(self.settled),
+            open_ms: now.mono.since(self.settled),
             state: self.state,
             totals: self.meter.totals(),
         };

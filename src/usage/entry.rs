@@ -201,6 +201,9 @@ pub struct Checkpoint {
     pub event_seq: u64,
     /// The wall-clock label up to which the totals are certain.
     pub settled_unix_ms: Unix,
+    /// How long before the checkpoint was taken that was: a side that is heard rarely is only certain
+    /// to be here up to its last packet.
+    pub open_ms: Millis,
     /// The state at that moment.
     #[serde(flatten)]
     pub state: SessionState,

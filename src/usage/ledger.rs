@@ -18,8 +18,8 @@ use crate::base::{EndReason, Identity, Millis, NodeId, SessionId, SessionState, 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Largest error of a session that a crash cut off: checkpoints are at most 500 ms apart, and one
-/// may have been on its way to the disk (`reliability.md`, I1).
+/// Largest error of a session that a crash cut off while all its sides were heard: checkpoints are at
+/// most 500 ms apart, and one may have been on its way to the disk.
 pub const CRASH_BOUND: Millis = Millis(1_000);
 
 /// Cause of the stop entry of an orphan.
@@ -278,7 +278,8 @@ fn is_newer(checkpoint: &Checkpoint, than: (u64, Millis, Unix)) -> bool {
 
 /// The stop entry of a session whose node crashed, and its events: `participant.left` for everyone
 /// who was present, then `session.ended`. The totals are those of the last certain moment, so the
-/// error is at most [`CRASH_BOUND`] and in the customer's favour.
+/// error is in the customer's favour, and at most [`CRASH_BOUND`] and what was open when the
+/// checkpoint was taken; the totals of a newer entry only lie closer to the truth.
 pub fn fold_orphan(
     last: &Entry,
     checkpoint: Option<&Checkpoint>,
@@ -311,7 +312,7 @@ pub fn fold_orphan(
         totals,
         facts: None,
         estimated: true,
-        bound_ms: Some(CRASH_BOUND),
+        bound_ms: Some(CRASH_BOUND + checkpoint.map_or(Millis::ZERO, |taken| taken.open_ms)),
     };
     let events = farewell(facts, &entry, last_event_seq, &present);
     Append { entry, events }

@@ -465,7 +465,14 @@ fn judge_cut(case: &Case, totals: &Totals, (at, safe): (Micros, Micros)) -> Resu
             ));
         }
     }
-    // With everyone's packets coming steadily the promise of the contract holds as it stands.
+    // What the record itself promises holds for every crash.
+    let bound = case.entries.last().and_then(|stop| stop.bound_ms);
+    if bound.is_some_and(|bound| most - billed > bound.0) {
+        return Err(format!(
+            "billed {billed} of {most}, beyond the bound {bound:?}"
+        ));
+    }
+    // With everyone's packets coming steadily it is the contract's second.
     if steady(&whole, at) && most - billed > CRASH_BOUND / 1000 {
         return Err(format!(
             "billed {billed} of {most} although everyone was heard all the time"

@@ -72,6 +72,14 @@ fn told(appends: &[Append]) -> Vec<String> {
     appends.iter().map(line).collect()
 }
 
+/// The moment at which a checkpoint is taken.
+fn at(millis: u64) -> Now {
+    Now {
+        mono: ms(millis),
+        unix: Unix(1_000_000 + millis),
+    }
+}
+
 #[test]
 fn a_session_is_told_from_its_creation_to_its_end() {
     let mut account = live();
@@ -110,7 +118,7 @@ fn a_session_is_told_from_its_creation_to_its_end() {
         .collect();
     assert_eq!(seqs, (1..=12).collect::<Vec<_>>());
     assert_eq!(appends[0].entry.facts, Some(facts()));
-    assert_eq!(account.checkpoint(), None);
+    assert_eq!(account.checkpoint(at(2_500)), None);
 }
 
 #[test]
@@ -120,7 +128,7 @@ fn a_return_within_the_grace_time_tells_nothing() {
     account.handle_presence(ms(10_000), &CARL.into(), false);
     account.handle_presence(ms(16_000), &CARL.into(), true);
     assert_eq!(told(&appends(&mut account)), [""; 0]);
-    let checkpoint = account.checkpoint().unwrap();
+    let checkpoint = account.checkpoint(at(2_500)).unwrap();
     assert_eq!(
         checkpoint.totals.participants[&CARL.into()].reconnect_gap_ms,
         Millis(6_000)
@@ -132,7 +140,7 @@ fn one_who_vanished_is_told_to_have_left_at_their_last_packet() {
     let mut account = live();
     account.handle_presence(ms(10_000), &CARL.into(), false);
     account.settle(ms(30_000));
-    assert!(account.checkpoint().unwrap().totals.participants[&CARL.into()].present);
+    assert!(account.checkpoint(at(2_500)).unwrap().totals.participants[&CARL.into()].present);
     account.handle_gone(ms(10_000), &CARL.into());
     let told = told(&appends(&mut account));
     assert_eq!(
@@ -145,11 +153,12 @@ fn one_who_vanished_is_told_to_have_left_at_their_last_packet() {
 fn a_checkpoint_is_made_only_when_something_changed() {
     let mut account = live();
     account.settle(ms(2_000));
-    let checkpoint = account.checkpoint().unwrap();
+    let checkpoint = account.checkpoint(at(2_500)).unwrap();
     assert_eq!((checkpoint.entry_seq, checkpoint.event_seq), (4, 4));
     assert_eq!(checkpoint.settled_unix_ms, Unix(1_002_000));
     assert_eq!(checkpoint.totals.accrued_ms, Millis(1_000));
-    assert_eq!(account.checkpoint(), None);
+    assert_eq!(checkpoint.open_ms, Millis(500));
+    assert_eq!(account.checkpoint(at(2_500)), None);
     account.settle(ms(2_001));
-    assert!(account.checkpoint().is_some());
+    assert!(account.checkpoint(at(2_500)).is_some());
 }

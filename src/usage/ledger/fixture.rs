@@ -176,6 +176,7 @@ pub fn checkpoint(session: &str, live: u64) -> Checkpoint {
         entry_seq: 3,
         event_seq: 3,
         settled_unix_ms: Unix(START.0 + 1_000 + live),
+        open_ms: Millis::ZERO,
         state: SessionState::Live,
         totals: totals(1_000, live, 0),
     }

@@ -351,6 +351,17 @@ fn an_orphan_is_closed_at_the_newest_moment_that_is_certain() {
 }
 
 #[test]
+fn the_bound_of_an_estimate_grows_by_what_was_open_at_the_checkpoint() {
+    let appends = life("SE_a");
+    let taken = Checkpoint {
+        open_ms: Millis(2_300),
+        ..checkpoint("SE_a", 5_250)
+    };
+    let stop = fold_orphan(&appends[2].entry, Some(&taken), &facts("SE_a"), 9);
+    assert_eq!(stop.entry.bound_ms, Some(CRASH_BOUND + Millis(2_300)));
+}
+
+#[test]
 fn an_orphans_events_say_who_left_and_then_that_it_ended() {
     let appends = life("SE_a");
     let stop = fold_orphan(&appends[3].entry, None, &facts("SE_a"), 4);
