@@ -18,9 +18,13 @@ use crate::base::{EndReason, Identity, Millis, NodeId, SessionId, SessionState, 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Largest error of a session that a crash cut off while all its sides were heard: checkpoints are at
-/// most 500 ms apart, and one may have been on its way to the disk.
+/// Largest error of a session that a crash cut off while all its sides were heard at least every
+/// 250 ms (the contract's second).
 pub const CRASH_BOUND: Millis = Millis(1_000);
+
+/// Oldest that the newest checkpoint on disk can be: taken every 400 ms, on its way for at most
+/// 250 ms of group commit, and looked for every 50 ms.
+const CHECKPOINT_AGE: Millis = Millis(750);
 
 /// Cause of the stop entry of an orphan.
 const NODE_LOST: &str = "node_lost";
@@ -312,10 +316,15 @@ pub fn fold_orphan(
         totals,
         facts: None,
         estimated: true,
-        bound_ms: Some(CRASH_BOUND + checkpoint.map_or(Millis::ZERO, |taken| taken.open_ms)),
+        bound_ms: Some(bound(checkpoint)),
     };
     let events = farewell(facts, &entry, last_event_seq, &present);
     Append { entry, events }
+}
+
+fn bound(checkpoint: Option<&Checkpoint>) -> Millis {
+    let open = checkpoint.map_or(Millis::ZERO, |taken| taken.open_ms);
+    CRASH_BOUND.max(CHECKPOINT_AGE + open)
 }
 
 fn farewell(

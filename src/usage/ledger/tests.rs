@@ -358,7 +358,7 @@ fn the_bound_of_an_estimate_grows_by_what_was_open_at_the_checkpoint() {
         ..checkpoint("SE_a", 5_250)
     };
     let stop = fold_orphan(&appends[2].entry, Some(&taken), &facts("SE_a"), 9);
-    assert_eq!(stop.entry.bound_ms, Some(CRASH_BOUND + Millis(2_300)));
+    assert_eq!(stop.entry.bound_ms, Some(Millis(3_050)));
 }
 
 #[test]
