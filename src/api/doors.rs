@@ -7,7 +7,7 @@ use crate::base::{ConnectionId, Now, RoomName, Unix};
 use crate::node::{Continued, Control, JoinRequest};
 use crate::peer::signal::Frame;
 use crate::peer::signal::token::Keys;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -147,6 +147,8 @@ pub struct Doors {
     pub is_trusted: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// The built web page.
     pub web_dir: Option<PathBuf>,
+    /// Names of the policy templates.
+    pub policies: BTreeSet<String>,
     /// Set with `--dev`.
     pub dev: Option<Arc<Dev>>,
     /// Whether the page is served over TLS by us.

@@ -54,6 +54,12 @@ pub(super) fn check(doors: &Doors, knock: &Knock<'_>) -> Result<JoinRequest, Ref
     let claims =
         token::verify(&token, &doors.keys, now).map_err(|e| refused(e.status(), e.to_string()))?;
     let join = authorize_join(&claims).map_err(|e| refused(e.status(), e.to_string()))?;
+    let policy = join.policy.as_deref().unwrap_or("default");
+    if !doors.policies.contains(policy) {
+        let what = "the token's attribute `policy` names no [policies.NAME] of this node: leave it \
+                    out for the default one, or ask the operator for the names";
+        return Err(refused(400, what.to_owned()));
+    }
     if doors.draining.load(Relaxed) {
         return Err(unavailable(
             doors,

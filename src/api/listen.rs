@@ -15,8 +15,9 @@ pub type Listening = Handle<SocketAddr>;
 /// Read buffer of a connection: a request line of 64 KiB (a v1 join that could not be compressed
 /// has 25 kB) and as much again of headers.
 const READ_BYTES: usize = 128 * 1024;
-/// How long a kept connection may rest, or take for the headers of a further request.
-const IDLE: Duration = Duration::from_secs(75);
+/// How long a kept connection may rest, or take for the headers of a further request: idle ones
+/// cost a file descriptor each.
+const IDLE: Duration = Duration::from_secs(15);
 
 /// Serves until `listening` is told to stop. `handshake` limits TLS and the first request.
 ///

@@ -33,23 +33,27 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .route("/rtc/v1", any(absent))
         .route("/rtc/v1/validate", any(absent))
         .route("/settings/regions", any(absent));
-    let routes = match &doors.dev {
-        Some(_) => routes
-            .route("/dev/links", get(dev::links))
-            .route("/dev/webhooks", get(dev::webhooks))
-            .route("/dev/receiver", post(dev::receiver)),
-        None => routes,
-    };
     let routes = match &doors.web_dir {
         Some(dir) => routes.fallback_service(ServeDir::new(dir)),
         None => routes.fallback(absent),
     };
     // A layer of the inner router would run after its routes are chosen: hence the outer one.
-    Router::new()
-        .fallback_service(routes.with_state(doors))
+    let open = Router::new()
+        .fallback_service(routes.with_state(doors.clone()))
         .layer(map_request(collapse))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(cors())
+        .layer(cors());
+    if doors.dev.is_none() {
+        return open;
+    }
+    // No CORS: a site that a developer visits has no business with links and webhooks.
+    Router::new()
+        .route("/dev/links", get(dev::links))
+        .route("/dev/webhooks", get(dev::webhooks))
+        .route("/dev/receiver", post(dev::receiver))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .with_state(doors)
+        .fallback_service(open)
 }
 
 /// `*` does not cover `Authorization` (Fetch standard, CORS-unsafe request headers), so the headers

@@ -22,7 +22,7 @@ pub(super) struct Gauges {
     pub deliveries: Arc<DeliverStats>,
     pub counters: Arc<Counters>,
     /// Signalling messages, errors, and joins of full rooms that are on the page already, by worker.
-    pub told: Mutex<Vec<(u64, u64, u64)>>,
+    pub told: Mutex<Vec<Told>>,
 }
 
 impl Gauges {
@@ -49,22 +49,34 @@ impl Gauges {
     fn tell_signals(&self, index: usize, published: &Published) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() <= index {
-            told.resize(index + 1, (0, 0, 0));
+            told.resize(index + 1, Told::default());
         }
         let Some(told) = told.get_mut(index) else {
             return;
         };
-        let (messages, errors) = (
-            published.shard.signal_messages,
-            published.shard.signal_errors,
-        );
-        self.metrics
-            .signalled(Direction::In, messages.saturating_sub(told.0));
-        (told.1..errors).for_each(|_| self.metrics.signal_failed(SignalError::Malformed));
-        let full = published.shard.joins_full;
-        (told.2..full).for_each(|_| self.metrics.joined(JoinOutcome::Full));
-        *told = (messages, errors, full);
+        let shard = &published.shard;
+        let now = Told {
+            messages: shard.signal_messages,
+            sent: shard.signal_sent,
+            errors: shard.signal_errors,
+            full: shard.joins_full,
+        };
+        let metrics = &self.metrics;
+        metrics.signalled(Direction::In, now.messages.saturating_sub(told.messages));
+        metrics.signalled(Direction::Out, now.sent.saturating_sub(told.sent));
+        (told.errors..now.errors).for_each(|_| metrics.signal_failed(SignalError::Malformed));
+        (told.full..now.full).for_each(|_| metrics.joined(JoinOutcome::Full));
+        *told = now;
     }
+}
+
+/// A worker's counts that are on the page already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    messages: u64,
+    sent: u64,
+    errors: u64,
+    full: u64,
 }
 
 /// What happens at the doors, as it happens.

@@ -508,6 +508,7 @@ fn doors(
         limits: limits(config)?,
         is_trusted: Box::new(move |ip| trusted.iter().any(|network| network.contains(ip))),
         web_dir: config.http.web_dir.clone(),
+        policies: config.policies.keys().cloned().collect(),
         dev: dev.map(Arc::new),
         tls,
         lost: Mutex::new(lost.collect()),

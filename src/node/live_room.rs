@@ -243,6 +243,7 @@ impl LiveRoom {
             && let Some(conn) = member.conn
         {
             let frame = encode(response, member.text);
+            context.stats.signal_sent += 1;
             context.outputs.push_back(Output::Signal { conn, frame });
         }
     }

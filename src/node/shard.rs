@@ -141,6 +141,8 @@ pub struct Stats {
     pub pli_held: u64,
     /// Signalling messages received.
     pub signal_messages: u64,
+    /// Signalling messages sent.
+    pub signal_sent: u64,
     /// Rooms that panicked and were taken away.
     pub panics: u64,
     /// Signalling frames that were no message, or asked for the impossible.
@@ -239,6 +241,7 @@ impl Shard {
 
     fn refuse(&mut self, conn: ConnectionId, action: LeaveAction, reason: LeaveReason) {
         let frame = encode(Response::Leave(action, reason), false);
+        self.stats.signal_sent += 1;
         self.outputs.push_back(Output::Signal { conn, frame });
         self.outputs.push_back(Output::CloseSocket { conn });
     }
