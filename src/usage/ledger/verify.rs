@@ -103,7 +103,7 @@ impl FaultKind {
             FaultKind::Unreadable => {
                 "this row cannot be relied on; the session's later rows carry its totals"
             }
-            FaultKind::ColumnsDiffer => "the row was filed under another session, number or kind",
+            FaultKind::ColumnsDiffer => "the row was filed under another session or number",
             FaultKind::EntryGap => "entries of this session are missing or repeated",
             FaultKind::StartMisplaced => "the session's beginning is missing or repeated",
             FaultKind::AfterStop => "the session was billed on after its end",

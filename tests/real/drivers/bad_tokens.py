@@ -145,6 +145,7 @@ def grants():
         ("a room of 129 two-byte letters", granted(room="ü" * 129), 400),
         ("an unknown role", signed(attributes={"role": "boss"}), 400),
         ("a role in other letters", signed(attributes={"role": "Expert"}), 400),
+        ("a policy that is not configured", signed(attributes={"policy": "nope"}), 400),
         ("an unknown source", granted(canPublishSources=["camera", "mind"]), 400),
     ]
 
