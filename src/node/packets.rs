@@ -109,7 +109,9 @@ impl LiveRoom {
 
     /// Carries out what followed in the forwarding room from the last input.
     pub(super) fn settle(&mut self, context: &mut Context<'_>) {
+        let mut changed = false;
         while let Some(event) = self.room.poll_output() {
+            changed |= matches!(event, Event::Subscribed { .. } | Event::Unsubscribed { .. });
             match event {
                 Event::Subscribed { member, track } => self.on_subscribed(member, track),
                 Event::Unsubscribed { member, track } => {
@@ -126,7 +128,9 @@ impl LiveRoom {
                 }
             }
         }
-        for key in self.keys() {
+        // Most packets change nothing: no pass over the members for them.
+        let affected = if changed { self.keys() } else { Vec::new() };
+        for key in affected {
             self.offer(key, context);
         }
     }

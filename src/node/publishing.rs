@@ -53,7 +53,7 @@ impl LiveRoom {
             context.stats.signal_errors += 1;
             return;
         }
-        let answer = match member.publisher.handle_offer(sdp, context.now) {
+        let answer = match member.publisher.handle_offer(sdp) {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(%error, "an offer was refused");
@@ -120,8 +120,6 @@ impl LiveRoom {
         let spec = PublicationSpec {
             sid: sid.clone(),
             kind: section.kind,
-            source: request.source(),
-            muted: request.muted(),
         };
         let track = self.room.publish(MemberKey(key), spec);
         let member = &mut self.members[key];
@@ -161,8 +159,7 @@ impl LiveRoom {
         let member = &mut self.members[key];
         if let Some(announced) = member.announced.iter().find(|track| track.sid == sid) {
             member.card.set_muted(&announced.sid, muted);
-        } else if let Some(published) = member.published.get(&sid) {
-            self.room.set_muted(published.key, muted);
+        } else if member.published.contains_key(&sid) {
             member.card.set_muted(&sid, muted);
             self.report_published(key, &sid, !muted, context.now.mono);
         } else {

@@ -54,10 +54,9 @@ impl LiveRoom {
 
     fn on_answer(&mut self, key: usize, id: u32, sdp: &str, context: &mut Context<'_>) {
         let member = &mut self.members[key];
-        let answered =
-            member
-                .negotiation
-                .handle_answer(&mut member.subscriber, id, sdp, context.now);
+        let answered = member
+            .negotiation
+            .handle_answer(&mut member.subscriber, id, sdp);
         match answered {
             Ok(ready) => {
                 for (sid, mid) in ready {
@@ -65,7 +64,8 @@ impl LiveRoom {
                         self.room.handle_section(MemberKey(key), track, mid);
                     }
                 }
-                self.settle(context);
+                // What changed while the offer was open.
+                self.offer(key, context);
             }
             Err(error) => {
                 tracing::debug!(%error, "an answer was refused");
@@ -86,7 +86,7 @@ impl LiveRoom {
             Target::Subscriber => Side::Subscriber,
         };
         let transport = self.members[key].transport(side);
-        if let Err(error) = transport.handle_candidate(candidate, context.now) {
+        if let Err(error) = transport.handle_candidate(candidate) {
             tracing::debug!(%error, "a candidate was refused");
             context.stats.signal_errors += 1;
         }

@@ -98,7 +98,7 @@ impl Negotiation {
             self.dirty = false;
             return Ok(None);
         }
-        let (sdp, added) = transport.offer(&changes, now)?;
+        let (sdp, added) = transport.offer(&changes)?;
         self.place_added(&added);
         self.started = true;
         self.dirty = false;
@@ -124,7 +124,6 @@ impl Negotiation {
         transport: &mut Transport,
         id: u32,
         sdp: &str,
-        now: Now,
     ) -> Result<Vec<(TrackSid, Mid)>, TransportError> {
         let (open, _) = self.open.ok_or(TransportError::NoOpenOffer)?;
         // Older clients and the Rust core answer with id 0.
@@ -132,7 +131,7 @@ impl Negotiation {
             return Err(TransportError::NoOpenOffer);
         }
         self.open = None;
-        transport.handle_answer(sdp, now)?;
+        transport.handle_answer(sdp)?;
         let mut ready = Vec::new();
         for slot in &mut self.slots {
             let track = slot.sending.as_ref().map(|sending| sending.track.clone());

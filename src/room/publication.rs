@@ -2,8 +2,8 @@
 
 use super::room::MemberKey;
 use super::subscription::Subscription;
-use crate::base::{Millis, Mono, TrackKind, TrackSid, TrackSource};
-use crate::media::{Codec, Mid, Packet, Rid, StreamId};
+use crate::base::{Millis, Mono, TrackKind, TrackSid};
+use crate::media::{Mid, Packet, Rid, StreamId};
 use std::collections::BTreeMap;
 
 /// A layer without a packet for this long is taken for switched off by its publisher. Browsers
@@ -24,10 +24,6 @@ pub struct PublicationSpec {
     pub sid: TrackSid,
     /// Audio or video.
     pub kind: TrackKind,
-    /// What it shows.
-    pub source: TrackSource,
-    /// Published silent.
-    pub muted: bool,
 }
 
 /// A published track.
@@ -39,8 +35,6 @@ pub struct Publication {
     pub publisher: MemberKey,
     /// The publisher's media section, once negotiated.
     pub mid: Option<Mid>,
-    /// The codec of its packets, once one was seen.
-    pub codec: Option<Codec>,
     /// True once somebody subscribed (LiveKit tells the publisher once).
     pub(super) was_subscribed: bool,
     pub(super) layers: Vec<Layer>,
@@ -60,7 +54,6 @@ impl Publication {
             spec,
             publisher,
             mid: None,
-            codec: None,
             was_subscribed: false,
             layers: Vec::new(),
             subscriptions: BTreeMap::new(),
@@ -69,7 +62,6 @@ impl Publication {
 
     /// Notes that a packet of a stream came; false if the publisher sends too many streams.
     pub(super) fn saw(&mut self, packet: &Packet, now: Mono) -> bool {
-        self.codec = Some(packet.codec);
         if let Some(layer) = self
             .layers
             .iter_mut()

@@ -236,13 +236,6 @@ impl Room {
         subscription.wish = wish;
     }
 
-    /// The publisher muted or unmuted the track.
-    pub fn set_muted(&mut self, track: TrackKey, muted: bool) {
-        if let Some(publication) = self.publications.get_mut(track.0) {
-            publication.spec.muted = muted;
-        }
-    }
-
     /// A subscriber's decoder asks for a keyframe of what it gets in `mid`.
     pub fn handle_keyframe_request(&mut self, member: MemberKey, mid: Mid) {
         let found = self.publications.iter().find_map(|(_, publication)| {
@@ -299,11 +292,6 @@ impl Room {
             .iter()
             .find(|(_, publication)| publication.spec.sid.as_str() == sid)
             .map(|(key, _)| TrackKey(key))
-    }
-
-    /// The track in a publisher's media section.
-    pub fn track_in_section(&self, publisher: MemberKey, mid: Mid) -> Option<TrackKey> {
-        self.members.get(&publisher)?.sections.get(&mid).copied()
     }
 
     fn tracks(&self) -> Vec<TrackKey> {

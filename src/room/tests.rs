@@ -1,7 +1,7 @@
 //! Tables over the room's machine.
 
 use super::*;
-use crate::base::{Mono, TrackKind, TrackSid, TrackSource};
+use crate::base::{Mono, TrackKind, TrackSid};
 use crate::media::{Codec, Mid, Packet, Rid, StreamId};
 use std::sync::Arc;
 
@@ -39,8 +39,6 @@ fn room_with_subscriber() -> (Room, TrackKey) {
     let spec = PublicationSpec {
         sid: TrackSid::from("TR_VC1"),
         kind: TrackKind::Video,
-        source: TrackSource::Camera,
-        muted: false,
     };
     let track = room.publish(ALICE, spec);
     room.bind(track, Mid::from("0"));

@@ -49,7 +49,8 @@ pub struct Entry {
     /// The state from that moment on.
     #[serde(flatten)]
     pub state: SessionState,
-    /// Running totals up to that moment.
+    /// Running totals when the entry was made. That can be after its moment: whoever vanished is told
+    /// to have left at their last packet, once the grace time is over.
     pub totals: Totals,
     /// Set in the `start` entry alone.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -117,7 +118,7 @@ pub struct ParticipantTotals {
     pub sid: ParticipantSid,
     /// From the token; `null` where the token names none.
     pub role: Option<Role>,
-    /// True while present.
+    /// Joined and not left, as the world was told: also during the grace time of a lost connection.
     pub present: bool,
     /// Time present.
     pub connected_ms: Millis,

@@ -116,7 +116,7 @@ fn bill(silent_ms: Option<u64>) {
     assert_eq!(story.last().map(String::as_str), Some("session.ended"));
     let data = attempts.last().expect("there are attempts").data();
     let billed = ms(&data["billable_ms"]);
-    let (early, late) = (billed - seen.most, seen.least - billed);
+    let (early, late) = (billed - seen.least, seen.most - billed);
     assert!(
         early <= CLOSE_MS && late <= CLOSE_MS && billed >= ms(&json!(together)),
         "billed {billed} ms of {seen:?}: {data}"

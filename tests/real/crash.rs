@@ -62,7 +62,7 @@ fn a_node_killed_in_a_live_session_bills_the_customer_at_most_what_was_delivered
     assert_eq!(session["estimated"], true, "{session}");
     assert!(ms(&session["bound_ms"]) <= CRASH_ERROR_MS, "{session}");
     assert!(
-        billed <= seen.most && seen.least - billed <= CRASH_ERROR_MS,
+        billed <= seen.most && seen.most - billed <= CRASH_ERROR_MS,
         "billed {billed} ms of {seen:?}"
     );
     check_story(&attempts);

@@ -10,20 +10,10 @@ const MAX_TEXT: usize = 256;
 pub struct ClientParams {
     /// Subscribe to everything; absent means yes.
     pub auto_subscribe: bool,
-    /// The client disables what it does not show.
-    pub adaptive_stream: bool,
     /// A resume of an earlier connection.
     pub reconnect: bool,
-    /// The participant to be resumed.
-    pub sid: Option<String>,
-    /// Version of the signalling protocol.
-    pub protocol: i32,
     /// Version of the client-to-client protocol; mirrored to peers.
     pub client_protocol: i32,
-    /// Which SDK.
-    pub sdk: String,
-    /// Its version.
-    pub version: String,
     /// Its capabilities by name; mirrored to peers.
     pub capabilities: Vec<String>,
 }
@@ -32,13 +22,8 @@ impl Default for ClientParams {
     fn default() -> ClientParams {
         ClientParams {
             auto_subscribe: true,
-            adaptive_stream: false,
             reconnect: false,
-            sid: None,
-            protocol: 0,
             client_protocol: 0,
-            sdk: String::new(),
-            version: String::new(),
             capabilities: Vec::new(),
         }
     }
@@ -54,13 +39,8 @@ impl ClientParams {
             let text = || value.chars().take(MAX_TEXT).collect::<String>();
             match key.as_ref() {
                 "auto_subscribe" => params.auto_subscribe = truth(&value),
-                "adaptive_stream" => params.adaptive_stream = truth(&value),
                 "reconnect" => params.reconnect = truth(&value),
-                "sid" => params.sid = Some(text()),
-                "protocol" => params.protocol = value.parse().unwrap_or(0),
                 "client_protocol" => params.client_protocol = value.parse().unwrap_or(0),
-                "sdk" => params.sdk = text(),
-                "version" => params.version = text(),
                 "capabilities" => {
                     params.capabilities = text().split(',').map(str::to_owned).collect();
                 }
@@ -87,6 +67,6 @@ mod tests {
         assert!(parse(&[]).auto_subscribe);
         assert!(!parse(&[("auto_subscribe", "0")]).auto_subscribe);
         assert!(parse(&[("reconnect", "true")]).reconnect);
-        assert_eq!(parse(&[("protocol", "x")]).protocol, 0);
+        assert_eq!(parse(&[("client_protocol", "x")]).client_protocol, 0);
     }
 }

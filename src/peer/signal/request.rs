@@ -55,7 +55,7 @@ pub enum Request {
     Other,
 }
 
-/// Facts of a room for `join` and `room_update`.
+/// Facts of a room for `join`.
 #[derive(Clone, Debug, Default)]
 pub struct RoomFacts {
     /// `RM_…`.

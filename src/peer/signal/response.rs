@@ -102,8 +102,6 @@ pub enum Response {
     Gone(Box<Card>),
     /// Confirms a publication: the client's own id, the card that carries the track, its id.
     TrackPublished(String, Box<Card>, String),
-    /// A publication is taken away.
-    TrackUnpublished(String),
     /// Somebody subscribed to a track for the first time.
     TrackSubscribed(String),
     /// Goodbye.
@@ -116,8 +114,6 @@ pub enum Response {
     PongTo(i64, Unix),
     /// Outcome of a request with an id.
     Outcome(u32, RequestRefusal, &'static str),
-    /// The room as it is now.
-    RoomUpdate(RoomFacts),
     /// A track cannot be had.
     SubscriptionFailed(String),
 }
@@ -175,9 +171,6 @@ fn translate(response: Response) -> Wire {
                 .find(|track| track.sid == sid);
             Wire::TrackPublished(proto::TrackPublishedResponse { cid, track })
         }
-        Response::TrackUnpublished(track_sid) => {
-            Wire::TrackUnpublished(proto::TrackUnpublishedResponse { track_sid })
-        }
         Response::TrackSubscribed(track_sid) => {
             Wire::TrackSubscribed(proto::TrackSubscribed { track_sid })
         }
@@ -191,9 +184,6 @@ fn translate(response: Response) -> Wire {
         Response::Outcome(request_id, refusal, message) => {
             Wire::RequestResponse(outcome(request_id, refusal, message))
         }
-        Response::RoomUpdate(room) => Wire::RoomUpdate(proto::RoomUpdate {
-            room: Some(room_wire(&room)),
-        }),
         Response::SubscriptionFailed(track_sid) => {
             Wire::SubscriptionResponse(proto::SubscriptionResponse {
                 track_sid,

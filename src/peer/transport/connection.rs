@@ -110,7 +110,7 @@ impl Transport {
         if stun || evidence::authenticated_packets() != before {
             self.last_authenticated = Some(now.mono);
         }
-        self.drain(now);
+        self.drain();
         true
     }
 
@@ -127,7 +127,7 @@ impl Transport {
             tracing::debug!(%error, "the connection broke");
             self.close();
         }
-        self.drain(now);
+        self.drain();
     }
 
     /// When `handle_timeout` is due.
@@ -147,7 +147,7 @@ impl Transport {
     ///
     /// # Errors
     /// The offer does not parse or does not fit.
-    pub fn handle_offer(&mut self, sdp: &str, now: Now) -> Result<String, TransportError> {
+    pub fn handle_offer(&mut self, sdp: &str) -> Result<String, TransportError> {
         let offer = SdpOffer::from_sdp_string(sdp)
             .map_err(|error| TransportError::Sdp(error.to_string()))?;
         let answer = self
@@ -155,7 +155,7 @@ impl Transport {
             .sdp_api()
             .accept_offer(offer)
             .map_err(|error| TransportError::Sdp(error.to_string()))?;
-        self.drain(now);
+        self.drain();
         Ok(answer.to_sdp_string())
     }
 
@@ -163,7 +163,7 @@ impl Transport {
     ///
     /// # Errors
     /// No offer is open, or the answer does not parse or does not fit.
-    pub fn handle_answer(&mut self, sdp: &str, now: Now) -> Result<(), TransportError> {
+    pub fn handle_answer(&mut self, sdp: &str) -> Result<(), TransportError> {
         let pending = self.pending.take().ok_or(TransportError::NoOpenOffer)?;
         let answer = SdpAnswer::from_sdp_string(sdp)
             .map_err(|error| TransportError::Sdp(error.to_string()))?;
@@ -171,7 +171,7 @@ impl Transport {
             .sdp_api()
             .accept_answer(pending, answer)
             .map_err(|error| TransportError::Sdp(error.to_string()))?;
-        self.drain(now);
+        self.drain();
         Ok(())
     }
 
@@ -180,14 +180,14 @@ impl Transport {
     ///
     /// # Errors
     /// The text is no candidate.
-    pub fn handle_candidate(&mut self, candidate: &str, now: Now) -> Result<(), TransportError> {
+    pub fn handle_candidate(&mut self, candidate: &str) -> Result<(), TransportError> {
         if candidate.is_empty() || candidate.contains(".local ") {
             return Ok(());
         }
         let candidate = Candidate::from_sdp_string(candidate)
             .map_err(|error| TransportError::Candidate(error.to_string()))?;
         self.rtc.add_remote_candidate(candidate);
-        self.drain(now);
+        self.drain();
         Ok(())
     }
 
@@ -241,7 +241,7 @@ impl Transport {
     }
 
     /// str0m must be polled until it has nothing more to say after each input.
-    pub(super) fn drain(&mut self, now: Now) {
+    pub(super) fn drain(&mut self) {
         while !self.closed {
             match self.rtc.poll_output() {
                 Ok(str0m::Output::Timeout(at)) => {
@@ -257,7 +257,7 @@ impl Transport {
                         bytes,
                     });
                 }
-                Ok(str0m::Output::Event(event)) => self.on_event(event, now),
+                Ok(str0m::Output::Event(event)) => self.on_event(event),
                 Err(error) => {
                     tracing::debug!(%error, "the connection broke");
                     self.close();
@@ -271,7 +271,7 @@ impl Transport {
         clippy::wildcard_enum_match_arm,
         reason = "str0m's events are many and most are not for an SFU in RTP mode"
     )]
-    fn on_event(&mut self, event: Event, now: Now) {
+    fn on_event(&mut self, event: Event) {
         match event {
             Event::Connected => {
                 self.connected = true;
@@ -284,7 +284,7 @@ impl Transport {
                 self.stats.in_packets += 1;
                 if let Some(packet) = rtp::receive(&mut self.rtc, packet) {
                     if packet.keyframe {
-                        self.keyframes.handle_keyframe(packet.stream, now.mono);
+                        self.keyframes.handle_keyframe(packet.stream);
                     }
                     self.outputs.push_back(Output::Packet(packet));
                 }

@@ -42,7 +42,7 @@ impl Keyframes {
     }
 
     /// A keyframe came: what was asked for until now is answered.
-    pub(super) fn handle_keyframe(&mut self, stream: StreamId, _now: Mono) {
+    pub(super) fn handle_keyframe(&mut self, stream: StreamId) {
         if let Some(request) = self.streams.get_mut(&stream) {
             request.wanted = false;
         }
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(keyframes.handle_timeout(at(499)), vec![]);
         assert_eq!(keyframes.handle_timeout(at(500)), vec![stream]);
         assert!(!keyframes.handle_request(stream, at(600)));
-        keyframes.handle_keyframe(stream, at(601));
+        keyframes.handle_keyframe(stream);
         assert_eq!((keyframes.poll_timeout(), keyframes.held()), (None, 2));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::factory::channel_config;
 use super::{Channel, Transport, TransportError};
-use crate::base::{Now, TrackKind};
+use crate::base::TrackKind;
 use crate::media::Mid;
 use str0m::media::{Direction, MediaKind};
 
@@ -81,11 +81,7 @@ impl Transport {
     ///
     /// # Errors
     /// There is nothing to offer.
-    pub fn offer(
-        &mut self,
-        changes: &[Change],
-        now: Now,
-    ) -> Result<(String, Vec<Mid>), TransportError> {
+    pub fn offer(&mut self, changes: &[Change]) -> Result<(String, Vec<Mid>), TransportError> {
         let first = self.channels.is_empty() && !self.is_connected() && self.pending.is_none();
         let mut api = self.rtc.sdp_api();
         if first {
@@ -116,7 +112,7 @@ impl Transport {
             .apply()
             .ok_or_else(|| TransportError::Sdp("nothing to offer".into()))?;
         self.pending = Some(pending);
-        self.drain(now);
+        self.drain();
         Ok((offer.to_sdp_string(), added))
     }
 }
