@@ -13,4 +13,7 @@ pub use ids::{
 pub use pii::Pii;
 pub use rng::Rng;
 pub use time::{Millis, Mono, Now, Unix};
-pub use words::{EndReason, PauseReason, Role, SessionState, TrackKind, TrackSource};
+pub use words::{
+    Direction, EndReason, FloorState, LimitedBy, PauseReason, Role, SessionState, TrackKind,
+    TrackSource,
+};

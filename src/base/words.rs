@@ -188,3 +188,84 @@ pub enum TrackSource {
     /// The sound of a shared screen.
     ScreenShareAudio,
 }
+
+/// Which way media goes, seen from a participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From the participant to the node.
+    Up,
+    /// From the node to the participant.
+    Down,
+}
+
+impl Direction {
+    /// Both.
+    pub const BOTH: [Direction; 2] = [Direction::Up, Direction::Down];
+
+    /// The word used in records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Direction::Up => "up",
+            Direction::Down => "down",
+        }
+    }
+}
+
+/// How the promised bandwidth stands, per participant and direction.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum FloorState {
+    /// Nothing says that the floor is met, and nothing that it is not: too little is sent to know.
+    #[default]
+    Unproven,
+    /// The floor is met.
+    Met,
+    /// There is evidence of less, for a short while.
+    Short,
+    /// There is evidence of less, for long.
+    Breached,
+}
+
+impl FloorState {
+    /// The word used in records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FloorState::Unproven => "unproven",
+            FloorState::Met => "met",
+            FloorState::Short => "short",
+            FloorState::Breached => "breached",
+        }
+    }
+}
+
+/// What holds a subscription or a direction below what was wished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitedBy {
+    /// The publisher's way to the node.
+    Uplink,
+    /// The node's way to the subscriber.
+    Downlink,
+    /// The publisher sends no more than this.
+    Source,
+    /// The subscriber asked for no more.
+    Request,
+    /// The session's policy.
+    Policy,
+}
+
+impl LimitedBy {
+    /// The word used in records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            LimitedBy::Uplink => "uplink",
+            LimitedBy::Downlink => "downlink",
+            LimitedBy::Source => "source",
+            LimitedBy::Request => "request",
+            LimitedBy::Policy => "policy",
+        }
+    }
+}

@@ -13,7 +13,9 @@ mod stage;
 mod tests;
 
 pub use machine::{Session, Stats};
-pub use policy::{Basis, Policy, PolicyError};
+pub use policy::{
+    Admission, Basis, Floor, OnBreach, OnExhausted, Policy, PolicyError, Who, Window,
+};
 pub use stage::{Output, Reason};
 
 use crate::base::{Millis, Role};
