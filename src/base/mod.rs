@@ -9,7 +9,8 @@ mod verdict;
 mod words;
 
 pub use ids::{
-    ConnectionId, Identity, NodeId, ParticipantSid, PreflightId, RoomName, RoomSid, SessionId, TrackSid,
+    ConnectionId, Identity, NodeId, ParticipantSid, PreflightId, RoomName, RoomSid, SessionId,
+    TrackSid,
 };
 pub use pii::Pii;
 pub use rng::Rng;

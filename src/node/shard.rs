@@ -7,8 +7,8 @@ use super::preflight::{
     Around, Outcome, PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights,
 };
 use crate::base::{
-    ConnectionId, Millis, Mono, NodeId, Now, PreflightId, Rng, RoomName, SessionId,
-    SessionState, Verdict,
+    ConnectionId, Millis, Mono, NodeId, Now, PreflightId, Rng, RoomName, SessionId, SessionState,
+    Verdict,
 };
 use crate::peer::signal::token::{Claims, Join, Keys};
 use crate::peer::signal::{
@@ -386,7 +386,10 @@ impl Shard {
             .filter_map(|(_, room)| room.poll_timeout())
             .min()
             .map(|rooms| rooms.min(self.checkpointed + CHECKPOINT_EVERY));
-        [rooms, self.preflights.poll_timeout()].into_iter().flatten().min()
+        [rooms, self.preflights.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What is to be done.

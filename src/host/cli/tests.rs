@@ -30,6 +30,10 @@ fn help_reads_as_in_the_golden_files() {
             include_str!("../../../tests/golden/help/token.txt"),
         ),
         (
+            "preflight --help",
+            include_str!("../../../tests/golden/help/preflight.txt"),
+        ),
+        (
             "usage --help",
             include_str!("../../../tests/golden/help/usage.txt"),
         ),
@@ -84,6 +88,7 @@ fn a_wrong_command_line_is_refused_in_words() {
             "token --dev --room r --identity i --attribute seat",
             "NAME=TEXT",
         ),
+        ("preflight --url ws://h", "--token <TOKEN>"),
         ("usage --data d --config f", "cannot be used with"),
         ("ledger", "Usage: beistand ledger"),
         ("config check", "<FILE>"),
@@ -98,9 +103,11 @@ fn a_wrong_command_line_is_refused_in_words() {
 fn serve(line: &str) -> ServeArgs {
     match parsed(line).unwrap() {
         Command::Serve(args) => args,
-        Command::Token(_) | Command::Usage(_) | Command::Ledger(_) | Command::Config(_) => {
-            panic!("{line} is not serve")
-        }
+        Command::Token(_)
+        | Command::Preflight(_)
+        | Command::Usage(_)
+        | Command::Ledger(_)
+        | Command::Config(_) => panic!("{line} is not serve"),
     }
 }
 
@@ -158,9 +165,11 @@ fn now() -> Now {
 fn token(line: &str, config: &Config) -> anyhow::Result<String> {
     match parsed(line).unwrap() {
         Command::Token(args) => make_token(&args, config, now()),
-        Command::Serve(_) | Command::Usage(_) | Command::Ledger(_) | Command::Config(_) => {
-            panic!("{line} is not token")
-        }
+        Command::Serve(_)
+        | Command::Preflight(_)
+        | Command::Usage(_)
+        | Command::Ledger(_)
+        | Command::Config(_) => panic!("{line} is not token"),
     }
 }
 
