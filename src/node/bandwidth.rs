@@ -179,6 +179,10 @@ impl LiveRoom {
     fn on_floor(&mut self, key: usize, direction: Direction, context: &mut Context<'_>) {
         let member = &mut self.members[key];
         let view = member.floors.view(direction);
+        let worst = member.floors.worst().as_str();
+        if member.card.set_attribute("beistand.floor", Some(worst)) {
+            self.broadcast(key, context);
+        }
         tracing::info!(
             session = %self.session(),
             participant = %self.members[key].sid,

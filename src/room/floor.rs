@@ -113,6 +113,7 @@ pub struct Floor {
     state: FloorState,
     less_since: Option<Mono>,
     better_since: Option<Mono>,
+    enough_at: Option<Mono>,
 }
 
 impl Floor {
@@ -123,6 +124,7 @@ impl Floor {
             state: FloorState::Unproven,
             less_since: None,
             better_since: None,
+            enough_at: None,
         }
     }
 
@@ -145,10 +147,23 @@ impl Floor {
         }
         match evidence {
             Evidence::Less => self.on_less(now),
-            Evidence::Enough => self.on_better(FloorState::Met, now),
-            Evidence::Nothing => self.on_better(FloorState::Unproven, now),
+            Evidence::Enough => {
+                self.enough_at = Some(now);
+                self.on_better(FloorState::Met, now);
+            }
+            Evidence::Nothing => self.on_better(self.proven(now), now),
         }
         before != self.state
+    }
+
+    /// A proof holds for the time that a recovery takes.
+    fn proven(&self, now: Mono) -> FloorState {
+        let fresh = |at: Mono| now.since(at) < self.config.restore_after;
+        if self.enough_at.is_some_and(fresh) {
+            FloorState::Met
+        } else {
+            FloorState::Unproven
+        }
     }
 
     fn on_less(&mut self, now: Mono) {
@@ -225,7 +240,7 @@ mod tests {
     fn a_source_that_sends_less_by_choice_is_never_short() {
         assert_eq!(story(&[(600, Nothing)]), []);
         let told = story(&[(5, Enough), (600, Nothing)]);
-        assert_eq!(told, [(0, "met"), (5_000, "unproven")]);
+        assert_eq!(told, [(0, "met"), (9_900, "unproven")]);
     }
 
     #[test]

@@ -148,3 +148,5 @@ fn a_fifth_stream_of_one_track_is_refused() {
     let mut out = Vec::new();
     assert!(!room.handle_packet(ALICE, &packet(Some("y"), 1, true), Mono::ZERO, &mut out));
 }
+
+mod layers;

@@ -260,6 +260,19 @@ impl Card {
         }
     }
 
+    /// An attribute of the server's own; `None` takes it away. True if that changes anything.
+    pub fn set_attribute(&mut self, name: &str, value: Option<&str>) -> bool {
+        if self.0.attributes.get(name).map(String::as_str) == value {
+            return false;
+        }
+        let attributes = &mut self.change().attributes;
+        match value {
+            Some(value) => attributes.insert(name.to_owned(), value.to_owned()),
+            None => attributes.remove(name),
+        };
+        true
+    }
+
     /// Changes name, metadata, attributes by the participant's own wish. False if too large.
     pub fn update(
         &mut self,

@@ -181,19 +181,8 @@ fn translate(response: Response) -> Wire {
         Response::QualityWanted(track, quality, codec) => {
             Wire::SubscribedQualityUpdate(quality_wanted(track, quality, codec))
         }
-        Response::StreamState(participant_sid, track_sid, paused) => {
-            let state = if paused {
-                proto::StreamState::Paused
-            } else {
-                proto::StreamState::Active
-            };
-            Wire::StreamStateUpdate(proto::StreamStateUpdate {
-                stream_states: vec![proto::StreamStateInfo {
-                    participant_sid,
-                    track_sid,
-                    state: state as i32,
-                }],
-            })
+        Response::StreamState(publisher, track, paused) => {
+            Wire::StreamStateUpdate(stream_state(publisher, track, paused))
         }
         Response::Leave(action, reason) => Wire::Leave(leave(action, reason)),
         Response::RefreshToken(token) => Wire::RefreshToken(token),
@@ -211,6 +200,25 @@ fn translate(response: Response) -> Wire {
                 err: proto::SubscriptionError::SeTrackNotfound as i32,
             })
         }
+    }
+}
+
+fn stream_state(
+    participant_sid: String,
+    track_sid: String,
+    paused: bool,
+) -> proto::StreamStateUpdate {
+    let state = if paused {
+        proto::StreamState::Paused
+    } else {
+        proto::StreamState::Active
+    };
+    proto::StreamStateUpdate {
+        stream_states: vec![proto::StreamStateInfo {
+            participant_sid,
+            track_sid,
+            state: state as i32,
+        }],
     }
 }
 
