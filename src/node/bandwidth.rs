@@ -116,6 +116,7 @@ impl Floors {
             estimate: link.estimate,
             demand,
             carried,
+            lost: link.lost_out,
             age: self.since.map_or(Millis::ZERO, |since| now.since(since)),
         };
         self.measured_down = link.estimate;
