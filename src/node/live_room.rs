@@ -5,14 +5,14 @@ use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side};
 use super::shard::{JoinRequest, Output, ShardConfig, Stats};
 use crate::base::{
-    ConnectionId, EndReason, Identity, Millis, Mono, Now, ParticipantSid, Rng, RoomName, RoomSid,
-    SessionId, SessionState,
+    ConnectionId, EndReason, Identity, Inherited, Millis, Mono, Now, ParticipantSid, Rng, RoomName,
+    RoomSid, SessionId, SessionState,
 };
 use crate::peer::signal::token::ParticipantKind;
 use crate::peer::signal::{Card, LeaveAction, LeaveReason, Response, RoomFacts, encode, token};
 use crate::room::{Forward, MemberKey, MemberOptions, Room};
 use crate::session::Policy;
-use crate::usage::{Checkpoint, SessionFacts};
+use crate::usage::{Carried, Checkpoint, SessionFacts};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -71,6 +71,7 @@ impl LiveRoom {
         (rng, now): (&mut Rng, Now),
     ) -> LiveRoom {
         if let Some(lost) = &join.continues {
+            policy = lost.policy().unwrap_or(policy);
             policy.external_ref.clone_from(&lost.facts.external_ref);
             policy.metadata.clone_from(&lost.facts.metadata);
         }
@@ -90,6 +91,7 @@ impl LiveRoom {
                 .continues
                 .as_ref()
                 .map(|lost| lost.facts.session.clone()),
+            carried: Carried::default(),
         };
         let wire = RoomFacts {
             sid: room_sid.to_string(),
@@ -103,10 +105,10 @@ impl LiveRoom {
         let opening = Opening {
             facts,
             policy: policy.clone(),
-            duration_used: join
+            inherited: join
                 .continues
                 .as_ref()
-                .map_or(Millis::ZERO, |lost| lost.duration_used),
+                .map_or_else(Inherited::default, |lost| lost.inherited.clone()),
         };
         LiveRoom {
             index,
@@ -136,7 +138,7 @@ impl LiveRoom {
         &self.session
     }
 
-    pub(super) const fn state(&self) -> SessionState {
+    pub(super) fn state(&self) -> SessionState {
         self.billing.clock().state
     }
 
@@ -445,6 +447,8 @@ impl LiveRoom {
             "state": clock.state.as_str(),
             "reason": clock.state.reason(),
             "accrued_ms": clock.accrued_ms,
+            "quota_left_ms": clock.quota_left_ms,
+            "time_left_ms": clock.time_left_ms,
         });
         self.tell_all(&json.to_string());
     }
