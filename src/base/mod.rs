@@ -5,6 +5,7 @@ pub mod crypto;
 mod ids;
 mod pii;
 mod rng;
+mod terms;
 mod time;
 mod words;
 
@@ -14,6 +15,7 @@ pub use ids::{
 };
 pub use pii::Pii;
 pub use rng::Rng;
+pub use terms::{FloorReport, Inherited, OpenPrompt, Terms, Warning, WarningKind};
 pub use time::{Millis, Mono, Now, Unix};
 pub use words::{
     Direction, EndReason, FloorState, LimitedBy, PauseReason, Role, SessionState, TrackKind,

@@ -4,7 +4,7 @@ use super::demux::{Demux, Route};
 use super::live_room::{Context, LiveRoom};
 use super::member::Side;
 use crate::base::{
-    ConnectionId, Millis, Mono, NodeId, Now, Rng, RoomName, SessionId, SessionState,
+    ConnectionId, Inherited, Millis, Mono, NodeId, Now, Rng, RoomName, SessionId, SessionState,
 };
 use crate::peer::signal::token::{Claims, Join, Keys};
 use crate::peer::signal::{
@@ -56,8 +56,17 @@ pub struct JoinRequest {
 pub struct Continued {
     /// What it was.
     pub facts: SessionFacts,
-    /// What it had used of `duration.max_min`.
-    pub duration_used: Millis,
+    /// The clocks and terms of it and of those that it continued.
+    pub inherited: Inherited,
+}
+
+impl Continued {
+    /// The rules that it had at its start, if they were kept and are still understood.
+    pub(super) fn policy(&self) -> Option<Policy> {
+        let kept = self.facts.carried.policy.clone()?;
+        let policy: Policy = serde_json::from_value(kept).ok()?;
+        policy.validate().is_ok().then_some(policy)
+    }
 }
 
 /// What a shard wants done.
