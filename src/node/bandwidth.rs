@@ -1,7 +1,7 @@
 //! What the links of a room carry: shared among subscriptions, held against the floor, told.
 
 use super::live_room::{Context, LiveRoom};
-use crate::base::{Bitrate, Direction, FloorState, LimitedBy, Millis, Mono};
+use crate::base::{Bitrate, Direction, FloorReport, FloorState, LimitedBy, Millis, Mono};
 use crate::peer::signal::Response;
 use crate::peer::transport::LinkReport;
 use crate::room::{Budget, Downlink, Evidence, Floor, FloorConfig, MemberKey, TrackKey, Uplink};
@@ -171,10 +171,25 @@ impl LiveRoom {
         let sums = (allocated.demand, allocated.carried);
         let changed_down = member.floors.look_down(down, sums, now);
         for (changed, direction) in [(changed_up, Direction::Up), (changed_down, Direction::Down)] {
+            self.report_floor(key, direction, context);
             if changed {
                 self.on_floor(key, direction, context);
             }
         }
+    }
+
+    /// Tells billing how a floor stands.
+    fn report_floor(&mut self, key: usize, direction: Direction, context: &Context<'_>) {
+        let member = &self.members[key];
+        let view = member.floors.view(direction);
+        let report = FloorReport {
+            state: view.state,
+            measured_bps: view.measured.map(|rate| rate.0),
+            floor_bps: view.floor.0,
+            limited_by: view.limited_by,
+        };
+        self.billing
+            .handle_floor(&member.join.identity, direction, report, context.now);
     }
 
     fn on_floor(&mut self, key: usize, direction: Direction, context: &mut Context<'_>) {

@@ -1,7 +1,8 @@
 //! The floor on links whose rate changes, with real congestion control, in virtual time.
 
 use crate::pair::{AUDIO, DELTA, KEYFRAME, World};
-use beistand::base::{Bitrate, Millis};
+use beistand::base::{Bitrate, Millis, PauseReason, SessionState};
+use beistand::usage::EventKind;
 use str0m::media::MediaKind;
 
 /// Breach and recovery of the default policy, and the time that the contract allows to notice.
@@ -92,6 +93,44 @@ impl Call {
         (self.world.clients[1].received_bytes - before) * 8
     }
 
+    /// The pause in the ledger is the breach, to a tenth of a second, and billing is told in order.
+    fn the_pause_is_the_breach(&mut self, breached: u64, restored: u64) {
+        self.run(2);
+        let below = SessionState::Paused(PauseReason::BelowFloor);
+        let totals = self
+            .world
+            .appended
+            .iter()
+            .map(|append| &append.entry.totals);
+        let intervals = totals.flat_map(|totals| totals.intervals.iter());
+        let last = intervals.filter(|interval| interval.state == below).last();
+        let pause = last.map(|i| i.end_unix_ms.0 - i.start_unix_ms.0);
+        let told = restored - breached;
+        assert!(
+            pause.is_some_and(|ms| ms.abs_diff(told) <= 100),
+            "{pause:?} of {told}"
+        );
+        let events = self.world.appended.iter().flat_map(|append| &append.events);
+        let kinds = events.map(|event| event.kind);
+        let story = kinds.filter(|kind| {
+            [
+                EventKind::SessionWarning,
+                EventKind::SessionPaused,
+                EventKind::SessionResumed,
+            ]
+            .contains(kind)
+        });
+        assert_eq!(
+            story.collect::<Vec<_>>(),
+            [
+                EventKind::SessionWarning,
+                EventKind::SessionPaused,
+                EventKind::SessionWarning,
+                EventKind::SessionResumed,
+            ]
+        );
+    }
+
     fn down(&mut self, kbps: u64) {
         self.world.clients[1].down.rate = Some(Bitrate::kbps(kbps));
     }
@@ -120,6 +159,7 @@ fn a_downlink_below_the_floor_is_breached_in_time_and_the_picture_comes_back() {
     call.down(2_000);
     assert!(call.got(BACK_MS / 1_000) > 1_300_000, "{:?}", call.changes);
     let restored = call.reached(back, "met");
+    call.the_pause_is_the_breach(breached, restored.unwrap_or_default());
     assert!(
         restored.is_some_and(|at| at <= back + BACK_MS),
         "{:?}",
