@@ -229,9 +229,9 @@ impl Node {
     ) -> anyhow::Result<()> {
         let factory = Factory::new(self.clock.anchor())?;
         let policies = Arc::new(config.policies.clone());
-        for (index, prepared) in prepared.into_iter().enumerate() {
+        for (index, prepared) in (0..).zip(prepared) {
             let bound = prepared.local_addr()?;
-            let advertised = address::advertised(&config.rtc.advertise, bound);
+            let advertised = address::advertised(&config.rtc.advertise, index, bound)?;
             tracing::info!(%bound, ?advertised, "media");
             self.udp.push(bound);
             let shard = ShardConfig {
@@ -251,7 +251,7 @@ impl Node {
                 on_preflighted: Arc::new(move |id, outcome| told.handle_preflighted(id, outcome)),
             };
             let shard = Shard::new(shard, entropy_seed()?, self.clock.now());
-            let thread = prepared.start(index, shard, around);
+            let thread = prepared.start(usize::from(index), shard, around);
             self.threads
                 .push(thread.context("a worker's thread cannot be started")?);
         }
@@ -488,10 +488,9 @@ fn doors(
     let trusted = config.http.trusted_proxies.clone();
     let lost = boot.recent.iter().map(|(room, record)| {
         let until = crate::base::Unix(record.at_unix_ms.0 + CONTINUES_MS);
-        let totals = &record.totals;
         let lost = Continued {
             facts: record.facts.clone(),
-            duration_used: totals.accrued_ms + totals.paused_ms.values().copied().sum(),
+            inherited: record.inherited(),
         };
         (room.clone(), (lost, until))
     });

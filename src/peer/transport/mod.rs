@@ -7,6 +7,7 @@ mod error;
 mod evidence;
 mod factory;
 mod keyframes;
+mod link;
 mod output;
 mod probe;
 mod rtp;
@@ -14,7 +15,8 @@ mod sdp;
 
 pub use connection::Transport;
 pub use error::TransportError;
-pub use factory::Factory;
+pub use factory::{Factory, Purpose};
+pub use link::LinkReport;
 pub use output::{Channel, Output, Stats};
 pub use probe::{PROBE_CHANNEL, Probe, ProbeOutput, Sent};
 pub use sdp::{Change, Section, rewrite_msid, sections};
