@@ -3,6 +3,7 @@
 
 use super::address;
 use super::doors::{Doors, Happening, lock};
+use super::problem::retry_after;
 use crate::node::JoinRequest;
 use crate::peer::signal::ClientParams;
 use crate::peer::signal::token::{self, authorize_join};
@@ -18,7 +19,12 @@ pub(super) struct Refusal(pub StatusCode, pub String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.0, self.1).into_response()
+        let after = retry_after(self.0);
+        let mut response = (self.0, self.1).into_response();
+        if let Some(after) = after {
+            response.headers_mut().insert(header::RETRY_AFTER, after);
+        }
+        response
     }
 }
 
@@ -55,7 +61,7 @@ pub(super) fn check(doors: &Doors, knock: &Knock<'_>) -> Result<JoinRequest, Ref
         token::verify(&token, &doors.keys, now).map_err(|e| refused(e.status(), e.to_string()))?;
     let join = authorize_join(&claims).map_err(|e| refused(e.status(), e.to_string()))?;
     let policy = join.policy.as_deref().unwrap_or("default");
-    if !doors.policies.contains(policy) {
+    if !doors.policies.contains_key(policy) {
         let what = "the token's attribute `policy` names no [policies.NAME] of this node: leave it \
                     out for the default one, or ask the operator for the names";
         return Err(refused(400, what.to_owned()));
@@ -72,12 +78,17 @@ pub(super) fn check(doors: &Doors, knock: &Knock<'_>) -> Result<JoinRequest, Ref
             .map(|(key, value)| (key.as_str().into(), value.as_str().into())),
     );
     let continues = doors.continues(&join.room, now);
-    Ok(JoinRequest {
+    let request = JoinRequest {
         claims,
         join,
         client,
         continues,
-    })
+        booking: None,
+    };
+    doors
+        .may_join(&request, now)
+        .map_err(|Refusal(status, what)| refused(status.as_u16(), what))?;
+    Ok(request)
 }
 
 /// The token of the request. A header that is no text is no `Bearer` either.

@@ -2,6 +2,8 @@
 //! introduce the rooms below to each other.
 
 pub mod billing;
+mod booking;
+mod command;
 mod control;
 mod data;
 mod demux;
@@ -12,5 +14,9 @@ mod publishing;
 mod shard;
 mod signalling;
 
-pub use control::{Control, Refusal};
+pub use booking::{Booking, Guest};
+pub use command::{
+    CommandRefusal, FloorView, ParticipantView, SessionCommand, SessionView, SubscriptionView,
+};
+pub use control::{Arrival, BookRefusal, Capacity, Control, Cpu, News, Place, Refusal, Reserved};
 pub use shard::{Continued, JoinRequest, Output, Shard, ShardConfig, Stats};

@@ -150,6 +150,7 @@ impl World {
             join,
             client: ClientParams::default(),
             continues: None,
+            booking: None,
         };
         self.shard.handle_join(conn, Box::new(request), self.now);
         self.exchange();
@@ -329,7 +330,7 @@ impl World {
                     }
                 }
                 Output::RoomEnded(_) => self.ended += 1,
-                Output::RoomNotOpened(_) => {}
+                Output::RoomNotOpened(_) | Output::News(_) => {}
             }
         }
     }
