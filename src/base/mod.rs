@@ -1,5 +1,6 @@
 //! L0, the vocabulary: time, ids, units and the words of the contract. Imports nothing of ours.
 
+mod bitrate;
 pub mod crypto;
 mod ids;
 mod pii;
@@ -7,6 +8,7 @@ mod rng;
 mod time;
 mod words;
 
+pub use bitrate::Bitrate;
 pub use ids::{
     ConnectionId, Identity, NodeId, ParticipantSid, RoomName, RoomSid, SessionId, TrackSid,
 };

@@ -233,9 +233,9 @@ impl Node {
     ) -> anyhow::Result<()> {
         let factory = Factory::new(self.clock.anchor())?;
         let policies = Arc::new(config.policies.clone());
-        for (index, prepared) in prepared.into_iter().enumerate() {
+        for (index, prepared) in (0..).zip(prepared) {
             let bound = prepared.local_addr()?;
-            let advertised = address::advertised(&config.rtc.advertise, bound);
+            let advertised = address::advertised(&config.rtc.advertise, index, bound)?;
             tracing::info!(%bound, ?advertised, "media");
             self.udp.push(bound);
             let shard = ShardConfig {
@@ -255,7 +255,7 @@ impl Node {
                 on_news: Arc::new(move |news| told.handle_news(news)),
             };
             let shard = Shard::new(shard, entropy_seed()?, self.clock.now());
-            let thread = prepared.start(index, shard, around);
+            let thread = prepared.start(usize::from(index), shard, around);
             self.threads
                 .push(thread.context("a worker's thread cannot be started")?);
         }

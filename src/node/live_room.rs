@@ -1,5 +1,6 @@
 //! One room as it lives: its members, its forwarding, its money, and its end.
 
+use super::bandwidth::Floors;
 use super::billing::{Billing, Clock, Join as Granted, Opening};
 use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side};
@@ -10,6 +11,7 @@ use crate::base::{
 };
 use crate::peer::signal::token::ParticipantKind;
 use crate::peer::signal::{Card, LeaveAction, LeaveReason, Response, RoomFacts, encode, token};
+use crate::peer::transport::Purpose;
 use crate::room::{Forward, MemberKey, MemberOptions, Room};
 use crate::session::Policy;
 use crate::usage::{Checkpoint, SessionFacts};
@@ -45,7 +47,7 @@ pub(super) struct LiveRoom {
     name: RoomName,
     session: SessionId,
     facts: RoomFacts,
-    policy: Policy,
+    pub(super) policy: Policy,
     pub(super) room: Room,
     pub(super) billing: Billing,
     pub(super) members: Slab<Member>,
@@ -57,6 +59,7 @@ pub(super) struct LiveRoom {
     told: VecDeque<Clock>,
     shown: Option<Clock>,
     clock_sent: Mono,
+    pub(super) floors_told: Mono,
     over: bool,
     /// Who left lately: their rejoin is never refused by capacity.
     departed: VecDeque<(Identity, Mono)>,
@@ -128,6 +131,7 @@ impl LiveRoom {
             departed: VecDeque::new(),
             shown: None,
             clock_sent: now.mono,
+            floors_told: now.mono,
             over: false,
         }
     }
@@ -177,13 +181,14 @@ impl LiveRoom {
         let arrival = Arrival {
             conn,
             sid: ParticipantSid::random(context.rng),
-            publisher: factory.connection(advertised, now.mono),
-            subscriber: factory.connection(advertised, now.mono),
+            publisher: factory.connection(Purpose::Receive, advertised, now.mono),
+            subscriber: factory.connection(Purpose::Send, advertised, now.mono),
             claims: request.claims,
             join: request.join,
             client: request.client,
         };
-        let key = self.members.insert(Member::new(arrival, now));
+        let floors = Floors::new(&self.policy.floor);
+        let key = self.members.insert(Member::new(arrival, floors, now));
         let member = &self.members[key];
         for (side, ufrag) in Side::BOTH.into_iter().zip(&member.ufrags) {
             let route = Route {
@@ -197,6 +202,7 @@ impl LiveRoom {
         let options = MemberOptions {
             auto_subscribe: member.client.auto_subscribe,
             can_subscribe: member.join.permissions.can_subscribe,
+            role: member.join.role,
         };
         self.room.handle_joined(MemberKey(key), options);
         self.report_joined(identity, context);
@@ -427,6 +433,7 @@ impl LiveRoom {
         for key in self.keys() {
             self.send_queued_data(key);
         }
+        self.tend_bandwidth(context);
         if now.mono.since(self.clock_sent) >= CLOCK_EVERY {
             self.send_clock(context);
         }
@@ -457,7 +464,7 @@ impl LiveRoom {
             "reason": clock.state.reason(),
             "accrued_ms": clock.accrued_ms,
         });
-        self.tell_all(&json.to_string());
+        self.tell_all("beistand.clock", &json.to_string());
     }
 
     /// Everyone goes, and so does the room.

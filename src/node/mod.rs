@@ -1,6 +1,7 @@
 //! L3, the whole server as sans-IO machines: one [`Shard`] per worker and one [`Control`]. They
 //! introduce the rooms below to each other.
 
+mod bandwidth;
 pub mod billing;
 mod booking;
 mod command;

@@ -1,8 +1,8 @@
 //! What a type cannot say: ranges, pairs, and what must not stand together.
 
 use super::origin::Origins;
-use super::schema::{Endpoint, MAX_WORKERS};
-use super::{Config, DEV_SECRET, Flags};
+use super::schema::{Endpoint, MAX_WORKERS, Rtc};
+use super::{Advertise, Config, DEV_SECRET, Flags};
 use crate::base::Millis;
 use crate::peer::signal::token::MIN_SECRET_BYTES;
 use crate::usage::webhook;
@@ -92,17 +92,36 @@ fn check_rtc(config: &Config, found: &mut Origins) {
         );
         found.refuse("rtc.advertise", what);
     }
-    for address in &rtc.advertise {
-        if address.is_unspecified() || address.is_multicast() {
-            let what = format!("{address} cannot be reached: name an address of one machine");
-            found.refuse("rtc.advertise", what);
-        }
-        if rtc.udp_bind.is_ipv4() && address.is_ipv6() {
-            let what = format!(
-                "{address} is IPv6 but rtc.udp_bind is IPv4: bind \"[::]:PORT\", which serves both"
-            );
-            found.refuse("rtc.advertise", what);
-        }
+    for advertise in &rtc.advertise {
+        check_advertise(rtc, *advertise, found);
+    }
+}
+
+fn check_advertise(rtc: &Rtc, advertise: Advertise, found: &mut Origins) {
+    let ip = advertise.ip;
+    if ip.is_unspecified() || ip.is_multicast() {
+        let what = format!("{advertise} cannot be reached: name an address of one machine");
+        found.refuse("rtc.advertise", what);
+    }
+    if advertise.port == Some(0) {
+        let what = format!(
+            "{advertise} cannot be reached: name the port that leads to the first worker, or none"
+        );
+        found.refuse("rtc.advertise", what);
+    }
+    let last = rtc.workers.max(1) - 1;
+    if advertise.of_worker(last, 0).is_none() {
+        let what = format!(
+            "the ports of {} workers from {advertise} upwards end beyond 65535: use a lower port",
+            rtc.workers
+        );
+        found.refuse("rtc.advertise", what);
+    }
+    if rtc.udp_bind.is_ipv4() && ip.is_ipv6() {
+        let what = format!(
+            "{advertise} is IPv6 but rtc.udp_bind is IPv4: bind \"[::]:PORT\", which serves both"
+        );
+        found.refuse("rtc.advertise", what);
     }
 }
 

@@ -75,7 +75,7 @@ impl Config {
         }
         let udp = self.rtc.udp_bind.ip();
         if flags.dev && udp.is_loopback() && !origins.is_set("rtc.advertise") {
-            self.rtc.advertise = vec![udp];
+            self.rtc.advertise = vec![udp.into()];
         }
     }
 

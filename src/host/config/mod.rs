@@ -3,6 +3,7 @@
 //! Everything has a default but the API keys. `config/beistand.toml` writes all of it out. What is
 //! wrong is reported all at once, each with its place, what is wrong and what is allowed.
 
+mod advertise;
 mod check;
 mod key;
 mod load;
@@ -13,6 +14,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
+pub use advertise::Advertise;
 pub use load::Flags;
 pub use net::Network;
 pub use origin::{Problem, Problems};

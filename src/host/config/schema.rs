@@ -1,5 +1,6 @@
 //! What can be configured, with every default. The reasons stand in `config/beistand.toml`.
 
+use super::advertise::Advertise;
 use super::net::Network;
 use super::secret::Secret;
 use crate::base::Millis;
@@ -111,8 +112,7 @@ pub struct Rtc {
     #[serde(deserialize_with = "bind")]
     pub udp_bind: SocketAddr,
     /// Addresses that clients are told; none means the one of the default route's interface.
-    #[serde(deserialize_with = "addresses")]
-    pub advertise: Vec<IpAddr>,
+    pub advertise: Vec<Advertise>,
     /// Worker threads; 0 means one a core.
     pub workers: u16,
 }
@@ -338,19 +338,4 @@ fn bind<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
              \"[::]:7880\" (IPv4 and IPv6)"
         ))
     })
-}
-
-fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpAddr>, D::Error> {
-    let address = |text: &String| {
-        text.parse().map_err(|_| {
-            de::Error::custom(format!(
-                "{text:?} is no IP address: write one such as \"203.0.113.7\" or \"2001:db8::7\", \
-                 not a host name"
-            ))
-        })
-    };
-    Vec::<String>::deserialize(from)?
-        .iter()
-        .map(address)
-        .collect()
 }

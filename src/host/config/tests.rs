@@ -107,6 +107,11 @@ fn a_bad_file_is_refused_with_line_and_words() {
         ("[rtc]\nadvertise = [\"0.0.0.0\"]", 4, "cannot be reached"),
         ("[rtc]\nadvertise = [\"2001:db8::1\"]", 4, "bind \"[::]:PORT\""),
         ("[rtc]\nadvertise = [\"media.example\"]", 4, "IP address"),
+        ("[rtc]\nadvertise = [\"media.example:7882\"]", 4, "with a mapped port \"203.0.113.7:7882\""),
+        ("[rtc]\nadvertise = [\"203.0.113.7:70000\"]", 4, "IP address"),
+        ("[rtc]\nadvertise = [\"203.0.113.7:0\"]", 4, "name the port that leads to the first worker"),
+        ("[rtc]\nworkers = 2\nadvertise = [\"203.0.113.7:65535\"]", 5, "the ports of 2 workers"),
+        ("[rtc]\nadvertise = [\"[2001:db8::1]:7882\"]", 4, "[2001:db8::1]:7882 is IPv6 but"),
         ("[admin]\nbind = \"0.0.0.0:7880\"", 4, "is taken by http.bind"),
         ("[data]\ndir = \"\"", 4, "name a directory"),
         ("[limits]\nmax_sessions = 0", 4, "1 to 100000 are allowed"),
@@ -218,7 +223,7 @@ fn the_environment_overrides_the_file() {
     let text = format!("{KEYS}[http]\nbind = \"127.0.0.1:1\"\n[limits]\nmax_sessions = 7\n");
     let env = [
         ("BEISTAND_HTTP_BIND", "[::1]:80"),
-        ("BEISTAND_RTC_ADVERTISE", "203.0.113.7, 203.0.113.8"),
+        ("BEISTAND_RTC_ADVERTISE", "203.0.113.7, 203.0.113.8:443"),
         ("BEISTAND_HTTP_TRUSTED_PROXIES", "[\"10.0.0.0/8\"]"),
         ("BEISTAND_RTC_WORKERS", "3"),
         ("BEISTAND_DATA_DIR", "12345"),
@@ -235,7 +240,8 @@ fn the_environment_overrides_the_file() {
     ];
     let config = load_text(&text, &env, &Flags::default()).unwrap();
     assert_eq!(config.http.bind, "[::1]:80".parse().unwrap());
-    assert_eq!(config.rtc.advertise.len(), 2);
+    let told = ["203.0.113.7", "203.0.113.8:443"].map(|text| text.parse().unwrap());
+    assert_eq!(config.rtc.advertise, told);
     assert!(config.http.trusted_proxies[0].contains("10.1.1.1".parse().unwrap()));
     assert_eq!((config.rtc.workers, config.limits.max_sessions), (3, 7));
     assert_eq!(config.data.dir, PathBuf::from("12345"));
@@ -280,10 +286,7 @@ fn dev_listens_on_loopback_with_the_published_key() {
     let config = load_text("", &[], &dev()).unwrap();
     assert_eq!(config.http.bind, "127.0.0.1:7880".parse().unwrap());
     assert_eq!(config.rtc.udp_bind, "127.0.0.1:7882".parse().unwrap());
-    assert_eq!(
-        config.rtc.advertise,
-        ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]
-    );
+    assert_eq!(config.rtc.advertise, ["127.0.0.1".parse().unwrap()]);
     assert_eq!(config.data.dir, PathBuf::from("./data"));
     assert_eq!(config.keys[DEV_KEY].expose(), DEV_SECRET);
     assert!(config.api_keys().is_ok());
@@ -307,10 +310,7 @@ fn dev_refuses_other_addresses_unless_told_so() {
     assert!(load_text("", &env, &dev()).is_err());
     flags.dev_public = true;
     let config = load_text("", &[], &flags).unwrap();
-    assert_eq!(
-        config.rtc.advertise,
-        ["::1".parse::<std::net::IpAddr>().unwrap()]
-    );
+    assert_eq!(config.rtc.advertise, ["::1".parse().unwrap()]);
     flags.udp = flags.http;
     assert!(load_text("", &[], &flags).unwrap().rtc.advertise.is_empty());
 }

@@ -6,12 +6,14 @@ mod error;
 mod evidence;
 mod factory;
 mod keyframes;
+mod link;
 mod output;
 mod rtp;
 mod sdp;
 
 pub use connection::Transport;
 pub use error::TransportError;
-pub use factory::Factory;
+pub use factory::{Factory, Purpose};
+pub use link::LinkReport;
 pub use output::{Channel, Output, Stats};
 pub use sdp::{Change, Section, rewrite_msid, sections};
