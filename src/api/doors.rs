@@ -2,9 +2,11 @@
 
 use super::dev::Dev;
 use super::limit::{Addresses, Rate};
+use super::preflight::{Preflighted, Preflights};
 use super::sessions::Ledger;
 use super::ws::Sink;
 use crate::base::{ConnectionId, NodeId, Now, Rng, RoomName, SessionId, Unix};
+use crate::node::preflight::{PreflightAnswer, PreflightRefusal, PreflightRequest};
 use crate::node::{
     CommandRefusal, Continued, Control, JoinRequest, News, SessionCommand, SessionView,
 };
@@ -57,6 +59,13 @@ pub enum ToWorker {
         command: SessionCommand,
         /// The way back: answered once all that it caused is on its way to the ledger.
         reply: Reply,
+    },
+    /// A participant has its link measured.
+    Preflight {
+        /// Whose, and how much.
+        request: Box<PreflightRequest>,
+        /// The way back.
+        reply: oneshot::Sender<Result<PreflightAnswer, PreflightRefusal>>,
     },
     /// The node shuts down: say goodbye to all.
     Drain,
@@ -115,6 +124,8 @@ pub enum Happening {
     Joined,
     /// A join was refused with this status.
     Refused(u16),
+    /// A link was measured, or was not.
+    Preflight(Preflighted),
     /// A socket was closed because the client did not read.
     SlowReader,
     /// A socket was closed because the client sent too much.
@@ -192,6 +203,8 @@ pub struct Doors {
     pub addresses: Mutex<Addresses>,
     /// Requests to the Sessions API by address.
     pub callers: Mutex<Addresses>,
+    /// Measurements before a join, and their verdicts.
+    pub preflights: Mutex<Preflights>,
     /// The newest `ConnectionId`.
     pub last_connection: AtomicU64,
 }

@@ -12,7 +12,8 @@ use super::store::{Boot, Desk, Hooks, RunningStore, Store, StoreConfig, StoreRep
 use super::worker::{Prepared, Surroundings, WorkerEnds};
 use super::{address, admission, ledger, logs, run, tls};
 use crate::api::{
-    self, Addresses, Admin, Counters, Dev, Doors, Ledger, Limits, Rate, ToWorker, WorkerDoor,
+    self, Addresses, Admin, Counters, Dev, Doors, Ledger, Limits, PreflightLimits, Preflights,
+    Rate, ToWorker, WorkerDoor,
 };
 use crate::base::crypto::entropy_seed;
 use crate::base::{Rng, RoomName};
@@ -245,14 +246,15 @@ impl Node {
                 keys: self.doors.keys.clone(),
                 policies: policies.clone(),
             };
-            let (doors, told) = (self.doors.clone(), self.doors.clone());
+            let (doors, heard, told) = (self.doors.clone(), self.doors.clone(), self.doors.clone());
             let around = Surroundings {
                 clock: self.clock,
                 store: self.store.handle(),
                 on_room_ended: Arc::new(move |room: &RoomName, lived| {
                     doors.handle_room_ended(room, lived)
                 }),
-                on_news: Arc::new(move |news| told.handle_news(news)),
+                on_news: Arc::new(move |news| heard.handle_news(news)),
+                on_preflighted: Arc::new(move |id, outcome| told.handle_preflighted(id, outcome)),
             };
             let shard = Shard::new(shard, entropy_seed()?, self.clock.now());
             let thread = prepared.start(usize::from(index), shard, around);
@@ -511,6 +513,7 @@ fn doors(
         counters: counters.clone(),
         addresses: Mutex::new(Addresses::default()),
         callers: Mutex::new(Addresses::default()),
+        preflights: Mutex::new(Preflights::new(preflight_limits(config)?, entropy_seed()?)),
         last_connection: AtomicU64::new(0),
     }))
 }
@@ -527,6 +530,13 @@ fn control(config: &Config, workers: usize, boot: &Boot) -> anyhow::Result<Contr
         control.keep(booking.clone());
     }
     Ok(control)
+}
+
+fn preflight_limits(config: &Config) -> anyhow::Result<PreflightLimits> {
+    Ok(PreflightLimits {
+        at_once: usize::try_from(config.limits.max_preflights)?,
+        per_address: usize::try_from(config.limits.preflights_per_address)?,
+    })
 }
 
 fn limits(config: &Config) -> anyhow::Result<Limits> {

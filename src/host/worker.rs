@@ -6,7 +6,8 @@ use super::clock::Clock;
 use super::store::{Job, SendError, StoreHandle};
 use super::udp::{Datagram, Udp, UdpStats};
 use crate::api::{Answer, Reply, Sink, ToWorker};
-use crate::base::{ConnectionId, Mono, Now, RoomName, SessionId};
+use crate::base::{ConnectionId, Mono, Now, PreflightId, RoomName, SessionId};
+use crate::node::preflight::Outcome;
 use crate::node::{News, Output, Shard, Stats};
 use crate::peer::signal::Frame;
 use mio::{Events, Poll, Token, Waker};
@@ -109,6 +110,8 @@ pub type OnRoomEnded = Arc<dyn Fn(&RoomName, bool) + Send + Sync>;
 
 /// Told of rooms that open, and of who comes and goes.
 pub type OnNews = Arc<dyn Fn(&News) + Send + Sync>;
+/// Told what came of a preflight.
+pub type OnPreflighted = Arc<dyn Fn(&PreflightId, Outcome) + Send + Sync>;
 
 /// What a worker needs to run.
 pub struct Surroundings {
@@ -120,6 +123,8 @@ pub struct Surroundings {
     pub on_room_ended: OnRoomEnded,
     /// Who is told of rooms and people.
     pub on_news: OnNews,
+    /// Who is told what came of a preflight.
+    pub on_preflighted: OnPreflighted,
 }
 
 impl Prepared {
@@ -305,6 +310,10 @@ impl Worker {
                     let answer = self.shard.handle_command(&session, command, now);
                     self.answers.push((reply, answer));
                 }
+                ToWorker::Preflight { request, reply } => {
+                    // Whoever asked may have gone: it ends by itself.
+                    drop(reply.send(self.shard.handle_preflight(*request, now)));
+                }
                 ToWorker::Drain => self.shard.handle_drain(now),
                 ToWorker::Stop => return Next::Stop,
             }
@@ -330,6 +339,7 @@ impl Worker {
                 Output::RoomEnded(room) => (self.around.on_room_ended)(&room, true),
                 Output::RoomNotOpened(room) => (self.around.on_room_ended)(&room, false),
                 Output::News(news) => (self.around.on_news)(&news),
+                Output::Preflighted { id, outcome } => (self.around.on_preflighted)(&id, outcome),
             }
         }
     }

@@ -249,6 +249,16 @@ impl Control {
         }
     }
 
+    /// Where something for the room is done that needs no place: the worker that has it, or would
+    /// get it.
+    pub fn near(&self, room: &RoomName) -> usize {
+        let ended = || self.ended.iter().find(|(name, _)| name == room);
+        let placed = self.rooms.get(room).map(|open| open.worker);
+        placed
+            .or_else(|| ended().map(|(_, worker)| *worker))
+            .unwrap_or_else(|| self.idlest())
+    }
+
     /// The room is over.
     pub fn handle_room_ended(&mut self, room: &RoomName) {
         let Some(open) = self.rooms.remove(room) else {

@@ -151,6 +151,7 @@ impl World {
             client: ClientParams::default(),
             continues: None,
             booking: None,
+            preflight: None,
         };
         self.shard.handle_join(conn, Box::new(request), self.now);
         self.exchange();
@@ -330,7 +331,7 @@ impl World {
                     }
                 }
                 Output::RoomEnded(_) => self.ended += 1,
-                Output::RoomNotOpened(_) | Output::News(_) => {}
+                Output::RoomNotOpened(_) | Output::News(_) | Output::Preflighted { .. } => {}
             }
         }
     }

@@ -209,6 +209,10 @@ pub struct Limits {
     pub requests_per_s: u32,
     /// Requests to the Sessions API from one address that may come at once.
     pub request_burst: u32,
+    /// Measurements before a join, at once.
+    pub max_preflights: u32,
+    /// Measurements from one address, at once.
+    pub preflights_per_address: u32,
     /// Signalling messages a second on one WebSocket.
     pub ws_messages_per_s: u32,
     /// Signalling messages on one WebSocket that may come at once.
@@ -230,6 +234,8 @@ impl Default for Limits {
             join_burst: 100,
             requests_per_s: 50,
             request_burst: 200,
+            max_preflights: 16,
+            preflights_per_address: 4,
             ws_messages_per_s: 50,
             ws_message_burst: 400,
             ws_message_bytes: 2_097_152,

@@ -42,6 +42,9 @@ fn a_room_stays_on_its_worker_even_after_its_end_and_new_ones_go_where_there_are
     assert_eq!(place(&mut control, "b"), Ok(1));
     assert_eq!(place(&mut control, "a"), Ok(0));
     control.handle_room_ended(&room("a"));
+    assert_eq!(control.near(&room("a")), 0);
+    assert_eq!(control.near(&room("b")), 1);
+    assert_eq!(control.near(&room("new")), 0);
     assert_eq!(place(&mut control, "c"), Ok(0));
     assert_eq!(place(&mut control, "d"), Ok(0));
     control.handle_room_ended(&room("b"));
