@@ -1,7 +1,9 @@
 // The session page: link, pre-join panel, session, and what comes after it.
 import { need, note, say } from '../dom';
 import { duration } from '../duration';
-import { hook } from './hook';
+import { endInWords } from './clock';
+import { hook, noteWarning } from './hook';
+import { receive } from './inbox';
 import { readParams, type JoinParams } from './params';
 import { Prejoin, type Setup } from './prejoin';
 import { Session, type Ending } from './session';
@@ -46,6 +48,18 @@ function begin(params: JoinParams, token: TokenView): void {
         hook.clock = clock;
         view.clock(clock);
       },
+      onFloor: (floor) => {
+        hook.floor = floor;
+        view.floor(floor);
+      },
+      onPresence: (presence) => {
+        hook.presence = presence;
+        view.presence(presence);
+      },
+      onWarning: (warning) => {
+        noteWarning(warning);
+        view.warning(warning);
+      },
       onEnd: (ending) => {
         view.close(ending.how === 'left' ? 'left' : 'lost');
         showFarewell(TITLES[ending.how], ending.text, ending.detail);
@@ -56,6 +70,8 @@ function begin(params: JoinParams, token: TokenView): void {
       },
     });
     hook.room = session.room;
+    hook.probe = session.prober.sent;
+    hook.receive = (topic, message) => receive(topic, new TextEncoder().encode(JSON.stringify(message)), session.inbox);
     view.open(session);
     void session.join();
   };
@@ -64,14 +80,14 @@ function begin(params: JoinParams, token: TokenView): void {
     const choice = () => ({ on: true, deviceId: undefined });
     join({ camera: choice(), mic: choice(), cameraTrack: null, micTrack: null });
   } else {
-    void new Prejoin(token, params.resolution, join).show();
+    void new Prejoin(token, params.resolution, null, join).show();
   }
 }
 
 function showFarewell(title: string, text: string, detail: string | null): void {
   say(need('farewell-title', HTMLElement), title);
   say(need('farewell-text', HTMLElement), text);
-  note(need('farewell-detail', HTMLElement), detail);
+  note(need('farewell-detail', HTMLElement), detail ?? (hook.clock && endInWords(hook.clock)));
   need('farewell-clock', HTMLElement).hidden = hook.clock === null;
   if (hook.clock) say(need('final-clock', HTMLElement), duration(hook.clock.accrued_ms));
   // The bar's clock would say "Live" of a session that we no longer see.
