@@ -114,10 +114,18 @@ function tone({ identity, threshold }) {
 const page = (who) => pages.get(who);
 
 const COMMANDS = {
-  async open({ who, link, size }) {
+  /**
+   * Joins at once, with one layer unless `layers` says otherwise (kbit/s of each, from the smallest): two cores that
+   * encode three sizes twice would show what they can do, and not what the node does. `preflight`: checks first.
+   */
+  async open({ who, link, size, layers = null, fps = null, preflight = false }) {
     const url = new URL(link);
     url.searchParams.set('auto', '1');
     url.searchParams.set('video', size);
+    if (layers) url.searchParams.set('layers', layers.join(','));
+    else url.searchParams.set('simulcast', '0');
+    if (fps) url.searchParams.set('fps', fps);
+    if (preflight) url.searchParams.set('preflight', '1');
     const opened = await browser.newPage();
     opened.on('console', (line) => console.error(`[${who}] ${line.type()}: ${line.text()}`));
     opened.on('pageerror', (error) => console.error(`[${who}] ${error}`));
@@ -175,6 +183,60 @@ const COMMANDS = {
   },
   async marks({ who }) {
     return { marks: await page(who).evaluate(() => window.__marks) };
+  },
+  /** What the page was told, and what it shows of that. */
+  async told({ who }) {
+    return await page(who).evaluate(() => {
+      const { clock, floor, presence, warnings, verdict, probe } = window.beistand;
+      const shown = (id) => [...document.querySelectorAll(`[data-testid="${id}"]`)].filter((one) => one.checkVisibility()).map((one) => one.textContent);
+      return {
+        clock, floor, presence, warnings, verdict, probe,
+        prompt: document.querySelector('[data-testid="presence"]').open,
+        shown: { state: shown('clock-state'), left: shown('clock-left'), own: shown('own-floor'), floors: shown('floor'), notices: shown('notice') },
+      };
+    });
+  },
+  /** What arrives of another participant: size of the picture, frames decoded, packets lost. */
+  async received({ who, identity }) {
+    return await page(who).evaluate((identity) => window.beistand.received(identity), identity);
+  },
+  /** The floor of a participant is in a state, as the server told and as the page shows it. */
+  async floor({ who, identity, direction, state, ms = 30_000 }) {
+    return await until(page(who), `${who} is told that ${identity} is ${state} ${direction}`, ({ identity, direction, state }) => {
+      const floor = window.beistand.floor?.participants.find((one) => one.identity === identity);
+      window.__last = floor ?? null;
+      return floor?.[direction].state === state && { floor, at: performance.timeOrigin + performance.now() };
+    }, { identity, direction, state }, ms);
+  },
+  /** The clock is in a state, with a reason where one is given. */
+  async clock({ who, state, reason = null, ms = 30_000 }) {
+    return await until(page(who), `${who} is told ${state} ${reason ?? ''}`, ({ state, reason }) => {
+      const clock = window.beistand.clock;
+      window.__last = clock;
+      return clock?.state === state && clock.reason === reason && { clock, at: performance.timeOrigin + performance.now() };
+    }, { state, reason }, ms);
+  },
+  async warned({ who, kind, ms = 30_000 }) {
+    return await until(page(who), `${who} is warned of ${kind}`, (kind) => {
+      const warning = window.beistand.warnings.find((one) => one.kind === kind);
+      window.__last = window.beistand.warnings;
+      return warning && { warning };
+    }, kind, ms);
+  },
+  /** The prompt "still there?" is open, and its button has the focus. */
+  async prompted({ who, ms = 30_000 }) {
+    await until(page(who), `${who} is asked`, () => document.activeElement?.dataset.testid === 'presence-yes', null, ms);
+    return {};
+  },
+  /** Answers the prompt by a key: Enter, Space, or y. The page's own words say when the server took note. */
+  async answer({ who, key = 'Enter' }) {
+    await page(who).keyboard.press(key);
+    await until(page(who), `the answer of ${who} is taken`, () => !document.querySelector('[data-testid="presence"]').open, null, 10_000);
+    return {};
+  },
+  /** Hands the page a message as if the server had sent it: whether it understands it. */
+  async receive({ who, topic, message }) {
+    return { understood: await page(who).evaluate(({ topic, message }) => window.beistand.receive(topic, message), { topic, message }) };
   },
 };
 

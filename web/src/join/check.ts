@@ -2,8 +2,13 @@
 import { need, note, say } from '../dom';
 import { verdictInWords, type Verdict } from './verdict';
 
-/** Measures the connection; tells how far it has come, 0 to 1. */
-export type Measure = (onProgress: (share: number) => void) => Promise<Verdict>;
+/** Measures the connection: tells how long it still sends, and rejects with words for people. */
+export type Measure = (onProgress: (progress: Progress) => void, signal: AbortSignal) => Promise<Verdict>;
+
+export interface Progress {
+  phase: 'connecting' | 'measuring' | 'judging';
+  left_ms: number;
+}
 
 export class ConnectionCheck {
   private readonly root = need('check', HTMLElement);
@@ -11,7 +16,7 @@ export class ConnectionCheck {
   private readonly progress = need('check-progress', HTMLProgressElement);
   /** Counts the runs, so that a skipped one changes nothing when it ends. */
   private run = 0;
-  private running = false;
+  private running: AbortController | null = null;
 
   constructor(
     private readonly measure: Measure,
@@ -22,50 +27,63 @@ export class ConnectionCheck {
   }
 
   async start(): Promise<void> {
+    this.close();
     const mine = ++this.run;
+    const running = new AbortController();
+    this.running = running;
     this.root.hidden = false;
-    this.draw('running', 'Checking your connection: this takes about five seconds.', null);
     this.progress.removeAttribute('value');
+    this.draw('running', 'Checking your connection: this takes about five seconds.', null);
     this.onChange(true, null);
+    let whole = 0;
     try {
-      const verdict = await this.measure((share) => {
-        if (mine === this.run) this.progress.value = share;
-      });
+      const verdict = await this.measure(({ phase, left_ms }) => {
+        if (mine !== this.run || phase === 'connecting') return;
+        whole = Math.max(whole, left_ms);
+        this.progress.value = phase === 'judging' || whole === 0 ? 1 : 1 - left_ms / whole;
+      }, running.signal);
       if (mine === this.run) this.show(verdict);
-    } catch {
-      if (mine === this.run) this.unknown('Your connection could not be checked.', 'You can try to join all the same.');
+    } catch (error) {
+      if (mine === this.run) this.unknown('Your connection could not be checked.', `${sentence(error)}You can try to join all the same.`);
     }
   }
 
   show(verdict: Verdict): void {
-    this.run += 1;
+    this.close();
     const { title, hint } = verdictInWords(verdict);
     this.root.hidden = false;
-    this.draw(verdict.state === 'done' && verdict.passed ? 'good' : 'bad', title, hint);
+    this.draw(verdict.state === 'done' && verdict.passed !== false ? 'good' : 'bad', title, hint);
     this.onChange(false, verdict);
   }
 
-  /** What still runs goes on unheard. */
+  /** Ends what still runs: it would take from the session what it measures. */
   close(): void {
     this.run += 1;
+    this.running?.abort();
+    this.running = null;
   }
 
   private skip(): void {
-    this.run += 1;
+    this.close();
     this.unknown('Your connection was not checked.', 'A session that insists on the check does not let you in without it.');
   }
 
   private unknown(title: string, hint: string): void {
+    this.close();
     this.draw('unknown', title, hint);
     this.onChange(false, null);
   }
 
   private draw(state: 'running' | 'good' | 'bad' | 'unknown', title: string, hint: string | null): void {
-    this.running = state === 'running';
     this.root.dataset['state'] = state;
     say(need('check-title', HTMLElement), title);
     note(need('check-hint', HTMLElement), hint);
-    this.progress.hidden = !this.running;
-    say(this.button, this.running ? 'Skip the check' : 'Check again');
+    this.progress.hidden = state !== 'running';
+    say(this.button, state === 'running' ? 'Skip the check' : 'Check again');
   }
+}
+
+function sentence(error: unknown): string {
+  const words = error instanceof Error ? error.message.slice(0, 300) : '';
+  return words ? `${words} ` : '';
 }

@@ -1,4 +1,5 @@
 // The promised minimum bandwidth, per participant and direction, as the server measures it.
+import { make } from '../dom';
 import { rate } from '../rate';
 import { decodeFields, fieldsOf, isCount, isCountOrNull, isText, wordOf } from './fields';
 
@@ -58,27 +59,23 @@ export function worstOf({ up, down }: FloorOf): FloorSide['state'] {
 }
 
 /** The connection of a participant in words. */
-export function floorInWords(floor: FloorOf): string {
-  switch (worstOf(floor)) {
-    case 'met':
-      return 'good';
-    case 'unproven':
-      // Too little was sent to tell, which is nobody's fault.
-      return 'no problems seen';
-    case 'short':
-      return `weak${figures(floor, 'short')}`;
-    case 'breached':
-      return `below the promised minimum${figures(floor, 'breached')}`;
-  }
+const WORDS: Record<FloorSide['state'], string> = {
+  met: 'good',
+  // Too little was sent to tell, which is nobody's fault.
+  unproven: 'no problems seen',
+  short: 'weak',
+  breached: 'below the promised minimum',
+};
+
+/** What was measured in each direction that is too weak; null where there is nothing to complain of. */
+function figuresOf(floor: FloorOf): string | null {
+  const worst = worstOf(floor);
+  if (worst !== 'short' && worst !== 'breached') return null;
+  return [figure(floor.down, 'down'), figure(floor.up, 'up')].filter((part) => part !== null).join(', ');
 }
 
-function figures({ up, down }: FloorOf, state: FloorSide['state']): string {
-  const parts = [figure(down, state, 'down'), figure(up, state, 'up')].filter((part) => part !== null);
-  return ` (${parts.join(', ')})`;
-}
-
-function figure({ state, floor_bps, measured_bps }: FloorSide, wanted: FloorSide['state'], direction: string): string | null {
-  if (state !== wanted) return null;
+function figure({ state, floor_bps, measured_bps }: FloorSide, direction: string): string | null {
+  if (state !== 'short' && state !== 'breached') return null;
   return measured_bps === null ? direction : `${rate(measured_bps)} of ${rate(floor_bps)} ${direction}`;
 }
 
@@ -87,6 +84,11 @@ export function drawFloor(badge: HTMLElement, whose: string, floor: FloorOf | nu
   badge.hidden = floor === null;
   if (!floor) return;
   badge.dataset['floor'] = worstOf(floor);
-  const text = `${whose}: ${floorInWords(floor)}`;
-  if (badge.textContent !== text) badge.textContent = text;
+  const figures = figuresOf(floor);
+  const parts = [`${whose}: `, WORDS[worstOf(floor)], figures === null ? '' : ` (${figures})`];
+  if (badge.textContent === parts.join('')) return;
+  // In parts, so that a narrow tile can leave some out.
+  badge.replaceChildren(...parts.map((text, i) => make('span', PARTS[i], text)));
 }
+
+const PARTS = ['floor-whose', 'floor-state', 'floor-figures'];

@@ -2,11 +2,11 @@
 import { make, need } from '../dom';
 
 /** The oldest gives way: more than a few would hide the picture. */
-const MOST = 3;
+const MOST = 2;
 
 interface Shown {
   root: HTMLElement;
-  timer: ReturnType<typeof setTimeout> | undefined;
+  timer: ReturnType<typeof setTimeout>;
 }
 
 export class Notices {
@@ -14,7 +14,7 @@ export class Notices {
   private readonly shown = new Map<string, Shown>();
 
   /** A notice of the same key is replaced. */
-  show(key: string, text: string, forMs?: number): void {
+  show(key: string, text: string, forMs: number): void {
     this.drop(key);
     const oldest = [...this.shown.keys()][0];
     if (this.shown.size >= MOST && oldest !== undefined) this.drop(oldest);
@@ -27,8 +27,7 @@ export class Notices {
     root.append(make('p', '', text), away);
     root.dataset['testid'] = 'notice';
     this.list.append(root);
-    const timer = forMs === undefined ? undefined : setTimeout(() => this.drop(key), forMs);
-    this.shown.set(key, { root, timer });
+    this.shown.set(key, { root, timer: setTimeout(() => this.drop(key), forMs) });
   }
 
   drop(key: string): void {

@@ -7,14 +7,14 @@ export interface Verdict {
   state: 'running' | 'done' | 'failed';
   up_bps: number | null;
   down_bps: number | null;
-  up_floor_bps: number;
-  down_floor_bps: number;
+  up_floor_bps: number | null;
+  down_floor_bps: number | null;
   rtt_ms: number | null;
   jitter_ms: number | null;
   up_loss_permille: number | null;
   down_loss_permille: number | null;
-  passed: boolean;
-  at_unix_ms: number;
+  passed: boolean | null;
+  at_unix_ms: number | null;
   text: string;
 }
 
@@ -29,19 +29,21 @@ const LOSSY_PERMILLE = 50;
 const SLOW_MS = 400;
 
 export function verdictInWords(verdict: Verdict): VerdictInWords {
-  const up = { bps: verdict.up_bps ?? 0, floor: verdict.up_floor_bps, way: 'up' };
-  const down = { bps: verdict.down_bps ?? 0, floor: verdict.down_floor_bps, way: 'down' };
-  const measured = `${mbit(up.bps)} Mbit/s up, ${mbit(down.bps)} down`;
-  if (verdict.state !== 'done') return { title: 'Your connection could not be measured.', hint: TRY };
-  if (verdict.passed) return { title: `Your connection is good enough: ${measured}; needed ${needed(up.floor, down.floor)}.`, hint: quality(verdict) };
-  const weak = [up, down].filter(({ bps, floor }) => bps < floor).map(({ way }) => WAY[way]);
-  const what = weak.length > 0 ? weak.join(' and ') : 'Your connection';
-  const are = weak.length === 2 ? 'are' : 'is';
-  return { title: `${sentence(what)} ${are} too weak: ${measured}; needed ${needed(up.floor, down.floor)}.`, hint: [quality(verdict), REMEDY].filter(Boolean).join(' ') };
+  const { up_bps, down_bps, up_floor_bps, down_floor_bps } = verdict;
+  if (verdict.state !== 'done' || up_bps === null || down_bps === null) {
+    return { title: 'Your connection could not be measured.', hint: TRY };
+  }
+  const measured = `${mbit(up_bps)} Mbit/s up, ${mbit(down_bps)} down${needed(up_floor_bps ?? 0, down_floor_bps ?? 0)}.`;
+  if (verdict.passed !== false) return { title: `Your connection is good enough: ${measured}`, hint: quality(verdict) };
+  const weak = [up_bps < (up_floor_bps ?? 0) && 'upload', down_bps < (down_floor_bps ?? 0) && 'download'].filter(Boolean);
+  const what = weak.length === 1 ? `Your ${weak[0]}` : 'Your connection';
+  return { title: `${what} is too weak: ${measured}`, hint: [quality(verdict), REMEDY].filter(Boolean).join(' ') };
 }
 
+/** A direction without a floor needs nothing. */
 function needed(up: number, down: number): string {
-  return up === down ? mbit(up) : `${mbit(up)} up, ${mbit(down)} down`;
+  if (up === 0 && down === 0) return '';
+  return `; needed ${up === down ? mbit(up) : `${mbit(up)} up, ${mbit(down)} down`}`;
 }
 
 function quality({ up_loss_permille, down_loss_permille, rtt_ms }: Verdict): string | null {
@@ -50,12 +52,6 @@ function quality({ up_loss_permille, down_loss_permille, rtt_ms }: Verdict): str
   if ((rtt_ms ?? 0) >= SLOW_MS) return `Answers take ${rtt_ms} ms, so you may talk into each other.`;
   return null;
 }
-
-function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-const WAY: Record<string, string> = { up: 'your upload', down: 'your download' };
 
 const REMEDY = 'Go closer to your Wi-Fi router or use a cable, stop other downloads and video calls, or try another network. Then check again.';
 

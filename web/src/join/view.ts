@@ -23,12 +23,13 @@ const CONNECTION: Record<Connection | 'lost' | 'left', string> = {
   left: 'Not connected',
 };
 
-/** How long a notice stands that no later message takes away. */
-const NOTICE_MS: Partial<Record<WarningMessage['kind'] | 'answered', number>> = {
-  duration: 60_000,
-  quota: 60_000,
+/** How long a notice stands. It tells of a change; what holds is told by the clock and the badges for as long as it holds. */
+const NOTICE_MS: Record<WarningMessage['kind'] | 'answered', number> = {
+  duration: 30_000,
+  quota: 30_000,
   presence: 60_000,
-  preflight: 60_000,
+  floor: 15_000,
+  preflight: 30_000,
   answered: 10_000,
 };
 
@@ -192,9 +193,9 @@ export class SessionView {
   }
 
   private whose(identity: string | null): string {
-    if (identity === null) return "Somebody's";
+    if (identity === null) return 'A connection';
     const name = this.nameOf(identity);
-    return name === 'you' ? 'Your' : `${name}'s`;
+    return name === 'you' ? 'Your connection' : `The connection of ${name}`;
   }
 
   private otherSideHere(): boolean {

@@ -24,19 +24,19 @@ export function decodeWarning(payload: Uint8Array): WarningMessage | null {
   return { kind, left_s, identity, direction };
 }
 
-/** `whose` is "Your" or "Anna's". */
+/** `whose` is "Your connection" or that of somebody else. */
 export function warningInWords({ kind, left_s, direction }: WarningMessage, whose: string): string {
   switch (kind) {
     case 'duration':
-      return `The session ends in ${span(left_s)}: its longest duration is then reached.`;
+      return `The session ends in ${span(left_s)}.`;
     case 'quota':
       return left_s === 0 ? 'The prepaid time is used up.' : `The prepaid time is used up in ${span(left_s)}.`;
     case 'presence':
       return `Somebody has to confirm within ${span(left_s)} that you are still there.`;
     case 'floor':
-      return `${whose} connection is below the promised minimum${direction ? WAY[direction] : ''}.`;
+      return `${whose} is below the promised minimum${direction ? WAY[direction] : ''}.`;
     case 'preflight':
-      return `${whose} connection was not found good enough before joining. Sound and picture may suffer.`;
+      return `${whose} was not found good enough before joining. Sound and picture may suffer.`;
   }
 }
 
