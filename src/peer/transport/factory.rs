@@ -24,9 +24,9 @@ const STATS_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 /// Shared by all connections of a process.
 #[derive(Clone)]
 pub struct Factory {
-    crypto: Arc<str0m::crypto::CryptoProvider>,
-    certificate: DtlsCert,
-    anchor: Instant,
+    pub(super) crypto: Arc<str0m::crypto::CryptoProvider>,
+    pub(super) certificate: DtlsCert,
+    pub(super) anchor: Instant,
 }
 
 impl std::fmt::Debug for Factory {
