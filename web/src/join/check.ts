@@ -1,14 +1,10 @@
 // The check of the connection in the pre-join panel: it runs by itself, and may be skipped or repeated.
 import { need, note, say } from '../dom';
-import { verdictInWords, type Verdict } from './verdict';
+import type { Progress, Verdict } from './preflight';
+import { verdictInWords } from './verdict';
 
 /** Measures the connection: tells how long it still sends, and rejects with words for people. */
 export type Measure = (onProgress: (progress: Progress) => void, signal: AbortSignal) => Promise<Verdict>;
-
-export interface Progress {
-  phase: 'connecting' | 'measuring' | 'judging';
-  left_ms: number;
-}
 
 export class ConnectionCheck {
   private readonly root = need('check', HTMLElement);

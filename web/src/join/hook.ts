@@ -3,9 +3,9 @@ import type { Room } from 'livekit-client';
 import type { ClockMessage } from './clock';
 import type { FloorMessage } from './floor';
 import type { PresenceMessage } from './presence';
+import type { Verdict } from './preflight';
 import type { ProbeSent } from './probe';
 import { received, type Received } from './stats';
-import type { Verdict } from './verdict';
 import type { WarningMessage } from './warning';
 
 declare global {

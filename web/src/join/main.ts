@@ -1,10 +1,12 @@
 // The session page: link, pre-join panel, session, and what comes after it.
 import { need, note, say } from '../dom';
 import { duration } from '../duration';
+import type { Measure } from './check';
 import { endInWords } from './clock';
 import { hook, noteWarning } from './hook';
 import { receive } from './inbox';
 import { readParams, type JoinParams } from './params';
+import { preflight } from './preflight';
 import { Prejoin, type Setup } from './prejoin';
 import { Session, type Ending } from './session';
 import { viewToken, type TokenView } from './token';
@@ -75,12 +77,23 @@ function begin(params: JoinParams, token: TokenView): void {
     view.open(session);
     void session.join();
   };
+  const measure: Measure = (onProgress, signal) => preflight(params.serverUrl, params.token, onProgress, signal);
   if (params.auto) {
     // For tests and demos: no panel, and whichever camera and microphone the browser prefers.
     const choice = () => ({ on: true, deviceId: undefined });
-    join({ camera: choice(), mic: choice(), cameraTrack: null, micTrack: null });
+    const setup = { camera: choice(), mic: choice(), cameraTrack: null, micTrack: null };
+    void (params.preflight ? judge(measure) : Promise.resolve()).then(() => join(setup));
   } else {
-    void new Prejoin(token, params.resolution, null, join).show();
+    void new Prejoin(token, params.resolution, params.preflight ? measure : null, join).show();
+  }
+}
+
+/** The check without a panel. Whatever it finds, the node decides on the join. */
+async function judge(measure: Measure): Promise<void> {
+  try {
+    hook.verdict = await measure(() => undefined, new AbortController().signal);
+  } catch (error) {
+    console.warn('The connection could not be checked:', error);
   }
 }
 

@@ -1,22 +1,6 @@
 // The verdict of a preflight in words: what was measured, what is needed, and what to do about it.
 import { mbit } from '../rate';
-
-/** As the node answers it. Rates in bits per second, loss in thousandths. */
-export interface Verdict {
-  id: string;
-  state: 'running' | 'done' | 'failed';
-  up_bps: number | null;
-  down_bps: number | null;
-  up_floor_bps: number | null;
-  down_floor_bps: number | null;
-  rtt_ms: number | null;
-  jitter_ms: number | null;
-  up_loss_permille: number | null;
-  down_loss_permille: number | null;
-  passed: boolean | null;
-  at_unix_ms: number | null;
-  text: string;
-}
+import type { Verdict } from './preflight';
 
 export interface VerdictInWords {
   title: string;
