@@ -67,7 +67,11 @@ function begin(params: JoinParams, token: TokenView): void {
         showFarewell(TITLES[ending.how], ending.text, ending.detail);
         // The tracks of this connection are closed; a rejoin opens the same devices again.
         rejoin.textContent = ending.how === 'refused' ? 'Try again' : 'Rejoin';
-        rejoin.onclick = () => join({ ...setup, cameraTrack: null, micTrack: null });
+        rejoin.onclick = () => {
+          // A session may insist on a check that was skipped or failed: the panel has it.
+          if (ending.how === 'refused' && params.preflight && !hook.verdict?.passed) return location.reload();
+          join({ ...setup, cameraTrack: null, micTrack: null });
+        };
         rejoin.focus();
       },
     });
