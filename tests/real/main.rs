@@ -10,6 +10,7 @@ mod driver;
 mod hostile;
 mod node;
 mod oracle;
+mod page;
 mod people;
 mod place;
 mod receiver;

@@ -67,6 +67,20 @@ function observe() {
   look();
 }
 
+/** Runs in the page from its start: what is to be seen of the session's state. */
+function describe() {
+  const all = (id) => [...document.querySelectorAll(`[data-testid="${id}"]`)].filter((one) => one.checkVisibility()).map((one) => one.textContent);
+  window.__shown = () => ({
+    prompt: document.querySelector('[data-testid="presence"]').open,
+    focus: document.activeElement?.dataset.testid ?? null,
+    state: all('clock-state'),
+    left: all('clock-left'),
+    own: all('own-floor'),
+    floors: all('floor'),
+    notices: all('notice'),
+  });
+}
+
 /** The remote picture has the size asked for and moves: two looks at it differ. */
 function picture({ identity, width, height }) {
   const video = document.querySelector(`[data-testid="remote-video"][data-identity="${identity}"]`);
@@ -130,6 +144,7 @@ const COMMANDS = {
     opened.on('console', (line) => console.error(`[${who}] ${line.type()}: ${line.text()}`));
     opened.on('pageerror', (error) => console.error(`[${who}] ${error}`));
     await opened.addInitScript(observe);
+    await opened.addInitScript(describe);
     pages.set(who, opened);
     const answer = await opened.goto(url.href);
     if (!answer || answer.status() !== 200) throw new Error(`the page answers ${answer?.status()}: ${link.split('#')[0]}`);
@@ -188,12 +203,7 @@ const COMMANDS = {
   async told({ who }) {
     return await page(who).evaluate(() => {
       const { clock, floor, presence, warnings, verdict, probe } = window.beistand;
-      const shown = (id) => [...document.querySelectorAll(`[data-testid="${id}"]`)].filter((one) => one.checkVisibility()).map((one) => one.textContent);
-      return {
-        clock, floor, presence, warnings, verdict, probe,
-        prompt: document.querySelector('[data-testid="presence"]').open,
-        shown: { state: shown('clock-state'), left: shown('clock-left'), own: shown('own-floor'), floors: shown('floor'), notices: shown('notice') },
-      };
+      return { clock, floor, presence, warnings, verdict, probe, shown: window.__shown() };
     });
   },
   /** What arrives of another participant: size of the picture, frames decoded, packets lost. */
@@ -234,9 +244,9 @@ const COMMANDS = {
     await until(page(who), `the answer of ${who} is taken`, () => !document.querySelector('[data-testid="presence"]').open, null, 10_000);
     return {};
   },
-  /** Hands the page a message as if the server had sent it: whether it understands it. */
+  /** Hands the page a message as if the server had sent it: whether it understands it, and what it shows then. */
   async receive({ who, topic, message }) {
-    return { understood: await page(who).evaluate(({ topic, message }) => window.beistand.receive(topic, message), { topic, message }) };
+    return await page(who).evaluate(({ topic, message }) => ({ understood: window.beistand.receive(topic, message), shown: window.__shown() }), { topic, message });
   },
 };
 

@@ -1,6 +1,6 @@
 // The billed clock: shows what the server said last, and never counts by itself.
 import { duration } from '../duration';
-import { decodeFields, isCount, isCountOrNull, wordOf } from './fields';
+import { decodeFields, isCount, isCountOrNull, isText, wordOf } from './fields';
 
 /** Once a second, a reliable packet of this topic, sent by the server itself. */
 export const CLOCK_TOPIC = 'beistand.clock';
@@ -29,15 +29,9 @@ export function decodeClock(payload: Uint8Array): ClockMessage | null {
   const state = wordOf(STATES, fields?.['state']);
   // A node that knows neither quota nor duration leaves them out.
   const { session, reason, accrued_ms, quota_left_ms = null, time_left_ms = null } = fields ?? {};
+  if (!isText(session) || (reason !== null && !isText(reason))) return null;
   if (!state || !isCount(accrued_ms) || !isCountOrNull(quota_left_ms) || !isCountOrNull(time_left_ms)) return null;
-  return {
-    session: String(session ?? ''),
-    state,
-    reason: typeof reason === 'string' ? reason : null,
-    accrued_ms,
-    quota_left_ms,
-    time_left_ms,
-  };
+  return { session, state, reason, accrued_ms, quota_left_ms, time_left_ms };
 }
 
 /** What is left of the prepaid time and of the session, where that matters; null where not. */
