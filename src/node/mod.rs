@@ -9,6 +9,7 @@ mod demux;
 mod live_room;
 mod member;
 mod packets;
+pub mod preflight;
 mod publishing;
 mod shard;
 mod signalling;

@@ -156,6 +156,7 @@ impl World {
             join,
             client: ClientParams::default(),
             continues: None,
+            preflight: None,
         };
         self.shard.handle_join(conn, Box::new(request), self.now);
         self.exchange();
@@ -352,7 +353,7 @@ impl World {
                     }
                 }
                 Output::RoomEnded(_) => self.ended += 1,
-                Output::RoomNotOpened(_) => {}
+                Output::RoomNotOpened(_) | Output::Preflighted { .. } => {}
             }
         }
     }

@@ -36,9 +36,9 @@ pub enum Purpose {
 /// Shared by all connections of a process.
 #[derive(Clone)]
 pub struct Factory {
-    crypto: Arc<str0m::crypto::CryptoProvider>,
-    certificate: DtlsCert,
-    anchor: Instant,
+    pub(super) crypto: Arc<str0m::crypto::CryptoProvider>,
+    pub(super) certificate: DtlsCert,
+    pub(super) anchor: Instant,
 }
 
 impl std::fmt::Debug for Factory {
