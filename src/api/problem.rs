@@ -133,6 +133,11 @@ impl Problem {
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail)
     }
 
+    /// Too many of these at once.
+    pub fn too_many_at_once(detail: impl ToString) -> Problem {
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail)
+    }
+
     /// Not now.
     pub fn unavailable(detail: impl ToString) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)

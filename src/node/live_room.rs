@@ -179,6 +179,9 @@ impl LiveRoom {
             return;
         }
         let now = context.now;
+        if !returns && request.continues.is_none() {
+            self.warn_of_preflight(&request.join, request.preflight.as_ref(), now);
+        }
         let (factory, advertised) = (&context.config.factory, &context.config.advertised);
         let arrival = Arrival {
             conn,
@@ -188,6 +191,7 @@ impl LiveRoom {
             claims: request.claims,
             join: request.join,
             client: request.client,
+            preflight: request.preflight,
         };
         let floors = Floors::new(&self.policy.floor);
         let key = self.members.insert(Member::new(arrival, floors, now));
@@ -301,7 +305,11 @@ impl LiveRoom {
                 role: member.join.role,
                 counts: standard && !member.hidden(),
             };
+            let (who, preflight) = (granted.identity.clone(), member.preflight);
             self.billing.handle_connected(granted, context.now);
+            if let Some(verdict) = preflight {
+                self.billing.handle_preflight(&who, verdict);
+            }
         }
         let member = &mut self.members[key];
         if side == member.primary() && !std::mem::replace(&mut member.active, true) {

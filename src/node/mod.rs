@@ -15,6 +15,7 @@ pub mod preflight;
 mod publishing;
 mod shard;
 mod signalling;
+pub mod verdicts;
 
 pub use booking::{Booking, Guest};
 pub use command::{

@@ -14,6 +14,7 @@ mod oracle;
 mod page;
 mod people;
 mod place;
+mod preflight;
 mod proxy;
 mod receiver;
 mod turn;

@@ -59,11 +59,21 @@ impl Node {
 
     /// A node with one worker whose clients come through this proxy.
     pub fn behind(proxy: &Proxy, receivers: &[&Receiver]) -> Node {
+        Node::ruled(proxy, receivers, "")
+    }
+
+    fn ruled(proxy: &Proxy, receivers: &[&Receiver], rule: &str) -> Node {
         let rtc = format!("advertise = [\"{}\"]\nworkers = 1", proxy.address());
-        let node = Node::written(&config(&rtc, receivers, 15_000));
+        let node = Node::written(&(config(&rtc, receivers, 15_000) + rule));
         let worker: SocketAddr = node.udp.parse().expect("the worker's port is an address");
         proxy.forward_to(worker);
         node
+    }
+
+    /// The same with a policy that lets nobody in without a verdict.
+    pub fn requiring_verdicts(proxy: &Proxy) -> Node {
+        let rule = "\n[policies.default.floor]\nadmission = \"require\"\n";
+        Node::ruled(proxy, &[], rule)
     }
 
     fn written(config: &str) -> Node {
