@@ -5,6 +5,7 @@
 pub mod api;
 #[deny(missing_docs)]
 pub mod base;
+pub mod client;
 pub mod host;
 #[deny(missing_docs)]
 pub mod media;

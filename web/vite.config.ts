@@ -18,6 +18,7 @@ export default defineConfig({
   server: {
     proxy: {
       '/dev/': node,
+      '/v1/': node,
       '/rtc': { target: node, ws: true },
     },
   },

@@ -2,12 +2,15 @@
 
 use super::dev::Dev;
 use super::limit::{Addresses, Rate};
+use super::preflight::{Preflighted, Preflights};
 use super::ws::Sink;
 use crate::base::{ConnectionId, Now, RoomName, Unix};
+use crate::node::preflight::{PreflightAnswer, PreflightRefusal, PreflightRequest};
 use crate::node::{Continued, Control, JoinRequest};
 use crate::peer::signal::Frame;
 use crate::peer::signal::token::Keys;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::session::Policy;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -15,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::oneshot;
 
 /// What the doors and the host tell a worker.
 pub enum ToWorker {
@@ -38,6 +42,13 @@ pub enum ToWorker {
     SocketClosed {
         /// This one.
         conn: ConnectionId,
+    },
+    /// A participant has its link measured.
+    Preflight {
+        /// Whose, and how much.
+        request: Box<PreflightRequest>,
+        /// The way back.
+        reply: oneshot::Sender<Result<PreflightAnswer, PreflightRefusal>>,
     },
     /// The node shuts down: say goodbye to all.
     Drain,
@@ -94,6 +105,8 @@ pub enum Happening {
     Joined,
     /// A join was refused with this status.
     Refused(u16),
+    /// A link was measured, or was not.
+    Preflight(Preflighted),
     /// A socket was closed because the client did not read.
     SlowReader,
     /// A socket was closed because the client sent too much.
@@ -147,8 +160,8 @@ pub struct Doors {
     pub is_trusted: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// The built web page.
     pub web_dir: Option<PathBuf>,
-    /// Names of the policy templates.
-    pub policies: BTreeSet<String>,
+    /// The policy templates; `default` is among them.
+    pub policies: BTreeMap<String, Policy>,
     /// Set with `--dev`.
     pub dev: Option<Arc<Dev>>,
     /// Whether the page is served over TLS by us.
@@ -161,6 +174,8 @@ pub struct Doors {
     pub counters: Arc<Counters>,
     /// Joins by address.
     pub addresses: Mutex<Addresses>,
+    /// Measurements before a join, and their verdicts.
+    pub preflights: Mutex<Preflights>,
     /// The newest `ConnectionId`.
     pub last_connection: AtomicU64,
 }

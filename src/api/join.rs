@@ -55,10 +55,9 @@ pub(super) fn check(doors: &Doors, knock: &Knock<'_>) -> Result<JoinRequest, Ref
         token::verify(&token, &doors.keys, now).map_err(|e| refused(e.status(), e.to_string()))?;
     let join = authorize_join(&claims).map_err(|e| refused(e.status(), e.to_string()))?;
     let policy = join.policy.as_deref().unwrap_or("default");
-    if !doors.policies.contains(policy) {
-        let what = "the token's attribute `policy` names no [policies.NAME] of this node: leave it \
-                    out for the default one, or ask the operator for the names";
-        return Err(refused(400, what.to_owned()));
+    if !doors.policies.contains_key(policy) {
+        doors.counters.note(Happening::Refused(400));
+        return Err(unknown_policy());
     }
     if doors.draining.load(Relaxed) {
         return Err(unavailable(
@@ -72,16 +71,25 @@ pub(super) fn check(doors: &Doors, knock: &Knock<'_>) -> Result<JoinRequest, Ref
             .map(|(key, value)| (key.as_str().into(), value.as_str().into())),
     );
     let continues = doors.continues(&join.room, now);
+    let preflight = doors.verdict(&join.room, &join.identity);
     Ok(JoinRequest {
         claims,
         join,
         client,
         continues,
+        preflight,
     })
 }
 
+/// The token asks for rules that are not configured.
+pub(super) fn unknown_policy() -> Refusal {
+    let what = "the token's attribute `policy` names no [policies.NAME] of this node: leave it \
+                out for the default one, or ask the operator for the names";
+    Refusal(StatusCode::BAD_REQUEST, what.to_owned())
+}
+
 /// The token of the request. A header that is no text is no `Bearer` either.
-fn bearer(headers: &HeaderMap, pairs: &Pairs) -> Result<String, token::TokenError> {
+pub(super) fn bearer(headers: &HeaderMap, pairs: &Pairs) -> Result<String, token::TokenError> {
     let header = headers
         .get(header::AUTHORIZATION)
         .map(|value| value.to_str().unwrap_or(""));

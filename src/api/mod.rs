@@ -8,6 +8,7 @@ mod doors;
 mod join;
 mod limit;
 mod listen;
+mod preflight;
 mod router;
 mod ws;
 
@@ -16,5 +17,6 @@ pub use dev::{DEV_WEBHOOK_NAME, DEV_WEBHOOK_PATH, DEV_WEBHOOK_SECRET, Dev};
 pub use doors::{Counters, Doors, Happening, Limits, ToWorker, WorkerDoor};
 pub use limit::{Addresses, Rate};
 pub use listen::{Listening, Tls, serve};
+pub use preflight::{PreflightLimits, Preflighted, Preflights};
 pub use router::router;
 pub use ws::Sink;

@@ -4,7 +4,7 @@
 use super::dev;
 use super::doors::Doors;
 use super::join::{Knock, Refusal, check};
-use super::ws;
+use super::{preflight, ws};
 use axum::Router;
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
@@ -32,7 +32,9 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .route("/rtc/validate", get(validate))
         .route("/rtc/v1", any(absent))
         .route("/rtc/v1/validate", any(absent))
-        .route("/settings/regions", any(absent));
+        .route("/settings/regions", any(absent))
+        .route("/v1/preflights", post(preflight::begin))
+        .route("/v1/preflights/{id}", get(preflight::result));
     let routes = match &doors.web_dir {
         Some(dir) => routes.fallback_service(ServeDir::new(dir)),
         None => routes.fallback(absent),

@@ -69,6 +69,8 @@ random_id!(/// A session of the contract (`SE_…`): one life of a room, from cr
     SessionId, "SE_");
 random_id!(/// A node (`ND_…`), stable across restarts.
     NodeId, "ND_");
+random_id!(/// A measurement before a join (`PF_…`).
+    PreflightId, "PF_");
 id!(/// A publication (`TR_…` and two letters for kind and source).
     TrackSid);
 id!(/// The room's name as the app chose it. Personal: print it through `Pii`.

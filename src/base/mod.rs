@@ -1,18 +1,24 @@
 //! L0, the vocabulary: time, ids, units and the words of the contract. Imports nothing of ours.
 
+mod bitrate;
 pub mod crypto;
 mod ids;
 mod pii;
 mod rng;
+mod terms;
 mod time;
+mod verdict;
 mod words;
 
+pub use bitrate::Bitrate;
 pub use ids::{
-    ConnectionId, Identity, NodeId, ParticipantSid, RoomName, RoomSid, SessionId, TrackSid,
+    ConnectionId, Identity, NodeId, ParticipantSid, PreflightId, RoomName, RoomSid, SessionId, TrackSid,
 };
 pub use pii::Pii;
 pub use rng::Rng;
+pub use terms::{FloorReport, Inherited, OpenPrompt, Terms, Warning, WarningKind};
 pub use time::{Millis, Mono, Now, Unix};
+pub use verdict::Verdict;
 pub use words::{
     Direction, EndReason, FloorState, LimitedBy, PauseReason, Role, SessionState, TrackKind,
     TrackSource,

@@ -1,9 +1,11 @@
 //! The command line: the one door to clap.
 
+mod preflight;
 #[cfg(test)]
 mod tests;
 mod token;
 
+pub use preflight::{PreflightArgs, measure};
 pub use token::{DEFAULT_TTL, TokenArgs, make_token};
 
 use super::config::{Config, Flags, Problems};
@@ -22,6 +24,8 @@ pub enum Exit {
     Failed = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
+    /// `preflight`: the link is below the floor.
+    Below = 3,
 }
 
 impl From<Exit> for ExitCode {
@@ -54,6 +58,9 @@ pub enum Command {
     /// Print a token with which one participant joins one room
     #[command(after_help = TOKEN_EXAMPLES)]
     Token(TokenArgs),
+    /// Measure this machine's link to a node, as the page does before a join
+    #[command(after_help = PREFLIGHT_EXAMPLES)]
+    Preflight(PreflightArgs),
     /// Print what was used: sessions with their billed time
     #[command(after_help = USAGE_EXAMPLES)]
     Usage(UsageArgs),
@@ -81,6 +88,19 @@ Examples:
   beistand token --dev --room lesson-7 --identity anna --role expert --name Anna
   beistand token --config /etc/beistand.toml --room lesson-7 --identity bert --role customer --ttl 90m
   beistand token --dev --room lesson-7 --identity carl --attribute seat=3 --attribute lang=de";
+
+const PREFLIGHT_EXAMPLES: &str = "\
+Examples:
+  beistand preflight --url https://media.example.com --token \"$TOKEN\"
+  beistand preflight --url ws://127.0.0.1:7880 --token \"$TOKEN\" --json
+
+Exit codes:
+  0  both directions reach the floor
+  1  it could not be measured; the last line says why
+  2  the command line is wrong
+  3  measured, and below the floor
+
+The verdict lets this participant in for 10 minutes where the policy requires one.";
 
 const USAGE_EXAMPLES: &str = "\
 Examples:

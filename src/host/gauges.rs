@@ -4,11 +4,11 @@ use super::clock::Clock;
 use super::deliver::DeliverStats;
 use super::metrics::{
     Counts, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction, ForwardDrop, JoinOutcome,
-    LiveState, Metrics, Queue, SignalError, StoreTotals, WorkerTotals,
+    LiveState, Metrics, PreflightOutcome, Queue, SignalError, StoreTotals, WorkerTotals,
 };
 use super::store::{StoreHandle, StoreStats};
 use super::worker::{Published, WorkerEnds};
-use crate::api::{Counters, Happening};
+use crate::api::{Counters, Happening, Preflighted};
 use crate::base::Millis;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -82,6 +82,12 @@ pub(super) struct Told {
 /// What happens at the doors, as it happens.
 pub(super) fn note(metrics: &Metrics, happening: Happening) {
     match happening {
+        Happening::Preflight(came) => metrics.preflighted(match came {
+            Preflighted::Passed => PreflightOutcome::Passed,
+            Preflighted::Below => PreflightOutcome::Below,
+            Preflighted::Failed => PreflightOutcome::Failed,
+            Preflighted::Refused => PreflightOutcome::Refused,
+        }),
         Happening::Joined => metrics.joined(JoinOutcome::Ok),
         Happening::Refused(status) => metrics.joined(match status {
             400 => JoinOutcome::BadRequest,

@@ -10,8 +10,8 @@ mod page;
 mod tests;
 
 pub use labels::{
-    DatagramDrop, DeliveryOutcome, Direction, ForwardDrop, JoinOutcome, LiveState, Queue,
-    SignalError,
+    DatagramDrop, DeliveryOutcome, Direction, ForwardDrop, JoinOutcome, LiveState,
+    PreflightOutcome, Queue, SignalError,
 };
 
 use crate::base::{Millis, Unix};
@@ -181,6 +181,15 @@ impl Metrics {
         self.0
             .page
             .joins
+            .with_label_values(&[outcome.as_str()])
+            .inc();
+    }
+
+    /// Counts a measurement before a join.
+    pub fn preflighted(&self, outcome: PreflightOutcome) {
+        self.0
+            .page
+            .preflights
             .with_label_values(&[outcome.as_str()])
             .inc();
     }

@@ -1,6 +1,8 @@
 //! From a command to its exit code.
 
-use super::cli::{Command, ConfigCommand, Exit, LedgerCommand, environment, make_token};
+use super::cli::{
+    Command, ConfigCommand, Exit, LedgerCommand, environment, make_token, measure,
+};
 use super::cli::{TokenArgs, UsageArgs, VerifyArgs};
 use super::clock::Clock;
 use super::config::{Config, Flags, Problems};
@@ -17,6 +19,9 @@ pub fn run(command: &Command) -> Exit {
             .map_err(anyhow::Error::from)
             .and_then(|config| serve::serve(&config, args)),
         Command::Token(args) => token(args),
+        Command::Preflight(args) => {
+            measure(args).and_then(|(text, exit)| print(&text).map(|_| exit))
+        }
         Command::Usage(args) => usage(args),
         Command::Ledger(LedgerCommand::Verify(args)) => verify(args),
         Command::Config(ConfigCommand::Check { file }) => {

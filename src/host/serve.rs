@@ -12,7 +12,8 @@ use super::store::{Boot, Hooks, RunningStore, Store, StoreConfig, StoreReply};
 use super::worker::{Prepared, Surroundings, WorkerEnds};
 use super::{address, logs, run, tls};
 use crate::api::{
-    self, Addresses, Admin, Counters, Dev, Doors, Limits, Rate, ToWorker, WorkerDoor,
+    self, Addresses, Admin, Counters, Dev, Doors, Limits, PreflightLimits, Preflights, Rate,
+    ToWorker, WorkerDoor,
 };
 use crate::base::RoomName;
 use crate::base::crypto::entropy_seed;
@@ -240,13 +241,14 @@ impl Node {
                 keys: self.doors.keys.clone(),
                 policies: policies.clone(),
             };
-            let doors = self.doors.clone();
+            let (doors, told) = (self.doors.clone(), self.doors.clone());
             let around = Surroundings {
                 clock: self.clock,
                 store: self.store.handle(),
                 on_room_ended: Arc::new(move |room: &RoomName, lived| {
                     doors.handle_room_ended(room, lived)
                 }),
+                on_preflighted: Arc::new(move |id, outcome| told.handle_preflighted(id, outcome)),
             };
             let shard = Shard::new(shard, entropy_seed()?, self.clock.now());
             let thread = prepared.start(usize::from(index), shard, around);
@@ -486,10 +488,9 @@ fn doors(
     let trusted = config.http.trusted_proxies.clone();
     let lost = boot.recent.iter().map(|(room, record)| {
         let until = crate::base::Unix(record.at_unix_ms.0 + CONTINUES_MS);
-        let totals = &record.totals;
         let lost = Continued {
             facts: record.facts.clone(),
-            duration_used: totals.accrued_ms + totals.paused_ms.values().copied().sum(),
+            inherited: record.inherited(),
         };
         (room.clone(), (lost, until))
     });
@@ -508,15 +509,23 @@ fn doors(
         limits: limits(config)?,
         is_trusted: Box::new(move |ip| trusted.iter().any(|network| network.contains(ip))),
         web_dir: config.http.web_dir.clone(),
-        policies: config.policies.keys().cloned().collect(),
+        policies: config.policies.clone(),
         dev: dev.map(Arc::new),
         tls,
         lost: Mutex::new(lost.collect()),
         draining: AtomicBool::new(false),
         counters: counters.clone(),
         addresses: Mutex::new(Addresses::default()),
+        preflights: Mutex::new(Preflights::new(preflight_limits(config)?, entropy_seed()?)),
         last_connection: AtomicU64::new(0),
     }))
+}
+
+fn preflight_limits(config: &Config) -> anyhow::Result<PreflightLimits> {
+    Ok(PreflightLimits {
+        at_once: usize::try_from(config.limits.max_preflights)?,
+        per_address: usize::try_from(config.limits.preflights_per_address)?,
+    })
 }
 
 fn limits(config: &Config) -> anyhow::Result<Limits> {

@@ -6,7 +6,8 @@ use super::clock::Clock;
 use super::store::{Job, SendError, StoreHandle};
 use super::udp::{Datagram, Udp, UdpStats};
 use crate::api::{Sink, ToWorker};
-use crate::base::{ConnectionId, Mono, Now, RoomName, SessionId};
+use crate::base::{ConnectionId, Mono, Now, PreflightId, RoomName, SessionId};
+use crate::node::preflight::Outcome;
 use crate::node::{Output, Shard, Stats};
 use crate::peer::signal::Frame;
 use mio::{Events, Poll, Token, Waker};
@@ -107,6 +108,9 @@ pub struct Prepared {
 /// Told of a room that is over; false if the join that was placed here opened none.
 pub type OnRoomEnded = Arc<dyn Fn(&RoomName, bool) + Send + Sync>;
 
+/// Told what came of a preflight.
+pub type OnPreflighted = Arc<dyn Fn(&PreflightId, Outcome) + Send + Sync>;
+
 /// What a worker needs to run.
 pub struct Surroundings {
     /// Both clocks.
@@ -115,6 +119,8 @@ pub struct Surroundings {
     pub store: StoreHandle,
     /// Who is told that a room is over.
     pub on_room_ended: OnRoomEnded,
+    /// Who is told what came of a preflight.
+    pub on_preflighted: OnPreflighted,
 }
 
 impl Prepared {
@@ -288,6 +294,10 @@ impl Worker {
                     self.sinks.remove(&conn);
                     self.shard.handle_socket_closed(conn, now);
                 }
+                ToWorker::Preflight { request, reply } => {
+                    // Whoever asked may have gone: it ends by itself.
+                    drop(reply.send(self.shard.handle_preflight(*request, now)));
+                }
                 ToWorker::Drain => self.shard.handle_drain(now),
                 ToWorker::Stop => return Next::Stop,
             }
@@ -312,6 +322,7 @@ impl Worker {
                 }
                 Output::RoomEnded(room) => (self.around.on_room_ended)(&room, true),
                 Output::RoomNotOpened(room) => (self.around.on_room_ended)(&room, false),
+                Output::Preflighted { id, outcome } => (self.around.on_preflighted)(&id, outcome),
             }
         }
     }

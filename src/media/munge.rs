@@ -3,6 +3,7 @@
 
 use super::{Packet, Picture, StreamId};
 use crate::base::Mono;
+use std::collections::VecDeque;
 
 /// The numbers to send a packet with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,17 @@ struct Offsets {
     tl0: u8,
 }
 
+/// What was left out before a packet, since the last switch.
+#[derive(Clone, Copy, Debug, Default)]
+struct Skipped {
+    /// The first packet that this holds for.
+    from: u64,
+    packets: u64,
+    pictures: u16,
+    /// The picture that was left out last.
+    picture: Option<u16>,
+}
+
 /// The newest packet that went out.
 #[derive(Clone, Copy, Debug)]
 struct Last {
@@ -40,9 +52,13 @@ struct Last {
 pub struct Munger {
     first_seq: u64,
     offsets: Option<Offsets>,
+    /// Oldest first, at most [`MAX_SKIPPED`].
+    skipped: VecDeque<Skipped>,
     last: Option<Last>,
 }
 
+/// Steps that are remembered for packets that come late: more than any reordering that NACK mends.
+const MAX_SKIPPED: usize = 128;
 const PICTURE_ID_MASK: u16 = 0x7fff;
 
 impl Munger {
@@ -52,6 +68,7 @@ impl Munger {
         Munger {
             first_seq: first_seq as u64,
             offsets: None,
+            skipped: VecDeque::new(),
             last: None,
         }
     }
@@ -72,6 +89,7 @@ impl Munger {
         };
         let picture = packet.picture.unwrap_or(Picture { id: 0, tl0: None });
         let before = self.last.and_then(|last| last.picture);
+        self.skipped.clear();
         self.offsets = Some(Offsets {
             stream: packet.stream,
             first_seq: packet.seq,
@@ -92,10 +110,15 @@ impl Munger {
             .offsets
             .filter(|offsets| offsets.stream == packet.stream)?;
         let ahead = packet.seq.checked_sub(offsets.first_seq)?;
-        let seq = offsets.seq + ahead;
+        let skipped = self.skipped_before(packet.seq);
+        let seq = (offsets.seq + ahead).checked_sub(skipped.packets)?;
         let timestamp = packet.timestamp.wrapping_add(offsets.timestamp);
         let picture = packet.picture.map(|picture| Picture {
-            id: picture.id.wrapping_add(offsets.picture_id) & PICTURE_ID_MASK,
+            id: picture
+                .id
+                .wrapping_add(offsets.picture_id)
+                .wrapping_sub(skipped.pictures)
+                & PICTURE_ID_MASK,
             tl0: picture.tl0.map(|tl0| tl0.wrapping_add(offsets.tl0)),
         });
         if self.last.is_none_or(|last| seq > last.seq) {
@@ -111,6 +134,39 @@ impl Munger {
             timestamp,
             picture: picture.filter(|_| picture != packet.picture),
         })
+    }
+}
+
+impl Munger {
+    /// Leaves `packet` out: what follows takes its numbers, so that the receiver misses nothing.
+    /// Whole pictures alone may be left out. A packet that comes late leaves a gap, which does no
+    /// more harm than a packet asked for in vain.
+    pub fn skip(&mut self, packet: &Packet) {
+        let last = self.skipped.back().copied().unwrap_or_default();
+        let here = self.stream() == Some(packet.stream);
+        if !here || packet.seq < last.from {
+            return;
+        }
+        let picture = packet.picture.map(|picture| picture.id);
+        let new = picture.is_some() && picture != last.picture;
+        if self.skipped.len() == MAX_SKIPPED {
+            self.skipped.pop_front();
+        }
+        self.skipped.push_back(Skipped {
+            from: packet.seq + 1,
+            packets: last.packets + 1,
+            pictures: last.pictures.wrapping_add(u16::from(new)),
+            picture,
+        });
+    }
+
+    fn skipped_before(&self, seq: u64) -> Skipped {
+        let known = self
+            .skipped
+            .iter()
+            .rev()
+            .find(|skipped| skipped.from <= seq);
+        known.copied().unwrap_or_default()
     }
 }
 
@@ -143,6 +199,7 @@ mod tests {
             voice_activity: None,
             keyframe: false,
             picture: Some(Picture { id, tl0: Some(1) }),
+            temporal: None,
         }
     }
 
@@ -202,5 +259,32 @@ mod tests {
             51
         );
         assert_eq!(munger.munge(&packet("f", 9, 0, 1), Mono::ZERO), None);
+    }
+
+    #[test]
+    fn what_is_left_out_leaves_no_gap_in_sequence_and_picture_numbers() {
+        let mut munger = Munger::new(0);
+        munger.switch(&packet("f", 10, 0, 5), Mono::ZERO);
+        let mut sent = Vec::new();
+        // (sequence number, picture, left out); 16 comes after 17.
+        for (seq, id, skip) in [
+            (10, 5, false),
+            (11, 6, true),
+            (12, 6, true),
+            (13, 7, false),
+            (14, 8, true),
+            (15, 9, false),
+            (17, 10, false),
+            (16, 9, false),
+        ] {
+            let packet = packet("f", seq, 0, id);
+            if skip {
+                munger.skip(&packet);
+            } else {
+                let munged = munger.munge(&packet, Mono::ZERO).unwrap();
+                sent.push((munged.seq, munged.picture.map_or(id, |p| p.id)));
+            }
+        }
+        assert_eq!(sent, [(0, 5), (1, 6), (2, 7), (4, 8), (3, 7)]);
     }
 }

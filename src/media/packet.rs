@@ -1,6 +1,6 @@
 //! A media packet after authentication, classified once.
 
-use super::{Codec, Picture, Vp8};
+use super::{Codec, Picture, Temporal, Vp8};
 use std::fmt;
 use std::sync::Arc;
 
@@ -97,6 +97,8 @@ pub struct Packet {
     pub keyframe: bool,
     /// VP8's own numbering, if the payload carries one.
     pub picture: Option<Picture>,
+    /// VP8's temporal layer, where frames of it can be left out: with picture numbering alone.
+    pub temporal: Option<Temporal>,
 }
 
 impl Packet {
@@ -109,6 +111,8 @@ impl Packet {
                 let descriptor = Vp8::parse(&self.payload);
                 self.keyframe = descriptor.is_some_and(|vp8| vp8.starts_keyframe);
                 self.picture = descriptor.and_then(|vp8| vp8.picture);
+                let temporal = descriptor.and_then(|vp8| vp8.temporal);
+                self.temporal = temporal.filter(|_| self.picture.is_some());
             }
         }
     }

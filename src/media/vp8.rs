@@ -9,6 +9,15 @@ pub struct Picture {
     pub tl0: Option<u8>,
 }
 
+/// A frame's place among the temporal layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Temporal {
+    /// TID: 0 is the base, on which all else builds.
+    pub id: u8,
+    /// Y: builds on the base alone, so that a receiver may begin with this layer here.
+    pub sync: bool,
+}
+
 /// What the descriptor and the first payload byte say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vp8 {
@@ -16,6 +25,8 @@ pub struct Vp8 {
     pub starts_keyframe: bool,
     /// Picture numbering with a 15-bit PictureID; shorter ids cannot be continued and count as none.
     pub picture: Option<Picture>,
+    /// The temporal layer, if the stream has them.
+    pub temporal: Option<Temporal>,
 }
 
 impl Vp8 {
@@ -25,7 +36,7 @@ impl Vp8 {
         let first = bytes.next()?;
         let (extended, starts_partition) = (first & 0x80 != 0, first & 0x10 != 0);
         let partition_zero = first & 0x07 == 0;
-        let mut picture = None;
+        let (mut picture, mut temporal) = (None, None);
         if extended {
             let flags = bytes.next()?;
             let mut id = None;
@@ -41,7 +52,11 @@ impl Vp8 {
                 None
             };
             if flags & 0x30 != 0 {
-                bytes.next()?;
+                let byte = bytes.next()?;
+                temporal = (flags & 0x20 != 0).then_some(Temporal {
+                    id: byte >> 6,
+                    sync: byte & 0x20 != 0,
+                });
             }
             picture = id.map(|id| Picture { id, tl0 });
         }
@@ -49,6 +64,7 @@ impl Vp8 {
         Some(Vp8 {
             starts_keyframe: starts_partition && partition_zero && key,
             picture,
+            temporal,
         })
     }
 }
@@ -56,6 +72,18 @@ impl Vp8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_temporal_layer_is_read_where_its_flag_says_so() {
+        let temporal = |payload: &[u8]| Vp8::parse(payload).unwrap().temporal;
+        let two = Some(Temporal { id: 2, sync: true });
+        assert_eq!(temporal(&[0x90, 0xe0, 0x81, 0x02, 0x07, 0xa0, 0x01]), two);
+        let base = Some(Temporal { id: 0, sync: false });
+        assert_eq!(temporal(&[0x90, 0xe0, 0x81, 0x02, 0x07, 0x00, 0x01]), base);
+        // K alone: the byte is there, its TID is not.
+        assert_eq!(temporal(&[0x90, 0x90, 0x81, 0x02, 0xa0, 0x01]), None);
+        assert_eq!(temporal(&[0x10, 0x01]), None);
+    }
 
     #[test]
     fn descriptors_of_every_shape_are_read_and_none_panics() {

@@ -69,6 +69,16 @@ impl Control {
         Ok(worker)
     }
 
+    /// Where something for the room is done that needs no place: the worker that has it, or would
+    /// get it.
+    pub fn near(&self, room: &RoomName) -> usize {
+        let ended = || self.ended.iter().find(|(name, _)| name == room);
+        let placed = self.rooms.get(room).copied();
+        placed
+            .or_else(|| ended().map(|(_, worker)| *worker))
+            .unwrap_or_else(|| self.idlest())
+    }
+
     /// The room is over.
     pub fn handle_room_ended(&mut self, room: &RoomName) {
         let Some(worker) = self.rooms.remove(room) else {
@@ -118,6 +128,9 @@ mod tests {
         assert_eq!(control.place(&room("b")), Ok(1));
         assert_eq!(control.place(&room("a")), Ok(0));
         control.handle_room_ended(&room("a"));
+        assert_eq!(control.near(&room("a")), 0);
+        assert_eq!(control.near(&room("b")), 1);
+        assert_eq!(control.near(&room("new")), 0);
         assert_eq!(control.place(&room("c")), Ok(0));
         assert_eq!(control.place(&room("d")), Ok(0));
         control.handle_room_ended(&room("b"));

@@ -1,18 +1,20 @@
 //! One room as it lives: its members, its forwarding, its money, and its end.
 
+use super::bandwidth::Floors;
 use super::billing::{Billing, Clock, Join as Granted, Opening};
 use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side};
 use super::shard::{JoinRequest, Output, ShardConfig, Stats};
 use crate::base::{
-    ConnectionId, EndReason, Identity, Millis, Mono, Now, ParticipantSid, Rng, RoomName, RoomSid,
-    SessionId, SessionState,
+    ConnectionId, EndReason, Identity, Inherited, Millis, Mono, Now, ParticipantSid, Rng, RoomName,
+    RoomSid, SessionId, SessionState,
 };
 use crate::peer::signal::token::ParticipantKind;
 use crate::peer::signal::{Card, LeaveAction, LeaveReason, Response, RoomFacts, encode, token};
+use crate::peer::transport::Purpose;
 use crate::room::{Forward, MemberKey, MemberOptions, Room};
 use crate::session::Policy;
-use crate::usage::{Checkpoint, SessionFacts};
+use crate::usage::{Carried, Checkpoint, SessionFacts};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -45,7 +47,7 @@ pub(super) struct LiveRoom {
     name: RoomName,
     session: SessionId,
     facts: RoomFacts,
-    policy: Policy,
+    pub(super) policy: Policy,
     pub(super) room: Room,
     pub(super) billing: Billing,
     pub(super) members: Slab<Member>,
@@ -57,6 +59,7 @@ pub(super) struct LiveRoom {
     told: VecDeque<Clock>,
     shown: Option<Clock>,
     clock_sent: Mono,
+    pub(super) floors_told: Mono,
     over: bool,
     /// Who left lately: their rejoin is never refused by capacity.
     departed: VecDeque<(Identity, Mono)>,
@@ -71,6 +74,7 @@ impl LiveRoom {
         (rng, now): (&mut Rng, Now),
     ) -> LiveRoom {
         if let Some(lost) = &join.continues {
+            policy = lost.policy().unwrap_or(policy);
             policy.external_ref.clone_from(&lost.facts.external_ref);
             policy.metadata.clone_from(&lost.facts.metadata);
         }
@@ -90,6 +94,7 @@ impl LiveRoom {
                 .continues
                 .as_ref()
                 .map(|lost| lost.facts.session.clone()),
+            carried: Carried::default(),
         };
         let wire = RoomFacts {
             sid: room_sid.to_string(),
@@ -103,10 +108,10 @@ impl LiveRoom {
         let opening = Opening {
             facts,
             policy: policy.clone(),
-            duration_used: join
+            inherited: join
                 .continues
                 .as_ref()
-                .map_or(Millis::ZERO, |lost| lost.duration_used),
+                .map_or_else(Inherited::default, |lost| lost.inherited.clone()),
         };
         LiveRoom {
             index,
@@ -124,6 +129,7 @@ impl LiveRoom {
             departed: VecDeque::new(),
             shown: None,
             clock_sent: now.mono,
+            floors_told: now.mono,
             over: false,
         }
     }
@@ -136,7 +142,7 @@ impl LiveRoom {
         &self.session
     }
 
-    pub(super) const fn state(&self) -> SessionState {
+    pub(super) fn state(&self) -> SessionState {
         self.billing.clock().state
     }
 
@@ -168,13 +174,14 @@ impl LiveRoom {
         let arrival = Arrival {
             conn,
             sid: ParticipantSid::random(context.rng),
-            publisher: factory.connection(advertised, now.mono),
-            subscriber: factory.connection(advertised, now.mono),
+            publisher: factory.connection(Purpose::Receive, advertised, now.mono),
+            subscriber: factory.connection(Purpose::Send, advertised, now.mono),
             claims: request.claims,
             join: request.join,
             client: request.client,
         };
-        let key = self.members.insert(Member::new(arrival, now));
+        let floors = Floors::new(&self.policy.floor);
+        let key = self.members.insert(Member::new(arrival, floors, now));
         let member = &self.members[key];
         for (side, ufrag) in Side::BOTH.into_iter().zip(&member.ufrags) {
             let route = Route {
@@ -188,6 +195,7 @@ impl LiveRoom {
         let options = MemberOptions {
             auto_subscribe: member.client.auto_subscribe,
             can_subscribe: member.join.permissions.can_subscribe,
+            role: member.join.role,
         };
         self.room.handle_joined(MemberKey(key), options);
         self.welcome(key, context);
@@ -416,6 +424,7 @@ impl LiveRoom {
         for key in self.keys() {
             self.send_queued_data(key);
         }
+        self.tend_bandwidth(context);
         if now.mono.since(self.clock_sent) >= CLOCK_EVERY {
             self.send_clock(context);
         }
@@ -445,8 +454,10 @@ impl LiveRoom {
             "state": clock.state.as_str(),
             "reason": clock.state.reason(),
             "accrued_ms": clock.accrued_ms,
+            "quota_left_ms": clock.quota_left_ms,
+            "time_left_ms": clock.time_left_ms,
         });
-        self.tell_all(&json.to_string());
+        self.tell_all("beistand.clock", &json.to_string());
     }
 
     /// Everyone goes, and so does the room.

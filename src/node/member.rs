@@ -1,5 +1,6 @@
 //! One participant of a room: its two peer connections, its negotiation, its card.
 
+use super::bandwidth::Floors;
 use crate::base::{ConnectionId, Millis, Mono, TrackSid, TrackSource};
 use crate::base::{Identity, Now, ParticipantSid};
 use crate::media::Mid;
@@ -41,6 +42,8 @@ pub(super) struct Published {
     pub(super) key: TrackKey,
     pub(super) source: TrackSource,
     pub(super) mid: Mid,
+    /// Its codec in the publisher's words.
+    pub(super) codec: String,
 }
 
 pub(super) struct Member {
@@ -67,6 +70,7 @@ pub(super) struct Member {
     pub(super) media_at: Option<Mono>,
     pub(super) reported: Option<Mono>,
     pub(super) queued_data: VecDeque<Vec<u8>>,
+    pub(super) floors: Floors,
     joined: Mono,
     refreshed: Mono,
 }
@@ -91,7 +95,7 @@ pub(super) struct Arrival {
 }
 
 impl Member {
-    pub(super) fn new(arrival: Arrival, now: Now) -> Member {
+    pub(super) fn new(arrival: Arrival, floors: Floors, now: Now) -> Member {
         let Arrival {
             conn,
             claims,
@@ -122,6 +126,7 @@ impl Member {
             media_at: None,
             reported: None,
             queued_data: VecDeque::new(),
+            floors,
             joined: now.mono,
             refreshed: now.mono,
         }

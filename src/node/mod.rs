@@ -1,6 +1,7 @@
 //! L3, the whole server as sans-IO machines: one [`Shard`] per worker and one [`Control`]. They
 //! introduce the rooms below to each other.
 
+mod bandwidth;
 pub mod billing;
 mod control;
 mod data;
@@ -8,6 +9,7 @@ mod demux;
 mod live_room;
 mod member;
 mod packets;
+pub mod preflight;
 mod publishing;
 mod shard;
 mod signalling;

@@ -120,6 +120,14 @@ impl LiveRoom {
                     }
                 }
                 Event::FirstSubscribed { track } => self.on_first_subscribed(track, context),
+                Event::StreamState {
+                    member,
+                    track,
+                    paused,
+                } => self.on_stream_state(member, track, paused, context),
+                Event::QualityWanted { track, quality } => {
+                    self.on_quality_wanted(track, quality, context);
+                }
                 Event::KeyframeWanted { publisher, stream } => {
                     if let Some(member) = self.members.get_mut(publisher.0) {
                         member.publisher.request_keyframe(stream, context.now.mono);

@@ -2,10 +2,10 @@
 
 use super::live_room::{Context, LiveRoom};
 use super::member::{Announced, Published};
-use crate::base::{Mono, TrackSid};
+use crate::base::{Bitrate, Mono, TrackSid};
 use crate::peer::signal::{PublishRequest, RequestRefusal, Response};
 use crate::peer::transport::{Section, sections};
-use crate::room::{MemberKey, PublicationSpec};
+use crate::room::{LayerSpec, MemberKey, PublicationSpec};
 
 /// Tracks of one participant, published or announced: a help session needs four; more than this is
 /// an attack (reliability.md, "simulcast bomb").
@@ -117,9 +117,17 @@ impl LiveRoom {
         context: &mut Context<'_>,
     ) {
         let Announced { sid, request } = announced;
+        let layer = |(quality, width, height, bps): (u8, u32, u32, u32)| LayerSpec {
+            quality,
+            width,
+            height,
+            bitrate: Bitrate(u64::from(bps)),
+        };
         let spec = PublicationSpec {
             sid: sid.clone(),
             kind: section.kind,
+            source: request.source(),
+            layers: request.layers().into_iter().map(layer).collect(),
         };
         let track = self.room.publish(MemberKey(key), spec);
         let member = &mut self.members[key];
@@ -128,8 +136,10 @@ impl LiveRoom {
             key: track,
             source: request.source(),
             mid: section.mid,
+            codec: request.codec(),
         };
         member.published.insert(sid.clone(), published);
+        self.room.handle_muted(track, request.muted());
         self.report_published(key, &sid, !request.muted(), context.now.mono);
         // Clients drop a track of which they have not heard when its section arrives.
         self.broadcast(key, context);
@@ -159,7 +169,8 @@ impl LiveRoom {
         let member = &mut self.members[key];
         if let Some(announced) = member.announced.iter().find(|track| track.sid == sid) {
             member.card.set_muted(&announced.sid, muted);
-        } else if member.published.contains_key(&sid) {
+        } else if let Some(published) = member.published.get(&sid) {
+            self.room.handle_muted(published.key, muted);
             member.card.set_muted(&sid, muted);
             self.report_published(key, &sid, !muted, context.now.mono);
         } else {

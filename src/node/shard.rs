@@ -3,8 +3,12 @@
 use super::demux::{Demux, Route};
 use super::live_room::{Context, LiveRoom};
 use super::member::Side;
+use super::preflight::{
+    Around, Outcome, PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights,
+};
 use crate::base::{
-    ConnectionId, Millis, Mono, NodeId, Now, Rng, RoomName, SessionId, SessionState,
+    ConnectionId, Inherited, Millis, Mono, NodeId, Now, PreflightId, Rng, RoomName, SessionId,
+    SessionState, Verdict,
 };
 use crate::peer::signal::token::{Claims, Join, Keys};
 use crate::peer::signal::{
@@ -49,6 +53,8 @@ pub struct JoinRequest {
     pub client: ClientParams,
     /// The session that a crash cut off in this room.
     pub continues: Option<Continued>,
+    /// What a preflight of the last 10 minutes measured.
+    pub preflight: Option<Verdict>,
 }
 
 /// A session that a crash cut off; the next one in its room inherits its policy and its clocks.
@@ -56,8 +62,17 @@ pub struct JoinRequest {
 pub struct Continued {
     /// What it was.
     pub facts: SessionFacts,
-    /// What it had used of `duration.max_min`.
-    pub duration_used: Millis,
+    /// The clocks and terms of it and of those that it continued.
+    pub inherited: Inherited,
+}
+
+impl Continued {
+    /// The rules that it had at its start, if they were kept and are still understood.
+    pub(super) fn policy(&self) -> Option<Policy> {
+        let kept = self.facts.carried.policy.clone()?;
+        let policy: Policy = serde_json::from_value(kept).ok()?;
+        policy.validate().is_ok().then_some(policy)
+    }
 }
 
 /// What a shard wants done.
@@ -90,6 +105,13 @@ pub enum Output {
     RoomEnded(RoomName),
     /// A join that was placed here opened no room.
     RoomNotOpened(RoomName),
+    /// A preflight is over.
+    Preflighted {
+        /// Which.
+        id: PreflightId,
+        /// What came of it.
+        outcome: Outcome,
+    },
 }
 
 /// Running counts, and what there is now.
@@ -157,6 +179,7 @@ pub struct Shard {
     names: BTreeMap<RoomName, usize>,
     connections: BTreeMap<ConnectionId, (usize, usize)>,
     demux: Demux,
+    preflights: Preflights,
     outputs: VecDeque<Output>,
     stats: Stats,
     checkpointed: Mono,
@@ -176,6 +199,7 @@ impl Shard {
             names: BTreeMap::new(),
             connections: BTreeMap::new(),
             demux: Demux::default(),
+            preflights: Preflights::default(),
             outputs: VecDeque::new(),
             stats: Stats::default(),
             checkpointed: now.mono,
@@ -283,6 +307,10 @@ impl Shard {
         self.stats.in_packets += 1;
         self.stats.in_bytes += u64::try_from(bytes.len()).unwrap_or(0);
         let Some(Route { room, member, side }) = self.demux.route(source, bytes) else {
+            let (preflights, mut around) = self.preflights(now);
+            if preflights.handle_datagram(source, bytes, &mut around) {
+                return;
+            }
             if crate::media::is_stun(bytes) {
                 self.stats.unknown_ufrag += 1;
             } else {
@@ -293,6 +321,29 @@ impl Shard {
         self.with_room(room, now, |room, context| {
             room.handle_datagram((member, side), source, bytes, context);
         });
+    }
+
+    /// A participant who wants to join has its link measured.
+    ///
+    /// # Errors
+    /// It cannot be measured; says why.
+    pub fn handle_preflight(
+        &mut self,
+        request: PreflightRequest,
+        now: Now,
+    ) -> Result<PreflightAnswer, PreflightRefusal> {
+        let (preflights, mut around) = self.preflights(now);
+        preflights.open(request, &mut around)
+    }
+
+    fn preflights(&mut self, now: Now) -> (&mut Preflights, Around<'_>) {
+        let around = Around {
+            config: &self.config,
+            outputs: &mut self.outputs,
+            stats: &mut self.stats,
+            now,
+        };
+        (&mut self.preflights, around)
     }
 
     /// An entry or a checkpoint of the session is on disk.
@@ -320,6 +371,8 @@ impl Shard {
         for index in self.indices() {
             self.with_room(index, now, LiveRoom::handle_timeout);
         }
+        let (preflights, mut around) = self.preflights(now);
+        preflights.handle_timeout(&mut around);
         if now.mono.since(self.checkpointed) >= CHECKPOINT_EVERY {
             self.checkpointed = now.mono;
             let taken: Vec<Checkpoint> = self
@@ -340,8 +393,9 @@ impl Shard {
             .rooms
             .iter()
             .filter_map(|(_, room)| room.poll_timeout())
-            .min()?;
-        Some(rooms.min(self.checkpointed + CHECKPOINT_EVERY))
+            .min()
+            .map(|rooms| rooms.min(self.checkpointed + CHECKPOINT_EVERY));
+        [rooms, self.preflights.poll_timeout()].into_iter().flatten().min()
     }
 
     /// What is to be done.

@@ -3,7 +3,7 @@
 use super::live_room::{Context, LiveRoom};
 use super::member::Side;
 use crate::peer::signal::token::is_server_owned;
-use crate::peer::signal::{LeaveReason, Request, RequestRefusal, Response, Target};
+use crate::peer::signal::{LeaveReason, Request, RequestRefusal, Response, Target, TrackSetting};
 use crate::room::{MemberKey, Wish};
 use std::collections::BTreeMap;
 
@@ -31,8 +31,8 @@ impl LiveRoom {
             Request::AddTrack(request) => self.on_add_track(key, *request, context),
             Request::Mute(sid, muted) => self.on_mute(key, &sid, muted, context),
             Request::Subscription(tracks, on) => self.on_subscription(key, &tracks, on, context),
-            Request::TrackSetting(tracks, enabled, quality) => {
-                self.on_track_setting(key, &tracks, Wish { enabled, quality }, context);
+            Request::TrackSetting(tracks, setting) => {
+                self.on_track_setting(key, &tracks, wish(setting), context);
             }
             Request::Leave => self.remove(key, LeaveReason::ClientInitiated, true, context),
             Request::Metadata {
@@ -129,6 +129,9 @@ impl LiveRoom {
                 None => context.stats.signal_errors += 1,
             }
         }
+        // More is wanted of a publisher at once.
+        self.room.handle_timeout(context.now.mono);
+        self.settle(context);
     }
 
     fn on_metadata(
@@ -165,5 +168,15 @@ impl LiveRoom {
         if outcome.0 == RequestRefusal::Ok {
             self.broadcast(key, context);
         }
+    }
+}
+
+const fn wish(setting: TrackSetting) -> Wish {
+    Wish {
+        enabled: setting.enabled,
+        quality: setting.quality,
+        size: setting.size,
+        fps: setting.fps,
+        priority: setting.priority,
     }
 }

@@ -48,7 +48,12 @@ pub(super) fn forward(
             drops.disabled += 1;
             continue;
         }
-        let target = publication.target(subscription.wish.quality, now);
+        let Some((quality, _)) = subscription.allowed else {
+            drops.not_allocated += 1;
+            continue;
+        };
+        let quality = quality.min(publication.wished(&subscription.wish));
+        let target = publication.target(quality, now);
         if let Some(stream) = choose(subscription, packet, target, now) {
             events.push(Event::KeyframeWanted {
                 publisher: publication.publisher,
@@ -57,6 +62,11 @@ pub(super) fn forward(
         }
         if !subscription.flowing {
             drops.awaiting_keyframe += 1;
+        } else if subscription.munger.stream() == Some(packet.stream)
+            && !subscription.passes(packet)
+        {
+            subscription.munger.skip(packet);
+            drops.not_allocated += 1;
         } else if let Some(numbers) = subscription.munger.munge(packet, now) {
             out.push(Forward {
                 to: *member,
@@ -84,9 +94,7 @@ fn choose(
         return None;
     }
     if packet.stream == target && packet.keyframe {
-        subscription.munger.switch(packet, now);
-        subscription.flowing = true;
-        subscription.awaited = None;
+        subscription.switch(packet, now);
         return None;
     }
     let first_time = subscription.awaited != Some(target);

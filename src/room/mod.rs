@@ -1,7 +1,11 @@
 //! L2, the SFU proper: who publishes what, who gets it, and in which numbers. No word of money, no
 //! wire format, no clock.
 
+mod allocate;
+mod allocation;
+mod floor;
 mod forward;
+mod ladder;
 mod publication;
 #[allow(
     clippy::module_inception,
@@ -10,8 +14,10 @@ mod publication;
 mod room;
 mod subscription;
 
+pub use allocation::{Allocated, Budget, View};
+pub use floor::{Downlink, Evidence, Floor, FloorConfig, Uplink};
 pub use forward::{Drops, Forward};
-pub use publication::{Publication, PublicationSpec, TrackKey};
+pub use publication::{LayerSpec, Publication, PublicationSpec, Rung, TrackKey};
 pub use room::{Event, MemberKey, MemberOptions, Room};
 pub use subscription::Wish;
 

@@ -1,9 +1,9 @@
 //! One published track: its streams (simulcast layers) and its subscriptions.
 
 use super::room::MemberKey;
-use super::subscription::Subscription;
-use crate::base::{Millis, Mono, TrackKind, TrackSid};
-use crate::media::{Mid, Packet, Rid, StreamId};
+use super::subscription::{Subscription, Wish};
+use crate::base::{Bitrate, Millis, Mono, TrackKind, TrackSid, TrackSource};
+use crate::media::{Mid, Packet, RateMeter, Rid, StreamId};
 use std::collections::BTreeMap;
 
 /// A layer without a packet for this long is taken for switched off by its publisher. Browsers
@@ -12,6 +12,15 @@ const LAYER_SILENT_AFTER: Millis = Millis(1_500);
 
 /// Streams of one publication; more are refused (a publisher has at most three layers).
 const MAX_STREAMS: usize = 4;
+
+/// RTP header with extensions, and the tag of SRTP: what a packet costs beside its payload.
+const PER_PACKET: usize = 40;
+
+/// Temporal layers that are told apart; what is above counts as the last.
+const TEMPORAL: usize = 3;
+
+/// A layer dearer than announced by more than this is taken for a burst: a keyframe after a switch.
+const BURST_PERCENT: u64 = 130;
 
 /// Index of a publication within its room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +33,34 @@ pub struct PublicationSpec {
     pub sid: TrackSid,
     /// Audio or video.
     pub kind: TrackKind,
+    /// What it shows.
+    pub source: TrackSource,
+    /// Its layers as announced, lowest first; may be empty.
+    pub layers: Vec<LayerSpec>,
+}
+
+/// One layer as the publisher announces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerSpec {
+    /// 0 low, 1 medium, 2 high.
+    pub quality: u8,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// At most this much.
+    pub bitrate: Bitrate,
+}
+
+/// What a subscriber can get of a video: a layer, and how many of its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// The spatial layer: 0 low, 1 medium, 2 high.
+    pub quality: u8,
+    /// The highest temporal layer.
+    pub temporal: u8,
+    /// What it costs.
+    pub rate: Bitrate,
 }
 
 /// A published track.
@@ -35,17 +72,59 @@ pub struct Publication {
     pub publisher: MemberKey,
     /// The publisher's media section, once negotiated.
     pub mid: Option<Mid>,
+    /// Its publisher sends nothing of it.
+    pub(super) muted: bool,
     /// True once somebody subscribed (LiveKit tells the publisher once).
     pub(super) was_subscribed: bool,
     pub(super) layers: Vec<Layer>,
+    /// The best layer that the publisher was told to be wanted, and since when less is wanted.
+    pub(super) wanted: Option<Option<u8>>,
+    pub(super) wanted_less_since: Option<Mono>,
     pub(super) subscriptions: BTreeMap<MemberKey, Subscription>,
 }
 
 /// One stream of a publication.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Layer {
     pub(super) stream: StreamId,
     pub(super) last: Mono,
+    /// By temporal layer.
+    rates: [RateMeter<20>; TEMPORAL],
+}
+
+impl Layer {
+    fn new(stream: StreamId, now: Mono) -> Layer {
+        Layer {
+            stream,
+            last: now,
+            rates: Default::default(),
+        }
+    }
+
+    fn saw(&mut self, packet: &Packet, now: Mono) {
+        self.last = now;
+        let temporal = packet.temporal.map_or(0, |temporal| temporal.id);
+        let index = usize::from(temporal).min(TEMPORAL - 1);
+        self.rates[index].add(packet.payload.len() + PER_PACKET, now);
+    }
+
+    pub(super) fn flows(&self, now: Mono) -> bool {
+        now.since(self.last) <= LAYER_SILENT_AFTER
+    }
+
+    /// The rate up to each temporal layer that flows.
+    fn rates(&mut self, now: Mono) -> Vec<(u8, Bitrate)> {
+        let mut sum = Bitrate::ZERO;
+        let mut rates = Vec::with_capacity(TEMPORAL);
+        for (temporal, meter) in (0..).zip(&mut self.rates) {
+            let rate = meter.rate(now);
+            sum += rate;
+            if temporal == 0 || rate > Bitrate::ZERO {
+                rates.push((temporal, sum));
+            }
+        }
+        rates
+    }
 }
 
 impl Publication {
@@ -54,8 +133,11 @@ impl Publication {
             spec,
             publisher,
             mid: None,
+            muted: false,
             was_subscribed: false,
             layers: Vec::new(),
+            wanted: None,
+            wanted_less_since: None,
             subscriptions: BTreeMap::new(),
         }
     }
@@ -67,32 +149,80 @@ impl Publication {
             .iter_mut()
             .find(|layer| layer.stream == packet.stream)
         {
-            layer.last = now;
+            layer.saw(packet, now);
             return true;
         }
         if self.layers.len() == MAX_STREAMS {
             return false;
         }
-        self.layers.push(Layer {
-            stream: packet.stream,
-            last: now,
-        });
+        let mut layer = Layer::new(packet.stream, now);
+        layer.saw(packet, now);
+        self.layers.push(layer);
         self.layers.sort_by_key(|layer| quality(layer.stream.rid));
         true
     }
 
     /// The best stream that flows and is not above `limit`; if all above it, the lowest.
     pub(super) fn target(&self, limit: u8, now: Mono) -> Option<StreamId> {
-        let flowing = || {
-            self.layers
-                .iter()
-                .filter(|layer| now.since(layer.last) <= LAYER_SILENT_AFTER)
-        };
+        let flowing = || self.layers.iter().filter(|layer| layer.flows(now));
         flowing()
             .rev()
             .find(|layer| quality(layer.stream.rid) <= limit)
             .or_else(|| flowing().next())
             .map(|layer| layer.stream)
+    }
+
+    /// What a subscriber can get up to `limit`, cheapest first: of the lowest layer every temporal
+    /// layer, of the others all but the base, whose few frames are worth less than a smaller
+    /// picture. Empty if nothing flows.
+    pub(super) fn rungs(&mut self, limit: u8, temporal: u8, now: Mono) -> Vec<Rung> {
+        let announced = self.spec.layers.clone();
+        let mut rungs: Vec<Rung> = Vec::new();
+        for layer in self.layers.iter_mut().filter(|layer| layer.flows(now)) {
+            let quality = quality(layer.stream.rid);
+            let lowest = rungs.is_empty();
+            if quality > limit && !lowest {
+                break;
+            }
+            let most = announced.iter().find(|spec| spec.quality == quality);
+            let most = most.map_or(Bitrate::ZERO, |spec| spec.bitrate.percent(BURST_PERCENT));
+            let rates = layer.rates(now);
+            let top = rates.last().map_or(0, |(id, _)| *id).min(temporal);
+            for (id, rate) in rates.into_iter().filter(|(id, _)| *id <= top) {
+                let rate = if most > Bitrate::ZERO {
+                    rate.min(most)
+                } else {
+                    rate
+                };
+                let dearer = rungs.last().is_none_or(|last| rate > last.rate);
+                if dearer && (lowest || id > 0 || top == 0) {
+                    // The last one also brings what begins to flow after it.
+                    let temporal = if id == top { temporal } else { id };
+                    rungs.push(Rung {
+                        quality,
+                        temporal,
+                        rate,
+                    });
+                }
+            }
+        }
+        rungs
+    }
+
+    /// The best layer that a subscriber asks for.
+    pub(super) fn wished(&self, wish: &Wish) -> u8 {
+        wish.size
+            .map_or(wish.quality, |size| self.quality_for(size))
+    }
+
+    /// The smallest announced layer that fills `size`; the best one if none does, or none is announced.
+    fn quality_for(&self, size: (u32, u32)) -> u8 {
+        let fills = |spec: &&LayerSpec| spec.width >= size.0 && spec.height >= size.1;
+        self.spec
+            .layers
+            .iter()
+            .find(fills)
+            .map_or(2, |spec| spec.quality)
     }
 }
 

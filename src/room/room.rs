@@ -4,7 +4,7 @@
 use super::forward::{Drops, Forward, forward};
 use super::publication::{Publication, PublicationSpec, TrackKey};
 use super::subscription::{Subscription, Wish};
-use crate::base::{Mono, Rng, TrackSid};
+use crate::base::{Mono, Rng, Role, TrackSid};
 use crate::media::{Mid, Packet, StreamId};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,6 +20,8 @@ pub struct MemberOptions {
     pub auto_subscribe: bool,
     /// The token allows subscribing.
     pub can_subscribe: bool,
+    /// From the token: whose camera comes first depends on it.
+    pub role: Option<Role>,
 }
 
 /// What follows from a change.
@@ -44,6 +46,22 @@ pub enum Event {
         /// The track.
         track: TrackKey,
     },
+    /// The downlink does not carry the track any more, or again.
+    StreamState {
+        /// The subscriber.
+        member: MemberKey,
+        /// The track.
+        track: TrackKey,
+        /// Paused from now on.
+        paused: bool,
+    },
+    /// Another layer is the best that anyone wants of a track.
+    QualityWanted {
+        /// The track.
+        track: TrackKey,
+        /// 0 low, 1 medium, 2 high; none: nobody wants any.
+        quality: Option<u8>,
+    },
     /// The publisher's stream needs a keyframe.
     KeyframeWanted {
         /// The publisher.
@@ -54,8 +72,8 @@ pub enum Event {
 }
 
 #[derive(Debug)]
-struct Member {
-    options: MemberOptions,
+pub(super) struct Member {
+    pub(super) options: MemberOptions,
     /// Subscribes to all that is published once the member's connection is up.
     active: bool,
     sections: BTreeMap<Mid, TrackKey>,
@@ -65,9 +83,9 @@ struct Member {
 #[derive(Debug)]
 pub struct Room {
     rng: Rng,
-    members: BTreeMap<MemberKey, Member>,
-    publications: Slab<Publication>,
-    events: VecDeque<Event>,
+    pub(super) members: BTreeMap<MemberKey, Member>,
+    pub(super) publications: Slab<Publication>,
+    pub(super) events: VecDeque<Event>,
     scratch: Vec<Event>,
     drops: Drops,
 }

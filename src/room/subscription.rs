@@ -1,14 +1,26 @@
 //! One subscriber's view of one track.
 
-use crate::media::{Mid, Munger, StreamId};
+use super::ladder::Ladder;
+use super::publication::Rung;
+use crate::base::{LimitedBy, Mono};
+use crate::media::{Mid, Munger, Packet, StreamId};
+
+/// Above every temporal layer.
+pub(super) const ALL_FRAMES: u8 = 7;
 
 /// What a subscriber asks of a track (`track_setting`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wish {
     /// Forward at all.
     pub enabled: bool,
-    /// The best layer wanted: 0 low, 1 medium, 2 high.
+    /// The best layer wanted: 0 low, 1 medium, 2 high. A size says more.
     pub quality: u8,
+    /// Pixels wanted: the smallest layer that fills them.
+    pub size: Option<(u32, u32)>,
+    /// Frames a second wanted; 0: all.
+    pub fps: u32,
+    /// 1 is the most important, 0 is not set (LiveKit, `UpdateTrackSettings.priority`).
+    pub priority: u32,
 }
 
 impl Default for Wish {
@@ -16,6 +28,21 @@ impl Default for Wish {
         Wish {
             enabled: true,
             quality: 2,
+            size: None,
+            fps: 0,
+            priority: 0,
+        }
+    }
+}
+
+impl Wish {
+    /// The highest temporal layer for the frames wanted, of libwebrtc's three at 30 a second.
+    pub(super) const fn temporal(&self) -> u8 {
+        match self.fps {
+            0 => ALL_FRAMES,
+            1..=8 => 0,
+            9..=16 => 1,
+            _ => ALL_FRAMES,
         }
     }
 }
@@ -31,6 +58,22 @@ pub(super) struct Subscription {
     pub(super) awaited: Option<StreamId>,
     /// False until the first packet after a start or a pause went out.
     pub(super) flowing: bool,
+    /// Best layer and temporal layer that the downlink carries; none: paused for want of it.
+    pub(super) allowed: Option<(u8, u8)>,
+    /// The rung it was given last.
+    pub(super) rung: Option<Rung>,
+    pub(super) limited_by: LimitedBy,
+    pub(super) ladder: Ladder,
+    frames: Frames,
+}
+
+/// Which frames of the current stream go out.
+#[derive(Debug, Default)]
+struct Frames {
+    /// The highest temporal layer that goes out.
+    temporal: u8,
+    /// The newest picture, and whether it goes out.
+    newest: Option<(u16, bool)>,
 }
 
 impl Subscription {
@@ -41,6 +84,11 @@ impl Subscription {
             munger: Munger::new(first_seq),
             awaited: None,
             flowing: false,
+            allowed: Some((2, ALL_FRAMES)),
+            rung: None,
+            limited_by: LimitedBy::Source,
+            ladder: Ladder::default(),
+            frames: Frames::default(),
         }
     }
 
@@ -48,5 +96,32 @@ impl Subscription {
     pub(super) fn stop(&mut self) {
         self.flowing = false;
         self.awaited = None;
+    }
+
+    /// `packet`, a keyframe's first, is where its stream begins.
+    pub(super) fn switch(&mut self, packet: &Packet, now: Mono) {
+        self.munger.switch(packet, now);
+        self.flowing = true;
+        self.awaited = None;
+        self.frames = Frames::default();
+    }
+
+    /// True if the packet's frame is among those that are allowed. Another temporal layer begins at
+    /// a frame that builds on the base alone, and ends with any frame.
+    pub(super) fn passes(&mut self, packet: &Packet) -> bool {
+        let (Some(temporal), Some(picture)) = (packet.temporal, packet.picture) else {
+            return true;
+        };
+        if let Some((_, passes)) = self.frames.newest.filter(|(id, _)| *id == picture.id) {
+            return passes;
+        }
+        let most = self.allowed.map_or(0, |(_, temporal)| temporal);
+        self.frames.temporal = self.frames.temporal.min(most);
+        if temporal.sync && temporal.id <= most {
+            self.frames.temporal = self.frames.temporal.max(temporal.id);
+        }
+        let passes = temporal.id <= self.frames.temporal;
+        self.frames.newest = Some((picture.id, passes));
+        passes
     }
 }

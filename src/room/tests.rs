@@ -1,7 +1,7 @@
 //! Tables over the room's machine.
 
 use super::*;
-use crate::base::{Mono, TrackKind, TrackSid};
+use crate::base::{Mono, TrackKind, TrackSid, TrackSource};
 use crate::media::{Codec, Mid, Packet, Rid, StreamId};
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ fn packet(rid: Option<&str>, seq: u64, keyframe: bool) -> Packet {
         voice_activity: None,
         keyframe,
         picture: None,
+        temporal: None,
     }
 }
 
@@ -31,6 +32,7 @@ fn room_with_subscriber() -> (Room, TrackKey) {
     let options = MemberOptions {
         auto_subscribe: true,
         can_subscribe: true,
+        role: None,
     };
     for member in [ALICE, BOB] {
         room.handle_joined(member, options);
@@ -39,6 +41,8 @@ fn room_with_subscriber() -> (Room, TrackKey) {
     let spec = PublicationSpec {
         sid: TrackSid::from("TR_VC1"),
         kind: TrackKind::Video,
+        source: TrackSource::Camera,
+        layers: Vec::new(),
     };
     let track = room.publish(ALICE, spec);
     room.bind(track, Mid::from("0"));
@@ -94,7 +98,7 @@ fn a_disabled_track_is_not_forwarded_and_comes_back_with_a_keyframe() {
         track,
         Wish {
             enabled: false,
-            quality: 2,
+            ..Wish::default()
         },
     );
     assert_eq!(sent(&mut room, &packet(None, 2, false), 1), 0);
@@ -113,6 +117,7 @@ fn nobody_gets_what_the_token_forbids_or_what_they_publish_themselves() {
         MemberOptions {
             auto_subscribe: true,
             can_subscribe: false,
+            role: None,
         },
     );
     room.handle_active(mute);
@@ -143,3 +148,5 @@ fn a_fifth_stream_of_one_track_is_refused() {
     let mut out = Vec::new();
     assert!(!room.handle_packet(ALICE, &packet(Some("y"), 1, true), Mono::ZERO, &mut out));
 }
+
+mod layers;

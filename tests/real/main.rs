@@ -11,6 +11,7 @@ mod hostile;
 mod links;
 mod node;
 mod oracle;
+mod page;
 mod people;
 mod place;
 mod proxy;

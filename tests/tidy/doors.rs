@@ -37,7 +37,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("quinn_udp", HOST),
     ("async_nats", HOST),
     ("rusqlite", HOST),
-    ("reqwest", HOST),
+    ("reqwest", &["host", "client"]),
     ("object_store", HOST),
     ("prometheus", HOST),
     ("clap", HOST),

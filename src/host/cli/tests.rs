@@ -98,9 +98,11 @@ fn a_wrong_command_line_is_refused_in_words() {
 fn serve(line: &str) -> ServeArgs {
     match parsed(line).unwrap() {
         Command::Serve(args) => args,
-        Command::Token(_) | Command::Usage(_) | Command::Ledger(_) | Command::Config(_) => {
-            panic!("{line} is not serve")
-        }
+        Command::Token(_)
+        | Command::Preflight(_)
+        | Command::Usage(_)
+        | Command::Ledger(_)
+        | Command::Config(_) => panic!("{line} is not serve"),
     }
 }
 
@@ -158,9 +160,11 @@ fn now() -> Now {
 fn token(line: &str, config: &Config) -> anyhow::Result<String> {
     match parsed(line).unwrap() {
         Command::Token(args) => make_token(&args, config, now()),
-        Command::Serve(_) | Command::Usage(_) | Command::Ledger(_) | Command::Config(_) => {
-            panic!("{line} is not token")
-        }
+        Command::Serve(_)
+        | Command::Preflight(_)
+        | Command::Usage(_)
+        | Command::Ledger(_)
+        | Command::Config(_) => panic!("{line} is not token"),
     }
 }
 

@@ -168,6 +168,13 @@ fn check_limits(config: &Config, found: &mut Origins) {
         ),
         ("limits.joins_per_s", limits.joins_per_s, 1, 100_000),
         ("limits.join_burst", limits.join_burst, 1, 100_000),
+        ("limits.max_preflights", limits.max_preflights, 1, 1_000),
+        (
+            "limits.preflights_per_address",
+            limits.preflights_per_address,
+            1,
+            1_000,
+        ),
         (
             "limits.ws_messages_per_s",
             limits.ws_messages_per_s,

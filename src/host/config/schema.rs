@@ -183,6 +183,10 @@ pub struct Limits {
     pub joins_per_s: u32,
     /// Joins from one address that may come at once.
     pub join_burst: u32,
+    /// Measurements before a join, at once.
+    pub max_preflights: u32,
+    /// Measurements from one address, at once.
+    pub preflights_per_address: u32,
     /// Signalling messages a second on one WebSocket.
     pub ws_messages_per_s: u32,
     /// Signalling messages on one WebSocket that may come at once.
@@ -202,6 +206,8 @@ impl Default for Limits {
             max_connections: 4_000,
             joins_per_s: 20,
             join_burst: 100,
+            max_preflights: 16,
+            preflights_per_address: 4,
             ws_messages_per_s: 50,
             ws_message_burst: 400,
             ws_message_bytes: 2_097_152,

@@ -87,6 +87,18 @@ labels! {
         Failed = "failed",
     }
 
+    /// What came of a measurement before a join.
+    PreflightOutcome {
+        /// Both floors are reached.
+        Passed = "passed",
+        /// One is not.
+        Below = "below",
+        /// It could not be measured.
+        Failed = "failed",
+        /// It did not begin.
+        Refused = "refused",
+    }
+
     /// Why a WebSocket was closed for what came over it.
     SignalError {
         /// No frame of the protocol.

@@ -1,8 +1,8 @@
 //! The metrics as prometheus knows them: names, helps, and how totals get onto the page.
 
 use super::labels::{
-    DatagramDrop, DeliveryOutcome, Direction, ForwardDrop, JoinOutcome, LiveState, Queue,
-    SignalError,
+    DatagramDrop, DeliveryOutcome, Direction, ForwardDrop, JoinOutcome, LiveState,
+    PreflightOutcome, Queue, SignalError,
 };
 use super::{DeliveryTotals, StoreTotals, WorkerTotals};
 use crate::base::{Millis, Unix};
@@ -26,6 +26,7 @@ pub(super) struct Page {
     disabled_endpoints: IntGauge,
     pub(super) connections: IntGauge,
     pub(super) joins: IntCounterVec,
+    pub(super) preflights: IntCounterVec,
     pub(super) signal_messages: IntCounterVec,
     pub(super) signal_errors: IntCounterVec,
     pub(super) ledger_fsync: Histogram,
@@ -86,6 +87,13 @@ impl Page {
             joins: to.counters(
                 ("beistand_joins_total", "Attempts to join, by outcome."),
                 ("outcome", JoinOutcome::WORDS),
+            )?,
+            preflights: to.counters(
+                (
+                    "beistand_preflights_total",
+                    "Measurements before a join, by outcome.",
+                ),
+                ("outcome", PreflightOutcome::WORDS),
             )?,
             signal_messages: to.counters(
                 ("beistand_signal_messages_total", "Signalling messages."),

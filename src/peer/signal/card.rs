@@ -47,6 +47,29 @@ impl PublishRequest {
         }
     }
 
+    /// The layers as announced, lowest first: quality (0 to 2), width, height, bits a second. A track
+    /// without any is one layer of the best quality.
+    pub fn layers(&self) -> Vec<(u8, u32, u32, u32)> {
+        let whole = (2, self.0.width, self.0.height, 0);
+        let announced = sorted(self.0.layers.clone());
+        let layers = announced.iter().map(|layer| {
+            let quality = u8::try_from(layer.quality.clamp(0, 2)).unwrap_or(2);
+            (quality, layer.width, layer.height, layer.bitrate)
+        });
+        let layers: Vec<_> = layers.collect();
+        if layers.is_empty() {
+            vec![whole]
+        } else {
+            layers
+        }
+    }
+
+    /// The codec of the first description, without its family; empty if it is not told.
+    pub fn codec(&self) -> String {
+        let first = self.0.simulcast_codecs.first();
+        first.map_or_else(String::new, |codec| codec.codec.to_ascii_lowercase())
+    }
+
     /// Published silent.
     pub fn muted(&self) -> bool {
         self.0.muted
@@ -235,6 +258,19 @@ impl Card {
         {
             track.muted = muted;
         }
+    }
+
+    /// An attribute of the server's own; `None` takes it away. True if that changes anything.
+    pub fn set_attribute(&mut self, name: &str, value: Option<&str>) -> bool {
+        if self.0.attributes.get(name).map(String::as_str) == value {
+            return false;
+        }
+        let attributes = &mut self.change().attributes;
+        match value {
+            Some(value) => attributes.insert(name.to_owned(), value.to_owned()),
+            None => attributes.remove(name),
+        };
+        true
     }
 
     /// Changes name, metadata, attributes by the participant's own wish. False if too large.

@@ -94,11 +94,11 @@ fn text(payload: &[u8]) -> String {
     String::from_utf8_lossy(payload).into_owned()
 }
 
-/// A packet of the server's own: topic `beistand.clock`, without a sender.
-pub fn clock_packet(json: &str) -> Vec<u8> {
+/// A packet of the server's own, without a sender.
+pub fn server_packet(topic: &str, json: &str) -> Vec<u8> {
     let mut user = Vec::new();
     put(&mut user, USER_PAYLOAD, json.as_bytes());
-    put(&mut user, USER_TOPIC, b"beistand.clock");
+    put(&mut user, USER_TOPIC, topic.as_bytes());
     let mut out = Vec::new();
     put(&mut out, USER, &user);
     out
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn no_cut_of_a_packet_panics() {
-        let bytes = clock_packet("{}");
+        let bytes = server_packet("beistand.clock", "{}");
         let sender = (&Identity::from("a"), &ParticipantSid::from("PA_a"));
         for len in 0..bytes.len() {
             let _ = stamp(&bytes[..len], false, sender);

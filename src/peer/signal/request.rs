@@ -32,8 +32,8 @@ pub enum Request {
     Mute(String, bool),
     /// Subscribe to, or unsubscribe from, tracks.
     Subscription(Vec<String>, bool),
-    /// What is wanted of tracks: ids, enabled, best layer (0 to 2).
-    TrackSetting(Vec<String>, bool, u8),
+    /// What is wanted of tracks.
+    TrackSetting(Vec<String>, TrackSetting),
     /// Goodbye.
     Leave,
     /// Old-style ping.
@@ -53,6 +53,21 @@ pub enum Request {
     },
     /// A message of the protocol that asks nothing of this version.
     Other,
+}
+
+/// What a client wants of a track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackSetting {
+    /// Forward at all.
+    pub enabled: bool,
+    /// Best layer: 0 low, 1 medium, 2 high.
+    pub quality: u8,
+    /// Width and height in pixels; they say more than the quality, which is low where it is not set.
+    pub size: Option<(u32, u32)>,
+    /// Frames a second; 0 is not set.
+    pub fps: u32,
+    /// 1 is the most important; 0 is not set.
+    pub priority: u32,
 }
 
 /// Facts of a room for `join`.
@@ -106,14 +121,15 @@ fn translate(message: Wire) -> Request {
             Request::Subscription(tracks, update.subscribe)
         }
         Wire::TrackSetting(setting) => {
-            let quality = u8::try_from(setting.quality.clamp(0, 2)).unwrap_or(2);
-            // A width says more than the quality field, which is LOW when it is not set.
-            let quality = if setting.width > 0 {
-                width_quality(setting.width)
-            } else {
-                quality
+            let size = (setting.width > 0).then_some((setting.width, setting.height));
+            let wanted = TrackSetting {
+                enabled: !setting.disabled,
+                quality: u8::try_from(setting.quality.clamp(0, 2)).unwrap_or(2),
+                size,
+                fps: setting.fps,
+                priority: setting.priority,
             };
-            Request::TrackSetting(setting.track_sids, !setting.disabled, quality)
+            Request::TrackSetting(setting.track_sids, wanted)
         }
         Wire::Leave(_) => Request::Leave,
         Wire::Ping(_) => Request::Ping,
@@ -125,15 +141,6 @@ fn translate(message: Wire) -> Request {
             attributes: update.attributes.into_iter().collect(),
         },
         _ => Request::Other,
-    }
-}
-
-/// Layers by the widths that livekit-client 2.23 publishes (320, 640, 1280 and up).
-const fn width_quality(width: u32) -> u8 {
-    match width {
-        0..=320 => 0,
-        321..=640 => 1,
-        _ => 2,
     }
 }
 

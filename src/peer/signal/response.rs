@@ -112,6 +112,10 @@ pub enum Response {
     Pong(Unix),
     /// The client's time, and the server's.
     PongTo(i64, Unix),
+    /// The best layer that anyone wants of a track (0 to 2), or that nobody wants any; its codec.
+    QualityWanted(String, Option<u8>, String),
+    /// Publisher and track whose video the downlink does not carry any more (true), or again.
+    StreamState(String, String, bool),
     /// Outcome of a request with an id.
     Outcome(u32, RequestRefusal, &'static str),
     /// A track cannot be had.
@@ -174,6 +178,12 @@ fn translate(response: Response) -> Wire {
         Response::TrackSubscribed(track_sid) => {
             Wire::TrackSubscribed(proto::TrackSubscribed { track_sid })
         }
+        Response::QualityWanted(track, quality, codec) => {
+            Wire::SubscribedQualityUpdate(quality_wanted(track, quality, codec))
+        }
+        Response::StreamState(publisher, track, paused) => {
+            Wire::StreamStateUpdate(stream_state(publisher, track, paused))
+        }
         Response::Leave(action, reason) => Wire::Leave(leave(action, reason)),
         Response::RefreshToken(token) => Wire::RefreshToken(token),
         Response::Pong(now) => Wire::Pong(millis(now)),
@@ -190,6 +200,48 @@ fn translate(response: Response) -> Wire {
                 err: proto::SubscriptionError::SeTrackNotfound as i32,
             })
         }
+    }
+}
+
+fn stream_state(
+    participant_sid: String,
+    track_sid: String,
+    paused: bool,
+) -> proto::StreamStateUpdate {
+    let state = if paused {
+        proto::StreamState::Paused
+    } else {
+        proto::StreamState::Active
+    };
+    proto::StreamStateUpdate {
+        stream_states: vec![proto::StreamStateInfo {
+            participant_sid,
+            track_sid,
+            state: state as i32,
+        }],
+    }
+}
+
+#[expect(deprecated, reason = "older clients still read this field")]
+fn quality_wanted(
+    track_sid: String,
+    quality: Option<u8>,
+    codec: String,
+) -> proto::SubscribedQualityUpdate {
+    let qualities: Vec<proto::SubscribedQuality> = (0..=2)
+        .map(|layer| proto::SubscribedQuality {
+            quality: i32::from(layer),
+            enabled: Some(layer) <= quality,
+        })
+        .collect();
+    proto::SubscribedQualityUpdate {
+        track_sid,
+        subscribed_qualities: qualities.clone(),
+        // Clients compare the name with their own; without one the list above says it all.
+        subscribed_codecs: (!codec.is_empty())
+            .then_some(proto::SubscribedCodec { codec, qualities })
+            .into_iter()
+            .collect(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! One peer connection as a machine around str0m.
 
 use super::keyframes::Keyframes;
+use super::link::{Link, LinkReport};
 use super::{Channel, Output, Stats, TransportError, evidence, rtp};
-use crate::base::{Mono, Now};
+use crate::base::{Bitrate, Mono, Now};
 use crate::media::{Mid, Munged, Packet, StreamId};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -25,6 +26,11 @@ pub struct Transport {
     keyframes: Keyframes,
     /// NACKs so far by stream and direction (true: sent), as str0m counts them.
     nacks: BTreeMap<(StreamId, bool), u64>,
+    link: Link,
+    /// When the datagram came that is being handled.
+    arriving: (Instant, Mono),
+    /// What the congestion controller was last told to look for.
+    bandwidth: (Bitrate, Bitrate),
     last_authenticated: Option<Mono>,
     connected: bool,
     closed: bool,
@@ -44,6 +50,9 @@ impl Transport {
             senders: BTreeMap::new(),
             keyframes: Keyframes::default(),
             nacks: BTreeMap::new(),
+            link: Link::default(),
+            arriving: (anchor, Mono::ZERO),
+            bandwidth: (Bitrate::ZERO, Bitrate::ZERO),
             last_authenticated: None,
             connected: false,
             closed: false,
@@ -101,6 +110,7 @@ impl Transport {
         }
         let before = evidence::authenticated_packets();
         self.stats.in_bytes += u64::try_from(bytes.len()).unwrap_or(0);
+        self.arriving = (at, now.mono);
         if let Err(error) = self.rtc.handle_input(input) {
             tracing::debug!(%error, "the connection broke");
             self.close();
@@ -109,6 +119,7 @@ impl Transport {
         let stun = crate::media::is_stun(bytes);
         if stun || evidence::authenticated_packets() != before {
             self.last_authenticated = Some(now.mono);
+            self.link.handle_datagram(bytes.len(), now.mono);
         }
         self.drain();
         true
@@ -223,6 +234,20 @@ impl Transport {
         }
     }
 
+    /// The way to and from the peer, as it is now.
+    pub fn link(&mut self, now: Mono) -> LinkReport {
+        self.link.report(now)
+    }
+
+    /// What the congestion controller shall look for: `desired` in all, and `minimum` to be kept
+    /// flowing, by padding where there is no media, as far as the estimate allows.
+    pub fn set_bandwidth(&mut self, minimum: Bitrate, desired: Bitrate) {
+        if std::mem::replace(&mut self.bandwidth, (minimum, desired)) != (minimum, desired) {
+            let bps = |rate: Bitrate| str0m::bwe::Bitrate::bps(rate.0);
+            self.rtc.bwe().set_bitrate(bps(minimum), bps(desired));
+        }
+    }
+
     /// Says goodbye; nothing is accepted afterwards.
     pub fn close(&mut self) {
         if !std::mem::replace(&mut self.closed, true) {
@@ -282,6 +307,10 @@ impl Transport {
             }
             Event::RtpPacket(packet) => {
                 self.stats.in_packets += 1;
+                if let Some(sent) = packet.header.ext_vals.abs_send_time {
+                    let (arrived, now) = self.arriving;
+                    self.link.handle_departure(sent, arrived, now);
+                }
                 if let Some(packet) = rtp::receive(&mut self.rtc, packet) {
                     if packet.keyframe {
                         self.keyframes.handle_keyframe(packet.stream);
@@ -294,6 +323,8 @@ impl Transport {
                 self.outputs
                     .push_back(Output::KeyframeRequest(Mid::from(&*request.mid)));
             }
+            Event::EgressBitrateEstimate(kind) => self.link.handle_estimate(&kind),
+            Event::PeerStats(stats) => self.link.handle_stats(&stats),
             Event::MediaIngressStats(stats) => {
                 let stream = rtp::stream_id(stats.mid, stats.rid);
                 self.nacks.insert((stream, true), stats.nacks);

@@ -52,6 +52,7 @@ pub(super) fn receive(rtc: &mut Rtc, packet: RtpPacket) -> Option<Packet> {
         voice_activity: packet.header.ext_vals.voice_activity,
         keyframe: false,
         picture: None,
+        temporal: None,
     };
     packet.classify();
     Some(packet)

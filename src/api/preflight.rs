@@ -1,0 +1,361 @@
+//! `POST /v1/preflights` and `GET /v1/preflights/{id}`: a participant's link is measured before the
+//! join, with the token that the join will show. Verdicts are kept for admission.
+
+use super::doors::{Doors, Happening, ToWorker, lock};
+use super::join::{Refusal, bearer};
+use super::{address, limit};
+use crate::base::{Identity, Millis, Mono, Now, PreflightId, Rng, RoomName, Unix, Verdict};
+use crate::node::preflight::{Outcome, PreflightRequest, Targets, outcome_json};
+use crate::peer::signal::token::{self, Join, authorize_join};
+use crate::session::Floor;
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// Longest offer: two sections of video and a data channel of any browser take less than 16 KiB.
+const MAX_SDP_BYTES: usize = 64 * 1024;
+/// A worker answers within its round.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// A preflight that told no outcome after this never will: its worker lost it.
+const RUNS_FOR: Millis = Millis::from_secs(20);
+/// What came of it can be asked for so long.
+const KEPT_FOR: Millis = Millis::from_secs(600);
+/// Preflights that are remembered; the oldest is forgotten.
+const MAX_KEPT: usize = 4_096;
+/// Verdicts that are remembered; the oldest is forgotten, and its participant measures again.
+const MAX_VERDICTS: usize = 16_384;
+/// When to try again: one preflight is over by then.
+const RETRY_AFTER_S: u64 = 6;
+
+/// How many at once.
+#[derive(Clone, Copy, Debug)]
+pub struct PreflightLimits {
+    /// On this node.
+    pub at_once: usize,
+    /// From one address.
+    pub per_address: usize,
+}
+
+/// One preflight, running or over.
+#[derive(Debug)]
+struct Run {
+    address: IpAddr,
+    whose: (RoomName, Identity),
+    since: Mono,
+    outcome: Option<Outcome>,
+}
+
+/// The preflights of the node, and the verdicts of those who passed or failed.
+#[derive(Debug)]
+pub struct Preflights {
+    rng: Rng,
+    limits: PreflightLimits,
+    runs: BTreeMap<PreflightId, Run>,
+    verdicts: BTreeMap<(RoomName, Identity), Verdict>,
+}
+
+/// There are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TooMany {
+    Here,
+    FromAddress,
+}
+
+impl Preflights {
+    /// None yet; `seed` decides their ids.
+    pub const fn new(limits: PreflightLimits, seed: u64) -> Preflights {
+        Preflights {
+            rng: Rng::from_seed(seed),
+            limits,
+            runs: BTreeMap::new(),
+            verdicts: BTreeMap::new(),
+        }
+    }
+
+    fn open(
+        &mut self,
+        address: IpAddr,
+        whose: (RoomName, Identity),
+        now: Mono,
+    ) -> Result<PreflightId, TooMany> {
+        self.forget(now);
+        let address = limit::network(address);
+        let running = |run: &&Run| run.outcome.is_none() && now.since(run.since) < RUNS_FOR;
+        let (mut here, mut from_address) = (0, 0);
+        for run in self.runs.values().filter(running) {
+            here += 1;
+            from_address += usize::from(run.address == address);
+        }
+        if from_address >= self.limits.per_address {
+            return Err(TooMany::FromAddress);
+        }
+        if here >= self.limits.at_once {
+            return Err(TooMany::Here);
+        }
+        let id = PreflightId::random(&mut self.rng);
+        let run = Run {
+            address,
+            whose,
+            since: now,
+            outcome: None,
+        };
+        self.runs.insert(id.clone(), run);
+        Ok(id)
+    }
+
+    fn close(&mut self, id: &PreflightId) {
+        self.runs.remove(id);
+    }
+
+    fn handle_outcome(&mut self, id: &PreflightId, outcome: Outcome) {
+        let Some(run) = self.runs.get_mut(id) else {
+            return;
+        };
+        run.outcome = Some(outcome);
+        let Outcome::Done(verdict) = outcome else {
+            return;
+        };
+        let whose = run.whose.clone();
+        if !self.verdicts.contains_key(&whose) && self.verdicts.len() >= MAX_VERDICTS {
+            let oldest = self.verdicts.iter().min_by_key(|(_, v)| v.at_unix_ms);
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                self.verdicts.remove(&oldest);
+            }
+        }
+        self.verdicts.insert(whose, verdict);
+    }
+
+    fn verdict(&self, room: &RoomName, identity: &Identity, now: Unix) -> Option<Verdict> {
+        let found = self.verdicts.get(&(room.clone(), identity.clone()))?;
+        found.is_fresh(now).then_some(*found)
+    }
+
+    /// What came of one of this participant's; the inner `None`: it runs.
+    fn outcome(&self, id: &PreflightId, join: &Join, now: Mono) -> Option<Option<Outcome>> {
+        let run = self.runs.get(id)?;
+        let (room, identity) = &run.whose;
+        let own = *room == join.room && *identity == join.identity;
+        let kept = now.since(run.since) < KEPT_FOR;
+        let lost = run.outcome.is_none() && now.since(run.since) >= RUNS_FOR;
+        (own && kept && !lost).then_some(run.outcome)
+    }
+
+    fn forget(&mut self, now: Mono) {
+        self.runs.retain(|_, run| now.since(run.since) < KEPT_FOR);
+        if self.runs.len() >= MAX_KEPT {
+            let over = self.runs.iter().filter(|(_, run)| run.outcome.is_some());
+            let oldest = over.min_by_key(|(_, run)| run.since);
+            if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
+                self.runs.remove(&oldest);
+            }
+        }
+    }
+}
+
+impl Doors {
+    /// What a preflight of the last 10 minutes measured of this participant.
+    pub fn verdict(&self, room: &RoomName, identity: &Identity) -> Option<Verdict> {
+        let now = (self.clock)().unix;
+        lock(&self.preflights).verdict(room, identity, now)
+    }
+
+    /// A worker tells what came of a preflight.
+    pub fn handle_preflighted(&self, id: &PreflightId, outcome: Outcome) {
+        self.counters.note(match outcome {
+            Outcome::Done(verdict) if verdict.passed => Happening::Preflight(Preflighted::Passed),
+            Outcome::Done(_) => Happening::Preflight(Preflighted::Below),
+            Outcome::Failed(_) => Happening::Preflight(Preflighted::Failed),
+        });
+        lock(&self.preflights).handle_outcome(id, outcome);
+    }
+}
+
+/// What came of a request to measure, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preflighted {
+    /// Both floors are reached.
+    Passed,
+    /// One is not.
+    Below,
+    /// It could not be measured.
+    Failed,
+    /// It did not begin.
+    Refused,
+}
+
+/// The body of `POST /v1/preflights`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ask {
+    sdp: String,
+}
+
+/// A refusal as RFC 9457 has it.
+pub(super) struct Problem(StatusCode, String);
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Problem(status, detail) = self;
+        let title = status.canonical_reason().unwrap_or("refused");
+        let body = serde_json::json!({
+            "type": "about:blank",
+            "title": title,
+            "status": status.as_u16(),
+            "detail": detail,
+        });
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (status, kind, body.to_string()).into_response();
+        let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+        if busy.contains(&status) {
+            let after = header::HeaderValue::from(RETRY_AFTER_S);
+            response.headers_mut().insert(header::RETRY_AFTER, after);
+        }
+        response
+    }
+}
+
+fn problem(doors: &Doors, status: StatusCode, detail: impl ToString) -> Problem {
+    doors.counters.note(Happening::Preflight(Preflighted::Refused));
+    Problem(status, detail.to_string())
+}
+
+/// `POST /v1/preflights`
+pub(super) async fn begin(
+    State(doors): State<Arc<Doors>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Result<Json<Ask>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let now = (doors.clock)();
+    let address = address::client(peer, &headers, &doors.is_trusted);
+    if !lock(&doors.addresses).take(address, doors.limits.joins, now.mono) {
+        let what = "too many requests from this address: try again in a few seconds";
+        return Err(problem(&doors, StatusCode::TOO_MANY_REQUESTS, what));
+    }
+    let join = allowed(&doors, &headers, now)?;
+    let Json(Ask { sdp }) =
+        body.map_err(|error| problem(&doors, error.status(), error.body_text()))?;
+    if sdp.len() > MAX_SDP_BYTES {
+        let what = format!("sdp has {} bytes; allowed are at most {MAX_SDP_BYTES}", sdp.len());
+        return Err(problem(&doors, StatusCode::BAD_REQUEST, what));
+    }
+    let targets = targets(&doors, &join)?;
+    let whose = (join.room.clone(), join.identity.clone());
+    let opened = lock(&doors.preflights).open(address, whose, now.mono);
+    let id = opened.map_err(|too_many| match too_many {
+        TooMany::FromAddress => problem(
+            &doors,
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many measurements run from this address (limits.preflights_per_address)",
+        ),
+        TooMany::Here => problem(
+            &doors,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this node runs as many measurements as it may (limits.max_preflights)",
+        ),
+    })?;
+    let request = PreflightRequest {
+        id: id.clone(),
+        room: join.room,
+        identity: join.identity,
+        targets,
+        sdp,
+    };
+    let answer = ask_worker(&doors, request).await;
+    let answer = answer.inspect_err(|_| lock(&doors.preflights).close(&id))?;
+    let body = serde_json::json!({
+        "id": id,
+        "sdp": answer.sdp,
+        "up_target_bps": targets.up_bps(),
+        "down_target_bps": targets.down_bps(),
+        "duration_ms": answer.duration_ms,
+    });
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+async fn ask_worker(
+    doors: &Doors,
+    request: PreflightRequest,
+) -> Result<crate::node::preflight::PreflightAnswer, Problem> {
+    use crate::node::preflight::PreflightRefusal::{Full, Offer};
+    let worker = lock(&doors.control).near(&request.room);
+    let gone = || {
+        let what = "this node is shutting down: use another";
+        problem(doors, StatusCode::SERVICE_UNAVAILABLE, what)
+    };
+    let worker = doors.workers.get(worker).ok_or_else(gone)?;
+    let (reply, answer) = oneshot::channel();
+    let request = Box::new(request);
+    if !worker.offer(ToWorker::Preflight { request, reply }) {
+        return Err(gone());
+    }
+    let answer = timeout(ANSWER_WITHIN, answer).await;
+    let answer = answer.ok().and_then(Result::ok).ok_or_else(gone)?;
+    answer.map_err(|refusal| {
+        let status = match refusal {
+            Offer(_) => StatusCode::BAD_REQUEST,
+            Full => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        problem(doors, status, refusal)
+    })
+}
+
+/// `GET /v1/preflights/{id}`
+pub(super) async fn result(
+    State(doors): State<Arc<Doors>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let now = (doors.clock)();
+    let join = allowed(&doors, &headers, now)?;
+    let id = PreflightId::from(id);
+    let outcome = lock(&doors.preflights).outcome(&id, &join, now.mono);
+    let outcome = outcome.ok_or_else(|| {
+        let what = "no preflight of this participant has this id, or it is over 10 minutes old";
+        Problem(StatusCode::NOT_FOUND, what.to_owned())
+    })?;
+    Ok(Json(outcome_json(&id, outcome.as_ref())).into_response())
+}
+
+/// The token must be one that joins: the same checks as at the join.
+fn allowed(doors: &Doors, headers: &HeaderMap, now: Now) -> Result<Join, Problem> {
+    let refused = |status: u16, what: String| {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
+        problem(doors, status, what)
+    };
+    let token = bearer(headers, &Vec::new()).map_err(|e| refused(e.status(), e.to_string()))?;
+    let claims = token::verify(&token, &doors.keys, now);
+    let claims = claims.map_err(|e| refused(e.status(), e.to_string()))?;
+    let join = authorize_join(&claims).map_err(|e| refused(e.status(), e.to_string()))?;
+    if doors.draining.load(Relaxed) {
+        return Err(refused(503, "this node is shutting down: use another".to_owned()));
+    }
+    Ok(join)
+}
+
+fn targets(doors: &Doors, join: &Join) -> Result<Targets, Problem> {
+    let floor = floor(doors, join).ok_or_else(|| {
+        let Refusal(status, what) = super::join::unknown_policy();
+        problem(doors, status, what)
+    })?;
+    Ok(Targets {
+        up_floor_bps: floor.up_bps,
+        down_floor_bps: floor.down_bps,
+    })
+}
+
+/// The promise of the session that this join leads to.
+fn floor(doors: &Doors, join: &Join) -> Option<Floor> {
+    let template = join.policy.as_deref().unwrap_or("default");
+    doors.policies.get(template).map(|policy| policy.floor.clone())
+}

@@ -1,0 +1,6 @@
+//! L4, our own headless client: it speaks as any client does, over HTTP and WebRTC.
+
+mod link;
+mod preflight;
+
+pub use preflight::{PreflightError, PreflightOptions, Progress, Report, preflight};

@@ -1,0 +1,86 @@
+//! When one subscription may climb again: each climb that failed makes the next one wait longer.
+
+use crate::base::{Millis, Mono};
+
+/// A fall this soon after a climb means that the climb failed.
+const FAILED_WITHIN: Millis = Millis::from_secs(10);
+/// Wait after a fall; doubled by each failure.
+const FIRST_WAIT: Millis = Millis::from_secs(4);
+/// Longest wait: then at most one climb and one fall a minute.
+const LONGEST_WAIT: Millis = Millis::from_secs(60);
+
+/// The climbs and falls of one subscription.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ladder {
+    climbed: Option<Mono>,
+    wait: Millis,
+    held_until: Mono,
+    /// Changes of rung so far.
+    pub(super) switches: u64,
+}
+
+impl Default for Ladder {
+    fn default() -> Ladder {
+        Ladder {
+            climbed: None,
+            wait: FIRST_WAIT,
+            held_until: Mono::ZERO,
+            switches: 0,
+        }
+    }
+}
+
+impl Ladder {
+    /// The subscription moved: up, or down.
+    pub(super) fn handle_move(&mut self, up: bool, now: Mono) {
+        self.switches += 1;
+        if up {
+            self.climbed = Some(now);
+            return;
+        }
+        let failed = self
+            .climbed
+            .is_some_and(|climbed| now.since(climbed) < FAILED_WITHIN);
+        self.wait = if failed {
+            Millis(self.wait.0 * 2).min(LONGEST_WAIT)
+        } else {
+            FIRST_WAIT
+        };
+        self.held_until = now + self.wait;
+    }
+
+    /// It must not climb now.
+    pub(super) fn held(&self, now: Mono) -> bool {
+        now < self.held_until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn climbs_that_fail_come_at_most_once_a_minute_in_the_end() {
+        let mut ladder = Ladder::default();
+        let mut climbs = Vec::new();
+        for at in (0..400_000).step_by(100) {
+            let now = Mono::from_millis(at);
+            if !ladder.held(now) {
+                climbs.push(at / 1_000);
+                ladder.handle_move(true, now);
+                ladder.handle_move(false, now + Millis(50));
+            }
+        }
+        assert_eq!(climbs, [0, 8, 24, 56, 116, 176, 236, 296, 356]);
+    }
+
+    #[test]
+    fn a_fall_long_after_a_climb_starts_with_the_first_wait() {
+        let mut ladder = Ladder::default();
+        ladder.handle_move(true, Mono::ZERO);
+        let later = Mono::from_millis(60_000);
+        ladder.handle_move(false, later);
+        assert!(ladder.held(later + Millis(3_999)));
+        assert!(!ladder.held(later + Millis(4_000)));
+    }
+}
