@@ -1,7 +1,7 @@
-//! Data packets between clients, and the billed clock.
+//! Data packets between clients, and those of the server.
 
 use super::live_room::{Context, LiveRoom};
-use crate::peer::signal::{clock_packet, stamp};
+use crate::peer::signal::{server_packet, stamp};
 use crate::peer::transport::Channel;
 
 /// Clients send at most 64,000 bytes (livekit-client 2.23, Rust core 0.10); the rest is headroom for
@@ -16,6 +16,9 @@ impl LiveRoom {
         packet: &[u8],
         context: &mut Context<'_>,
     ) {
+        if packet.len() <= MAX_PACKET && self.take_message(key, packet, context) {
+            return;
+        }
         let member = &self.members[key];
         let allowed = member.join.permissions.can_publish_data && packet.len() <= MAX_PACKET;
         let reliable = match channel {
@@ -64,8 +67,8 @@ impl LiveRoom {
     }
 
     /// A packet of the server's own to everyone whose channel is open.
-    pub(super) fn tell_all(&mut self, json: &str) {
-        let packet = clock_packet(json);
+    pub(super) fn tell_all(&mut self, topic: &str, json: &str) {
+        let packet = server_packet(topic, json);
         for (_, member) in &mut self.members {
             if member.subscriber.send_data(Channel::Reliable, &packet) {
                 member.touched = true;

@@ -2,6 +2,7 @@
 //! introduce the rooms below to each other.
 
 pub mod billing;
+mod contract;
 mod control;
 mod data;
 mod demux;
