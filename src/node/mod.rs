@@ -3,6 +3,7 @@
 
 mod bandwidth;
 pub mod billing;
+mod contract;
 mod control;
 mod data;
 mod demux;
