@@ -1,27 +1,9 @@
-// Two pages in one headless Chromium: a JSON command a line on stdin, a JSON answer on stdout.
-// Ends, with its browser, when stdin ends.
-import { createInterface } from 'node:readline';
-import { chromium } from 'playwright-core';
+// Pages of the product in one headless Chromium.
+import { launch, serve } from './chromium.mjs';
 
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--use-fake-device-for-media-stream',
-  '--use-fake-ui-for-media-stream',
-  '--allow-loopback-in-peer-connection',
-  '--autoplay-policy=no-user-gesture-required',
-  '--disable-background-timer-throttling',
-  '--disable-renderer-backgrounding',
-  '--disable-backgrounding-occluded-windows',
-];
 const POLL_MS = 100;
 const pages = new Map();
-let browser;
+const browser = await launch();
 
 /** Waits in the page for a true answer, and returns it: the one place here that waits. */
 async function until(page, what, condition, argument, timeout = 60_000) {
@@ -250,17 +232,4 @@ const COMMANDS = {
   },
 };
 
-const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
-
-browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: FLAGS });
-say({ ok: true, ready: true });
-for await (const line of createInterface({ input: process.stdin })) {
-  const command = JSON.parse(line);
-  try {
-    const answer = await COMMANDS[command.do](command);
-    say({ ok: true, ...(typeof answer === 'object' ? answer : {}) });
-  } catch (error) {
-    say({ ok: false, error: `${command.do}: ${error.message}` });
-  }
-}
-await browser.close();
+await serve(browser, COMMANDS);
