@@ -5,6 +5,7 @@ pub mod crypto;
 mod ids;
 mod pii;
 mod rng;
+mod terms;
 mod time;
 mod verdict;
 mod words;
@@ -16,6 +17,7 @@ pub use ids::{
 };
 pub use pii::Pii;
 pub use rng::Rng;
+pub use terms::{FloorReport, Inherited, OpenPrompt, Terms, Warning, WarningKind};
 pub use time::{Millis, Mono, Now, Unix};
 pub use verdict::Verdict;
 pub use words::{

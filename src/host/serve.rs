@@ -479,10 +479,9 @@ fn doors(
     let trusted = config.http.trusted_proxies.clone();
     let lost = boot.recent.iter().map(|(room, record)| {
         let until = crate::base::Unix(record.at_unix_ms.0 + CONTINUES_MS);
-        let totals = &record.totals;
         let lost = Continued {
             facts: record.facts.clone(),
-            duration_used: totals.accrued_ms + totals.paused_ms.values().copied().sum(),
+            inherited: record.inherited(),
         };
         (room.clone(), (lost, until))
     });

@@ -2,21 +2,22 @@
 //! know nothing of each other. One per room.
 
 use crate::base::{
-    EndReason, Identity, Millis, Mono, Now, ParticipantSid, Role, SessionState, TrackSource,
+    Direction, EndReason, FloorReport, Identity, Inherited, Millis, Mono, Now, ParticipantSid,
+    Role, SessionState, TrackSource, Warning,
 };
-use crate::session::{Output, Policy, Reason, Session, Standing, Stats};
-use crate::usage::{Account, Append, Checkpoint, SessionFacts};
+use crate::session::{Change, Output, Policy, Prompt, Reason, Session, Standing, Stats};
+use crate::usage::{Account, Append, Carried, Checkpoint, SessionFacts};
 use std::collections::VecDeque;
 
 /// What a session starts with.
 #[derive(Clone, Debug)]
 pub struct Opening {
-    /// Its facts, as the ledger keeps them; `min_billable_ms` is taken from the policy.
+    /// Its facts, as the ledger keeps them; what the policy says of them is taken from there.
     pub facts: SessionFacts,
     /// Its rules, validated.
     pub policy: Policy,
-    /// What the session that it continues had used of `duration.max_min`; else zero.
-    pub duration_used: Millis,
+    /// What it takes over from the sessions that it continues.
+    pub inherited: Inherited,
 }
 
 /// A granted connection.
@@ -39,6 +40,10 @@ pub struct Clock {
     pub state: SessionState,
     /// What had accrued by then.
     pub accrued_ms: Millis,
+    /// What is left of the prepaid time; none where there is no quota.
+    pub quota_left_ms: Option<Millis>,
+    /// What is left until `duration.max_min`; none before it was live.
+    pub time_left_ms: Option<Millis>,
     /// That moment.
     pub settled: Mono,
 }
@@ -60,14 +65,20 @@ impl Billing {
         let Opening {
             mut facts,
             policy,
-            duration_used,
+            inherited,
         } = opening;
         facts.min_billable_ms = Millis(policy.billing.min_billable_ms);
         facts.external_ref.clone_from(&policy.external_ref);
         facts.metadata.clone_from(&policy.metadata);
+        facts.carried = Carried {
+            policy: rules(&policy),
+            used_ms: inherited.used,
+            lasted_ms: inherited.lasted,
+        };
+        let session = Session::continuing(policy, &inherited, now);
         Billing {
-            session: Session::continuing(policy, duration_used, now),
-            account: Account::new(facts, now),
+            account: Account::new(facts, session.terms().clone(), now),
+            session,
             joins: VecDeque::new(),
         }
     }
@@ -118,6 +129,45 @@ impl Billing {
         self.drain();
     }
 
+    /// The app wants the billing clock to stand. False: the session is not live or paused.
+    pub fn handle_pause_request(&mut self, now: Now) -> bool {
+        self.session.handle_pause_request(now)
+    }
+
+    /// The app wants it to go on. False: the session is not live or paused.
+    pub fn handle_resume_request(&mut self, now: Now) -> bool {
+        self.session.handle_resume_request(now)
+    }
+
+    /// A participant is still there; `None`: the app says so of all of them. False: no prompt is
+    /// open, or theirs is in already.
+    pub fn handle_confirm(&mut self, who: Option<&Identity>, now: Now) -> bool {
+        self.session.handle_confirm(who, now)
+    }
+
+    /// New totals of `duration.quota_s` and `duration.max_min`, already validated; `None` leaves one
+    /// as it is. False: the session is over.
+    pub fn handle_extend(&mut self, quota_s: Option<u64>, max_min: Option<u64>, now: Now) -> bool {
+        self.session.handle_extend(quota_s, max_min, now)
+    }
+
+    /// How someone's floor stands in a direction from now on. Call it at every change and at least once
+    /// a second: reports that say nothing new cost nothing, and whoever was absent is reported anew.
+    pub fn handle_floor(
+        &mut self,
+        who: &Identity,
+        direction: Direction,
+        report: FloorReport,
+        now: Now,
+    ) {
+        self.session.handle_floor(who, direction, report, now);
+    }
+
+    /// A warning that the session does not know of itself, such as that of a preflight.
+    pub fn handle_warning(&mut self, warning: Warning, now: Now) {
+        self.session.handle_warning(warning, now);
+    }
+
     /// Ends the session at the last moment that is certain.
     pub fn handle_end(&mut self, reason: EndReason, now: Now) {
         self.session.handle_end(reason, now);
@@ -148,12 +198,19 @@ impl Billing {
     }
 
     /// The billed clock.
-    pub const fn clock(&self) -> Clock {
+    pub fn clock(&self) -> Clock {
         Clock {
             state: self.session.state(),
             accrued_ms: self.account.accrued(),
+            quota_left_ms: self.session.quota_left(),
+            time_left_ms: self.session.time_left(),
             settled: self.session.settled(),
         }
+    }
+
+    /// The question "still there?", while it is open.
+    pub fn prompt(&self) -> Option<Prompt> {
+        self.session.prompt()
     }
 
     /// What the session is.
@@ -184,6 +241,24 @@ impl Billing {
                 Output::Overlap { at, both } => self.account.handle_overlap(at, both),
                 Output::State { at, state } => self.account.handle_state(at, state),
                 Output::Interim { at } => self.account.handle_interim(at),
+                Output::Terms { at, terms, change } => {
+                    let change = change.map(|change| match change {
+                        Change::Extended => ("extended", None),
+                        Change::Confirmed(who) => ("presence_confirmed", who),
+                    });
+                    self.account.handle_terms(at, terms, change);
+                }
+                Output::Floor {
+                    at,
+                    who,
+                    direction,
+                    breached,
+                    limited_by,
+                } => {
+                    let breach = breached.then_some(limited_by);
+                    self.account.handle_floor(at, &who, direction, breach);
+                }
+                Output::Warning { at, warning } => self.account.handle_warning(at, warning),
             }
         }
         self.witness(self.session.settled());
@@ -205,6 +280,14 @@ impl Billing {
             self.account.handle_seen(&who, seen);
         }
     }
+}
+
+/// The policy as the start entry keeps it; reference and metadata stand beside it.
+fn rules(policy: &Policy) -> Option<serde_json::Value> {
+    let mut policy = policy.clone();
+    policy.external_ref = None;
+    policy.metadata = None;
+    serde_json::to_value(policy).ok()
 }
 
 #[cfg(test)]

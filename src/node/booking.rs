@@ -2,10 +2,11 @@
 
 use super::billing::{Billing, Opening};
 use crate::base::{
-    EndReason, Identity, Millis, NodeId, Now, Rng, Role, RoomName, RoomSid, SessionId, Unix,
+    EndReason, Identity, Inherited, Millis, NodeId, Now, Rng, Role, RoomName, RoomSid, SessionId,
+    Unix,
 };
 use crate::session::Policy;
-use crate::usage::{Append, SessionFacts};
+use crate::usage::{Append, Carried, SessionFacts};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -93,11 +94,12 @@ impl Booking {
             external_ref: None,
             metadata: None,
             continues: None,
+            carried: Carried::default(),
         };
         let opening = Opening {
             facts,
             policy: self.policy.clone(),
-            duration_used: Millis::ZERO,
+            inherited: Inherited::default(),
         };
         let mut billing = Billing::new(opening, now);
         billing.handle_end(reason, now);

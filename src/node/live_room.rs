@@ -6,15 +6,15 @@ use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side};
 use super::shard::{JoinRequest, Output, ShardConfig, Stats};
 use crate::base::{
-    ConnectionId, EndReason, Identity, Millis, Mono, Now, ParticipantSid, Rng, RoomName, RoomSid,
-    SessionId, SessionState,
+    ConnectionId, EndReason, Identity, Inherited, Millis, Mono, Now, ParticipantSid, Rng, RoomName,
+    RoomSid, SessionId, SessionState,
 };
 use crate::peer::signal::token::ParticipantKind;
 use crate::peer::signal::{Card, LeaveAction, LeaveReason, Response, RoomFacts, encode, token};
 use crate::peer::transport::Purpose;
 use crate::room::{Forward, MemberKey, MemberOptions, Room};
 use crate::session::Policy;
-use crate::usage::{Checkpoint, SessionFacts};
+use crate::usage::{Carried, Checkpoint, SessionFacts};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -57,7 +57,7 @@ pub(super) struct LiveRoom {
     ticked: Mono,
     /// What the appends and checkpoints on their way to the disk say, and the newest on it.
     told: VecDeque<Clock>,
-    shown: Option<Clock>,
+    pub(super) shown: Option<Clock>,
     clock_sent: Mono,
     pub(super) floors_told: Mono,
     over: bool,
@@ -74,6 +74,7 @@ impl LiveRoom {
         (rng, now): (&mut Rng, Now),
     ) -> LiveRoom {
         if let Some(lost) = &join.continues {
+            policy = lost.policy().unwrap_or(policy);
             policy.external_ref.clone_from(&lost.facts.external_ref);
             policy.metadata.clone_from(&lost.facts.metadata);
         }
@@ -97,6 +98,7 @@ impl LiveRoom {
                 .continues
                 .as_ref()
                 .map(|lost| lost.facts.session.clone()),
+            carried: Carried::default(),
         };
         let wire = RoomFacts {
             sid: room_sid.to_string(),
@@ -110,10 +112,10 @@ impl LiveRoom {
         let opening = Opening {
             facts,
             policy: policy.clone(),
-            duration_used: join
+            inherited: join
                 .continues
                 .as_ref()
-                .map_or(Millis::ZERO, |lost| lost.duration_used),
+                .map_or_else(Inherited::default, |lost| lost.inherited.clone()),
         };
         LiveRoom {
             index,
@@ -144,11 +146,7 @@ impl LiveRoom {
         &self.session
     }
 
-    pub(super) const fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    pub(super) const fn state(&self) -> SessionState {
+    pub(super) fn state(&self) -> SessionState {
         self.billing.clock().state
     }
 
@@ -463,6 +461,8 @@ impl LiveRoom {
             "state": clock.state.as_str(),
             "reason": clock.state.reason(),
             "accrued_ms": clock.accrued_ms,
+            "quota_left_ms": clock.quota_left_ms,
+            "time_left_ms": clock.time_left_ms,
         });
         self.tell_all("beistand.clock", &json.to_string());
     }

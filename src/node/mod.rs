@@ -17,8 +17,6 @@ mod shard;
 mod signalling;
 
 pub use booking::{Booking, Guest};
-pub use command::{
-    CommandRefusal, FloorView, ParticipantView, SessionCommand, SessionView, SubscriptionView,
-};
+pub use command::{CommandRefusal, ParticipantView, SessionCommand, SessionView, SubscriptionView};
 pub use control::{Arrival, BookRefusal, Capacity, Control, Cpu, News, Place, Refusal, Reserved};
 pub use shard::{Continued, JoinRequest, Output, Shard, ShardConfig, Stats};

@@ -10,8 +10,8 @@ use super::preflight::{
     Around, Outcome, PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights,
 };
 use crate::base::{
-    ConnectionId, Identity, Millis, Mono, NodeId, Now, PreflightId, Rng, RoomName, SessionId,
-    SessionState, Verdict,
+    ConnectionId, Identity, Inherited, Millis, Mono, NodeId, Now, PreflightId, Rng, RoomName,
+    SessionId, SessionState, Verdict,
 };
 use crate::peer::signal::token::{Claims, Join, Keys};
 use crate::peer::signal::{
@@ -67,8 +67,17 @@ pub struct JoinRequest {
 pub struct Continued {
     /// What it was.
     pub facts: SessionFacts,
-    /// What it had used of `duration.max_min`.
-    pub duration_used: Millis,
+    /// The clocks and terms of it and of those that it continued.
+    pub inherited: Inherited,
+}
+
+impl Continued {
+    /// The rules that it had at its start, if they were kept and are still understood.
+    pub(super) fn policy(&self) -> Option<Policy> {
+        let kept = self.facts.carried.policy.clone()?;
+        let policy: Policy = serde_json::from_value(kept).ok()?;
+        policy.validate().is_ok().then_some(policy)
+    }
 }
 
 /// What a shard wants done.

@@ -6,9 +6,17 @@
 //! back, and what a crash cuts off is always in the customer's favour.
 
 use super::presence::Presence;
-use super::stage::{Group, Output, Reason, Stage};
+use super::stage::{Command, Group, Output, Prompt, Reason, Stage};
 use super::{Policy, Standing};
-use crate::base::{EndReason, Identity, Millis, Mono, Now, SessionState};
+use crate::base::{
+    Direction, EndReason, FloorReport, Identity, Inherited, Millis, Mono, Now, SessionState, Terms,
+    Warning,
+};
+use std::collections::VecDeque;
+
+/// Commands that wait for their turn in event time: those of at most the last seconds, from the app,
+/// from answers to an open prompt and from reports of the floor.
+const MAX_COMMANDS: usize = 4_096;
 
 /// One session. Feed a batch's joins and packets first, which moves nothing, then call
 /// [`Session::handle_timeout`]: a packet that comes after the timer that missed it cuts the presence
@@ -16,6 +24,8 @@ use crate::base::{EndReason, Identity, Millis, Mono, Now, SessionState};
 #[derive(Debug)]
 pub struct Session {
     presence: Presence,
+    /// In the order of time.
+    commands: VecDeque<(Mono, Command)>,
     stage: Stage,
     settled: Mono,
     stats: Stats,
@@ -35,15 +45,15 @@ pub struct Stats {
 impl Session {
     /// A session that waits for its participants.
     pub fn new(policy: Policy, now: Now) -> Session {
-        Session::continuing(policy, Millis::ZERO, now)
+        Session::continuing(policy, &Inherited::default(), now)
     }
 
-    /// A session that goes on with one that a crash cut off, which had used `duration_used` of
-    /// `duration.max_min`.
-    pub fn continuing(policy: Policy, duration_used: Millis, now: Now) -> Session {
+    /// A session that goes on with those that crashes cut off, and inherits their clocks.
+    pub fn continuing(policy: Policy, inherited: &Inherited, now: Now) -> Session {
         Session {
             presence: Presence::default(),
-            stage: Stage::new(policy, duration_used, now.mono),
+            commands: VecDeque::new(),
+            stage: Stage::new(policy, inherited, now),
             settled: now.mono,
             stats: Stats::default(),
         }
@@ -79,10 +89,78 @@ impl Session {
         }
     }
 
+    /// The app wants the billing clock to stand. False: there is nothing to pause.
+    pub fn handle_pause_request(&mut self, now: Now) -> bool {
+        self.is_running() && self.command(Command::Pause, now)
+    }
+
+    /// The app wants it to go on. False: there is nothing to resume.
+    pub fn handle_resume_request(&mut self, now: Now) -> bool {
+        (self.is_running() || self.stage.terms().paused) && self.command(Command::Resume, now)
+    }
+
+    /// A participant is still there; `None`: the app says so of all. False: nobody asked, or theirs
+    /// is in already.
+    pub fn handle_confirm(&mut self, who: Option<&Identity>, now: Now) -> bool {
+        let command = Command::Confirm(who.cloned());
+        let open = self.stage.terms().prompt.as_ref();
+        let asked = open.is_some_and(|prompt| {
+            who.is_none_or(|who| !prompt.confirmed.contains_key(who))
+                && self.commands.iter().all(|(_, waits)| *waits != command)
+        });
+        asked && self.command(command, now)
+    }
+
+    /// New totals of quota and duration; `None` leaves one as it is. False: it is over.
+    pub fn handle_extend(&mut self, quota_s: Option<u64>, max_min: Option<u64>, now: Now) -> bool {
+        self.command(Command::Extend { quota_s, max_min }, now)
+    }
+
+    /// How someone's floor stands from now on. Reports that say nothing new cost nothing, and those of
+    /// whoever came again are needed anew: report at least at every change and every second.
+    pub fn handle_floor(
+        &mut self,
+        who: &Identity,
+        direction: Direction,
+        report: FloorReport,
+        now: Now,
+    ) {
+        let news = self.stage.floor(who, direction).is_none_or(|known| {
+            (known.state, known.limited_by) != (report.state, report.limited_by)
+        });
+        if news || !self.commands.is_empty() {
+            self.command(Command::Floor(who.clone(), direction, report), now);
+        }
+    }
+
+    /// Something that others have to warn of.
+    pub fn handle_warning(&mut self, warning: Warning, now: Now) {
+        self.command(Command::Warn(Box::new(warning)), now);
+    }
+
+    /// Live or paused.
+    fn is_running(&self) -> bool {
+        matches!(
+            self.stage.state(),
+            SessionState::Live | SessionState::Paused(_)
+        )
+    }
+
+    fn command(&mut self, command: Command, now: Now) -> bool {
+        let takes = !self.stage.ended() && self.commands.len() < MAX_COMMANDS;
+        if takes {
+            self.commands.push_back((now.mono, command));
+        } else {
+            self.stats.ignored += 1;
+        }
+        takes
+    }
+
     /// Ends the session at the last moment that is certain.
     pub fn handle_end(&mut self, reason: EndReason, now: Now) {
         self.handle_timeout(now);
         self.stage.end(self.settled, reason);
+        self.commands.clear();
     }
 
     /// Time has passed, and everything that was heard until now is in.
@@ -124,6 +202,26 @@ impl Session {
         self.settled
     }
 
+    /// What is left of the quota at [`Session::settled`]; none where there is no quota.
+    pub fn quota_left(&self) -> Option<Millis> {
+        self.stage.quota_left(self.settled)
+    }
+
+    /// What is left of `duration.max_min` at [`Session::settled`]; none before it was live.
+    pub fn time_left(&self) -> Option<Millis> {
+        self.stage.time_left(self.settled)
+    }
+
+    /// The prompt that is open at [`Session::settled`].
+    pub fn prompt(&self) -> Option<Prompt> {
+        self.stage.prompt(self.settled)
+    }
+
+    /// The terms as they stand.
+    pub const fn terms(&self) -> &Terms {
+        self.stage.terms()
+    }
+
     /// Up to when everything about a participant is known: their last authenticated packet, or
     /// their leave. `None` for whoever was never heard.
     pub fn known(&self, who: &Identity) -> Option<Mono> {
@@ -133,22 +231,31 @@ impl Session {
     /// Counters.
     pub const fn stats(&self) -> Stats {
         Stats {
-            ignored: self.presence.ignored,
+            ignored: self.presence.ignored + self.stats.ignored,
             ..self.stats
         }
     }
 
-    /// Applies facts and deadlines in order, as far as is certain.
+    /// Applies facts, commands and deadlines in order, as far as is certain: at one moment in that
+    /// order.
     fn advance(&mut self, now: Mono) {
         while !self.stage.ended() {
             let limit = self.certain().unwrap_or(now).min(now).max(self.settled);
-            let fact = self.presence.next_at().filter(|at| *at <= limit);
-            let deadline = self.stage.next_deadline().filter(|(at, _)| *at <= limit);
-            match (fact, deadline) {
-                (Some(at), Some((due, reason))) if due < at => self.on_deadline(due, reason),
-                (Some(_), _) => self.on_fact(),
-                (None, Some((due, reason))) => self.on_deadline(due, reason),
-                (None, None) => {
+            let fact = self.presence.next_at();
+            let command = self.commands.front().map(|(at, _)| *at);
+            let deadline = self.stage.next_deadline();
+            let due = deadline.map_or(Mono::MAX, |(due, _)| due);
+            let input = fact.into_iter().chain(command).min();
+            match (input, deadline) {
+                (Some(at), _) if at <= due && at <= limit => {
+                    if fact == Some(at) {
+                        self.on_fact();
+                    } else {
+                        self.on_command();
+                    }
+                }
+                (_, Some((due, reason))) if due <= limit => self.on_deadline(due, reason),
+                (_, _) => {
                     self.settled = limit;
                     return;
                 }
@@ -162,6 +269,13 @@ impl Session {
             self.stats.late += u64::from(at < self.settled);
             self.settled = self.settled.max(at);
             self.stage.handle_fact(at, self.settled, who, fact);
+        }
+    }
+
+    fn on_command(&mut self) {
+        if let Some((at, command)) = self.commands.pop_front() {
+            self.settled = self.settled.max(at);
+            self.stage.handle_command(self.settled, command);
         }
     }
 

@@ -16,7 +16,7 @@ pub use machine::{Session, Stats};
 pub use policy::{
     Admission, Basis, Floor, OnBreach, OnExhausted, Policy, PolicyError, Who, Window,
 };
-pub use stage::{Output, Reason};
+pub use stage::{Change, Output, Prompt, Reason};
 
 use crate::base::{Millis, Role};
 

@@ -1,148 +1,52 @@
 //! The state machine of the contract, in event time: it is told each fact at its moment, in order,
 //! and never looks ahead. Everything it announces is final.
 
+mod clocks;
+mod deadlines;
+mod output;
+mod prompt;
+mod sides;
+
+pub use output::{Change, Output, Reason};
+pub use prompt::Prompt;
+pub(super) use sides::Group;
+
 use super::presence::Fact;
-use super::{Basis, NOBODY, Policy, Standing};
-use crate::base::{EndReason, Identity, Millis, Mono, PauseReason, Role, SessionState};
+use super::{OnBreach, OnExhausted, Policy, Standing};
+use crate::base::{
+    Direction, EndReason, FloorReport, FloorState, Identity, Inherited, Millis, Mono, Now,
+    PauseReason, SessionState, Terms, Warning,
+};
+use clocks::Clocks;
+use sides::{Member, Place, Sides, slot};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// What a session announces, in event-time order (a participant whose coming or going moves no
-/// side may be announced a little late, with their own earlier time).
+/// Something that the app, the node or a participant wants, or reports, at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// A connection took its place; its participant may become present from now on.
-    Joined {
-        /// When.
-        at: Mono,
-        /// Whose.
-        who: Identity,
+pub(super) enum Command {
+    /// The app asks for a pause.
+    Pause,
+    /// The app asks for its end.
+    Resume,
+    /// Someone is still there; nobody: the app says so.
+    Confirm(Option<Identity>),
+    /// New totals.
+    Extend {
+        quota_s: Option<u64>,
+        max_min: Option<u64>,
     },
-    /// A participant became present or absent.
-    Presence {
-        /// When: their first or last authenticated packet, or their leave.
-        at: Mono,
-        /// Who.
-        who: Identity,
-        /// Present from then on.
-        present: bool,
-    },
-    /// An absence became final: they left, or the grace time is over.
-    Gone {
-        /// When they were last present.
-        at: Mono,
-        /// Who.
-        who: Identity,
-    },
-    /// An expert and a customer are both present, or no longer.
-    Overlap {
-        /// From when.
-        at: Mono,
-        /// Both present.
-        both: bool,
-    },
-    /// The state changed.
-    State {
-        /// From when.
-        at: Mono,
-        /// To what.
-        state: SessionState,
-    },
-    /// Time for an interim report.
-    Interim {
-        /// When.
-        at: Mono,
-    },
-}
-
-impl Output {
-    /// The moment it speaks of.
-    pub const fn at(&self) -> Mono {
-        match self {
-            Output::Joined { at, .. }
-            | Output::Presence { at, .. }
-            | Output::Gone { at, .. }
-            | Output::Overlap { at, .. }
-            | Output::State { at, .. }
-            | Output::Interim { at } => *at,
-        }
-    }
-}
-
-/// Why a session wants to be woken. Ordered: of two deadlines at one moment the first comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// `duration.max_min` is over.
-    MaxDuration,
-    /// A side stayed away.
-    Abandoned,
-    /// Nobody is here.
-    Nobody,
-    /// Someone's grace time is over.
-    Grace,
-    /// An interim report is due.
-    Interim,
-    /// Someone was not heard for too long.
-    Vanished,
-}
-
-/// Where a participant is, as far as event time has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// Connected, not heard yet.
-    Expected,
-    /// Present.
-    Here,
-    /// Absent, within the grace time.
-    Vanished,
-    /// Absent for good, unless they come again.
-    Gone { explicit: bool },
-}
-
-#[derive(Debug)]
-struct Member {
-    standing: Standing,
-    /// Position in the order of first joins.
-    order: usize,
-    place: Place,
-    /// Since when they are in that place; for an absence their last moment present.
-    since: Mono,
-    media: bool,
-}
-
-/// The two sides of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Expert,
-    Customer,
-}
-
-/// Both sides at one moment.
-#[derive(Clone, Copy, Debug)]
-struct Sides {
-    expert: bool,
-    customer: bool,
-    /// A side is away, and one of its members vanished less than the grace time ago.
-    reconnecting: bool,
-}
-
-impl Sides {
-    const fn both(self) -> bool {
-        self.expert && self.customer
-    }
-}
-
-/// A set of participants whose presence decides something once `need` of them are here.
-#[derive(Debug)]
-pub(super) struct Group {
-    pub(super) need: usize,
-    /// Each with whether they are here at the watermark.
-    pub(super) members: Vec<(Identity, bool)>,
+    /// How someone's floor stands.
+    Floor(Identity, Direction, FloorReport),
+    /// Somebody else has to warn of something.
+    Warn(Box<Warning>),
 }
 
 /// State, sides and deadlines of one session.
 #[derive(Debug)]
 pub(super) struct Stage {
     policy: Policy,
+    terms: Terms,
+    clocks: Clocks,
     members: BTreeMap<Identity, Member>,
     /// Someone had a role once: from then on roles make the sides.
     roles: bool,
@@ -153,17 +57,23 @@ pub(super) struct Stage {
     customer_away: Option<Mono>,
     /// The last moment at which anyone was here or was let in.
     stirred: Mono,
-    duration_ends: Option<Mono>,
-    /// What a session that this one continues has used of `duration.max_min`.
-    duration_used: Millis,
+    /// Since when both sides are here and no pair of them without a breach.
+    below_since: Option<Mono>,
+    /// A session that was never live ends here.
+    window_closes: Option<Mono>,
     next_interim: Option<Mono>,
     outputs: VecDeque<Output>,
 }
 
 impl Stage {
-    pub(super) fn new(policy: Policy, duration_used: Millis, at: Mono) -> Stage {
+    pub(super) fn new(policy: Policy, inherited: &Inherited, now: Now) -> Stage {
+        let (terms, at) = (clocks::terms(&policy, inherited), now.mono);
+        // Who comes again after a crash was let in before.
+        let opening = inherited.terms.is_none();
+        let closes = policy.window.closes_at.filter(|_| opening);
         Stage {
-            policy,
+            clocks: Clocks::new(inherited, &terms, at),
+            terms,
             members: BTreeMap::new(),
             roles: false,
             state: SessionState::Waiting,
@@ -171,10 +81,12 @@ impl Stage {
             expert_away: Some(at),
             customer_away: Some(at),
             stirred: at,
-            duration_ends: None,
-            duration_used,
+            below_since: None,
+            window_closes: closes
+                .map(|secs| at + Millis::from_secs(secs).saturating_sub(Millis(now.unix.0))),
             next_interim: None,
             outputs: VecDeque::new(),
+            policy,
         }
     }
 
@@ -186,12 +98,17 @@ impl Stage {
         matches!(self.state, SessionState::Ended(_))
     }
 
+    pub(super) const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
     pub(super) fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
     /// A fact, true at `at` and applied at `t` (later only where it came too late to matter).
     pub(super) fn handle_fact(&mut self, at: Mono, t: Mono, who: Identity, fact: Fact) {
+        self.count(t);
         match fact {
             Fact::Joined(standing) => self.on_joined(at, who, standing),
             Fact::Present => self.on_present(at, who),
@@ -206,6 +123,28 @@ impl Stage {
         self.refresh(t);
     }
 
+    /// A command, given at `t`.
+    pub(super) fn handle_command(&mut self, t: Mono, command: Command) {
+        self.count(t);
+        match command {
+            Command::Pause => self.on_request(t, true),
+            Command::Resume => self.on_request(t, false),
+            Command::Confirm(who) => self.on_confirm(t, who),
+            Command::Extend { quota_s, max_min } => {
+                self.on_extend(t, quota_s, max_min);
+                self.say_terms(t, Some(Change::Extended));
+            }
+            Command::Floor(who, direction, report) => self.on_floor(t, &who, direction, report),
+            Command::Warn(warning) => self.warn(t, *warning),
+        }
+        self.refresh(t);
+    }
+
+    /// What was last reported of someone's floor, while they are here.
+    pub(super) fn floor(&self, who: &Identity, direction: Direction) -> Option<FloorReport> {
+        self.members.get(who)?.floor[slot(direction)]
+    }
+
     fn on_joined(&mut self, at: Mono, who: Identity, standing: Standing) {
         let order = self.members.len();
         self.roles |= standing.role.is_some();
@@ -215,6 +154,7 @@ impl Stage {
             place: Place::Expected,
             since: at,
             media: false,
+            floor: [None; 2],
         });
         member.standing = standing;
         self.stirred = self.stirred.max(at);
@@ -243,6 +183,8 @@ impl Stage {
         }
         member.place = place;
         member.since = at;
+        // What was promised to them is promised anew when they come again.
+        member.floor = [None; 2];
         self.stirred = self.stirred.max(at);
         self.outputs.push_back(Output::Presence {
             at,
@@ -268,103 +210,53 @@ impl Stage {
         }
     }
 
-    /// The earliest deadline.
-    pub(super) fn next_deadline(&self) -> Option<(Mono, Reason)> {
-        if self.ended() {
-            return None;
+    /// A pause by request, or its end. There is none before the session was live.
+    fn on_request(&mut self, t: Mono, pause: bool) {
+        let running = matches!(self.state, SessionState::Live | SessionState::Paused(_));
+        if (running || !pause) && self.terms.paused != pause {
+            self.terms.paused = pause;
+            self.say_terms(t, None);
         }
-        let away = [self.expert_away, self.customer_away]
-            .into_iter()
-            .flatten()
-            .min();
-        let abandoned = away
-            .filter(|_| self.state != SessionState::Waiting)
-            .map(|at| {
-                (
-                    at + Millis::from_secs(self.policy.abandon_after_s),
-                    Reason::Abandoned,
-                )
-            });
-        let nobody = self
-            .members
-            .values()
-            .all(|member| member.place != Place::Here)
-            .then(|| {
-                (
-                    self.stirred + NOBODY.max(self.policy.grace()),
-                    Reason::Nobody,
-                )
-            });
-        let grace = self
-            .members
-            .values()
-            .filter(|member| member.place == Place::Vanished)
-            .map(|member| (member.since + self.policy.grace(), Reason::Grace))
-            .min();
-        let duration = self.duration_ends.map(|at| (at, Reason::MaxDuration));
-        let interim = self.next_interim.map(|at| (at, Reason::Interim));
-        [duration, abandoned, nobody, grace, interim]
-            .into_iter()
-            .flatten()
-            .min()
     }
 
-    /// A deadline of [`Stage::next_deadline`] came at `t`.
-    pub(super) fn handle_deadline(&mut self, t: Mono, reason: Reason) {
-        match reason {
-            Reason::MaxDuration => self.end(t, EndReason::MaxDuration),
-            Reason::Abandoned => self.end(t, EndReason::Abandoned),
-            Reason::Nobody => self.end(t, self.nobody_reason()),
-            Reason::Grace => self.on_grace_over(t),
-            Reason::Interim => {
-                self.outputs.push_back(Output::Interim { at: t });
-                self.next_interim = Some(t + Millis::from_secs(self.policy.billing.interim_s));
-            }
-            // Known by `Presence`, and a fact before it comes here.
-            Reason::Vanished => {}
+    fn on_floor(&mut self, t: Mono, who: &Identity, direction: Direction, report: FloorReport) {
+        let Some(member) = self.members.get_mut(who) else {
+            return;
+        };
+        if member.place != Place::Here {
+            return;
+        }
+        let is = |report: &FloorReport| report.state == FloorState::Breached;
+        let before = member.floor[slot(direction)].replace(report);
+        let (was, breached) = (before.as_ref().is_some_and(is), is(&report));
+        let by = before.and_then(|before| before.limited_by);
+        if was != breached || (breached && by != report.limited_by) {
+            self.outputs.push_back(Output::Floor {
+                at: t,
+                who: who.clone(),
+                direction,
+                breached,
+                limited_by: report.limited_by,
+            });
+        }
+        if was != breached && self.policy.floor.does(OnBreach::Notify) {
+            self.warn(t, Warning::floor(who, direction, report));
         }
     }
 
     /// Ends the session.
     pub(super) fn end(&mut self, t: Mono, reason: EndReason) {
         if !self.ended() {
+            self.count(t);
             self.set_state(t, SessionState::Ended(reason));
         }
     }
 
-    fn nobody_reason(&self) -> EndReason {
-        if self.state == SessionState::Waiting {
-            return EndReason::NoShow;
-        }
-        let last = self.members.values().filter(|m| m.place != Place::Expected);
-        match last
-            .max_by_key(|member| member.since)
-            .map(|member| member.place)
-        {
-            Some(Place::Gone { explicit: true }) => EndReason::Left,
-            Some(
-                Place::Gone { explicit: false } | Place::Vanished | Place::Here | Place::Expected,
-            )
-            | None => EndReason::Abandoned,
-        }
-    }
-
-    fn on_grace_over(&mut self, t: Mono) {
-        let grace = self.policy.grace();
-        for (who, member) in &mut self.members {
-            if member.place == Place::Vanished && member.since + grace <= t {
-                member.place = Place::Gone { explicit: false };
-                self.outputs.push_back(Output::Gone {
-                    at: member.since,
-                    who: who.clone(),
-                });
-            }
-        }
-        self.refresh(t);
-    }
-
     /// Looks at the sides again and moves to the state that follows.
     fn refresh(&mut self, t: Mono) {
+        if self.ended() {
+            return;
+        }
         let sides = self.clock_sides();
         let both = self.role_sides().both();
         if both != self.overlap {
@@ -381,16 +273,52 @@ impl Stage {
         } else {
             self.customer_away.or(Some(t))
         };
-        let next = match self.state {
-            SessionState::Waiting if sides.both() && self.media_once() => SessionState::Live,
-            SessionState::Live | SessionState::Paused(_) => holds(sides)
-                .first()
-                .map_or(SessionState::Live, |first| SessionState::Paused(*first)),
-            SessionState::Waiting | SessionState::Ended(_) => self.state,
-        };
-        if next != self.state {
+        // Waiting, live, and at once paused, where that holds already.
+        loop {
+            let next = self.next_state(t, sides);
+            if next == self.state {
+                return;
+            }
             self.set_state(t, next);
         }
+    }
+
+    fn next_state(&mut self, t: Mono, sides: Sides) -> SessionState {
+        match self.state {
+            SessionState::Waiting if sides.both() && self.media_once() => SessionState::Live,
+            SessionState::Live | SessionState::Paused(_) => {
+                let below = self.below_floor(sides);
+                self.below_since = below.then(|| self.below_since.unwrap_or(t));
+                self.tell_exhausted(t);
+                let ends = self.policy.duration.on_exhausted == OnExhausted::End;
+                if ends && self.exhausted() {
+                    return SessionState::Ended(EndReason::QuotaExhausted);
+                }
+                self.holds(sides)
+                    .first()
+                    .map_or(SessionState::Live, |first| SessionState::Paused(*first))
+            }
+            SessionState::Waiting | SessionState::Ended(_) => self.state,
+        }
+    }
+
+    /// Every reason for a pause that holds now; the first in the order of precedence is the reason.
+    fn holds(&self, sides: Sides) -> BTreeSet<PauseReason> {
+        let pauses = self.policy.duration.on_exhausted == OnExhausted::PauseBilling;
+        let overdue = self.terms.prompt.as_ref().is_some_and(|open| open.overdue);
+        let below = self.below_since.is_some() && self.policy.floor.does(OnBreach::PauseBilling);
+        [
+            (PauseReason::ByRequest, self.terms.paused),
+            (PauseReason::QuotaExhausted, pauses && self.exhausted()),
+            (PauseReason::PresenceUnconfirmed, overdue),
+            (PauseReason::Reconnecting, sides.reconnecting),
+            (PauseReason::ExpertAway, !sides.expert),
+            (PauseReason::CustomerAway, !sides.customer),
+            (PauseReason::BelowFloor, below),
+        ]
+        .into_iter()
+        .filter_map(|(reason, holds)| holds.then_some(reason))
+        .collect()
     }
 
     fn set_state(&mut self, t: Mono, state: SessionState) {
@@ -398,145 +326,8 @@ impl Stage {
         self.next_interim = None;
         if state == SessionState::Live {
             self.next_interim = Some(t + Millis::from_secs(self.policy.billing.interim_s));
-            let max = Millis(self.policy.duration.max_min * 60_000);
-            self.duration_ends
-                .get_or_insert(t + max.saturating_sub(self.duration_used));
+            self.on_live(t);
         }
         self.outputs.push_back(Output::State { at: t, state });
-    }
-
-    /// The sides that drive the billing clock.
-    fn clock_sides(&self) -> Sides {
-        match self.policy.billing.basis {
-            Basis::Overlap => self.role_sides(),
-            Basis::Connected => {
-                let here = self.any(Place::Here, attends);
-                let reconnecting = !here && self.any(Place::Vanished, attends);
-                Sides {
-                    expert: here,
-                    customer: here,
-                    reconnecting,
-                }
-            }
-        }
-    }
-
-    /// Expert and customer.
-    fn role_sides(&self) -> Sides {
-        let (expert, customer) = if self.roles {
-            (
-                self.any(Place::Here, |m| side(m) == Some(Side::Expert)),
-                self.any(Place::Here, |m| side(m) == Some(Side::Customer)),
-            )
-        } else {
-            self.sides_without_roles()
-        };
-        let reconnecting = self.any(Place::Vanished, |m| {
-            if self.roles {
-                side(m) == Some(Side::Expert) && !expert
-                    || side(m) == Some(Side::Customer) && !customer
-            } else {
-                m.standing.counts && !(expert && customer)
-            }
-        });
-        Sides {
-            expert,
-            customer,
-            reconnecting,
-        }
-    }
-
-    /// Any two are the two sides; of one alone, the earliest joiner stands for the expert.
-    fn sides_without_roles(&self) -> (bool, bool) {
-        let counted = || self.members.values().filter(|m| m.standing.counts);
-        let here = counted().filter(|m| m.place == Place::Here).count();
-        let first = counted()
-            .min_by_key(|m| m.order)
-            .is_some_and(|m| m.place == Place::Here);
-        (here >= 2 || first, here >= 2 || (here == 1 && !first))
-    }
-
-    /// Media was heard once from an expert (without roles: from anyone who counts).
-    fn media_once(&self) -> bool {
-        self.policy.billing.basis == Basis::Connected
-            || self.members.values().any(|m| {
-                m.media
-                    && if self.roles {
-                        side(m) == Some(Side::Expert)
-                    } else {
-                        m.standing.counts
-                    }
-            })
-    }
-
-    fn any(&self, place: Place, of: impl Fn(&Member) -> bool) -> bool {
-        self.members
-            .values()
-            .any(|member| member.place == place && of(member))
-    }
-
-    /// Whose packets decide how far event time may go, in groups; everyone, where nobody of those
-    /// is connected, is the last.
-    pub(super) fn groups(&self) -> Vec<Group> {
-        let mut groups = if self.roles {
-            vec![
-                self.group(1, |m| side(m) == Some(Side::Expert)),
-                self.group(1, |m| side(m) == Some(Side::Customer)),
-            ]
-        } else {
-            vec![self.group(2, |m| m.standing.counts)]
-        };
-        if self.policy.billing.basis == Basis::Connected {
-            groups.push(self.group(1, attends));
-        }
-        groups
-    }
-
-    /// Everyone.
-    pub(super) fn everyone(&self) -> Group {
-        self.group(1, |_| true)
-    }
-
-    fn group(&self, need: usize, of: impl Fn(&Member) -> bool) -> Group {
-        let members = self.members.iter().filter(|(_, member)| of(member));
-        Group {
-            need,
-            members: members
-                .map(|(who, member)| (who.clone(), member.place == Place::Here))
-                .collect(),
-        }
-    }
-}
-
-/// Every reason for a pause that holds now; the first in the order of precedence is the reason.
-fn holds(sides: Sides) -> BTreeSet<PauseReason> {
-    let mut holds = BTreeSet::new();
-    if sides.reconnecting {
-        holds.insert(PauseReason::Reconnecting);
-    }
-    if !sides.expert {
-        holds.insert(PauseReason::ExpertAway);
-    }
-    if !sides.customer {
-        holds.insert(PauseReason::CustomerAway);
-    }
-    holds
-}
-
-/// Takes part in a session whose basis is `connected`.
-fn attends(member: &Member) -> bool {
-    match member.standing.role {
-        Some(Role::Observer) => false,
-        Some(Role::Expert | Role::Customer | Role::Guest) => true,
-        None => member.standing.counts,
-    }
-}
-
-/// The side that a role stands for.
-fn side(member: &Member) -> Option<Side> {
-    match member.standing.role {
-        Some(Role::Expert) => Some(Side::Expert),
-        Some(Role::Customer) => Some(Side::Customer),
-        Some(Role::Guest | Role::Observer) | None => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Sentences of the contract, as tests over the session machine.
 
 use super::*;
-use crate::base::{EndReason, Identity, Mono, Now, SessionState, Unix};
+use crate::base::{EndReason, Identity, Inherited, Mono, Now, SessionState, Unix};
 use std::collections::BTreeMap;
 
 /// A session driven by sentences: each participant's packets come every `every` milliseconds from
@@ -146,7 +146,18 @@ impl Play {
                 }
                 Output::Interim { .. } => self.said.push(format!("{at} interim")),
                 Output::Gone { who, .. } => self.said.push(format!("{at} gone {who}")),
-                Output::Joined { .. } | Output::Presence { .. } | Output::Overlap { .. } => {}
+                Output::Warning { warning, .. } => {
+                    let left = warning.left_s.map_or(String::new(), |s| format!(" {s}"));
+                    self.said.push(format!("{at} {}{left}", warning.cause()));
+                }
+                Output::Terms { change, .. } => match change {
+                    Some(change) => self.said.push(format!("{at} {change:?}")),
+                    None => {}
+                },
+                Output::Joined { .. }
+                | Output::Presence { .. }
+                | Output::Overlap { .. }
+                | Output::Floor { .. } => {}
             }
         }
     }
@@ -525,7 +536,11 @@ fn a_session_that_continues_another_has_less_of_the_maximum_left() {
     };
     let mut play = Play::new("{}");
     let policy = policy(r#"{"duration":{"max_min":1}}"#);
-    play.session = Session::continuing(policy, Millis(40_000), now);
+    let inherited = Inherited {
+        lasted: Millis(40_000),
+        ..Inherited::default()
+    };
+    play.session = Session::continuing(policy, &inherited, now);
     play.talk("eve", EXPERT)
         .talk("carl", CUSTOMER)
         .until(30_000);

@@ -5,7 +5,8 @@ use super::entry::{Append, Checkpoint, Entry, EntryKind, EventKind, SessionFacts
 use super::event::event;
 use super::meter::Meter;
 use crate::base::{
-    Identity, Millis, Mono, Now, ParticipantSid, PauseReason, Role, SessionState, TrackSource,
+    Direction, Identity, LimitedBy, Millis, Mono, Now, ParticipantSid, PauseReason, Role,
+    SessionState, Terms, TrackSource, Warning,
 };
 use std::collections::{BTreeSet, VecDeque};
 
@@ -16,6 +17,7 @@ pub struct Account {
     /// Labels instants with wall-clock time.
     anchor: Now,
     meter: Meter,
+    terms: Terms,
     state: SessionState,
     /// Went live once.
     billed: bool,
@@ -31,10 +33,11 @@ pub struct Account {
 
 impl Account {
     /// Opens the account: the `start` entry and `session.started` are its first output.
-    pub fn new(facts: SessionFacts, now: Now) -> Account {
+    pub fn new(facts: SessionFacts, terms: Terms, now: Now) -> Account {
         let mut account = Account {
             meter: Meter::new(facts.min_billable_ms, now),
             facts,
+            terms,
             anchor: now,
             state: SessionState::Waiting,
             billed: false,
@@ -108,6 +111,42 @@ impl Account {
         self.append(entry, &[(kind, None)]);
     }
 
+    /// The terms from now on. Where a `cause` is named the change gets an entry of its own, with
+    /// who said to be there.
+    pub fn handle_terms(
+        &mut self,
+        at: Mono,
+        terms: Terms,
+        change: Option<(&str, Option<Identity>)>,
+    ) {
+        self.settle(at);
+        self.terms = terms;
+        if let Some((cause, who)) = change {
+            let mut entry = self.entry(EntryKind::Transition, cause, at);
+            entry.confirmed_by = who;
+            self.append(entry, &[]);
+        }
+    }
+
+    /// A warning.
+    pub fn handle_warning(&mut self, at: Mono, warning: Warning) {
+        self.settle(at);
+        let mut entry = self.entry(EntryKind::Transition, warning.cause(), at);
+        entry.warning = Some(warning);
+        self.append(entry, &[(EventKind::SessionWarning, None)]);
+    }
+
+    /// The floor of a participant is breached from `at` on, limited by something, or no longer.
+    pub fn handle_floor(
+        &mut self,
+        at: Mono,
+        who: &Identity,
+        direction: Direction,
+        breach: Option<Option<LimitedBy>>,
+    ) {
+        self.meter.handle_floor(at, who, direction, breach);
+    }
+
     /// Time for an interim report.
     pub fn handle_interim(&mut self, at: Mono) {
         self.settle(at);
@@ -168,6 +207,7 @@ impl Account {
             open_ms: now.mono.since(self.settled),
             state: self.state,
             totals: self.meter.totals(),
+            terms: Some(self.terms.clone()),
         };
         if self.saved.as_ref() == Some(&checkpoint) {
             return None;
@@ -230,6 +270,9 @@ impl Account {
             state: self.state,
             totals: self.meter.totals(),
             facts: None,
+            terms: Some(self.terms.clone()),
+            warning: None,
+            confirmed_by: None,
             estimated: false,
             bound_ms: None,
         }

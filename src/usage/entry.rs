@@ -1,8 +1,8 @@
 //! What the ledger keeps: entries with cumulative totals, the events they cause, and checkpoints.
 
 use crate::base::{
-    EndReason, Identity, Millis, NodeId, ParticipantSid, PauseReason, Role, RoomName, RoomSid,
-    SessionId, SessionState, TrackSource, Unix,
+    Direction, EndReason, Identity, LimitedBy, Millis, NodeId, ParticipantSid, PauseReason, Role,
+    RoomName, RoomSid, SessionId, SessionState, Terms, TrackSource, Unix, Warning,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,6 +31,33 @@ pub struct SessionFacts {
     /// The session that a crash cut off and this one goes on with.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub continues: Option<SessionId>,
+    /// The rules, and what was used before it began. Not in events.
+    #[serde(skip_serializing_if = "Carried::is_empty", default)]
+    pub carried: Carried,
+}
+
+/// What a session that goes on with this one after a crash must know of its beginning.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// The whole policy at the start, but for `external_ref` and `metadata`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy: Option<serde_json::Value>,
+    /// Live time of the sessions that it continues.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub used_ms: Millis,
+    /// What they used of `duration.max_min`.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub lasted_ms: Millis,
+}
+
+impl Carried {
+    fn is_empty(&self) -> bool {
+        *self == Carried::default()
+    }
+}
+
+fn is_zero(millis: &Millis) -> bool {
+    *millis == Millis::ZERO
 }
 
 /// One ledger row. Totals are cumulative, so a lost or repeated interim is harmless.
@@ -42,7 +69,7 @@ pub struct Entry {
     pub entry_seq: u64,
     /// What kind of row.
     pub kind: EntryKind,
-    /// Why: `created`, `live`, `customer_away`, `participant_joined`, `interim`, `left`, `node_lost`…
+    /// Why: `created`, `live`, `customer_away`, `participant_joined`, `warning_quota`, `interim`, `left`…
     pub cause: String,
     /// Wall-clock label of the moment the entry speaks of.
     pub at_unix_ms: Unix,
@@ -55,6 +82,15 @@ pub struct Entry {
     /// Set in the `start` entry alone.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub facts: Option<SessionFacts>,
+    /// The terms from that moment on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub terms: Option<Terms>,
+    /// What it warns of.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub warning: Option<Warning>,
+    /// Who said to be there, where the cause is `presence_confirmed`; nobody where the app did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confirmed_by: Option<Identity>,
     /// True where a crash cut the session off: the truth is at most `bound_ms` more.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub estimated: bool,
@@ -129,6 +165,15 @@ pub struct ParticipantTotals {
     /// Time with an unmuted published track, by source.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub published_ms: BTreeMap<TrackSource, Millis>,
+    /// Time present with the promise of their uplink breached.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub below_floor_up_ms: Millis,
+    /// Time present with the promise of their downlink breached.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub below_floor_down_ms: Millis,
+    /// What held them below the floor for how much of that time, where it is known.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub limited_ms: BTreeMap<Direction, BTreeMap<LimitedBy, Millis>>,
     /// Bytes received from them on the media port.
     pub in_bytes: u64,
     /// Bytes sent to them on the media port.
@@ -163,6 +208,8 @@ pub enum EventKind {
     SessionEnded,
     /// `participant.joined`.
     ParticipantJoined,
+    /// `session.warning`: see [`Warning`].
+    SessionWarning,
     /// `participant.left`.
     ParticipantLeft,
 }
@@ -176,6 +223,7 @@ impl EventKind {
             EventKind::SessionResumed => "session.resumed",
             EventKind::SessionUsage => "session.usage",
             EventKind::SessionEnded => "session.ended",
+            EventKind::SessionWarning => "session.warning",
             EventKind::ParticipantJoined => "participant.joined",
             EventKind::ParticipantLeft => "participant.left",
         }
@@ -210,6 +258,9 @@ pub struct Checkpoint {
     pub state: SessionState,
     /// The totals at that moment.
     pub totals: Totals,
+    /// The terms at that moment.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub terms: Option<Terms>,
 }
 
 impl Entry {

@@ -3,8 +3,8 @@
 
 use super::entry::{Entry, Event, EventKind, Interval, ParticipantTotals, SessionFacts, Totals};
 use crate::base::{
-    Identity, Millis, NodeId, ParticipantSid, PauseReason, Role, RoomName, RoomSid, SessionId,
-    TrackSource,
+    Direction, FloorState, Identity, LimitedBy, Millis, NodeId, ParticipantSid, PauseReason, Role,
+    RoomName, RoomSid, SessionId, SessionState, TrackSource, Warning,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -35,7 +35,10 @@ pub fn event(
         EventKind::SessionUsage | EventKind::SessionEnded => {
             data.intervals = Some(&entry.totals.intervals);
             data.participants = Some(people(&entry.totals));
+            let never_live = || waited(&entry.totals);
+            data.waited = (kind == EventKind::SessionEnded).then(never_live).flatten();
         }
+        EventKind::SessionWarning => data.warning = entry.warning.as_ref().map(Notice::new),
         EventKind::ParticipantJoined | EventKind::ParticipantLeft => {
             let known = participant.and_then(|who| entry.totals.participants.get_key_value(who));
             data.participant = known.map(|(who, totals)| Person::new(who, totals));
@@ -111,6 +114,80 @@ struct Data<'a> {
     participants: Option<BTreeMap<&'a Identity, Person<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     participant: Option<Person<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waited: Option<Vec<Wait<'a>>>,
+    #[serde(flatten)]
+    warning: Option<Notice<'a>>,
+}
+
+/// How long someone was there in a session that was never live.
+#[derive(Serialize)]
+struct Wait<'a> {
+    identity: &'a Identity,
+    role: Option<Role>,
+    waited_ms: Millis,
+}
+
+/// Who waited how long, longest first, where the session was never live.
+fn waited(totals: &Totals) -> Option<Vec<Wait<'_>>> {
+    let waiting = |interval: &Interval| interval.state == SessionState::Waiting;
+    totals.intervals.iter().all(waiting).then(|| {
+        let people = totals.participants.iter();
+        let mut waits: Vec<_> = people
+            .map(|(identity, totals)| Wait {
+                identity,
+                role: totals.role,
+                waited_ms: totals.connected_ms,
+            })
+            .collect();
+        waits.sort_by_key(|wait| std::cmp::Reverse(wait.waited_ms));
+        waits
+    })
+}
+
+/// What a warning says; the fields that its kind has.
+#[derive(Serialize)]
+struct Notice<'a> {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_s: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", rename = "participant")]
+    whose: Option<Named<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    direction: Option<Direction>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    floor_state: Option<FloorState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured_bps: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    floor_bps: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limited_by: Option<LimitedBy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+}
+
+/// A participant by name alone: a warning may be about one who was not heard yet.
+#[derive(Serialize)]
+struct Named<'a> {
+    identity: &'a Identity,
+}
+
+impl<'a> Notice<'a> {
+    fn new(warning: &'a Warning) -> Notice<'a> {
+        let named = |identity| Named { identity };
+        Notice {
+            kind: warning.kind.as_str(),
+            left_s: warning.left_s,
+            whose: warning.identity.as_ref().map(named),
+            direction: warning.direction,
+            floor_state: warning.floor_state,
+            measured_bps: warning.measured_bps,
+            floor_bps: warning.floor_bps,
+            limited_by: warning.limited_by,
+            text: warning.text.as_deref(),
+        }
+    }
 }
 
 impl<'a> Data<'a> {
@@ -139,6 +216,8 @@ impl<'a> Data<'a> {
             intervals: None,
             participants: None,
             participant: None,
+            waited: None,
+            warning: None,
         }
     }
 }
@@ -154,6 +233,9 @@ struct Person<'a> {
     media_ms: Millis,
     reconnect_gap_ms: Millis,
     published_ms: &'a BTreeMap<TrackSource, Millis>,
+    below_floor_up_ms: Millis,
+    below_floor_down_ms: Millis,
+    limited_ms: &'a BTreeMap<Direction, BTreeMap<LimitedBy, Millis>>,
     in_bytes: u64,
     out_bytes: u64,
 }
@@ -169,6 +251,9 @@ impl<'a> Person<'a> {
             media_ms: totals.media_ms,
             reconnect_gap_ms: totals.reconnect_gap_ms,
             published_ms: &totals.published_ms,
+            below_floor_up_ms: totals.below_floor_up_ms,
+            below_floor_down_ms: totals.below_floor_down_ms,
+            limited_ms: &totals.limited_ms,
             in_bytes: totals.in_bytes,
             out_bytes: totals.out_bytes,
         }

@@ -14,7 +14,10 @@ pub use verify::{Fault, FaultKind, Report, Verifier, verify};
 use super::event::event;
 use super::{Append, Checkpoint, Entry, EntryKind, Event, EventKind, SessionFacts, Totals};
 use crate::base::crypto::{hex, sha256};
-use crate::base::{EndReason, Identity, Millis, NodeId, SessionId, SessionState, Unix};
+use crate::base::{
+    EndReason, Identity, Inherited, Millis, NodeId, PauseReason, SessionId, SessionState, Terms,
+    Unix,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -194,6 +197,8 @@ pub struct SessionRecord {
     pub state: SessionState,
     /// Its totals.
     pub totals: Totals,
+    /// Its terms, as they stood.
+    pub terms: Option<Terms>,
     /// True where a crash cut it off.
     pub estimated: bool,
     /// Largest possible error of the estimate.
@@ -228,6 +233,7 @@ impl SessionRecord {
             entry_seq: start.entry_seq,
             state: start.state,
             totals: start.totals.clone(),
+            terms: start.terms.clone(),
             estimated: start.estimated,
             bound_ms: start.bound_ms,
         })
@@ -243,6 +249,7 @@ impl SessionRecord {
         self.entry_seq = entry.entry_seq;
         self.state = entry.state;
         self.totals.clone_from(&entry.totals);
+        self.terms.clone_from(&entry.terms);
         self.estimated = entry.estimated;
         self.bound_ms = entry.bound_ms;
     }
@@ -255,6 +262,25 @@ impl SessionRecord {
             self.at_unix_ms = checkpoint.settled_unix_ms;
             self.state = checkpoint.state;
             self.totals.clone_from(&checkpoint.totals);
+            self.terms.clone_from(&checkpoint.terms);
+        }
+    }
+
+    /// What the session that goes on with this one takes over: the clocks of the whole chain, and the
+    /// terms as they stood. The time of the outage counts for none of them.
+    pub fn inherited(&self) -> Inherited {
+        let (carried, totals) = (&self.facts.carried, &self.totals);
+        let paused: Millis = totals.paused_ms.values().copied().sum();
+        let unanswered = totals.paused_ms.get(&PauseReason::PresenceUnconfirmed);
+        let asked = totals.accrued_ms + unanswered.copied().unwrap_or(Millis::ZERO);
+        let mut terms = self.terms.clone();
+        if let Some(prompt) = terms.as_mut().and_then(|terms| terms.prompt.as_mut()) {
+            prompt.due_ms = prompt.due_ms.saturating_sub(asked);
+        }
+        Inherited {
+            used: carried.used_ms + totals.accrued_ms,
+            lasted: carried.lasted_ms + totals.accrued_ms + paused,
+            terms,
         }
     }
 }
@@ -292,9 +318,12 @@ pub fn fold_orphan(
 ) -> Append {
     let mine = (last.entry_seq, last.totals.accrued_ms, last.at_unix_ms);
     let newer = checkpoint.filter(|checkpoint| is_newer(checkpoint, mine));
-    let (at, mut totals) = newer.map_or_else(
-        || (last.at_unix_ms, last.totals.clone()),
-        |checkpoint| (checkpoint.settled_unix_ms, checkpoint.totals.clone()),
+    let (at, mut totals, terms) = newer.map_or_else(
+        || (last.at_unix_ms, last.totals.clone(), last.terms.clone()),
+        |newer| {
+            let (totals, terms) = (newer.totals.clone(), newer.terms.clone());
+            (newer.settled_unix_ms, totals, terms)
+        },
     );
     let present: Vec<Identity> = totals
         .participants
@@ -315,6 +344,9 @@ pub fn fold_orphan(
         state: SessionState::Ended(EndReason::NodeLost),
         totals,
         facts: None,
+        terms,
+        warning: None,
+        confirmed_by: None,
         estimated: true,
         bound_ms: Some(bound(checkpoint)),
     };

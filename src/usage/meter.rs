@@ -2,7 +2,8 @@
 
 use super::entry::{Interval, ParticipantTotals, Totals};
 use crate::base::{
-    Identity, Millis, Mono, Now, ParticipantSid, PauseReason, Role, SessionState, TrackSource,
+    Direction, Identity, LimitedBy, Millis, Mono, Now, ParticipantSid, PauseReason, Role,
+    SessionState, TrackSource,
 };
 use std::collections::BTreeMap;
 
@@ -57,14 +58,16 @@ struct Tally {
     stretches: Vec<(Mono, Mono)>,
     /// The newest stretch may go on.
     flowing: bool,
-    published: BTreeMap<TrackSource, Published>,
+    published: BTreeMap<TrackSource, Spells>,
+    /// Breaches of the floor, by direction and what limits it.
+    below: BTreeMap<(Direction, Option<LimitedBy>), Spells>,
     /// Bytes (in, out) of each join; the counters of a join start at zero.
     bytes: BTreeMap<ParticipantSid, (u64, u64)>,
 }
 
-/// Tracks of one source.
+/// Tracks of one source; a breach counts as one track.
 #[derive(Debug, Default)]
-struct Published {
+struct Spells {
     counted: Millis,
     tracks: u32,
     /// Stretches with at least one track on that are not fully counted yet.
@@ -159,6 +162,28 @@ impl Meter {
     pub fn handle_published(&mut self, who: &Identity, source: TrackSource, at: Mono, on: bool) {
         if let Some(tally) = self.participants.get_mut(who) {
             tally.published.entry(source).or_default().switch(at, on);
+        }
+    }
+
+    /// The floor of a participant is breached from `at` on, limited by something, or no longer.
+    pub fn handle_floor(
+        &mut self,
+        at: Mono,
+        who: &Identity,
+        direction: Direction,
+        breach: Option<Option<LimitedBy>>,
+    ) {
+        let Some(tally) = self.participants.get_mut(who) else {
+            return;
+        };
+        for ((of, _), below) in &mut tally.below {
+            if *of == direction {
+                below.clear(at);
+            }
+        }
+        if let Some(by) = breach {
+            let below = tally.below.entry((direction, by)).or_default();
+            below.switch(at, true);
         }
     }
 
@@ -307,6 +332,7 @@ impl Tally {
             stretches: Vec::new(),
             flowing: false,
             published: BTreeMap::new(),
+            below: BTreeMap::new(),
             bytes: BTreeMap::new(),
         }
     }
@@ -323,6 +349,9 @@ impl Tally {
                 *counted = at.max(*counted);
             }
         }
+        if !present {
+            self.below.values_mut().for_each(|below| below.clear(at));
+        }
         self.present = present;
     }
 
@@ -332,8 +361,8 @@ impl Tally {
             return;
         }
         self.connected += at.since(self.clock);
-        for published in self.published.values_mut() {
-            published.count(self.clock, at);
+        for spells in self.published.values_mut().chain(self.below.values_mut()) {
+            spells.count(self.clock, at);
         }
         self.clock = at;
         self.count_media(at);
@@ -367,13 +396,38 @@ impl Tally {
             media_ms: self.media,
             reconnect_gap_ms: self.gap,
             published_ms: published.map(|(source, p)| (*source, p.counted)).collect(),
+            below_floor_up_ms: self.below(Direction::Up),
+            below_floor_down_ms: self.below(Direction::Down),
+            limited_ms: self.limited(),
             in_bytes: self.bytes.values().map(|bytes| bytes.0).sum(),
             out_bytes: self.bytes.values().map(|bytes| bytes.1).sum(),
         }
     }
 }
 
-impl Published {
+impl Tally {
+    fn below(&self, direction: Direction) -> Millis {
+        let of = self.below.iter().filter(|((of, _), _)| *of == direction);
+        of.map(|(_, below)| below.counted).sum()
+    }
+
+    fn limited(&self) -> BTreeMap<Direction, BTreeMap<LimitedBy, Millis>> {
+        let mut limited: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for ((direction, by), below) in &self.below {
+            if let Some(by) = by
+                && below.counted > Millis::ZERO
+            {
+                limited
+                    .entry(*direction)
+                    .or_default()
+                    .insert(*by, below.counted);
+            }
+        }
+        limited
+    }
+}
+
+impl Spells {
     fn switch(&mut self, at: Mono, on: bool) {
         match (on, self.tracks) {
             (true, 0) => self.open.push((at, None)),

@@ -10,7 +10,7 @@ pub mod webhook;
 
 pub use account::Account;
 pub use entry::{
-    Append, Checkpoint, Entry, EntryKind, Event, EventKind, Interval, ParticipantTotals,
+    Append, Carried, Checkpoint, Entry, EntryKind, Event, EventKind, Interval, ParticipantTotals,
     SessionFacts, Totals,
 };
 pub use event::event;

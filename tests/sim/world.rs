@@ -2,9 +2,11 @@
 //! what was on disk.
 
 use crate::scenario::{Act, Action, Ending, Life, MS, Micros, Policy, SEC, Scenario};
-use beistand::base::{EndReason, Identity, Millis, Mono, Now, Rng, SessionId, SessionState, Unix};
+use beistand::base::{
+    EndReason, Identity, Inherited, Millis, Mono, Now, Rng, SessionId, SessionState, Unix,
+};
 use beistand::node::billing::{Billing, Join, Opening};
-use beistand::usage::{Append, Checkpoint, Entry, Event, SessionFacts, ledger};
+use beistand::usage::{Append, Carried, Checkpoint, Entry, Event, SessionFacts, ledger};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Wall-clock time at the start of the world.
@@ -242,12 +244,13 @@ impl World {
             external_ref: None,
             metadata: None,
             continues: continues.clone(),
+            carried: Carried::default(),
         };
         let policy = serde_json::from_str(&self.scenario.policy.json()).unwrap();
         let opening = Opening {
             facts,
             policy,
-            duration_used: Millis::ZERO,
+            inherited: Inherited::default(),
         };
         let clock = clock(process.boot, now);
         let billing = Billing::new(opening, clock);

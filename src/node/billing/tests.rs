@@ -15,11 +15,12 @@ fn opening(policy: Policy) -> Opening {
         external_ref: None,
         metadata: None,
         continues: None,
+        carried: Carried::default(),
     };
     Opening {
         facts,
         policy,
-        duration_used: Millis::ZERO,
+        inherited: Inherited::default(),
     }
 }
 

@@ -18,6 +18,7 @@ fn facts() -> SessionFacts {
         external_ref: None,
         metadata: None,
         continues: None,
+        carried: crate::usage::Carried::default(),
     }
 }
 
@@ -28,6 +29,7 @@ fn ms(at: u64) -> Mono {
 fn open() -> Account {
     Account::new(
         facts(),
+        crate::base::Terms::default(),
         Now {
             mono: Mono::ZERO,
             unix: Unix(1_000_000),

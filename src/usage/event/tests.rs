@@ -1,7 +1,7 @@
 //! Golden bodies in `tests/golden/events`: `BEISTAND_BLESS=1 cargo test` writes them anew.
 
 use super::*;
-use crate::base::{EndReason, SessionState, Unix};
+use crate::base::{EndReason, Unix, WarningKind};
 use crate::usage::EntryKind;
 use std::path::Path;
 
@@ -16,6 +16,7 @@ fn facts() -> SessionFacts {
         external_ref: Some("booking-7".into()),
         metadata: Some(serde_json::json!({"price": 1900})),
         continues: None,
+        carried: crate::usage::Carried::default(),
     }
 }
 
@@ -28,6 +29,9 @@ fn alice(present: bool) -> ParticipantTotals {
         media_ms: Millis(60_980),
         reconnect_gap_ms: Millis(7_000),
         published_ms: [(TrackSource::Camera, Millis(50_000))].into(),
+        below_floor_up_ms: Millis::ZERO,
+        below_floor_down_ms: Millis::ZERO,
+        limited_ms: BTreeMap::new(),
         in_bytes: 9_000_000,
         out_bytes: 8_000_000,
     }
@@ -71,6 +75,9 @@ fn entry(kind: EntryKind, cause: &str, state: SessionState) -> Entry {
             participants: [("alice".into(), alice(true)), ("bob".into(), bob())].into(),
         },
         facts: None,
+        terms: None,
+        warning: None,
+        confirmed_by: None,
         estimated: false,
         bound_ms: None,
     }
@@ -173,6 +180,54 @@ fn an_estimate_says_so_and_an_absent_fact_is_null() {
         (&true.into(), &1000.into())
     );
     assert!(body["data"]["metadata"].is_null() && body["data"]["external_ref"].is_null());
+}
+
+#[test]
+fn a_warning_says_what_its_kind_has() {
+    let who = Identity::from("alice");
+    let report = crate::base::FloorReport {
+        state: FloorState::Breached,
+        measured_bps: Some(412_000),
+        floor_bps: 1_000_000,
+        limited_by: Some(LimitedBy::Downlink),
+    };
+    let text = "no preflight of the last 10 minutes".to_owned();
+    for (name, warning) in [
+        ("quota", Warning::left(WarningKind::Quota, Millis(60_000))),
+        ("floor", Warning::floor(&who, Direction::Down, report)),
+        ("preflight", Warning::preflight(&who, text)),
+    ] {
+        let mut entry = entry(EntryKind::Transition, warning.cause(), SessionState::Live);
+        entry.warning = Some(warning);
+        let event = event(&facts(), EventKind::SessionWarning, 14, &entry, None);
+        check(&format!("session.warning.{name}"), &event);
+    }
+}
+
+#[test]
+fn a_session_that_was_never_live_says_who_waited_how_long() {
+    let ended = SessionState::Ended(EndReason::NoShow);
+    let mut entry = entry(EntryKind::Stop, "no_show", ended);
+    let mut bob = bob();
+    bob.connected_ms = Millis(90_000);
+    entry.totals = Totals {
+        waiting_ms: Millis(91_000),
+        intervals: vec![Interval {
+            start_unix_ms: Unix(1_763_964_000_000),
+            end_unix_ms: Unix(1_763_964_091_000),
+            state: SessionState::Waiting,
+        }],
+        participants: [("alice".into(), alice(false)), ("bob".into(), bob)].into(),
+        ..Totals::default()
+    };
+    let event = event(&facts(), EventKind::SessionEnded, 4, &entry, None);
+    check("session.ended.no_show", &event);
+    let body: Value = serde_json::from_str(&event.body).unwrap();
+    let waited = &body["data"]["waited"];
+    assert_eq!(
+        (&waited[0]["identity"], &waited[0]["waited_ms"]),
+        (&"bob".into(), &90_000.into())
+    );
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub fn facts(session: &str) -> SessionFacts {
         external_ref: Some("booking-7".to_owned()),
         metadata: Some(serde_json::json!({"note": "Grüße ✓"})),
         continues: None,
+        carried: crate::usage::Carried::default(),
     }
 }
 
@@ -77,6 +78,9 @@ fn participant(sid: &str, role: Role, connected: u64, present: bool) -> Particip
         media_ms: Millis(connected),
         reconnect_gap_ms: Millis::ZERO,
         published_ms: BTreeMap::new(),
+        below_floor_up_ms: Millis::ZERO,
+        below_floor_down_ms: Millis::ZERO,
+        limited_ms: BTreeMap::new(),
         in_bytes: connected * 10,
         out_bytes: connected * 20,
     }
@@ -155,6 +159,9 @@ pub fn life(session: &str) -> Vec<Append> {
                     state,
                     totals: totals(waiting, live, paused),
                     facts: (kind == EntryKind::Start).then(|| facts.clone()),
+                    terms: None,
+                    warning: None,
+                    confirmed_by: None,
                     estimated: false,
                     bound_ms: None,
                 };
@@ -179,5 +186,6 @@ pub fn checkpoint(session: &str, live: u64) -> Checkpoint {
         open_ms: Millis::ZERO,
         state: SessionState::Live,
         totals: totals(1_000, live, 0),
+        terms: None,
     }
 }

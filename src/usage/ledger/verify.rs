@@ -384,6 +384,16 @@ fn participant_regression(id: &Identity, before: &Totals, after: &Totals) -> Opt
             was.reconnect_gap_ms.0,
             is.reconnect_gap_ms.0,
         ),
+        (
+            "below_floor_up_ms",
+            was.below_floor_up_ms.0,
+            is.below_floor_up_ms.0,
+        ),
+        (
+            "below_floor_down_ms",
+            was.below_floor_down_ms.0,
+            is.below_floor_down_ms.0,
+        ),
         ("in_bytes", was.in_bytes, is.in_bytes),
         ("out_bytes", was.out_bytes, is.out_bytes),
     ];
