@@ -80,7 +80,7 @@ pub(crate) struct NewSession {
     #[schema(max_length = 256)]
     external_ref: Option<String>,
     /// The app's own JSON, at most 4096 bytes, echoed in every event.
-    #[schema(value_type = Object, nullable)]
+    #[schema(value_type = Option<Value>)]
     metadata: Option<Value>,
     /// For whom tokens are made: at most 50.
     #[schema(max_items = 50)]
@@ -122,10 +122,10 @@ pub(crate) struct NewToken {
     ttl_s: Option<u64>,
 }
 
-/// New totals of what a session may use; more or less than before. At least one of the two.
+/// New totals of what a session may use; more or less than before. What is left out stays.
 #[derive(ToSchema, Serialize)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"quota_s": 3600}), min_properties = 1)]
+#[schema(example = json!({"quota_s": 3600}))]
 pub(crate) struct Patch {
     /// Prepaid seconds in all.
     #[schema(minimum = 1, maximum = 31_536_000)]

@@ -104,12 +104,6 @@ pub(crate) async fn extend(
     let quota_s = fields.whole("quota_s", 1..=31_536_000)?;
     let max_min = fields.whole("max_min", 1..=1_440)?;
     fields.finish()?;
-    if quota_s.is_none() && max_min.is_none() {
-        return Err(Problem::body(
-            "body",
-            "an object with `quota_s`, `max_min` or both",
-        ));
-    }
     if known.has_ended() {
         return Err(has_ended());
     }

@@ -222,7 +222,10 @@ fn a_token_for_the_sessions_api_carries_its_grants_and_no_join() {
     let one = claims("token --dev --admin --room lesson");
     assert!(authorize_admin(&one, Duty::Create).is_err());
     assert!(authorize_admin(&one, Duty::AdministerRoom("other")).is_err());
-    assert_eq!(authorize_admin(&one, Duty::AdministerRoom("lesson")), Ok(()));
+    assert_eq!(
+        authorize_admin(&one, Duty::AdministerRoom("lesson")),
+        Ok(())
+    );
     assert!(parsed("token --dev --admin --role expert").is_err());
 }
 
