@@ -1,6 +1,8 @@
 //! The built binary with real clients: Chromium, Python and Node SDKs of `LiveKit`, a stock receiver of
 //! webhooks. What is missing on the machine fails the tests, with the remedy.
 
+mod admission;
+mod api;
 mod browsers;
 mod child;
 mod crash;
@@ -13,5 +15,6 @@ mod oracle;
 mod people;
 mod place;
 mod receiver;
+mod sessions;
 mod turn;
 mod wait;
