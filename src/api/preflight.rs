@@ -70,9 +70,9 @@ enum TooMany {
     FromAddress,
 }
 
-impl From<TooMany> for Problem {
-    fn from(too_many: TooMany) -> Problem {
-        match too_many {
+impl TooMany {
+    fn problem(self) -> Problem {
+        match self {
             TooMany::FromAddress => Problem::too_many_at_once(
                 "too many measurements run from this address (limits.preflights_per_address)",
             ),
@@ -240,7 +240,7 @@ pub(super) async fn begin(
     let targets = targets(&doors, &join, now)?;
     let whose = (join.room.clone(), join.identity.clone());
     let opened = lock(&doors.preflights).open(address, whose, now.mono);
-    let id = opened.map_err(|too_many| problem(&doors, too_many.into()))?;
+    let id = opened.map_err(|too_many| problem(&doors, too_many.problem()))?;
     let request = PreflightRequest {
         id: id.clone(),
         room: join.room,

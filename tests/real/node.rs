@@ -86,6 +86,18 @@ impl Node {
         )
     }
 
+    /// As `with`, with more tables in the configuration.
+    pub fn more(receivers: &[&Receiver], more: &str) -> Node {
+        let folder = Folder::new();
+        let file = folder.join("beistand.toml");
+        let text = format!("{}\n{more}", config(receivers, 15_000));
+        std::fs::write(&file, text).expect("the configuration is written");
+        Node::start(
+            folder,
+            vec!["--config".to_owned(), file.display().to_string()],
+        )
+    }
+
     fn start(folder: Folder, mode: Vec<String>) -> Node {
         let data = folder.join("data").display().to_string();
         let mut arguments = vec!["serve".to_owned()];
@@ -209,7 +221,8 @@ fn config(rtc: &str, receivers: &[&Receiver], timeout_ms: u64) -> String {
     let mut text = format!(
         "[http]\nweb_dir = \"{}\"\n\n[rtc]\n{rtc}\n\n\
          [keys]\n{KEY} = \"{SECRET}\"\n\n\
-         [limits]\njoins_per_s = 1000\njoin_burst = 10000\n\n\
+         [limits]\njoins_per_s = 1000\njoin_burst = 10000\n\
+         requests_per_s = 1000\nrequest_burst = 10000\n\n\
          [policies.default]\ndeparture_timeout_s = {DEPARTURE_S}\n\
          external_ref = \"booking-4711\"\nmetadata = {{ product = \"lesson\" }}\n\n\
          [policies.default.capacity]\nmax_participants = 50\n\n\

@@ -158,7 +158,7 @@ fn changes_are_laid_over_the_template_and_null_takes_away() {
     let mut template = Policy::default();
     template.duration.quota_s = Some(60);
     template.floor.up_bps = 5;
-    let changes = json!({"duration": {"quota_s": null, "max_min": 7}, "external_ref": "b"});
+    let changes = json!({"duration": {"quota_s": null, "max_min": 7.0}, "external_ref": "b"});
     let policy = overridden(&template, &changes, "overrides").unwrap();
     assert_eq!(
         (policy.duration.quota_s, policy.duration.max_min),
