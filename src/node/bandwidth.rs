@@ -155,7 +155,7 @@ impl LiveRoom {
         let member = &mut self.members[key];
         let down = member.subscriber.link(now);
         let up = member.publisher.link(now);
-        let since = *member.floors.since.get_or_insert(now);
+        member.floors.since.get_or_insert(now);
         let budget = Budget {
             estimate: down.estimate.unwrap_or(FIRST_ESTIMATE),
             may_pause: promise.does(OnBreach::Shed),

@@ -81,9 +81,13 @@ impl LiveRoom {
             policy.external_ref.clone_from(&lost.facts.external_ref);
             policy.metadata.clone_from(&lost.facts.metadata);
         }
-        override_policy(&mut policy, &join.join.attributes);
+        // What was booked says it all.
+        if join.booking.is_none() {
+            override_policy(&mut policy, &join.join.attributes);
+        }
         let room_sid = RoomSid::random(rng);
-        let session = SessionId::random(rng);
+        let booked = join.booking.as_ref().map(|booking| booking.session.clone());
+        let session = booked.unwrap_or_else(|| SessionId::random(rng));
         let facts = SessionFacts {
             session: session.clone(),
             node: config.node.clone(),
@@ -146,6 +150,10 @@ impl LiveRoom {
         &self.session
     }
 
+    pub(super) const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     pub(super) fn state(&self) -> SessionState {
         self.billing.clock().state
     }
@@ -165,6 +173,7 @@ impl LiveRoom {
             self.replace_older(&request, context) || self.left_lately(&identity, context.now.mono);
         if !returns && self.members.len() >= self.capacity() {
             context.stats.joins_full += 1;
+            self.report_left(identity, context);
             let refusal = Response::Leave(LeaveAction::Disconnect, LeaveReason::JoinFailure);
             context.outputs.push_back(Output::Signal {
                 conn,
@@ -202,6 +211,7 @@ impl LiveRoom {
             role: member.join.role,
         };
         self.room.handle_joined(MemberKey(key), options);
+        self.report_joined(identity, context);
         self.welcome(key, context);
         self.offer(key, context);
     }
@@ -350,6 +360,7 @@ impl LiveRoom {
         }
         self.room.handle_left(MemberKey(key));
         let member = self.members.remove(key);
+        self.report_left(member.identity().clone(), context);
         if let Some(conn) = member.conn {
             context.connections.remove(&conn);
             context.outputs.push_back(Output::CloseSocket { conn });
@@ -452,7 +463,12 @@ impl LiveRoom {
     }
 
     /// Everyone goes, and so does the room.
-    fn end(&mut self, action: LeaveAction, reason: LeaveReason, context: &mut Context<'_>) {
+    pub(super) fn end(
+        &mut self,
+        action: LeaveAction,
+        reason: LeaveReason,
+        context: &mut Context<'_>,
+    ) {
         for key in self.keys() {
             self.take_out(key, (action, reason), context);
         }
@@ -460,7 +476,7 @@ impl LiveRoom {
         self.over = true;
     }
 
-    fn drain_billing(&mut self, context: &mut Context<'_>) {
+    pub(super) fn drain_billing(&mut self, context: &mut Context<'_>) {
         while let Some(append) = self.billing.poll_output() {
             self.tell();
             if let Some(warning) = &append.entry.warning {
@@ -525,7 +541,7 @@ impl LiveRoom {
         }
     }
 
-    fn report_bytes(&mut self, key: usize) {
+    pub(super) fn report_bytes(&mut self, key: usize) {
         let member = &self.members[key];
         let (publisher, subscriber) = (member.publisher.stats(), member.subscriber.stats());
         let bytes = (

@@ -306,19 +306,6 @@ impl Card {
         true
     }
 
-    /// Sets one of the server's own attributes, or takes it away. True if that changed anything.
-    pub fn set_attribute(&mut self, name: &str, value: Option<&str>) -> bool {
-        if self.0.attributes.get(name).map(String::as_str) == value {
-            return false;
-        }
-        let attributes = &mut self.change().attributes;
-        match value {
-            Some(value) => attributes.insert(name.to_owned(), value.to_owned()),
-            None => attributes.remove(name),
-        };
-        true
-    }
-
     pub(super) fn into_wire(self) -> proto::ParticipantInfo {
         self.0
     }
