@@ -88,14 +88,8 @@ impl Node {
 
     /// As `with`, with more tables in the configuration.
     pub fn more(receivers: &[&Receiver], more: &str) -> Node {
-        let folder = Folder::new();
-        let file = folder.join("beistand.toml");
-        let text = format!("{}\n{more}", config(receivers, 15_000));
-        std::fs::write(&file, text).expect("the configuration is written");
-        Node::start(
-            folder,
-            vec!["--config".to_owned(), file.display().to_string()],
-        )
+        let rtc = "advertise = [\"127.0.0.1\"]";
+        Node::written(&format!("{}\n{more}", config(rtc, receivers, 15_000)))
     }
 
     fn start(folder: Folder, mode: Vec<String>) -> Node {
