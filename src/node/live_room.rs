@@ -2,6 +2,7 @@
 
 use super::bandwidth::Floors;
 use super::billing::{Billing, Clock, Join as Granted, Opening};
+use super::booking::session_of;
 use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side};
 use super::shard::{JoinRequest, Output, ShardConfig, Stats};
@@ -78,13 +79,9 @@ impl LiveRoom {
             policy.external_ref.clone_from(&lost.facts.external_ref);
             policy.metadata.clone_from(&lost.facts.metadata);
         }
-        // What was booked says it all.
-        if join.booking.is_none() {
-            override_policy(&mut policy, &join.join.attributes);
-        }
+        override_policy(&mut policy, join);
         let room_sid = RoomSid::random(rng);
-        let booked = join.booking.as_ref().map(|booking| booking.session.clone());
-        let session = booked.unwrap_or_else(|| SessionId::random(rng));
+        let session = session_of(join.booking.as_deref(), rng);
         let facts = SessionFacts {
             session: session.clone(),
             node: config.node.clone(),
@@ -578,8 +575,13 @@ impl LiveRoom {
     }
 }
 
-/// The token's `beistand.external_ref` and `beistand.metadata`, where they are valid.
-fn override_policy(policy: &mut Policy, attributes: &BTreeMap<String, String>) {
+/// The token's `beistand.external_ref` and `beistand.metadata`, where they are valid. What was booked
+/// says it all already.
+fn override_policy(policy: &mut Policy, join: &JoinRequest) {
+    if join.booking.is_some() {
+        return;
+    }
+    let attributes = &join.join.attributes;
     let template = policy.clone();
     if let Some(external) = attributes.get("beistand.external_ref") {
         policy.external_ref = Some(external.clone());
