@@ -3,6 +3,7 @@
 use super::bandwidth::Floors;
 use super::billing::{Billing, Clock, Join as Granted, Opening};
 use super::booking::session_of;
+use super::contract::override_policy;
 use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side};
 use super::shard::{JoinRequest, Output, ShardConfig, Stats};
@@ -59,7 +60,9 @@ pub(super) struct LiveRoom {
     /// What the appends and checkpoints on their way to the disk say, and the newest on it.
     told: VecDeque<Clock>,
     pub(super) shown: Option<Clock>,
-    clock_sent: Mono,
+    pub(super) clock_sent: Mono,
+    /// What was told of the open prompt: overdue, and who has answered.
+    pub(super) prompt_told: Option<(bool, Vec<Identity>)>,
     pub(super) floors_told: Mono,
     over: bool,
     /// Who left lately: their rejoin is never refused by capacity.
@@ -131,6 +134,7 @@ impl LiveRoom {
             shown: None,
             clock_sent: now.mono,
             floors_told: now.mono,
+            prompt_told: None,
             over: false,
         }
     }
@@ -407,6 +411,7 @@ impl LiveRoom {
         self.flush_evidence(now);
         self.billing.handle_timeout(now);
         self.drain_billing(context);
+        self.tell_contract(context);
         for key in self.keys() {
             let ailment = self
                 .members
@@ -450,20 +455,6 @@ impl LiveRoom {
         }
     }
 
-    fn send_clock(&mut self, context: &mut Context<'_>) {
-        self.clock_sent = context.now.mono;
-        let Some(clock) = self.shown else { return };
-        let json = serde_json::json!({
-            "session": self.session.as_str(),
-            "state": clock.state.as_str(),
-            "reason": clock.state.reason(),
-            "accrued_ms": clock.accrued_ms,
-            "quota_left_ms": clock.quota_left_ms,
-            "time_left_ms": clock.time_left_ms,
-        });
-        self.tell_all("beistand.clock", &json.to_string());
-    }
-
     /// Everyone goes, and so does the room.
     pub(super) fn end(
         &mut self,
@@ -481,6 +472,9 @@ impl LiveRoom {
     pub(super) fn drain_billing(&mut self, context: &mut Context<'_>) {
         while let Some(append) = self.billing.poll_output() {
             self.tell();
+            if let Some(warning) = &append.entry.warning {
+                self.tell_warning(warning);
+            }
             context.outputs.push_back(Output::Append(Box::new(append)));
         }
     }
@@ -572,27 +566,6 @@ impl LiveRoom {
         stats.drops.disabled += drops.disabled;
         stats.drops.awaiting_keyframe += drops.awaiting_keyframe;
         stats.drops.not_allocated += drops.not_allocated;
-    }
-}
-
-/// The token's `beistand.external_ref` and `beistand.metadata`, where they are valid. What was booked
-/// says it all already.
-fn override_policy(policy: &mut Policy, join: &JoinRequest) {
-    if join.booking.is_some() {
-        return;
-    }
-    let attributes = &join.join.attributes;
-    let template = policy.clone();
-    if let Some(external) = attributes.get("beistand.external_ref") {
-        policy.external_ref = Some(external.clone());
-    }
-    if let Some(text) = attributes.get("beistand.metadata") {
-        let as_text = || serde_json::Value::String(text.clone());
-        policy.metadata = Some(serde_json::from_str(text).unwrap_or_else(|_| as_text()));
-    }
-    if let Err(error) = policy.validate() {
-        tracing::warn!(%error, "the token's beistand.external_ref or beistand.metadata is refused");
-        *policy = template;
     }
 }
 

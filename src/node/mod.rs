@@ -5,6 +5,7 @@ mod bandwidth;
 pub mod billing;
 mod booking;
 mod command;
+mod contract;
 mod control;
 mod data;
 mod demux;

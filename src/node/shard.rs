@@ -162,6 +162,9 @@ pub struct Stats {
     pub not_carried: u64,
     /// Data packets that were malformed, forbidden or too many.
     pub data_dropped: u64,
+    /// Data packets that clients sent to the server itself (topics `beistand.*`), filler of uplink
+    /// probes among them; they go no further.
+    pub data_taken: u64,
     /// Keyframe requests from subscribers.
     pub pli_in: u64,
     /// Keyframe requests to publishers.

@@ -4,7 +4,7 @@
 use crate::base::{Bitrate, FloorState, Millis, Mono};
 
 /// A congestion controller needs this long to find out what a new way carries.
-const FINDING: Millis = Millis::from_secs(5);
+const FINDING: Millis = Millis::from_secs(10);
 /// Of the floor, in hundredths: below it is less, above it is enough, and between them an estimate
 /// wavers.
 const LESS_PERCENT: u64 = 95;
@@ -52,6 +52,8 @@ pub struct Downlink {
     pub demand: Bitrate,
     /// What it gets.
     pub carried: Bitrate,
+    /// Of it, in thousandths, what is lost on the way.
+    pub lost: u32,
     /// How long the congestion controller has been at work.
     pub age: Millis,
 }
@@ -62,10 +64,15 @@ impl Downlink {
         let Some(estimate) = self.estimate.filter(|_| self.age >= FINDING) else {
             return Evidence::Nothing;
         };
+        let needed = self.demand.min(floor).percent(LESS_PERCENT);
+        let arrives = Bitrate(self.carried.0 / 1000 * u64::from(1000 - self.lost.min(1000)));
+        if self.lost >= LOST && arrives < needed {
+            // The estimate will follow.
+            return Evidence::Less;
+        }
         if estimate >= floor {
             return Evidence::Enough;
         }
-        let needed = self.demand.min(floor).percent(LESS_PERCENT);
         if estimate < floor.percent(LESS_PERCENT) && self.carried < needed {
             Evidence::Less
         } else {
@@ -277,19 +284,22 @@ mod tests {
 
     #[test]
     fn a_downlink_is_judged_by_what_is_estimated_wished_and_carried() {
-        for (name, estimate, demand, carried, age, expected) in [
-            ("no feedback", None, 2_000, 0, 60, Nothing),
-            ("young", Some(300), 2_000, 300, 4, Nothing),
-            ("plenty", Some(1_000), 2_000, 1_000, 60, Enough),
-            ("too little", Some(400), 2_000, 390, 60, Less),
-            ("wavering", Some(960), 2_000, 900, 60, Nothing),
-            ("all that is wished", Some(400), 200, 200, 60, Nothing),
-            ("paused for want of it", Some(400), 600, 40, 60, Less),
+        for (name, estimate, demand, carried, lost, age, expected) in [
+            ("no feedback", None, 2_000, 0, 0, 60, Nothing),
+            ("young", Some(300), 2_000, 300, 0, 9, Nothing),
+            ("plenty", Some(1_000), 2_000, 1_000, 0, 60, Enough),
+            ("too little", Some(400), 2_000, 390, 0, 60, Less),
+            ("wavering", Some(960), 2_000, 900, 0, 60, Nothing),
+            ("all that is wished", Some(400), 200, 200, 0, 60, Nothing),
+            ("paused for want of it", Some(400), 600, 40, 0, 60, Less),
+            ("much is lost", Some(2_000), 1_500, 1_500, 400, 60, Less),
+            ("some is lost", Some(2_000), 1_500, 1_500, 200, 60, Enough),
         ] {
             let downlink = Downlink {
                 estimate: estimate.map(Bitrate::kbps),
                 demand: Bitrate::kbps(demand),
                 carried: Bitrate::kbps(carried),
+                lost,
                 age: Millis::from_secs(age),
             };
             assert_eq!(downlink.evidence(FLOOR), expected, "{name}");

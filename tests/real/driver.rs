@@ -34,6 +34,12 @@ impl Driver {
         Driver::start("browsers.mjs", Command::new(place::node_js()))
     }
 
+    /// Clients of the stock SDK in a headless Chromium, whose pictures are drawn to measure.
+    pub fn clients() -> Driver {
+        place::chromium();
+        Driver::start("links.mjs", Command::new(place::node_js()))
+    }
+
     fn start(name: &str, mut command: Command) -> Driver {
         let folder = Folder::new();
         command

@@ -2,9 +2,11 @@
 
 use crate::child::Child;
 use crate::place::{self, Folder};
+use crate::proxy::Proxy;
 use crate::receiver::{self, Receiver};
 use serde_json::Value;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
@@ -30,8 +32,13 @@ pub struct Node {
     pub http: String,
     /// `127.0.0.1:PORT` of metrics and health.
     pub admin: String,
+    /// `127.0.0.1:PORT` of its first worker.
+    udp: String,
     folder: Folder,
 }
+
+/// A node's ports: HTTP, admin, and the first worker's.
+type Ports = (String, String, String);
 
 impl Node {
     /// A node with `--dev`.
@@ -46,9 +53,23 @@ impl Node {
 
     /// The same, with a limit of time for an attempt to post.
     pub fn configured(receivers: &[&Receiver], timeout_ms: u64) -> Node {
+        let rtc = "advertise = [\"127.0.0.1\"]";
+        Node::written(&config(rtc, receivers, timeout_ms))
+    }
+
+    /// A node with one worker whose clients come through this proxy.
+    pub fn behind(proxy: &Proxy, receivers: &[&Receiver]) -> Node {
+        let rtc = format!("advertise = [\"{}\"]\nworkers = 1", proxy.address());
+        let node = Node::written(&config(&rtc, receivers, 15_000));
+        let worker: SocketAddr = node.udp.parse().expect("the worker's port is an address");
+        proxy.forward_to(worker);
+        node
+    }
+
+    fn written(config: &str) -> Node {
         let folder = Folder::new();
         let file = folder.join("beistand.toml");
-        std::fs::write(&file, config(receivers, timeout_ms)).expect("the configuration is written");
+        std::fs::write(&file, config).expect("the configuration is written");
         Node::start(
             folder,
             vec!["--config".to_owned(), file.display().to_string()],
@@ -80,12 +101,13 @@ impl Node {
         ] {
             arguments.extend([flag.to_owned(), value.to_owned()]);
         }
-        let (child, http, admin) = launch(&folder, &arguments);
+        let (child, (http, admin, udp)) = launch(&folder, &arguments);
         Node {
             child,
             arguments,
             http,
             admin,
+            udp,
             folder,
         }
     }
@@ -108,7 +130,9 @@ impl Node {
     /// Starts it again, on the same data and with the same configuration. Ports are new.
     pub fn restart(&mut self) {
         self.child.kill();
-        (self.child, self.http, self.admin) = launch(&self.folder, &self.arguments);
+        let (child, ports) = launch(&self.folder, &self.arguments);
+        self.child = child;
+        (self.http, self.admin, self.udp) = ports;
     }
 
     /// SIGTERM, until it has ended.
@@ -156,7 +180,7 @@ pub fn beistand(arguments: &[&str]) -> Command {
     command
 }
 
-fn launch(folder: &Folder, arguments: &[String]) -> (Child, String, String) {
+fn launch(folder: &Folder, arguments: &[String]) -> (Child, Ports) {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut command = beistand(&words);
     // The page is found from the root of the repository, whatever folder the tests are run in.
@@ -165,11 +189,11 @@ fn launch(folder: &Folder, arguments: &[String]) -> (Child, String, String) {
     let line = child.line("the line of --print-ports", READY);
     let ports: Value = serde_json::from_str(&line)
         .unwrap_or_else(|error| panic!("the line of --print-ports is no JSON: {error}: {line}"));
-    assert!(
-        ports["udp"].as_array().is_some_and(|udp| !udp.is_empty()),
-        "no UDP port: {line}"
-    );
-    (child, port(&ports["http"]), port(&ports["admin"]))
+    let first_worker = port(&ports["udp"][0]);
+    (
+        child,
+        (port(&ports["http"]), port(&ports["admin"]), first_worker),
+    )
 }
 
 fn port(value: &Value) -> String {
@@ -182,10 +206,10 @@ fn port(value: &Value) -> String {
     address.to_owned()
 }
 
-fn config(receivers: &[&Receiver], timeout_ms: u64) -> String {
+fn config(rtc: &str, receivers: &[&Receiver], timeout_ms: u64) -> String {
     let web: PathBuf = place::web();
     let mut text = format!(
-        "[http]\nweb_dir = \"{}\"\n\n[rtc]\nadvertise = [\"127.0.0.1\"]\n\n\
+        "[http]\nweb_dir = \"{}\"\n\n[rtc]\n{rtc}\n\n\
          [keys]\n{KEY} = \"{SECRET}\"\n\n\
          [limits]\njoins_per_s = 1000\njoin_burst = 10000\n\
          requests_per_s = 1000\nrequest_burst = 10000\n\n\

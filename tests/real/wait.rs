@@ -45,11 +45,12 @@ fn pause() {
     std::thread::sleep(INTERVAL);
 }
 
+/// The clock of these tests.
 #[expect(
     clippy::disallowed_methods,
-    reason = "deadlines of tests in real time are kept here alone"
+    reason = "tests in real time read the clock here alone"
 )]
-fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 

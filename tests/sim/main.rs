@@ -7,6 +7,7 @@
 
 mod consumer;
 mod ledger;
+mod links;
 mod nodes;
 mod oracle;
 #[allow(dead_code, reason = "shared with the benchmark, which uses the rest")]

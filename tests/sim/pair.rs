@@ -2,8 +2,8 @@
 //! time: real str0m, real DTLS and SRTP, no socket and no sleep. The clients are str0m in its
 //! ordinary full-ICE form, so they are independent of how the node drives it.
 
+use beistand::base::{Bitrate, Millis, Mono};
 use beistand::base::{ConnectionId, NodeId, Now, Unix};
-use beistand::base::{Millis, Mono};
 use beistand::node::{JoinRequest, Output, Shard, ShardConfig};
 use beistand::peer::signal::token::{Claims, Keys, authorize_join};
 use beistand::peer::signal::{ClientParams, Frame};
@@ -13,7 +13,7 @@ use livekit_protocol as proto;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message as Told;
 use prost::Message;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,12 +40,16 @@ pub struct Client {
     pub received_bytes: u64,
     pub data: Vec<Vec<u8>>,
     pub tokens: Vec<String>,
-    pub track: Option<Mid>,
+    pub tracks: Vec<(MediaKind, Mid)>,
     pending: Option<SdpPendingOffer>,
     channel: Option<str0m::channel::ChannelId>,
-    seq: u64,
+    /// The newest sequence number of each kind.
+    seq: BTreeMap<String, u64>,
     /// Nothing of it reaches the network any more.
     pub cut: bool,
+    /// Its way to the node, and the node's to it, both connections together.
+    pub up: Link,
+    pub down: Link,
 }
 
 pub struct World {
@@ -59,7 +63,7 @@ pub struct World {
     anchor: Instant,
 }
 
-const STEP: Millis = Millis(5);
+const STEP: Millis = Millis(1);
 
 impl World {
     pub fn new(seed: u64) -> World {
@@ -137,11 +141,13 @@ impl World {
             received_bytes: 0,
             data: Vec::new(),
             tokens: Vec::new(),
-            track: None,
+            tracks: Vec::new(),
             pending: None,
             channel: None,
-            seq: 0,
+            seq: BTreeMap::new(),
             cut: false,
+            up: Link::default(),
+            down: Link::default(),
         };
         self.clients.push(client);
         let join = authorize_join(&claims).expect("a valid join");
@@ -190,27 +196,27 @@ impl World {
 
     /// The client announces one track, with data channels, and offers it.
     pub fn publish(&mut self, index: usize, kind: MediaKind) {
+        self.publish_all(index, &[kind]);
+    }
+
+    /// The client announces a track of each kind, with data channels, and offers them.
+    pub fn publish_all(&mut self, index: usize, kinds: &[MediaKind]) {
+        let mut announced = Vec::new();
         let client = &mut self.clients[index];
         let mut api = client.publisher.sdp_api();
-        let cid = format!("cid{index}");
-        let mid = api.add_media(
-            kind,
-            Direction::SendOnly,
-            Some("-".into()),
-            Some(cid.clone()),
-            None,
-        );
+        for kind in kinds {
+            let cid = format!("cid{index}{kind}");
+            let (stream, id) = (Some("-".into()), Some(cid.clone()));
+            let mid = api.add_media(*kind, Direction::SendOnly, stream, id, None);
+            client.tracks.push((*kind, mid));
+            announced.push(add_track(cid, *kind));
+        }
         client.channel = Some(api.add_channel("_reliable".into()));
         let (offer, pending) = api.apply().expect("there are changes");
-        client.track = Some(mid);
         client.pending = Some(pending);
-        let add = proto::AddTrackRequest {
-            cid,
-            r#type: i32::from(kind == MediaKind::Video),
-            source: if kind == MediaKind::Video { 1 } else { 2 },
-            ..proto::AddTrackRequest::default()
-        };
-        self.ask(index, Ask::AddTrack(add));
+        for add in announced {
+            self.ask(index, Ask::AddTrack(add));
+        }
         let description = proto::SessionDescription {
             r#type: "offer".into(),
             sdp: offer.to_sdp_string(),
@@ -235,11 +241,13 @@ impl World {
     pub fn send_media(&mut self, index: usize, payload: &[u8]) {
         let at = self.instant();
         let client = &mut self.clients[index];
-        let Some(mid) = client.track else { return };
-        let wanted = if payload.len() == AUDIO.len() {
-            Codec::Opus
+        let (kind, wanted) = if payload.len() == AUDIO.len() {
+            (MediaKind::Audio, Codec::Opus)
         } else {
-            Codec::Vp8
+            (MediaKind::Video, Codec::Vp8)
+        };
+        let Some((_, mid)) = client.tracks.iter().find(|(k, _)| *k == kind).copied() else {
+            return;
         };
         let params = client.publisher.codec_config().params();
         let Some(pt) = params
@@ -249,9 +257,10 @@ impl World {
         else {
             return;
         };
-        client.seq += 1;
-        let timestamp = u32::try_from(client.seq * 3_000).unwrap_or(0);
-        let write = RtpWrite::new(pt, client.seq.into(), timestamp, at, payload).marker(true);
+        let seq = client.seq.entry(kind.to_string()).or_default();
+        *seq += 1;
+        let timestamp = u32::try_from(*seq * 3_000).unwrap_or(0);
+        let write = RtpWrite::new(pt, (*seq).into(), timestamp, at, payload).marker(true);
         if let Some(stream) = client.publisher.direct_api().stream_tx_by_mid(mid, None) {
             stream.write_rtp(write);
         }
@@ -276,10 +285,24 @@ impl World {
                 mono: self.now.mono + STEP,
                 unix: Unix(self.now.unix.0 + STEP.0),
             };
+            self.carry();
             self.drive_clients();
             self.shard.handle_timeout(self.now);
             self.exchange();
         }
+    }
+
+    /// Brings to their end the datagrams whose time on a link is over.
+    fn carry(&mut self) {
+        for index in 0..self.clients.len() {
+            while let Some((to, bytes)) = self.clients[index].down.arrive(self.now.mono) {
+                self.arrive(index, to, &bytes);
+            }
+            while let Some((from, bytes)) = self.clients[index].up.arrive(self.now.mono) {
+                self.shard.handle_datagram(from, &bytes, self.now);
+            }
+        }
+        self.exchange();
     }
 
     /// `span` passes in one step: for what is slow, with clients that send nothing.
@@ -337,8 +360,6 @@ impl World {
     }
 
     fn deliver(&mut self, to: SocketAddr, bytes: &[u8]) {
-        let at = self.instant();
-        let node = self.node_address;
         let found = self.clients.iter().enumerate().find_map(|(index, client)| {
             client
                 .addresses
@@ -346,9 +367,18 @@ impl World {
                 .position(|a| *a == to)
                 .map(|side| (index, side))
         });
-        let Some((index, side)) = found.filter(|(index, _)| !self.clients[*index].cut) else {
+        let Some((index, _)) = found.filter(|(index, _)| !self.clients[*index].cut) else {
             return;
         };
+        let now = self.now.mono;
+        if let Some(bytes) = self.clients[index].down.send(to, bytes, now) {
+            self.arrive(index, to, &bytes);
+        }
+    }
+
+    fn arrive(&mut self, index: usize, to: SocketAddr, bytes: &[u8]) {
+        let (at, node) = (self.instant(), self.node_address);
+        let side = usize::from(self.clients[index].addresses[1] == to);
         let Ok(receive) = Receive::new(Protocol::Udp, node, to, bytes) else {
             return;
         };
@@ -363,10 +393,12 @@ impl World {
             match self.rtc(index, side).poll_output() {
                 Ok(str0m::Output::Timeout(_)) | Err(_) => return,
                 Ok(str0m::Output::Transmit(transmit)) => {
-                    if !self.clients[index].cut {
-                        let now = self.now;
-                        self.shard
-                            .handle_datagram(transmit.source, &transmit.contents, now);
+                    let now = self.now;
+                    let client = &mut self.clients[index];
+                    let (source, bytes) = (transmit.source, &transmit.contents[..]);
+                    let sent = (!client.cut).then(|| client.up.send(source, bytes, now.mono));
+                    if let Some(bytes) = sent.flatten() {
+                        self.shard.handle_datagram(source, &bytes, now);
                     }
                 }
                 Ok(str0m::Output::Event(event)) => self.on_event(index, event),
@@ -448,6 +480,67 @@ impl World {
         let conn = self.clients[index].conn;
         self.shard
             .handle_frame(conn, &Frame::Binary(bytes.into()), self.now);
+    }
+}
+
+fn add_track(cid: String, kind: MediaKind) -> proto::AddTrackRequest {
+    let video = kind == MediaKind::Video;
+    let layer = proto::VideoLayer {
+        quality: 2,
+        width: 1_280,
+        height: 720,
+        bitrate: 1_500_000,
+        ..proto::VideoLayer::default()
+    };
+    proto::AddTrackRequest {
+        cid,
+        r#type: i32::from(video),
+        source: if video { 1 } else { 2 },
+        layers: video.then_some(layer).into_iter().collect(),
+        ..proto::AddTrackRequest::default()
+    }
+}
+
+/// A way with a rate, a queue that is not endless, and a delay; without a rate nothing waits.
+#[derive(Debug, Default)]
+pub struct Link {
+    pub rate: Option<Bitrate>,
+    queue: VecDeque<(Mono, SocketAddr, Vec<u8>)>,
+    /// When the last datagram of the queue will have left.
+    free: Mono,
+    pub dropped: u64,
+    /// Bits carried, lower layers included.
+    pub bits: u64,
+}
+
+/// Longest wait in a queue, and the time on the way after it.
+const QUEUE: Millis = Millis(300);
+const DELAY: Millis = Millis(20);
+/// IPv4 and UDP headers.
+const HEADERS: u64 = 28;
+
+impl Link {
+    /// The datagram, if it arrives at once.
+    fn send(&mut self, address: SocketAddr, bytes: &[u8], now: Mono) -> Option<Vec<u8>> {
+        let Some(rate) = self.rate else {
+            return Some(bytes.to_vec());
+        };
+        let start = self.free.max(now);
+        if start.since(now) > QUEUE {
+            self.dropped += 1;
+            return None;
+        }
+        let bits = (bytes.len() as u64 + HEADERS) * 8;
+        self.bits += bits;
+        self.free = start + Duration::from_micros(bits * 1_000_000 / rate.0);
+        self.queue
+            .push_back((self.free + DELAY, address, bytes.to_vec()));
+        None
+    }
+
+    fn arrive(&mut self, now: Mono) -> Option<(SocketAddr, Vec<u8>)> {
+        self.queue.front().filter(|(at, _, _)| *at <= now)?;
+        self.queue.pop_front().map(|(_, to, bytes)| (to, bytes))
     }
 }
 

@@ -216,7 +216,7 @@ fn the_congestion_controller_is_asked_for_the_floor_and_for_what_is_wished() {
 #[test]
 fn publishers_send_what_is_wanted_more_at_once_and_less_after_five_seconds() {
     let mut stage = Stage::new();
-    let mut told = |stage: &mut Stage, after: u64| {
+    let told = |stage: &mut Stage, after: u64| {
         stage.at += after;
         stage.room.handle_timeout(Mono::from_millis(stage.at));
         let wanted = stage.events().into_iter().filter_map(|event| match event {

@@ -1,27 +1,9 @@
-// Two pages in one headless Chromium: a JSON command a line on stdin, a JSON answer on stdout.
-// Ends, with its browser, when stdin ends.
-import { createInterface } from 'node:readline';
-import { chromium } from 'playwright-core';
+// Pages of the product in one headless Chromium.
+import { launch, serve } from './chromium.mjs';
 
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--use-fake-device-for-media-stream',
-  '--use-fake-ui-for-media-stream',
-  '--allow-loopback-in-peer-connection',
-  '--autoplay-policy=no-user-gesture-required',
-  '--disable-background-timer-throttling',
-  '--disable-renderer-backgrounding',
-  '--disable-backgrounding-occluded-windows',
-];
 const POLL_MS = 100;
 const pages = new Map();
-let browser;
+const browser = await launch();
 
 /** Waits in the page for a true answer, and returns it: the one place here that waits. */
 async function until(page, what, condition, argument, timeout = 60_000) {
@@ -65,6 +47,20 @@ function observe() {
     if (!marks.media) setTimeout(look, 5);
   };
   look();
+}
+
+/** Runs in the page from its start: what is to be seen of the session's state. */
+function describe() {
+  const all = (id) => [...document.querySelectorAll(`[data-testid="${id}"]`)].filter((one) => one.checkVisibility()).map((one) => one.textContent);
+  window.__shown = () => ({
+    prompt: document.querySelector('[data-testid="presence"]').open,
+    focus: document.activeElement?.dataset.testid ?? null,
+    state: all('clock-state'),
+    left: all('clock-left'),
+    own: all('own-floor'),
+    floors: all('floor'),
+    notices: all('notice'),
+  });
 }
 
 /** The remote picture has the size asked for and moves: two looks at it differ. */
@@ -114,14 +110,23 @@ function tone({ identity, threshold }) {
 const page = (who) => pages.get(who);
 
 const COMMANDS = {
-  async open({ who, link, size }) {
+  /**
+   * Joins at once, with one layer unless `layers` says otherwise (kbit/s of each, from the smallest): two cores that
+   * encode three sizes twice would show what they can do, and not what the node does. `preflight`: checks first.
+   */
+  async open({ who, link, size, layers = null, fps = null, preflight = false }) {
     const url = new URL(link);
     url.searchParams.set('auto', '1');
     url.searchParams.set('video', size);
+    if (layers) url.searchParams.set('layers', layers.join(','));
+    else url.searchParams.set('simulcast', '0');
+    if (fps) url.searchParams.set('fps', fps);
+    if (preflight) url.searchParams.set('preflight', '1');
     const opened = await browser.newPage();
     opened.on('console', (line) => console.error(`[${who}] ${line.type()}: ${line.text()}`));
     opened.on('pageerror', (error) => console.error(`[${who}] ${error}`));
     await opened.addInitScript(observe);
+    await opened.addInitScript(describe);
     pages.set(who, opened);
     const answer = await opened.goto(url.href);
     if (!answer || answer.status() !== 200) throw new Error(`the page answers ${answer?.status()}: ${link.split('#')[0]}`);
@@ -176,19 +181,55 @@ const COMMANDS = {
   async marks({ who }) {
     return { marks: await page(who).evaluate(() => window.__marks) };
   },
+  /** What the page was told, and what it shows of that. */
+  async told({ who }) {
+    return await page(who).evaluate(() => {
+      const { clock, floor, presence, warnings, verdict, probe } = window.beistand;
+      return { clock, floor, presence, warnings, verdict, probe, shown: window.__shown() };
+    });
+  },
+  /** What arrives of another participant: size of the picture, frames decoded, packets lost. */
+  async received({ who, identity }) {
+    return await page(who).evaluate((identity) => window.beistand.received(identity), identity);
+  },
+  /** The floor of a participant is in a state, as the server told and as the page shows it. */
+  async floor({ who, identity, direction, state, ms = 30_000 }) {
+    return await until(page(who), `${who} is told that ${identity} is ${state} ${direction}`, ({ identity, direction, state }) => {
+      const floor = window.beistand.floor?.participants.find((one) => one.identity === identity);
+      window.__last = floor ?? null;
+      return floor?.[direction].state === state && { floor, at: performance.timeOrigin + performance.now() };
+    }, { identity, direction, state }, ms);
+  },
+  /** The clock is in a state, with a reason where one is given. */
+  async clock({ who, state, reason = null, ms = 30_000 }) {
+    return await until(page(who), `${who} is told ${state} ${reason ?? ''}`, ({ state, reason }) => {
+      const clock = window.beistand.clock;
+      window.__last = clock;
+      return clock?.state === state && clock.reason === reason && { clock, at: performance.timeOrigin + performance.now() };
+    }, { state, reason }, ms);
+  },
+  async warned({ who, kind, ms = 30_000 }) {
+    return await until(page(who), `${who} is warned of ${kind}`, (kind) => {
+      const warning = window.beistand.warnings.find((one) => one.kind === kind);
+      window.__last = window.beistand.warnings;
+      return warning && { warning };
+    }, kind, ms);
+  },
+  /** The prompt "still there?" is open, and its button has the focus. */
+  async prompted({ who, ms = 30_000 }) {
+    await until(page(who), `${who} is asked`, () => document.activeElement?.dataset.testid === 'presence-yes', null, ms);
+    return {};
+  },
+  /** Answers the prompt by a key: Enter, Space, or y. The page's own words say when the server took note. */
+  async answer({ who, key = 'Enter' }) {
+    await page(who).keyboard.press(key);
+    await until(page(who), `the answer of ${who} is taken`, () => !document.querySelector('[data-testid="presence"]').open, null, 10_000);
+    return {};
+  },
+  /** Hands the page a message as if the server had sent it: whether it understands it, and what it shows then. */
+  async receive({ who, topic, message }) {
+    return await page(who).evaluate(({ topic, message }) => ({ understood: window.beistand.receive(topic, message), shown: window.__shown() }), { topic, message });
+  },
 };
 
-const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
-
-browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: FLAGS });
-say({ ok: true, ready: true });
-for await (const line of createInterface({ input: process.stdin })) {
-  const command = JSON.parse(line);
-  try {
-    const answer = await COMMANDS[command.do](command);
-    say({ ok: true, ...(typeof answer === 'object' ? answer : {}) });
-  } catch (error) {
-    say({ ok: false, error: `${command.do}: ${error.message}` });
-  }
-}
-await browser.close();
+await serve(browser, COMMANDS);

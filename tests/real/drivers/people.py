@@ -70,7 +70,8 @@ class Person:
         self.tasks.append(asyncio.create_task(look(track, participant.identity)))
 
     async def _watch(self, track, sender):
-        seen = self.seen.setdefault((sender, "video"), {"frames": 0, "changes": 0, "last": None})
+        fresh = {"frames": 0, "changes": 0, "last": None, "at_ms": None, "gap_ms": 0.0, "sizes": []}
+        seen = self.seen.setdefault((sender, "video"), fresh)
         stream = rtc.VideoStream(track, format=rtc.VideoBufferType.RGBA)
         async for event in stream:
             frame = event.frame
@@ -78,8 +79,18 @@ class Person:
             seen["frames"] += 1
             seen["changes"] += seen["last"] is not None and seen["last"] != picture
             seen["last"] = picture
-            seen["width"], seen["height"] = frame.width, frame.height
+            self._note_picture(seen, frame.width, frame.height)
         await stream.aclose()
+
+    @staticmethod
+    def _note_picture(seen, width, height):
+        """When which size began, and the longest time without a picture."""
+        now = now_ms()
+        if seen["at_ms"] is not None:
+            seen["gap_ms"] = max(seen["gap_ms"], now - seen["at_ms"])
+        if (seen.get("width"), seen.get("height")) != (width, height):
+            seen["sizes"].append({"at_ms": now, "width": width, "height": height})
+        seen["at_ms"], seen["width"], seen["height"] = now, width, height
 
     async def _listen_to(self, track, sender):
         heard = self.seen.setdefault((sender, "audio"), {"frames": 0, "loud": 0})
@@ -157,7 +168,7 @@ class Person:
             await source.capture_frame(rtc.AudioFrame(data, RATE, 1, SAMPLES))
 
     async def stats(self):
-        total = {"received": 0, "lost": 0, "tracks": len(self.remote), "muted": 0}
+        total = {"received": 0, "lost": 0, "samples": 0, "concealed": 0, "tracks": len(self.remote), "muted": 0}
         total["interrupted"] = self.reconnecting + (self.gone is not None)
         for other in self.room.remote_participants.values():
             total["muted"] += sum(track.muted for track in other.track_publications.values())
@@ -166,6 +177,9 @@ class Person:
                 if stat.HasField("inbound_rtp"):
                     total["received"] += stat.inbound_rtp.received.packets_received
                     total["lost"] += stat.inbound_rtp.received.packets_lost
+                    # Of audio alone: video has none of either.
+                    total["samples"] += stat.inbound_rtp.inbound.total_samples_received
+                    total["concealed"] += stat.inbound_rtp.inbound.concealed_samples
         return total
 
     def receives(self, sender, kind):
@@ -237,6 +251,28 @@ async def on_more_packets(command):
     return {"received": await until("more packets arrive", grown, command.get("timeout_s", 30), 0.2)}
 
 
+async def on_watch(command):
+    """Looks for so long at what each gets of a sender: sizes since the join, the rest since now."""
+    who, sender, start = command["who"], command["sender"], now_ms()
+    pictures = {name: PEOPLE[name].seen.get((sender, "video"), {}) for name in who}
+    for picture in pictures.values():
+        picture["gap_ms"] = 0.0
+    before = {name: dict(PEOPLE[name].seen.get((sender, "audio"), {})) for name in who}
+    before_stats = {name: await PEOPLE[name].stats() for name in who}
+    await until("the time goes by", lambda: now_ms() >= start + command["ms"], command["ms"] / 1000 + 10, 0.05)
+    watched = {}
+    for name in who:
+        person, heard = PEOPLE[name], PEOPLE[name].seen.get((sender, "audio"), {})
+        stats = await person.stats()
+        picture = pictures[name] or person.seen.get((sender, "video"), {})
+        watched[name] = {
+            "here": person.marks["here"], "sizes": picture.get("sizes", []), "gap_ms": picture.get("gap_ms"),
+            "heard": {key: heard.get(key, 0) - before[name].get(key, 0) for key in ("frames", "loud")},
+            "stats": {key: stats[key] - before_stats[name][key] for key in stats},
+        }
+    return {"from_ms": start, "to_ms": now_ms(), "watched": watched}
+
+
 async def on_live_for(command):
     """Waits until both sides have been together for so long, by our own marks."""
     start = max(mark for p in PEOPLE.values() for mark in (p.marks["here"] or [0])[1:] + (p.marks["media"] or [0])[1:])
@@ -270,7 +306,7 @@ async def on_marks(_command):
 
 COMMANDS = {
     "join": on_join, "receive": on_receive, "send": on_send, "hear": on_hear, "people": on_people,
-    "stats": on_stats, "more_packets": on_more_packets, "live_for": on_live_for, "mute": on_mute,
+    "stats": on_stats, "more_packets": on_more_packets, "watch": on_watch, "live_for": on_live_for, "mute": on_mute,
     "leave": on_leave, "gone": on_gone, "marks": on_marks,
 }
 

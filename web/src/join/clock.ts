@@ -1,4 +1,6 @@
 // The billed clock: shows what the server said last, and never counts by itself.
+import { duration } from '../duration';
+import { decodeFields, isCount, isCountOrNull, isText, wordOf } from './fields';
 
 /** Once a second, a reliable packet of this topic, sent by the server itself. */
 export const CLOCK_TOPIC = 'beistand.clock';
@@ -10,25 +12,44 @@ export interface ClockMessage {
   state: (typeof STATES)[number];
   reason: string | null;
   accrued_ms: number;
+  /** Prepaid time left; null: there is no quota. */
+  quota_left_ms: number | null;
+  /** Until the hard end; null before the session was first live. */
+  time_left_ms: number | null;
 }
+
+/** The hard end is hours away at first: it is shown when it begins to matter. */
+const SHOW_END_MS = 15 * 60_000;
+/** From here on what is left is shown as urgent. */
+const URGENT_MS = 5 * 60_000;
 
 /** Null for anything that is not a clock message: no wrong number may look like a bill. */
 export function decodeClock(payload: Uint8Array): ClockMessage | null {
-  let value: Partial<Record<keyof ClockMessage, unknown>> | null;
-  try {
-    value = JSON.parse(new TextDecoder().decode(payload));
-  } catch {
-    return null;
-  }
-  const state = STATES.find((known) => known === value?.state);
-  const accrued = value?.accrued_ms;
-  if (!value || !state || typeof accrued !== 'number' || !Number.isSafeInteger(accrued) || accrued < 0) return null;
-  return {
-    session: String(value.session ?? ''),
-    state,
-    reason: typeof value.reason === 'string' ? value.reason : null,
-    accrued_ms: accrued,
-  };
+  const fields = decodeFields(payload);
+  const state = wordOf(STATES, fields?.['state']);
+  // A node that knows neither quota nor duration leaves them out.
+  const { session, reason, accrued_ms, quota_left_ms = null, time_left_ms = null } = fields ?? {};
+  if (!isText(session) || (reason !== null && !isText(reason))) return null;
+  if (!state || !isCount(accrued_ms) || !isCountOrNull(quota_left_ms) || !isCountOrNull(time_left_ms)) return null;
+  return { session, state, reason, accrued_ms, quota_left_ms, time_left_ms };
+}
+
+/** What is left of the prepaid time and of the session, where that matters; null where not. */
+export function leftInWords({ state, quota_left_ms, time_left_ms }: ClockMessage): string | null {
+  if (state === 'ended') return null;
+  const parts: string[] = [];
+  if (quota_left_ms !== null) parts.push(`Prepaid: ${duration(quota_left_ms)} left`);
+  if (time_left_ms !== null && time_left_ms <= SHOW_END_MS) parts.push(`Ends in ${duration(time_left_ms)}`);
+  return parts.length > 0 ? parts.join(' · ') : null;
+}
+
+export function isUrgent({ quota_left_ms, time_left_ms }: ClockMessage): boolean {
+  return Math.min(quota_left_ms ?? Infinity, time_left_ms ?? Infinity) <= URGENT_MS;
+}
+
+/** Why a session is over, where the clock knows better than the connection. */
+export function endInWords(clock: ClockMessage): string | null {
+  return clock.state === 'ended' ? (ENDED[clock.reason ?? ''] ?? null) : null;
 }
 
 /** Who looks at the clock, which decides how a state reads. */
@@ -79,6 +100,7 @@ const PAUSED: Record<string, string> = {
 };
 
 const ENDED: Record<string, string> = {
+  ended_by_api: 'Ended: it was closed by its organiser',
   max_duration: 'Ended: the longest duration is reached',
   presence_timeout: 'Ended: nobody confirmed being still there',
   floor_breached: 'Ended: the connection stayed below the promised minimum',

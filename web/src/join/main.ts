@@ -1,8 +1,12 @@
 // The session page: link, pre-join panel, session, and what comes after it.
 import { need, note, say } from '../dom';
 import { duration } from '../duration';
-import { hook } from './hook';
+import type { Measure } from './check';
+import { endInWords } from './clock';
+import { hook, noteWarning } from './hook';
+import { receive } from './inbox';
 import { readParams, type JoinParams } from './params';
+import { preflight } from './preflight';
 import { Prejoin, type Setup } from './prejoin';
 import { Session, type Ending } from './session';
 import { viewToken, type TokenView } from './token';
@@ -46,32 +50,61 @@ function begin(params: JoinParams, token: TokenView): void {
         hook.clock = clock;
         view.clock(clock);
       },
+      onFloor: (floor) => {
+        hook.floor = floor;
+        view.floor(floor);
+      },
+      onPresence: (presence) => {
+        hook.presence = presence;
+        view.presence(presence);
+      },
+      onWarning: (warning) => {
+        noteWarning(warning);
+        view.warning(warning);
+      },
       onEnd: (ending) => {
         view.close(ending.how === 'left' ? 'left' : 'lost');
         showFarewell(TITLES[ending.how], ending.text, ending.detail);
         // The tracks of this connection are closed; a rejoin opens the same devices again.
         rejoin.textContent = ending.how === 'refused' ? 'Try again' : 'Rejoin';
-        rejoin.onclick = () => join({ ...setup, cameraTrack: null, micTrack: null });
+        rejoin.onclick = () => {
+          // A session may insist on a check that was skipped or failed: the panel has it.
+          if (ending.how === 'refused' && params.preflight && !hook.verdict?.passed) return location.reload();
+          join({ ...setup, cameraTrack: null, micTrack: null });
+        };
         rejoin.focus();
       },
     });
     hook.room = session.room;
+    hook.probe = session.prober.sent;
+    hook.receive = (topic, message) => receive(topic, new TextEncoder().encode(JSON.stringify(message)), session.inbox);
     view.open(session);
     void session.join();
   };
+  const measure: Measure = (onProgress, signal) => preflight(params.serverUrl, params.token, onProgress, signal);
   if (params.auto) {
     // For tests and demos: no panel, and whichever camera and microphone the browser prefers.
     const choice = () => ({ on: true, deviceId: undefined });
-    join({ camera: choice(), mic: choice(), cameraTrack: null, micTrack: null });
+    const setup = { camera: choice(), mic: choice(), cameraTrack: null, micTrack: null };
+    void (params.preflight ? judge(measure) : Promise.resolve()).then(() => join(setup));
   } else {
-    void new Prejoin(token, params.resolution, join).show();
+    void new Prejoin(token, params.resolution, params.preflight ? measure : null, join).show();
+  }
+}
+
+/** The check without a panel. Whatever it finds, the node decides on the join. */
+async function judge(measure: Measure): Promise<void> {
+  try {
+    hook.verdict = await measure(() => undefined, new AbortController().signal);
+  } catch (error) {
+    console.warn('The connection could not be checked:', error);
   }
 }
 
 function showFarewell(title: string, text: string, detail: string | null): void {
   say(need('farewell-title', HTMLElement), title);
   say(need('farewell-text', HTMLElement), text);
-  note(need('farewell-detail', HTMLElement), detail);
+  note(need('farewell-detail', HTMLElement), detail ?? (hook.clock && endInWords(hook.clock)));
   need('farewell-clock', HTMLElement).hidden = hook.clock === null;
   if (hook.clock) say(need('final-clock', HTMLElement), duration(hook.clock.accrued_ms));
   // The bar's clock would say "Live" of a session that we no longer see.

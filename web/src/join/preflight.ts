@@ -59,16 +59,23 @@ export async function preflight(
   serverUrl: string,
   token: string,
   onProgress: (progress: Progress) => void = () => {},
+  signal?: AbortSignal,
 ): Promise<Verdict> {
   const base = serverUrl.replace(/^ws/, 'http').replace(/\/+$/, '');
   const peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const noise = new Noise();
+  // Whoever joins before the end wants the link for the session.
+  const stop = (): void => {
+    noise.stop();
+    peer.close();
+  };
+  signal?.addEventListener('abort', stop, { once: true });
   try {
     onProgress({ phase: 'connecting', left_ms: 0 });
     return await new Measurement(peer, noise, onProgress).run(base, token);
   } finally {
-    noise.stop();
-    peer.close();
+    signal?.removeEventListener('abort', stop);
+    stop();
   }
 }
 

@@ -1,6 +1,8 @@
 // The panel before joining: preview, device choice, microphone level, and the Join button.
 import { createLocalAudioTrack, createLocalTracks, createLocalVideoTrack, LocalAudioTrack, LocalVideoTrack, type VideoResolution } from 'livekit-client';
 import { make, need, note, say } from '../dom';
+import { ConnectionCheck, type Measure } from './check';
+import { hook } from './hook';
 import { showLevel } from './level';
 import { Slot, type Choice } from './slot';
 import type { TokenView } from './token';
@@ -23,15 +25,24 @@ export class Prejoin {
   private shown: LocalVideoTrack | null = null;
   private heard: LocalAudioTrack | null = null;
   private stopLevel: () => void = () => undefined;
+  private readonly check: ConnectionCheck | null;
 
   constructor(
     private readonly view: TokenView,
     private readonly resolution: VideoResolution,
+    measure: Measure | null,
     private readonly onJoin: (setup: Setup) => void,
   ) {
     const draw = () => this.draw();
     this.camera = new Slot((deviceId) => createLocalVideoTrack({ ...pick(deviceId), resolution }), draw);
     this.mic = new Slot((deviceId) => createLocalAudioTrack(pick(deviceId)), draw);
+    this.check = measure && new ConnectionCheck(measure, (running, verdict) => {
+      hook.verdict = verdict;
+      // Joining in the middle of it would spoil both: it takes seconds, and can be skipped.
+      this.joinButton.disabled = running;
+      say(this.joinButton, verdict?.passed === false ? 'Join anyway' : 'Join');
+    });
+    hook.judge = (verdict) => this.check?.show(verdict);
     this.bind();
   }
 
@@ -46,6 +57,7 @@ export class Prejoin {
     need('pre-mic', HTMLElement).hidden = !maySendMic;
     this.panel.hidden = false;
     this.draw();
+    void this.check?.start();
     if (maySendCamera && maySendMic && (await this.openBoth())) return;
     // Together they failed, or only one is allowed: one may still work without the other.
     if (maySendCamera) await this.camera.set(true);
@@ -77,6 +89,7 @@ export class Prejoin {
 
   private join(): void {
     this.joinButton.disabled = true;
+    this.check?.close();
     const cameraTrack = this.camera.take();
     const micTrack = this.mic.take();
     this.draw();

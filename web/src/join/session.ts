@@ -1,8 +1,11 @@
 // One connection to a session: the LiveKit room, what we publish into it, and how it ended.
 import { ConnectionState, DisconnectReason, Room, RoomEvent, Track, type RemoteParticipant } from 'livekit-client';
-import { CLOCK_TOPIC, decodeClock, type ClockMessage } from './clock';
+import { receive, type Inbox } from './inbox';
+import { publishDefaults } from './layers';
 import type { JoinParams } from './params';
 import { pick, type Setup } from './prejoin';
+import { encodeAnswer, PRESENCE_TOPIC } from './presence';
+import { PROBE_TOPIC, Prober } from './probe';
 import { failureInWords, failureOf, lossInWords, refusalInWords, serverWords, type Device } from './words';
 
 export type Connection = 'connecting' | 'connected' | 'reconnecting';
@@ -14,11 +17,11 @@ export interface Ending {
   detail: string | null;
 }
 
-export interface SessionEvents {
+/** What happens in a session; a probe it answers by itself. */
+export interface SessionEvents extends Omit<Inbox, 'onProbe'> {
   onConnection(connection: Connection): void;
   /** Something in the room changed that is to be seen or heard. */
   onChange(): void;
-  onClock(clock: ClockMessage): void;
   onProblem(text: string | null): void;
   onEnd(ending: Ending): void;
 }
@@ -35,6 +38,7 @@ const CHANGES = [
   RoomEvent.TrackUnsubscribed,
   RoomEvent.TrackMuted,
   RoomEvent.TrackUnmuted,
+  RoomEvent.TrackStreamStateChanged,
   RoomEvent.LocalTrackPublished,
   RoomEvent.LocalTrackUnpublished,
   RoomEvent.ActiveSpeakersChanged,
@@ -43,6 +47,8 @@ const CHANGES = [
 
 export class Session {
   readonly room: Room;
+  readonly inbox: Inbox;
+  readonly prober: Prober;
   private joined = false;
   private leaving = false;
   private ended = false;
@@ -52,13 +58,16 @@ export class Session {
     private readonly setup: Setup,
     private readonly events: SessionEvents,
   ) {
-    // One layer at full size: a session has two sides, and its Floor is promised per direction.
+    // Three layers up, so that each of the others gets what fits their link; and of theirs we ask for what our
+    // window shows. A layer that nobody watches is not sent.
     this.room = new Room({
-      adaptiveStream: false,
-      dynacast: false,
+      adaptiveStream: true,
+      dynacast: true,
       videoCaptureDefaults: { resolution: params.resolution },
-      publishDefaults: { simulcast: false, videoCodec: params.codec, dtx: true, red: false },
+      publishDefaults: publishDefaults(params),
     });
+    this.prober = new Prober((filler) => this.room.localParticipant.publishData(filler, { reliable: false, topic: PROBE_TOPIC }));
+    this.inbox = { ...events, onProbe: (probe) => this.prober.start(probe) };
     this.listen();
   }
 
@@ -79,6 +88,11 @@ export class Session {
     this.leaving = true;
     await this.room.disconnect();
     this.end(LEFT);
+  }
+
+  /** Answers the prompt "still there?". */
+  confirm(): Promise<void> {
+    return this.room.localParticipant.publishData(encodeAnswer(), { reliable: true, topic: PRESENCE_TOPIC });
   }
 
   may(source: Track.Source): boolean {
@@ -152,9 +166,7 @@ export class Session {
       if (state === ConnectionState.Reconnecting || state === ConnectionState.SignalReconnecting) events.onConnection('reconnecting');
     });
     room.on(RoomEvent.DataReceived, (payload, participant, _kind, topic, _encryption, identity) => {
-      if (topic !== CLOCK_TOPIC || !isFromServer(participant, identity)) return;
-      const clock = decodeClock(payload);
-      if (clock) events.onClock(clock);
+      if (isFromServer(participant, identity)) receive(topic, payload, this.inbox);
     });
     room.on(RoomEvent.Disconnected, (reason) => {
       if (this.leaving || reason === DisconnectReason.CLIENT_INITIATED) return this.end(LEFT);
@@ -166,13 +178,14 @@ export class Session {
   private end(ending: Ending): void {
     if (this.ended) return;
     this.ended = true;
+    this.prober.stop();
     this.events.onEnd(ending);
   }
 }
 
 const LEFT: Ending = { how: 'left', text: 'You left the session.', detail: null };
 
-/** Packets of other participants carry their identity, even of those that we do not see: none of them may set the clock. */
+/** Packets of other participants carry their identity, even of those that we do not see: none of them speaks for the server. */
 function isFromServer(participant: RemoteParticipant | undefined, identity: string | undefined): boolean {
   return !participant && !identity;
 }

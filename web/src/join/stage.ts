@@ -1,6 +1,7 @@
 // The pictures and sounds of the others: the stage is made to agree with the room after every change.
 import { ConnectionState, Track, type RemoteParticipant, type RemoteTrack, type Room } from 'livekit-client';
 import { make, need, say } from '../dom';
+import type { FloorOf } from './floor';
 import { Tile } from './tile';
 
 interface Shown {
@@ -15,8 +16,8 @@ export class Stage {
   private readonly tiles = new Map<string, Tile>();
   private readonly audio = new Map<RemoteTrack, HTMLMediaElement>();
 
-  sync(room: Room): void {
-    this.syncTiles(room);
+  sync(room: Room, floors: ReadonlyMap<string, FloorOf>): void {
+    this.syncTiles(room, floors);
     this.syncSounds(room);
   }
 
@@ -27,7 +28,7 @@ export class Stage {
     this.audio.clear();
   }
 
-  private syncTiles(room: Room): void {
+  private syncTiles(room: Room, floors: ReadonlyMap<string, FloorOf>): void {
     const wanted = new Map<string, Shown>();
     for (const participant of room.remoteParticipants.values()) {
       if (participant.getTrackPublication(Track.Source.ScreenShare)?.videoTrack) {
@@ -47,7 +48,7 @@ export class Stage {
         this.tiles.set(key, tile);
         this.root.append(tile.root);
       }
-      tile.show(participant);
+      tile.show(participant, floors.get(participant.identity) ?? null);
     }
     this.root.dataset['layout'] = layout([...wanted.values()]);
     // CSS places the cameras beside a shared screen by their number.

@@ -1,24 +1,29 @@
 // One picture on the stage: the camera or the screen of a participant, with the name below it.
-import { Track, type RemoteParticipant, type VideoTrack } from 'livekit-client';
-import { make, say } from '../dom';
+import { Track, type RemoteParticipant, type TrackPublication, type VideoTrack } from 'livekit-client';
+import { make, note, say } from '../dom';
+import { drawFloor, type FloorOf } from './floor';
 
 export class Tile {
   readonly root = make('figure', 'tile');
   private readonly initials = make('div', 'initials');
   private readonly caption = make('figcaption');
   private readonly name = make('span');
-  private readonly muted = make('span', 'muted-mark', 'muted');
+  private readonly mark = make('span', 'muted-mark');
+  private readonly floor = make('span', 'floor');
   private video: HTMLVideoElement | null = null;
   private track: VideoTrack | null = null;
 
   constructor(private readonly source: Track.Source.Camera | Track.Source.ScreenShare) {
     this.root.dataset['source'] = source;
     this.initials.setAttribute('aria-hidden', 'true');
-    this.caption.append(this.name, this.muted);
+    this.floor.dataset['testid'] = 'floor';
+    const who = make('span', 'who');
+    who.append(this.name, this.mark);
+    this.caption.append(who, this.floor);
     this.root.append(this.initials, this.caption);
   }
 
-  show(participant: RemoteParticipant): void {
+  show(participant: RemoteParticipant, floor: FloorOf | null): void {
     const name = participant.name || participant.identity;
     const isScreen = this.source === Track.Source.ScreenShare;
     const publication = participant.getTrackPublication(this.source);
@@ -26,13 +31,15 @@ export class Tile {
     this.attach(publication?.videoTrack ?? null, participant.identity);
     const visible = this.video !== null && publication?.isMuted !== true;
     if (this.video) {
-      this.video.hidden = !visible;
+      // Invisible, not gone: a picture without a place would be one that nobody wants, and would not be sent.
+      this.video.style.visibility = visible ? '' : 'hidden';
       this.video.setAttribute('aria-label', isScreen ? label : `Video of ${name}`);
     }
     this.initials.hidden = visible;
     say(this.initials, initials(name));
     say(this.name, label);
-    this.muted.hidden = isScreen || participant.isMicrophoneEnabled;
+    note(this.mark, mark(participant, publication, isScreen));
+    drawFloor(this.floor, 'Connection', isScreen ? null : floor);
     this.root.dataset['speaking'] = String(!isScreen && participant.isSpeaking);
   }
 
@@ -65,6 +72,14 @@ export class Tile {
     this.video = null;
     this.track = null;
   }
+}
+
+/** What is off, and why: the server pauses a picture when the link has no room for it. */
+function mark(participant: RemoteParticipant, publication: TrackPublication | undefined, isScreen: boolean): string | null {
+  const paused = publication?.track?.streamState === Track.StreamState.Paused && !publication.isMuted;
+  const silent = !isScreen && !participant.isMicrophoneEnabled;
+  const marks = [silent && 'muted', paused && 'picture paused to keep the sound'].filter(Boolean);
+  return marks.length > 0 ? marks.join(', ') : null;
 }
 
 /** Up to two letters; by code point, since a name may begin with any script or an emoji. */

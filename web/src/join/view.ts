@@ -2,9 +2,14 @@
 import { Track, type LocalVideoTrack, type Room } from 'livekit-client';
 import { need, note, say } from '../dom';
 import { duration } from '../duration';
-import { stateInWords, type ClockMessage } from './clock';
+import { isUrgent, leftInWords, stateInWords, type ClockMessage } from './clock';
+import { drawFloor, type FloorMessage, type FloorOf } from './floor';
+import { Notices } from './notices';
+import type { PresenceMessage } from './presence';
+import { Prompt } from './prompt';
 import type { Connection, Session } from './session';
 import { Stage } from './stage';
+import { warningInWords, type WarningMessage } from './warning';
 
 type Control = 'mic' | 'camera' | 'screen' | 'leave';
 
@@ -18,11 +23,24 @@ const CONNECTION: Record<Connection | 'lost' | 'left', string> = {
   left: 'Not connected',
 };
 
+/** How long a notice stands. It tells of a change; what holds is told by the clock and the badges for as long as it holds. */
+const NOTICE_MS: Record<WarningMessage['kind'] | 'answered', number> = {
+  duration: 30_000,
+  quota: 30_000,
+  presence: 60_000,
+  floor: 15_000,
+  preflight: 30_000,
+  answered: 10_000,
+};
+
 export class SessionView {
   private readonly panel = need('session', HTMLElement);
   private readonly state = need('connection-state', HTMLElement);
   private readonly selfVideo = need('self-video', HTMLVideoElement);
   private readonly stage = new Stage();
+  private readonly notices = new Notices();
+  private readonly prompt: Prompt;
+  private readonly floors = new Map<string, FloorOf>();
   private readonly buttons: Record<Control, HTMLButtonElement>;
   private session: Session | null = null;
   private ownTrack: LocalVideoTrack | null = null;
@@ -34,6 +52,14 @@ export class SessionView {
       screen: need('screen', HTMLButtonElement),
       leave: need('leave', HTMLButtonElement),
     };
+    this.prompt = new Prompt({
+      mayAnswer: () => this.mayAnswer(),
+      me: () => this.session?.room.localParticipant.identity ?? null,
+      nameOf: (identity) => this.nameOf(identity),
+      confirm: () => this.session?.confirm() ?? Promise.resolve(),
+      leave: () => void this.session?.leave(),
+      onAnswered: (names) => this.notices.show('answered', `${names.join(', ')} confirmed: the session goes on.`, NOTICE_MS.answered),
+    });
     for (const control of Object.values(KEYS)) {
       this.buttons[control].addEventListener('click', () => this.press(control));
     }
@@ -54,6 +80,9 @@ export class SessionView {
     this.session = null;
     this.showOwn(null);
     this.stage.clear();
+    this.prompt.close();
+    this.notices.clear();
+    this.floors.clear();
     this.panel.hidden = true;
     this.connection(how);
   }
@@ -77,6 +106,33 @@ export class SessionView {
     say(need('billed-clock', HTMLElement), duration(clock.accrued_ms));
     const onlooker = { role: this.role, otherSideHere: this.otherSideHere() };
     say(need('clock-state', HTMLElement), stateInWords(clock, onlooker));
+    bar.dataset['urgent'] = String(isUrgent(clock));
+    note(need('clock-left', HTMLElement), leftInWords(clock));
+    this.prompt.clock(clock);
+  }
+
+  floor({ participants }: FloorMessage): void {
+    this.floors.clear();
+    for (const floor of participants) {
+      this.floors.set(floor.identity, floor);
+      for (const direction of ['up', 'down'] as const) {
+        const isOver = floor[direction].state === 'met' || floor[direction].state === 'unproven';
+        if (isOver) this.notices.drop(floorKey(floor.identity, direction));
+      }
+    }
+    this.sync();
+  }
+
+  presence(presence: PresenceMessage): void {
+    this.prompt.update(presence);
+  }
+
+  warning(warning: WarningMessage): void {
+    const { kind, identity, direction } = warning;
+    // The dialog says it already, and hides whatever is behind it.
+    if (kind === 'presence' && this.prompt.isOpen) return;
+    const key = kind === 'floor' ? floorKey(identity, direction) : `${kind} ${identity ?? ''}`;
+    this.notices.show(key, warningInWords(warning, this.whose(identity)), NOTICE_MS[kind]);
   }
 
   sync(): void {
@@ -84,8 +140,9 @@ export class SessionView {
     if (!session) return;
     const { room } = session;
     const me = room.localParticipant;
-    this.stage.sync(room);
+    this.stage.sync(room, this.floors);
     this.showOwn(ownCamera(room));
+    drawFloor(need('own-floor', HTMLElement), 'Your connection', this.floors.get(me.identity) ?? null);
     const may = { mic: session.may(Track.Source.Microphone), camera: session.may(Track.Source.Camera) };
     const mayScreen = session.may(Track.Source.ScreenShare) && 'getDisplayMedia' in (navigator.mediaDevices ?? {});
     this.draw('mic', may.mic, me.isMicrophoneEnabled);
@@ -116,7 +173,7 @@ export class SessionView {
   private handleKey(event: KeyboardEvent): void {
     if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || isTyping(event.target)) return;
     const control = KEYS[event.key.toLowerCase()];
-    if (!control || !this.session) return;
+    if (!control || !this.session || this.prompt.isOpen) return;
     event.preventDefault();
     this.press(control);
   }
@@ -129,11 +186,34 @@ export class SessionView {
     this.ownTrack = track;
   }
 
+  private nameOf(identity: string): string {
+    const room = this.session?.room;
+    if (room && identity === room.localParticipant.identity) return 'you';
+    return room?.remoteParticipants.get(identity)?.name || identity;
+  }
+
+  private whose(identity: string | null): string {
+    if (identity === null) return 'A connection';
+    const name = this.nameOf(identity);
+    return name === 'you' ? 'Your connection' : `The connection of ${name}`;
+  }
+
+  /** The two sides answer; where nobody has a role, anyone who takes part. */
+  private mayAnswer(): boolean {
+    if (this.role === 'expert' || this.role === 'customer') return true;
+    const others = [...(this.session?.room.remoteParticipants.values() ?? [])].map((other) => other.attributes['role'] ?? '');
+    return this.role !== 'observer' && !others.includes('expert') && !others.includes('customer');
+  }
+
   private otherSideHere(): boolean {
     const other = { expert: 'customer', customer: 'expert' }[this.role];
     const others = this.session ? [...this.session.room.remoteParticipants.values()] : [];
     return other !== undefined && others.some((participant) => participant.attributes['role'] === other);
   }
+}
+
+function floorKey(identity: string | null, direction: 'up' | 'down' | null): string {
+  return `floor ${direction ?? ''} ${identity ?? ''}`;
 }
 
 function ownCamera(room: Room): LocalVideoTrack | null {

@@ -1,0 +1,40 @@
+// What drivers of Chromium share: how it is started, and how they are spoken to: a JSON command a line
+// on stdin, a JSON answer on stdout. A driver ends, with its browser, when stdin ends.
+import { createInterface } from 'node:readline';
+import { chromium } from 'playwright-core';
+
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
+  '--allow-loopback-in-peer-connection',
+  '--autoplay-policy=no-user-gesture-required',
+  '--disable-background-timer-throttling',
+  '--disable-renderer-backgrounding',
+  '--disable-backgrounding-occluded-windows',
+];
+
+const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+
+export const launch = () => chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: FLAGS });
+
+/** Answers commands by the functions of their names, until there are no more. */
+export async function serve(browser, commands) {
+  say({ ok: true, ready: true });
+  for await (const line of createInterface({ input: process.stdin })) {
+    const command = JSON.parse(line);
+    try {
+      const answer = await commands[command.do](command);
+      say({ ok: true, ...(typeof answer === 'object' ? answer : {}) });
+    } catch (error) {
+      say({ ok: false, error: `${command.do}: ${error.message}` });
+    }
+  }
+  await browser.close();
+}

@@ -1,0 +1,195 @@
+// The client within a page of links.mjs: `window.client`. livekit-client stands in `LivekitClient`.
+(() => {
+  const { AudioPresets, Room, RoomEvent, Track, VideoPreset } = LivekitClient;
+  const SAMPLE_MS = 250;
+  // Above the answer time of any step of ours, far below a minute: the window of `carries`.
+  const WINDOW_MS = 2_000;
+  const TONE_HZ = 400;
+  const now = () => performance.timeOrigin + performance.now();
+
+  const connections = [];
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...words) {
+      super(...words);
+      connections.push(this);
+    }
+  };
+
+  const messages = [];
+  const samples = [];
+  const published = new Map();
+  const texts = new TextDecoder();
+  const room = new Room({ adaptiveStream: false, dynacast: true });
+
+  room.on(RoomEvent.DataReceived, (payload, participant, _kind, topic) => {
+    if (participant || !topic?.startsWith('beistand.')) return;
+    messages.push({ at_ms: now(), topic, data: JSON.parse(texts.decode(payload)) });
+  });
+  room.on(RoomEvent.TrackSubscribed, (track) => document.body.append(track.attach()));
+  room.on(RoomEvent.TrackUnsubscribed, (track) => track.detach().forEach((element) => element.remove()));
+
+  /** Received and sent totals of this moment, over all connections. */
+  async function sample() {
+    const audio = { packets: 0, lost: 0, samples: 0, concealed: 0 };
+    const video = { bytes: 0, frames: 0, width: 0, freezes: 0, frozen_ms: 0 };
+    const sent = {};
+    for (const connection of connections) {
+      for (const stat of (await connection.getStats()).values()) {
+        if (stat.type === 'inbound-rtp' && stat.kind === 'audio') {
+          audio.packets += stat.packetsReceived;
+          audio.lost += stat.packetsLost;
+          audio.samples += stat.totalSamplesReceived ?? 0;
+          audio.concealed += stat.concealedSamples ?? 0;
+        } else if (stat.type === 'inbound-rtp') {
+          video.bytes += stat.bytesReceived;
+          video.frames += stat.framesDecoded ?? 0;
+          video.width = Math.max(video.width, stat.frameWidth ?? 0);
+          video.freezes += stat.freezeCount ?? 0;
+          video.frozen_ms += Math.round((stat.totalFreezesDuration ?? 0) * 1000);
+        } else if (stat.type === 'outbound-rtp' && stat.kind === 'video') {
+          const words = { bytes: stat.bytesSent, frames: stat.framesEncoded, width: stat.frameWidth ?? 0 };
+          sent[`${stat.mid}/${stat.rid ?? ''}`] = { ...words, target_bps: Math.round(stat.targetBitrate ?? 0), limit: stat.qualityLimitationReason };
+        }
+      }
+    }
+    samples.push({ at_ms: now(), audio, video, sent });
+    setTimeout(sample, SAMPLE_MS);
+  }
+
+  /** A tone without a pause, so that a gap is a loss. */
+  function tone() {
+    const context = new AudioContext();
+    const [source, gain, sink] = [context.createOscillator(), context.createGain(), context.createMediaStreamDestination()];
+    source.frequency.value = TONE_HZ;
+    gain.gain.value = 0.3;
+    source.connect(gain).connect(sink);
+    source.start();
+    return sink.stream.getAudioTracks()[0];
+  }
+
+  /** Grains in a canvas of their own, from which pictures that are hard to encode are cut. */
+  function grains(width, height, cell) {
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext('2d');
+    for (let y = 0; y < height; y += cell) {
+      for (let x = 0; x < width; x += cell) {
+        const level = Math.floor(Math.random() * 256);
+        context.fillStyle = `rgb(${level},${(level * 7) % 256},${255 - level})`;
+        context.fillRect(x, y, cell, cell);
+      }
+    }
+    return canvas;
+  }
+
+  const PAINTERS = {
+    /** Grains that wander, a part of them new in each picture: takes whatever bit rate it may have. */
+    busy(context, { width, height }) {
+      const ground = grains(width * 2, height * 2, 8);
+      return (number) => {
+        const [x, y] = [(number * 3) % width, (number * 2) % height];
+        context.drawImage(ground, x, y, width, height, 0, 0, width, height);
+        const [side, at] = [height / 2, Math.floor(Math.random() * width)];
+        context.drawImage(ground, at, Math.floor(Math.random() * height), side, side, at / 2, height / 4, side, side);
+      };
+    },
+    /** One picture that stays. A corner blinks, since a canvas that does not change sends no frames. */
+    still(context, { width, height }) {
+      const ground = grains(width, height, 16);
+      return (number) => {
+        if (number === 0) context.drawImage(ground, 0, 0);
+        context.fillStyle = number % 2 ? '#111' : '#222';
+        context.fillRect(0, 0, 8, 8);
+      };
+    },
+    /** Lines of text, one more every few seconds. */
+    text(context, { width, height, fps }) {
+      return (number) => {
+        if (number % (fps * 3) !== 0) return;
+        const line = number / (fps * 3);
+        if (line % 20 === 0) {
+          context.fillStyle = '#fff';
+          context.fillRect(0, 0, width, height);
+        }
+        context.fillStyle = '#000';
+        context.font = '16px sans-serif';
+        context.fillText(`Line ${line}: the quick brown fox jumps over the lazy dog.`, 8, 20 + (line % 20) * 17);
+      };
+    },
+  };
+
+  /** A drawn picture as a camera or a screen gives it. */
+  function drawn(video) {
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [video.width, video.height];
+    const context = canvas.getContext('2d', { alpha: false });
+    const paint = PAINTERS[video.picture](context, video);
+    let number = 0;
+    const next = () => paint(number++);
+    next();
+    setInterval(next, 1000 / video.fps);
+    return canvas.captureStream(video.fps).getVideoTracks()[0];
+  }
+
+  function options(video) {
+    const preset = ({ width, height, bps }) => new VideoPreset(width, height, bps, video.fps);
+    const encoding = { maxBitrate: video.bps, maxFramerate: video.fps };
+    const layers = (video.layers ?? []).map(preset);
+    const source = video.source === 'screen' ? Track.Source.ScreenShare : Track.Source.Camera;
+    return {
+      source,
+      videoCodec: 'vp8',
+      simulcast: layers.length > 0,
+      videoEncoding: encoding,
+      screenShareEncoding: encoding,
+      videoSimulcastLayers: layers,
+      degradationPreference: 'maintain-resolution',
+    };
+  }
+
+  window.client = {
+    now,
+    async join({ ws, token }) {
+      const start = now();
+      await room.connect(ws, token);
+      sample();
+      return start;
+    },
+    async publish({ audio, video }) {
+      const me = room.localParticipant;
+      if (audio) await me.publishTrack(tone(), { source: Track.Source.Microphone, dtx: false, red: false, audioPreset: AudioPresets.speech });
+      if (!video) return;
+      const track = drawn(video);
+      // An encoder of text keeps it sharp; one of a camera keeps it fluent.
+      track.contentHint = video.source === 'screen' ? 'detail' : 'motion';
+      published.set(video.source, await me.publishTrack(track, options(video)));
+    },
+    async unpublish(source) {
+      await room.localParticipant.unpublishTrack(published.get(source).track, true);
+      published.delete(source);
+    },
+    sends(encodings) {
+      const newest = samples.at(-1);
+      const before = samples.findLast((sample) => sample.at_ms <= newest?.at_ms - 1_000);
+      if (!before) return false;
+      const grown = Object.entries(newest.sent).filter(([name, sent]) => sent.frames > (before.sent[name]?.frames ?? sent.frames));
+      return grown.length >= encodings && newest.sent;
+    },
+    floor({ identity, direction, states }) {
+      const words = messages.findLast((message) => message.topic === 'beistand.floor');
+      const found = words?.data.participants.find((one) => one.identity === identity)?.[direction];
+      return states.includes(found?.state) && { at_ms: words.at_ms, floor: found };
+    },
+    carries(bps) {
+      const newest = samples.at(-1);
+      const before = samples.findLast((sample) => sample.at_ms <= newest?.at_ms - WINDOW_MS);
+      if (!before) return false;
+      const span_ms = newest.at_ms - before.at_ms;
+      const carried = Math.round(((newest.video.bytes - before.video.bytes) * 8000) / span_ms);
+      return carried >= bps && { at_ms: newest.at_ms, bps: carried, width: newest.video.width };
+    },
+    sampled: (until_ms) => samples.at(-1)?.at_ms >= until_ms,
+    report: () => ({ samples, messages }),
+    seen: () => ({ state: room.state, sample: samples.at(-1), messages: messages.slice(-2) }),
+    leave: () => room.disconnect(),
+  };
+})();
