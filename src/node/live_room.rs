@@ -2,6 +2,7 @@
 
 use super::bandwidth::Floors;
 use super::billing::{Billing, Clock, Join as Granted, Opening};
+use super::booking::session_of;
 use super::contract::override_policy;
 use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side};
@@ -81,13 +82,9 @@ impl LiveRoom {
             policy.external_ref.clone_from(&lost.facts.external_ref);
             policy.metadata.clone_from(&lost.facts.metadata);
         }
-        // What was booked says it all.
-        if join.booking.is_none() {
-            override_policy(&mut policy, &join.join.attributes);
-        }
+        override_policy(&mut policy, join);
         let room_sid = RoomSid::random(rng);
-        let booked = join.booking.as_ref().map(|booking| booking.session.clone());
-        let session = booked.unwrap_or_else(|| SessionId::random(rng));
+        let session = session_of(join.booking.as_deref(), rng);
         let facts = SessionFacts {
             session: session.clone(),
             node: config.node.clone(),
@@ -148,10 +145,6 @@ impl LiveRoom {
 
     pub(super) const fn session(&self) -> &SessionId {
         &self.session
-    }
-
-    pub(super) const fn policy(&self) -> &Policy {
-        &self.policy
     }
 
     pub(super) fn state(&self) -> SessionState {

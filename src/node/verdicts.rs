@@ -39,7 +39,7 @@ pub fn refusal(join: &Join, verdict: Option<&Verdict>, floor: &Floor) -> Option<
 impl LiveRoom {
     /// Says that someone is let in although their connection may not do.
     pub(super) fn warn_of_preflight(&mut self, join: &Join, verdict: Option<&Verdict>, now: Now) {
-        let floor = &self.policy().floor;
+        let floor = &self.policy.floor;
         if floor.admission == Admission::Off || !is_promised(join) {
             return;
         }

@@ -7,7 +7,7 @@ use super::lapse::close;
 use super::ledger::{Known, Work};
 use super::record::{administered, session};
 use crate::api::doors::{Doors, lock};
-use crate::api::problem::{Common, InTheWay, OfOne, Problem, WithBody};
+use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody};
 use crate::base::{EndReason, PauseReason, SessionId, SessionState};
 use crate::node::{Booking, SessionCommand};
 use axum::Json as JsonAnswer;
@@ -89,7 +89,7 @@ async fn to_running(
     request_body = Patch,
     responses(
         (status = 200, description = "The record, with the new policy.", body = Session),
-        Common, OfOne, InTheWay, WithBody
+        Always, OfOne, InTheWay, WithBody
     ),
     security(("token" = []))
 )]
@@ -144,7 +144,7 @@ async fn remember(
     params(("id" = String, Path, description = "The session.")),
     responses(
         (status = 200, description = "The final record.", body = Session),
-        Common, OfOne, InTheWay
+        Always, OfOne, InTheWay
     ),
     security(("token" = []))
 )]
@@ -171,7 +171,7 @@ pub(crate) async fn end(State(doors): State<Arc<Doors>>, caller: Caller, Id(id):
     params(("id" = String, Path, description = "The session.")),
     responses(
         (status = 200, description = "The record.", body = Session),
-        Common, OfOne, InTheWay
+        Always, OfOne, InTheWay
     ),
     security(("token" = []))
 )]
@@ -188,7 +188,7 @@ pub(crate) async fn pause(State(doors): State<Arc<Doors>>, caller: Caller, Id(id
     params(("id" = String, Path, description = "The session.")),
     responses(
         (status = 200, description = "The record.", body = Session),
-        Common, OfOne, InTheWay
+        Always, OfOne, InTheWay
     ),
     security(("token" = []))
 )]
@@ -209,7 +209,7 @@ pub(crate) async fn resume(
     params(("id" = String, Path, description = "The session.")),
     responses(
         (status = 200, description = "The record.", body = Session),
-        Common, OfOne, InTheWay
+        Always, OfOne, InTheWay
     ),
     security(("token" = []))
 )]

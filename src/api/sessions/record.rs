@@ -4,7 +4,7 @@ use super::body::{Floors, Participant, Session, State as Standing, Summary, Tota
 use super::caller::{Caller, Id, command, no_session, read};
 use super::ledger::Known;
 use crate::api::doors::Doors;
-use crate::api::problem::{Common, OfOne, Problem};
+use crate::api::problem::{Always, OfOne, Problem};
 use crate::base::{Identity, Millis, RoomName, SessionId, SessionState};
 use crate::node::billing::Clock;
 use crate::node::{SessionCommand, SessionView};
@@ -75,7 +75,7 @@ impl Known {
     path = "/v1/sessions/{id}",
     tag = "sessions",
     params(("id" = String, Path, description = "The session.")),
-    responses((status = 200, description = "The record.", body = Session), Common, OfOne),
+    responses((status = 200, description = "The record.", body = Session), Always, OfOne),
     security(("token" = []))
 )]
 pub(crate) async fn show(
