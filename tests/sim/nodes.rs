@@ -39,6 +39,9 @@ fn kinds(world: &World) -> Vec<EventKind> {
 #[test]
 fn two_clients_connect_and_each_gets_the_others_media_without_a_gap() {
     let mut world = live_pair();
+    // One layer of more than a new connection is trusted with waits for the first probes.
+    talk(&mut world, 2_000, true);
+    world.clients.iter_mut().for_each(|c| c.received.clear());
     talk(&mut world, 2_000, true);
     for client in &world.clients {
         assert!(client.publisher.is_connected() && client.subscriber.is_connected());
@@ -181,4 +184,25 @@ fn a_room_takes_as_many_as_its_policy_allows_and_a_rejoin_all_the_same() {
     let again = world.join("help", "guest3", Some("guest"));
     assert!(world.clients[again].joined.is_some());
     assert_eq!(world.shard.stats().joins_full, 1);
+}
+
+#[test]
+fn a_goodbye_that_comes_after_the_connection_was_closed_is_still_a_goodbye() {
+    let mut world = live_pair();
+    talk(&mut world, 5_000, true);
+    for index in [1, 0] {
+        world.hang_up(index);
+        world.run(Millis(300));
+        let leave = livekit_protocol::LeaveRequest::default();
+        world.ask(
+            index,
+            livekit_protocol::signal_request::Message::Leave(leave),
+        );
+    }
+    world.run(Millis(21_000));
+    let last = &world.appended.last().expect("a stop entry").entry;
+    assert_eq!(last.end_reason(), Some(EndReason::Left));
+    let away = world.appended.iter().map(|append| append.entry.state);
+    let reconnecting = SessionState::Paused(PauseReason::Reconnecting);
+    assert!(away.into_iter().all(|state| state != reconnecting));
 }

@@ -266,6 +266,16 @@ impl World {
         }
     }
 
+    /// Both connections say goodbye by DTLS, and the network goes silent.
+    pub fn hang_up(&mut self, index: usize) {
+        for side in 0..2 {
+            let _ = self.rtc(index, side).close();
+            self.drain_client(index, side);
+        }
+        self.exchange();
+        self.clients[index].cut = true;
+    }
+
     pub fn send_data(&mut self, index: usize, bytes: &[u8]) -> bool {
         let client = &mut self.clients[index];
         let Some(id) = client.channel else {
