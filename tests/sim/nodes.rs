@@ -121,6 +121,67 @@ fn data_reaches_the_others_with_the_true_sender_and_never_its_sender() {
     );
 }
 
+/// The topics that a client got from the server, and the bodies.
+fn told(world: &World, index: usize) -> Vec<(String, serde_json::Value)> {
+    let messages = world.clients[index].data.iter();
+    messages
+        .filter_map(|bytes| beistand::peer::signal::user_message(bytes))
+        .map(|(topic, body)| (topic, serde_json::from_slice(&body).unwrap()))
+        .collect()
+}
+
+#[test]
+fn clients_are_asked_and_answer_and_what_is_for_the_server_goes_to_nobody_else() {
+    let mut world = World::new(7);
+    for (who, role) in [("ex", "expert"), ("cu", "customer")] {
+        world.join_with("help", who, &[("role", role), ("policy", "asking")]);
+    }
+    world.run(Millis(500));
+    world.publish(0, MediaKind::Video);
+    world.publish(1, MediaKind::Audio);
+    world.run(Millis(1_000));
+    talk(&mut world, 1_000, true);
+    for _ in 0..62 {
+        world.skip(Millis(1_000));
+    }
+    world.run(Millis(300));
+    let prompts = |world: &World, index| {
+        let mut all = told(world, index);
+        all.retain(|(topic, _)| topic == "beistand.presence");
+        all
+    };
+    let (_, open) = prompts(&world, 1).pop().expect("asked");
+    assert_eq!((&open["open"], &open["who"]), (&true.into(), &"any".into()));
+    assert!(open["left_ms"].as_u64().is_some_and(|left| left <= 60_000));
+    assert!(
+        told(&world, 1)
+            .iter()
+            .any(|(topic, _)| topic == "beistand.warning")
+    );
+
+    let answer = beistand::peer::signal::server_packet("beistand.presence", r#"{"confirm":true}"#);
+    assert!(world.send_data(1, &answer));
+    let forged = beistand::peer::signal::server_packet("beistand.clock", r#"{"forged":true}"#);
+    assert!(world.send_data(1, &forged));
+    talk(&mut world, 1_000, true);
+    let (_, closed) = prompts(&world, 0).pop().expect("told");
+    assert_eq!(closed["open"], false);
+    assert!(
+        told(&world, 0)
+            .iter()
+            .all(|(_, body)| body["forged"].is_null() && body["confirm"].is_null())
+    );
+    assert_eq!(world.shard.stats().data_taken, 2);
+    let confirmed = world
+        .appended
+        .iter()
+        .find(|a| a.entry.cause == "presence_confirmed");
+    assert_eq!(
+        confirmed.expect("an entry").entry.confirmed_by,
+        Some("cu".into())
+    );
+}
+
 #[test]
 fn the_newest_join_of_an_identity_wins_and_the_clock_runs_on() {
     let mut world = live_pair();

@@ -80,7 +80,11 @@ impl World {
         let node_address = SocketAddr::from(([10, 0, 0, 1], 7882));
         let mut wide = Policy::default();
         wide.capacity.max_participants = 1_000;
+        let mut asking = Policy::default();
+        asking.presence.after_min = 1;
+        asking.presence.grace_min = 1;
         let policies = BTreeMap::from([
+            ("asking".to_owned(), asking),
             ("default".to_owned(), Policy::default()),
             ("wide".to_owned(), wide),
         ]);
@@ -114,7 +118,8 @@ impl World {
         self.join_with(room, identity, role.as_slice())
     }
 
-    fn join_with(&mut self, room: &str, identity: &str, attributes: &[(&str, &str)]) -> usize {
+    /// The same with other attributes of the token.
+    pub fn join_with(&mut self, room: &str, identity: &str, attributes: &[(&str, &str)]) -> usize {
         let mut claims = Claims::new("key", identity, Unix(self.now.unix.0 + 3_600_000));
         claims.video.room = Some(room.to_owned());
         claims.video.room_join = Some(true);
