@@ -215,7 +215,10 @@ impl IntoResponse for Problem {
         });
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (status, kind, body.to_string()).into_response();
-        let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+        let busy = [
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ];
         if busy.contains(&status) {
             let after = header::HeaderValue::from(RETRY_AFTER_S);
             response.headers_mut().insert(header::RETRY_AFTER, after);
@@ -225,7 +228,9 @@ impl IntoResponse for Problem {
 }
 
 fn problem(doors: &Doors, status: StatusCode, detail: impl ToString) -> Problem {
-    doors.counters.note(Happening::Preflight(Preflighted::Refused));
+    doors
+        .counters
+        .note(Happening::Preflight(Preflighted::Refused));
     Problem(status, detail.to_string())
 }
 
@@ -246,7 +251,10 @@ pub(super) async fn begin(
     let Json(Ask { sdp }) =
         body.map_err(|error| problem(&doors, error.status(), error.body_text()))?;
     if sdp.len() > MAX_SDP_BYTES {
-        let what = format!("sdp has {} bytes; allowed are at most {MAX_SDP_BYTES}", sdp.len());
+        let what = format!(
+            "sdp has {} bytes; allowed are at most {MAX_SDP_BYTES}",
+            sdp.len()
+        );
         return Err(problem(&doors, StatusCode::BAD_REQUEST, what));
     }
     let targets = targets(&doors, &join)?;
@@ -338,7 +346,10 @@ fn allowed(doors: &Doors, headers: &HeaderMap, now: Now) -> Result<Join, Problem
     let claims = claims.map_err(|e| refused(e.status(), e.to_string()))?;
     let join = authorize_join(&claims).map_err(|e| refused(e.status(), e.to_string()))?;
     if doors.draining.load(Relaxed) {
-        return Err(refused(503, "this node is shutting down: use another".to_owned()));
+        return Err(refused(
+            503,
+            "this node is shutting down: use another".to_owned(),
+        ));
     }
     Ok(join)
 }
@@ -357,5 +368,8 @@ fn targets(doors: &Doors, join: &Join) -> Result<Targets, Problem> {
 /// The promise of the session that this join leads to.
 fn floor(doors: &Doors, join: &Join) -> Option<Floor> {
     let template = join.policy.as_deref().unwrap_or("default");
-    doors.policies.get(template).map(|policy| policy.floor.clone())
+    doors
+        .policies
+        .get(template)
+        .map(|policy| policy.floor.clone())
 }

@@ -12,7 +12,8 @@ mod words;
 
 pub use bitrate::Bitrate;
 pub use ids::{
-    ConnectionId, Identity, NodeId, ParticipantSid, PreflightId, RoomName, RoomSid, SessionId, TrackSid,
+    ConnectionId, Identity, NodeId, ParticipantSid, PreflightId, RoomName, RoomSid, SessionId,
+    TrackSid,
 };
 pub use pii::Pii;
 pub use rng::Rng;

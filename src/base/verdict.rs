@@ -94,7 +94,11 @@ mod tests {
             "the connection is too slow: measured were 0.79 Mbit/s up and 1.50 Mbit/s down, \
              needed are 1.00 Mbit/s up and 1.00 Mbit/s down"
         );
-        assert!(VERDICT.text_for(500_000, 0).starts_with("the connection is good enough"));
+        assert!(
+            VERDICT
+                .text_for(500_000, 0)
+                .starts_with("the connection is good enough")
+        );
     }
 
     #[test]

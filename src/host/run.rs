@@ -1,8 +1,6 @@
 //! From a command to its exit code.
 
-use super::cli::{
-    Command, ConfigCommand, Exit, LedgerCommand, environment, make_token, measure,
-};
+use super::cli::{Command, ConfigCommand, Exit, LedgerCommand, environment, make_token, measure};
 use super::cli::{TokenArgs, UsageArgs, VerifyArgs};
 use super::clock::Clock;
 use super::config::{Config, Flags, Problems};

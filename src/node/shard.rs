@@ -395,7 +395,10 @@ impl Shard {
             .filter_map(|(_, room)| room.poll_timeout())
             .min()
             .map(|rooms| rooms.min(self.checkpointed + CHECKPOINT_EVERY));
-        [rooms, self.preflights.poll_timeout()].into_iter().flatten().min()
+        [rooms, self.preflights.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What is to be done.

@@ -1,9 +1,7 @@
 //! One preflight as a machine: connect, ask for the round trip, fill both directions, hear what
 //! came, judge.
 
-use super::{
-    Filler, FromClient, Gauge, MAX_SAMPLES, Reading, SENDING, Sample, ToClient,
-};
+use super::{Filler, FromClient, Gauge, MAX_SAMPLES, Reading, SENDING, Sample, ToClient};
 use crate::base::{Identity, Millis, Mono, Now, PreflightId, RoomName, Verdict};
 use crate::peer::transport::{Probe, ProbeOutput};
 use std::net::SocketAddr;
@@ -260,9 +258,14 @@ impl Attempt {
 
     fn on_message(&mut self, bytes: &[u8], now: Now) {
         match (FromClient::decode(bytes), self.phase) {
-            (Some(FromClient::Pong { n }), Phase::Pinging { since, n: asked_n, asked })
-                if n == asked_n =>
-            {
+            (
+                Some(FromClient::Pong { n }),
+                Phase::Pinging {
+                    since,
+                    n: asked_n,
+                    asked,
+                },
+            ) if n == asked_n => {
                 let took = now.mono.since(asked);
                 self.rtt = Some(self.rtt.map_or(took, |rtt| rtt.min(took)));
                 if n + 1 == PINGS {

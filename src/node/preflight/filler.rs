@@ -80,7 +80,10 @@ mod tests {
     #[test]
     fn a_long_pause_is_not_made_up_for_and_a_rate_of_nothing_sends_nothing() {
         let mut filler = Filler::new(8_000_000, Mono::ZERO, Mono::from_millis(3_000));
-        assert_eq!(filler.handle_timeout(Mono::from_millis(1_000), Some(1_000)), 100);
+        assert_eq!(
+            filler.handle_timeout(Mono::from_millis(1_000), Some(1_000)),
+            100
+        );
         assert_eq!(filler.poll_timeout(), Some(Mono::from_millis(1_010)));
         assert_eq!(packets(0, 3_000, 10), 0);
     }

@@ -168,7 +168,9 @@ mod tests {
                 continue;
             }
             gauge.handle_carried(1_000);
-            let timestamp = u32::try_from(sent * 90 / 1_000).unwrap().wrapping_sub(4_000);
+            let timestamp = u32::try_from(sent * 90 / 1_000)
+                .unwrap()
+                .wrapping_sub(4_000);
             gauge.handle_packet(70_000 + n, timestamp, now);
         }
         for ms in SENDING.0..SENDING.0 + 400 {
@@ -215,7 +217,12 @@ mod tests {
             ..Sample::default()
         };
         // 100 kB in the first quarter of what counts, then silence.
-        let stopped = [at(0, 1), at(1_000, 0), at(1_600, 100_000), at(3_500, 100_000)];
+        let stopped = [
+            at(0, 1),
+            at(1_000, 0),
+            at(1_600, 100_000),
+            at(3_500, 100_000),
+        ];
         assert_eq!(Reading::of(&stopped).bps, 320_000);
         let short = [at(0, 1), at(1_000, 0), at(1_400, 100_000)];
         assert_eq!(Reading::of(&short), Reading::default());

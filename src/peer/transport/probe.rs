@@ -241,9 +241,8 @@ impl Probe {
     /// Sends a message on the data channel; false if it is not open or full.
     pub fn send_message(&mut self, text: &str, now: Mono) -> bool {
         let channel = self.channel.and_then(|id| self.rtc.channel(id));
-        let sent = channel.is_some_and(|mut channel| {
-            channel.write(false, text.as_bytes()).unwrap_or(false)
-        });
+        let sent = channel
+            .is_some_and(|mut channel| channel.write(false, text.as_bytes()).unwrap_or(false));
         self.handle_timeout(now);
         sent
     }
@@ -351,9 +350,7 @@ fn link_bytes(datagram: &[u8]) -> u64 {
 /// RTP, and neither STUN nor DTLS nor RTCP (RFC 7983, section 7; RFC 5761, section 4).
 fn is_rtp(datagram: &[u8]) -> bool {
     match datagram {
-        [first, second, ..] => {
-            (128..=191).contains(first) && !(64..=95).contains(&(second & 0x7f))
-        }
+        [first, second, ..] => (128..=191).contains(first) && !(64..=95).contains(&(second & 0x7f)),
         _ => false,
     }
 }
