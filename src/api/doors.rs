@@ -3,14 +3,17 @@
 use super::dev::Dev;
 use super::limit::{Addresses, Rate};
 use super::preflight::{Preflighted, Preflights};
+use super::sessions::Ledger;
 use super::ws::Sink;
-use crate::base::{ConnectionId, Now, RoomName, Unix};
+use crate::base::{ConnectionId, NodeId, Now, Rng, RoomName, SessionId, Unix};
 use crate::node::preflight::{PreflightAnswer, PreflightRefusal, PreflightRequest};
-use crate::node::{Continued, Control, JoinRequest};
+use crate::node::{
+    CommandRefusal, Continued, Control, JoinRequest, News, SessionCommand, SessionView,
+};
 use crate::peer::signal::Frame;
 use crate::peer::signal::token::Keys;
 use crate::session::Policy;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -19,6 +22,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
+
+/// What a session answers to a command.
+pub type Answer = Result<SessionView, CommandRefusal>;
+/// The way back to whoever gave the command.
+pub type Reply = oneshot::Sender<Answer>;
 
 /// What the doors and the host tell a worker.
 pub enum ToWorker {
@@ -42,6 +50,15 @@ pub enum ToWorker {
     SocketClosed {
         /// This one.
         conn: ConnectionId,
+    },
+    /// The Sessions API asks something of a running session.
+    Command {
+        /// Which.
+        session: SessionId,
+        /// What.
+        command: SessionCommand,
+        /// The way back: answered once all that it caused is on its way to the ledger.
+        reply: Reply,
     },
     /// A participant has its link measured.
     Preflight {
@@ -88,6 +105,8 @@ pub struct Limits {
     pub connections: usize,
     /// Joins from one address.
     pub joins: Rate,
+    /// Requests to the Sessions API from one address.
+    pub requests: Rate,
     /// Messages on one socket.
     pub messages: Rate,
     /// Longest message, in bytes.
@@ -160,8 +179,16 @@ pub struct Doors {
     pub is_trusted: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// The built web page.
     pub web_dir: Option<PathBuf>,
+    /// This node.
+    pub node: NodeId,
     /// The policy templates; `default` is among them.
     pub policies: BTreeMap<String, Policy>,
+    /// The ways to the ledger.
+    pub ledger: Ledger,
+    /// Idempotency keys of requests that are not answered yet.
+    pub asking: Mutex<BTreeSet<String>>,
+    /// Draws names and ids.
+    pub rng: Mutex<Rng>,
     /// Set with `--dev`.
     pub dev: Option<Arc<Dev>>,
     /// Whether the page is served over TLS by us.
@@ -174,6 +201,8 @@ pub struct Doors {
     pub counters: Arc<Counters>,
     /// Joins by address.
     pub addresses: Mutex<Addresses>,
+    /// Requests to the Sessions API by address.
+    pub callers: Mutex<Addresses>,
     /// Measurements before a join, and their verdicts.
     pub preflights: Mutex<Preflights>,
     /// The newest `ConnectionId`.
@@ -191,6 +220,12 @@ impl Doors {
         let lost = lock(&self.lost);
         let (session, until) = lost.get(room)?;
         (now.unix < *until).then(|| session.clone())
+    }
+
+    /// A worker tells of a room.
+    pub fn handle_news(&self, news: &News) {
+        let now = (self.clock)().mono;
+        lock(&self.control).handle_news(news, now);
     }
 
     /// A room is over: whoever comes next starts anew. A room that was never opened (`lived` is

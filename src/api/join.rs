@@ -3,6 +3,7 @@
 
 use super::address;
 use super::doors::{Doors, Happening, lock};
+use super::problem::retry_after;
 use crate::node::JoinRequest;
 use crate::peer::signal::ClientParams;
 use crate::peer::signal::token::{self, authorize_join};
@@ -18,7 +19,12 @@ pub(super) struct Refusal(pub StatusCode, pub String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.0, self.1).into_response()
+        let after = retry_after(self.0);
+        let mut response = (self.0, self.1).into_response();
+        if let Some(after) = after {
+            response.headers_mut().insert(header::RETRY_AFTER, after);
+        }
+        response
     }
 }
 
@@ -72,13 +78,18 @@ pub(super) fn check(doors: &Doors, knock: &Knock<'_>) -> Result<JoinRequest, Ref
     );
     let continues = doors.continues(&join.room, now);
     let preflight = doors.verdict(&join.room, &join.identity);
-    Ok(JoinRequest {
+    let request = JoinRequest {
         claims,
         join,
         client,
         continues,
+        booking: None,
         preflight,
-    })
+    };
+    doors
+        .may_join(&request, now)
+        .map_err(|Refusal(status, what)| refused(status.as_u16(), what))?;
+    Ok(request)
 }
 
 /// The token asks for rules that are not configured.

@@ -3,20 +3,25 @@
 
 mod address;
 mod admin;
+mod admission;
 mod dev;
 mod doors;
 mod join;
 mod limit;
 mod listen;
+mod openapi;
 mod preflight;
+mod problem;
 mod router;
+mod sessions;
 mod ws;
 
 pub use admin::{Admin, admin_router};
 pub use dev::{DEV_WEBHOOK_NAME, DEV_WEBHOOK_PATH, DEV_WEBHOOK_SECRET, Dev};
-pub use doors::{Counters, Doors, Happening, Limits, ToWorker, WorkerDoor};
+pub use doors::{Answer, Counters, Doors, Happening, Limits, Reply, ToWorker, WorkerDoor};
 pub use limit::{Addresses, Rate};
 pub use listen::{Listening, Tls, serve};
 pub use preflight::{PreflightLimits, Preflighted, Preflights};
 pub use router::router;
+pub use sessions::{Filter, Known, Ledger, Read, Request, Unreadable, Work, Write, lapse};
 pub use ws::Sink;

@@ -373,3 +373,87 @@ fn floor(doors: &Doors, join: &Join) -> Option<Floor> {
         .get(template)
         .map(|policy| policy.floor.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::preflight::Failure;
+
+    const LIMITS: PreflightLimits = PreflightLimits {
+        at_once: 3,
+        per_address: 2,
+    };
+
+    fn passed(at_unix_ms: u64) -> Outcome {
+        Outcome::Done(Verdict {
+            up_bps: 1_500_000,
+            down_bps: 1_500_000,
+            up_floor_bps: 1_000_000,
+            down_floor_bps: 1_000_000,
+            rtt_ms: 1,
+            jitter_ms: 1,
+            up_loss_permille: 0,
+            down_loss_permille: 0,
+            passed: true,
+            at_unix_ms: Unix(at_unix_ms),
+        })
+    }
+
+    fn whose(identity: &str) -> (RoomName, Identity) {
+        ("room".into(), identity.into())
+    }
+
+    #[test]
+    fn so_many_run_at_once_from_an_address_and_in_all_until_they_end_or_are_lost() {
+        let mut book = Preflights::new(LIMITS, 1);
+        let address = |n: u8| IpAddr::from([192, 0, 2, n]);
+        let mut open = |n, ms| book.open(address(n), whose("karl"), Mono::from_millis(ms));
+        let first = open(1, 0).unwrap();
+        assert!(open(1, 0).is_ok());
+        assert_eq!(open(1, 0), Err(TooMany::FromAddress));
+        assert!(open(2, 0).is_ok());
+        assert_eq!(open(3, 0), Err(TooMany::Here));
+        book.handle_outcome(&first, Outcome::Failed(Failure::Gone));
+        let mut open = |n, ms| book.open(address(n), whose("karl"), Mono::from_millis(ms));
+        assert!(open(3, 0).is_ok());
+        assert_eq!(open(4, 19_999), Err(TooMany::Here));
+        assert!(open(4, 20_000).is_ok());
+    }
+
+    #[test]
+    fn a_verdict_belongs_to_room_and_identity_and_the_newest_counts() {
+        let mut book = Preflights::new(LIMITS, 1);
+        let verdict = |book: &Preflights, identity: &str, now| {
+            book.verdict(&"room".into(), &identity.into(), Unix(now))
+        };
+        for at in [1_000, 2_000] {
+            let address = IpAddr::from([192, 0, 2, 1]);
+            let id = book.open(address, whose("karl"), Mono::ZERO).unwrap();
+            book.handle_outcome(&id, passed(at));
+        }
+        let found = verdict(&book, "karl", 3_000).unwrap();
+        assert_eq!(found.at_unix_ms, Unix(2_000));
+        assert_eq!(verdict(&book, "erika", 3_000), None);
+        assert_eq!(verdict(&book, "karl", 602_000), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_by_forgetting_the_oldest() {
+        let limits = PreflightLimits {
+            at_once: 10,
+            per_address: 10,
+        };
+        let mut book = Preflights::new(limits, 1);
+        for n in 0..20_000_u64 {
+            let address = IpAddr::from([192, 0, 2, 1]);
+            let now = Mono::from_micros(n);
+            let id = book.open(address, whose(&n.to_string()), now).unwrap();
+            book.handle_outcome(&id, passed(n));
+        }
+        assert!(book.runs.len() <= MAX_KEPT);
+        assert_eq!(book.verdicts.len(), MAX_VERDICTS);
+        let first = book.verdict(&"room".into(), &"0".into(), Unix(0));
+        let last = book.verdict(&"room".into(), &"19999".into(), Unix(0));
+        assert!(first.is_none() && last.is_some());
+    }
+}

@@ -4,7 +4,7 @@
 use super::dev;
 use super::doors::Doors;
 use super::join::{Knock, Refusal, check};
-use super::{preflight, ws};
+use super::{openapi, preflight, sessions, ws};
 use axum::Router;
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
@@ -34,7 +34,9 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .route("/rtc/v1/validate", any(absent))
         .route("/settings/regions", any(absent))
         .route("/v1/preflights", post(preflight::begin))
-        .route("/v1/preflights/{id}", get(preflight::result));
+        .route("/v1/preflights/{id}", get(preflight::result))
+        .route("/openapi.json", get(openapi::document))
+        .merge(sessions::routes());
     let routes = match &doors.web_dir {
         Some(dir) => routes.fallback_service(ServeDir::new(dir)),
         None => routes.fallback(absent),

@@ -1,6 +1,6 @@
 //! One WebSocket: between a client and its worker's queue, until either is done.
 
-use super::doors::{Counters, Doors, Happening, Seat, ToWorker, WorkerDoor, lock};
+use super::doors::{Counters, Doors, Happening, Seat, ToWorker, WorkerDoor};
 use super::join::unavailable;
 use super::limit::Bucket;
 use crate::base::ConnectionId;
@@ -60,15 +60,23 @@ fn size(frame: &Frame) -> usize {
 pub(super) fn open(
     doors: Arc<Doors>,
     upgrade: WebSocketUpgrade,
-    join: Box<JoinRequest>,
+    mut join: Box<JoinRequest>,
 ) -> Response {
     let Some(seat) = Seat::take(&doors.counters, doors.limits.connections) else {
         return unavailable(&doors, "too many connections: try again later").into_response();
     };
-    let placed = lock(&doors.control).place(&join.join.room);
-    let worker = match placed {
-        Ok(index) => doors.workers.get(index).cloned(),
-        Err(refusal) => return unavailable(&doors, refusal).into_response(),
+    let worker = match doors.place(&join) {
+        Ok(place) => {
+            // What is booked is a session of its own.
+            join.continues = join.continues.filter(|_| place.booking.is_none());
+            join.booking = place.booking;
+            doors.workers.get(place.worker).cloned()
+        }
+        Err(refusal) => {
+            let refused = Happening::Refused(refusal.0.as_u16());
+            doors.counters.note(refused);
+            return refusal.into_response();
+        }
     };
     let Some(worker) = worker else {
         return unavailable(&doors, "no worker: try again later").into_response();

@@ -1,7 +1,7 @@
-//! The sockets of a client's connection, and the loop that drives a probe over them.
+//! The sockets of a client's connection, and how a prober is driven over them.
 
-use crate::base::{Mono, Now};
-use crate::peer::transport::{Probe, ProbeOutput};
+use crate::base::Now;
+use crate::node::preflight::Prober;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as Plain};
 use std::time::Duration;
@@ -43,25 +43,21 @@ impl Link {
         self.sockets.iter().map(|(address, _)| *address)
     }
 
-    /// Sends all that the probe wants sent, and returns the first thing else that it says.
-    pub fn send(&self, probe: &mut Probe) -> Option<ProbeOutput> {
-        while let Some(output) = probe.poll_output() {
-            let ProbeOutput::Datagram { from, to, bytes } = output else {
-                return Some(output);
-            };
-            let socket = self.sockets.iter().find(|(address, _)| *address == from);
-            if let Some((_, socket)) = socket {
-                // A full buffer loses the datagram, as any other place on the way would.
-                drop(socket.try_send_to(&bytes, to));
-            }
+    /// Sends a datagram from one of our addresses.
+    pub fn send(&self, (from, to): (SocketAddr, SocketAddr), bytes: &[u8]) {
+        let socket = self.sockets.iter().find(|(address, _)| *address == from);
+        if let Some((_, socket)) = socket {
+            // A full buffer loses the datagram, as any other place on the way would.
+            drop(socket.try_send_to(bytes, to));
         }
-        None
     }
 
-    /// Waits for a datagram, but no longer than until `due`, and hands the probe all that is there.
-    pub async fn receive(&self, probe: &mut Probe, due: Option<Mono>, clock: &dyn Fn() -> Now) {
+    /// Waits for a datagram, but no longer than the prober may wait, and hands it all that is there.
+    pub async fn receive(&self, prober: &mut Prober, clock: &dyn Fn() -> Now) {
         let now = clock().mono;
-        let wait = due.map(|at| Duration::from_micros(at.micros().saturating_sub(now.micros())));
+        let wait = prober
+            .poll_timeout()
+            .map(|at| Duration::from_micros(at.micros().saturating_sub(now.micros())));
         let wait = wait.map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT));
         if !wait.is_zero() {
             // Whether one came or the time is over: what is there is read below.
@@ -74,7 +70,7 @@ impl Link {
                     break;
                 };
                 let bytes = buffer.get(..len).unwrap_or_default();
-                probe.handle_datagram((source, *local), bytes, clock().mono);
+                prober.handle_datagram((source, *local), bytes, clock().mono);
             }
         }
     }

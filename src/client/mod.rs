@@ -3,4 +3,4 @@
 mod link;
 mod preflight;
 
-pub use preflight::{PreflightError, PreflightOptions, Progress, Report, preflight};
+pub use preflight::{PreflightError, PreflightOptions, Report, preflight};

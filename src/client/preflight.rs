@@ -1,9 +1,9 @@
 //! `beistand preflight`: measures this machine's link to a node, as the page does for its user.
 
 use super::link::Link;
-use crate::base::{Millis, Mono, Now};
-use crate::node::preflight::{DRAINING, Filler, FromClient, Gauge, ToClient};
-use crate::peer::transport::{Factory, Probe, ProbeOutput, TransportError};
+use crate::base::{Millis, Now};
+use crate::node::preflight::{Prober, ProberOutput, Progress};
+use crate::peer::transport::{Factory, TransportError};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -26,17 +26,6 @@ pub struct PreflightOptions<'a> {
     pub clock: &'a dyn Fn() -> Now,
     /// Told how far it is.
     pub on_progress: &'a dyn Fn(Progress),
-}
-
-/// How far it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// HTTP, ICE and DTLS.
-    Connecting,
-    /// Both directions are filled.
-    Measuring,
-    /// Nothing more is sent; the verdict is on its way.
-    Judging,
 }
 
 /// What the node says in the end.
@@ -138,8 +127,7 @@ pub async fn preflight(options: &PreflightOptions<'_>) -> Result<Report, Preflig
         probe.add_local(address);
     }
     probe.handle_timeout((options.clock)().mono);
-    let run = Run::new(options, link, probe);
-    match run.to_its_end().await {
+    match drive(options, &link, Prober::new(probe)).await {
         // The verdict may be there although its way back was not.
         Err(PreflightError::Late | PreflightError::Closed) => {
             let request = http.get(format!("{base}/v1/preflights/{}", begun.id));
@@ -192,124 +180,27 @@ fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, PreflightErro
     serde_json::from_slice(body).map_err(|error| PreflightError::Answer(error.to_string()))
 }
 
-/// The connection from the answer to the verdict.
-struct Run<'a> {
-    options: &'a PreflightOptions<'a>,
-    link: Link,
-    probe: Probe,
-    down: Gauge,
-    up: Filler,
-    /// When the report is due.
-    report_at: Option<Mono>,
-    is_sending: bool,
-    report: Option<Report>,
-    closed: bool,
-}
-
-impl<'a> Run<'a> {
-    fn new(options: &'a PreflightOptions<'a>, link: Link, probe: Probe) -> Run<'a> {
-        Run {
-            options,
-            link,
-            probe,
-            down: Gauge::default(),
-            up: Filler::new(0, Mono::ZERO, Mono::ZERO),
-            report_at: None,
-            is_sending: false,
-            report: None,
-            closed: false,
-        }
-    }
-
-    async fn to_its_end(mut self) -> Result<Report, PreflightError> {
-        let clock = self.options.clock;
-        let until = clock().mono + WITHIN;
-        while clock().mono < until {
-            self.hear();
-            if let Some(report) = self.report.take() {
-                return Ok(report);
-            }
-            if self.closed {
-                return Err(PreflightError::Closed);
-            }
-            let due = self.poll_timeout();
-            self.link.receive(&mut self.probe, due, clock).await;
-            self.hear();
-            self.handle_timeout(clock().mono);
-        }
-        Err(PreflightError::Late)
-    }
-
-    fn hear(&mut self) {
-        while let Some(output) = self.link.send(&mut self.probe) {
-            let now = (self.options.clock)().mono;
+/// From the answer to the verdict.
+async fn drive(
+    options: &PreflightOptions<'_>,
+    link: &Link,
+    mut prober: Prober,
+) -> Result<Report, PreflightError> {
+    let clock = options.clock;
+    let until = clock().mono + WITHIN;
+    while clock().mono < until {
+        prober.handle_timeout(clock().mono);
+        while let Some(output) = prober.poll_output(clock().mono) {
             match output {
-                ProbeOutput::Open | ProbeOutput::Datagram { .. } => {}
-                ProbeOutput::Message(bytes) => self.on_message(&bytes, now),
-                ProbeOutput::Carried { link_bytes } => self.down.handle_carried(link_bytes),
-                ProbeOutput::Packet { seq, timestamp } => {
-                    self.down.handle_packet(seq, timestamp, now);
-                }
-                ProbeOutput::Closed => self.closed = true,
+                ProberOutput::Datagram { from, to, bytes } => link.send((from, to), &bytes),
+                ProberOutput::Progress(progress) => (options.on_progress)(progress),
+                ProberOutput::Verdict(json) => return parse(&json),
+                ProberOutput::Closed => return Err(PreflightError::Closed),
             }
         }
+        link.receive(&mut prober, clock).await;
     }
-
-    fn on_message(&mut self, bytes: &[u8], now: Mono) {
-        if let Ok(report) = serde_json::from_slice::<Report>(bytes) {
-            self.report = Some(report);
-            return;
-        }
-        match serde_json::from_slice(bytes) {
-            Ok(ToClient::Ping { n }) => self.say(&FromClient::Pong { n }, now),
-            Ok(ToClient::Start { up_bps, ms }) => {
-                (self.options.on_progress)(Progress::Measuring);
-                let until = now + Millis(ms);
-                self.up = Filler::new(up_bps, now, until);
-                self.is_sending = true;
-                self.report_at = Some(until + DRAINING);
-            }
-            // A word of a newer node: not needed for the measurement.
-            Err(_) => {}
-        }
-    }
-
-    fn say(&mut self, message: &FromClient, now: Mono) {
-        if let Ok(text) = serde_json::to_string(message) {
-            self.probe.send_message(&text, now);
-        }
-    }
-
-    fn handle_timeout(&mut self, now: Mono) {
-        if self.probe.poll_timeout().is_some_and(|at| at <= now) {
-            self.probe.handle_timeout(now);
-        }
-        self.down.handle_timeout(now);
-        let sent = self.probe.sent();
-        let weight = sent.link_bytes.checked_div(sent.packets);
-        let packets = self.up.handle_timeout(now, weight);
-        if packets > 0 {
-            self.probe.send_filler(packets, now);
-        }
-        if self.is_sending && self.up.poll_timeout().is_none() {
-            self.is_sending = false;
-            (self.options.on_progress)(Progress::Judging);
-        }
-        if self.report_at.is_some_and(|at| at <= now) {
-            self.report_at = None;
-            let report = FromClient::report(self.down.samples());
-            self.say(&report, now);
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<Mono> {
-        let filling = self.up.poll_timeout();
-        let counting = self.down.poll_timeout();
-        [self.probe.poll_timeout(), filling, counting, self.report_at]
-            .into_iter()
-            .flatten()
-            .min()
-    }
+    Err(PreflightError::Late)
 }
 
 #[cfg(test)]

@@ -141,7 +141,8 @@ impl Inlet {
             }
             StoreReply::Appended { events: 0, .. }
             | StoreReply::CheckpointsStored { .. }
-            | StoreReply::Marked { .. } => return,
+            | StoreReply::Marked { .. }
+            | StoreReply::Desk(_) => return,
         }
         self.0.wake.notify_one();
     }

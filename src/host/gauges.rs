@@ -3,13 +3,15 @@
 use super::clock::Clock;
 use super::deliver::DeliverStats;
 use super::metrics::{
-    Counts, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction, ForwardDrop, JoinOutcome,
-    LiveState, Metrics, PreflightOutcome, Queue, SignalError, StoreTotals, WorkerTotals,
+    AdmissionTotals, Counts, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction, ForwardDrop,
+    JoinOutcome, LiveState, Metrics, PreflightOutcome, Queue, SignalError, StoreTotals,
+    WorkerTotals,
 };
 use super::store::{StoreHandle, StoreStats};
 use super::worker::{Published, WorkerEnds};
 use crate::api::{Counters, Happening, Preflighted};
 use crate::base::Millis;
+use crate::node::Control;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +23,7 @@ pub(super) struct Gauges {
     pub store: StoreHandle,
     pub deliveries: Arc<DeliverStats>,
     pub counters: Arc<Counters>,
+    pub control: Arc<Mutex<Control>>,
     /// Signalling messages, errors, and joins of full rooms that are on the page already, by worker.
     pub told: Mutex<Vec<Told>>,
 }
@@ -37,6 +40,7 @@ impl Gauges {
             .report_store(store_totals(self.store.stats(), self.clock));
         self.metrics
             .report_deliveries(delivery_totals(&self.deliveries));
+        self.metrics.report_admission(self.admission());
         let open = self.counters.connections.load(Relaxed);
         self.metrics
             .set_connections(u64::try_from(open).unwrap_or(u64::MAX));
@@ -44,6 +48,17 @@ impl Gauges {
             tracing::error!(%error, "the metrics page cannot be made");
             String::new()
         })
+    }
+
+    fn admission(&self) -> AdmissionTotals {
+        let control = self.control.lock();
+        let reserved = control.unwrap_or_else(PoisonError::into_inner).reserved();
+        AdmissionTotals {
+            reserved_bps: reserved.egress_bps,
+            capacity_bps: reserved.capacity_bps,
+            cpu: (reserved.cpu.short, reserved.cpu.long),
+            bookings: reserved.bookings,
+        }
     }
 
     fn tell_signals(&self, index: usize, published: &Published) {
@@ -92,6 +107,7 @@ pub(super) fn note(metrics: &Metrics, happening: Happening) {
         Happening::Refused(status) => metrics.joined(match status {
             400 => JoinOutcome::BadRequest,
             401 => JoinOutcome::Unauthorized,
+            403 => JoinOutcome::Forbidden,
             429 => JoinOutcome::RateLimited,
             503 => JoinOutcome::Unavailable,
             _ => JoinOutcome::Failed,

@@ -36,6 +36,7 @@ struct Reported {
     workers: BTreeMap<usize, WorkerTotals>,
     store: StoreTotals,
     deliveries: DeliveryTotals,
+    admission: AdmissionTotals,
     /// Drops of the queues outside the workers.
     queue_drops: Counts<Queue>,
 }
@@ -137,6 +138,19 @@ pub struct StoreTotals {
     pub outbox_oldest: Millis,
 }
 
+/// What admission says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AdmissionTotals {
+    /// Bits a second that are promised to running sessions.
+    pub reserved_bps: u64,
+    /// Bits a second that there are; 0: not limited.
+    pub capacity_bps: u64,
+    /// Percent of all cores, of the last seconds and of the last minute.
+    pub cpu: (u8, u8),
+    /// Sessions that are booked and have not begun.
+    pub bookings: u64,
+}
+
 /// What the delivery of webhooks says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryTotals {
@@ -174,6 +188,11 @@ impl Metrics {
     /// Takes the totals of the delivery.
     pub fn report_deliveries(&self, totals: DeliveryTotals) {
         self.reported().deliveries = totals;
+    }
+
+    /// Takes what admission says.
+    pub fn report_admission(&self, totals: AdmissionTotals) {
+        self.reported().admission = totals;
     }
 
     /// Counts an attempt to join.
@@ -245,6 +264,7 @@ impl Metrics {
         self.0.page.set_workers(&workers);
         self.0.page.set_store(&reported.store);
         self.0.page.set_deliveries(&reported.deliveries);
+        self.0.page.set_admission(&reported.admission);
         // The lock is held until the text is made: totals are set by way of zero.
         let text = self.0.page.encode()?;
         drop(reported);

@@ -2,11 +2,13 @@
 //! threads, the ledger's file, deliveries, metrics. Assembles the node and runs it.
 
 pub mod address;
+mod admission;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod deliver;
 mod gauges;
+mod ledger;
 pub mod logs;
 pub mod metrics;
 pub mod report;

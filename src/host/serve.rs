@@ -8,16 +8,16 @@ use super::deliver::{DeliverConfig, Delivery, Endpoint, Inlet};
 use super::gauges::{Gauges, note};
 use super::metrics::Metrics;
 use super::shutdown::{self, Alarm, Phase};
-use super::store::{Boot, Hooks, RunningStore, Store, StoreConfig, StoreReply};
+use super::store::{Boot, Desk, Hooks, RunningStore, Store, StoreConfig, StoreReply};
 use super::worker::{Prepared, Surroundings, WorkerEnds};
-use super::{address, logs, run, tls};
+use super::{address, admission, ledger, logs, run, tls};
 use crate::api::{
-    self, Addresses, Admin, Counters, Dev, Doors, Limits, PreflightLimits, Preflights, Rate,
-    ToWorker, WorkerDoor,
+    self, Addresses, Admin, Counters, Dev, Doors, Ledger, Limits, PreflightLimits, Preflights,
+    Rate, ToWorker, WorkerDoor,
 };
-use crate::base::RoomName;
 use crate::base::crypto::entropy_seed;
-use crate::node::{Continued, Control, Shard, ShardConfig};
+use crate::base::{Rng, RoomName};
+use crate::node::{Capacity, Continued, Control, Shard, ShardConfig};
 use crate::peer::transport::Factory;
 use crate::usage::outbox::OutboxConfig;
 use anyhow::Context;
@@ -28,12 +28,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{interval, timeout};
 
 /// Threads of the control plane: HTTP, sockets, deliveries. The media has its own.
 const CONTROL_THREADS: usize = 2;
-/// How often the ledger's alarm reaches admission.
-const ADMISSION: Duration = Duration::from_secs(1);
 /// How often a condition is looked at while the node stops.
 const STEP: Duration = Duration::from_millis(20);
 /// The parts of a stop; with the delivery's own 3 s they stay within the promised 10 s: sockets
@@ -163,7 +161,9 @@ impl Node {
         let inlet = Inlet::new(&endpoints);
         let ends: Vec<WorkerEnds> = sockets.workers.iter().map(Prepared::ends).collect();
         let (store, boot) = open_store(config, &inlet, clock)?;
-        let hooks = hooks((clock, alarm), &inlet, &ends, &metrics);
+        let desk = Desk::default();
+        let told = (&inlet, &desk);
+        let hooks = hooks((clock, alarm), told, &ends, &metrics);
         let store = store
             .start(hooks)
             .context("the ledger's thread cannot be started")?;
@@ -185,7 +185,10 @@ impl Node {
             (dev, tls.is_some()),
             (clock, &counters),
             &ends,
-            &boot,
+            (
+                &boot,
+                ledger::ledger(&config.data.dir, store.handle(), desk),
+            ),
         )?;
         let gauges = Gauges {
             metrics,
@@ -194,6 +197,7 @@ impl Node {
             store: store.handle(),
             deliveries,
             counters,
+            control: doors.control.clone(),
             told: Mutex::default(),
         };
         let (stop_delivery, stopped) = oneshot::channel::<()>();
@@ -217,7 +221,8 @@ impl Node {
         node.start_workers(config, sockets.workers, &boot)?;
         let listeners = (sockets.http, sockets.admin, sockets.receiver);
         node.start_listening(config, listeners, tls, gauges);
-        node.watch_ledger();
+        let watch = admission::watch(node.doors.clone(), node.store.handle(), clock);
+        node.tasks.spawn(watch);
         Ok(node)
     }
 
@@ -241,13 +246,14 @@ impl Node {
                 keys: self.doors.keys.clone(),
                 policies: policies.clone(),
             };
-            let (doors, told) = (self.doors.clone(), self.doors.clone());
+            let (doors, heard, told) = (self.doors.clone(), self.doors.clone(), self.doors.clone());
             let around = Surroundings {
                 clock: self.clock,
                 store: self.store.handle(),
                 on_room_ended: Arc::new(move |room: &RoomName, lived| {
                     doors.handle_room_ended(room, lived)
                 }),
+                on_news: Arc::new(move |news| heard.handle_news(news)),
                 on_preflighted: Arc::new(move |id, outcome| told.handle_preflighted(id, outcome)),
             };
             let shard = Shard::new(shard, entropy_seed()?, self.clock.now());
@@ -293,23 +299,6 @@ impl Node {
         self.tasks.spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "a listener ended");
-            }
-        });
-    }
-
-    /// Brings the ledger's alarm to admission.
-    fn watch_ledger(&mut self) {
-        let (store, control) = (self.store.handle(), self.doors.control.clone());
-        self.tasks.spawn(async move {
-            let mut look = interval(ADMISSION);
-            look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                look.tick().await;
-                let full = store.stats().full();
-                control
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .set_ledger_full(full);
             }
         });
     }
@@ -446,20 +435,23 @@ fn open_store(config: &Config, inlet: &Inlet, clock: Clock) -> anyhow::Result<(S
 
 fn hooks(
     (clock, alarm): (Clock, Alarm),
-    inlet: &Inlet,
+    (inlet, desk): (&Inlet, &Desk),
     workers: &[WorkerEnds],
     metrics: &Metrics,
 ) -> Hooks {
     let (inlet, workers, metrics) = (inlet.clone(), workers.to_vec(), metrics.clone());
+    let desk = desk.clone();
     Hooks {
         on_reply: Box::new(move |reply| {
             inlet.handle_reply(&reply);
+            desk.handle_reply(&reply);
             let sessions = match reply {
                 StoreReply::Appended { session, .. } => vec![session],
                 StoreReply::CheckpointsStored { sessions } => sessions,
-                StoreReply::Head { .. } | StoreReply::Lanes(_) | StoreReply::Marked { .. } => {
-                    return;
-                }
+                StoreReply::Head { .. }
+                | StoreReply::Lanes(_)
+                | StoreReply::Marked { .. }
+                | StoreReply::Desk(_) => return,
             };
             workers
                 .iter()
@@ -478,13 +470,12 @@ fn doors(
     (dev, tls): (bool, bool),
     (clock, counters): (Clock, &Arc<Counters>),
     workers: &[WorkerEnds],
-    boot: &Boot,
+    (boot, ledger): (&Boot, Ledger),
 ) -> anyhow::Result<Arc<Doors>> {
     let keys = Arc::new(config.api_keys()?);
     let dev = dev
         .then(|| Dev::new(keys.names().next().unwrap_or_default()))
         .transpose()?;
-    let sessions = usize::try_from(config.limits.max_sessions)?;
     let trusted = config.http.trusted_proxies.clone();
     let lost = boot.recent.iter().map(|(room, record)| {
         let until = crate::base::Unix(record.at_unix_ms.0 + CONTINUES_MS);
@@ -504,21 +495,40 @@ fn doors(
     Ok(Arc::new(Doors {
         keys,
         clock: Arc::new(move || clock.now()),
-        control: Arc::new(Mutex::new(Control::new(workers.len(), sessions))),
+        control: Arc::new(Mutex::new(control(config, workers.len(), boot)?)),
         workers: workers.iter().map(door).collect(),
         limits: limits(config)?,
         is_trusted: Box::new(move |ip| trusted.iter().any(|network| network.contains(ip))),
         web_dir: config.http.web_dir.clone(),
+        node: boot.node.clone(),
         policies: config.policies.clone(),
+        ledger,
+        asking: Mutex::default(),
+        rng: Mutex::new(Rng::from_seed(entropy_seed()?)),
         dev: dev.map(Arc::new),
         tls,
         lost: Mutex::new(lost.collect()),
         draining: AtomicBool::new(false),
         counters: counters.clone(),
         addresses: Mutex::new(Addresses::default()),
+        callers: Mutex::new(Addresses::default()),
         preflights: Mutex::new(Preflights::new(preflight_limits(config)?, entropy_seed()?)),
         last_connection: AtomicU64::new(0),
     }))
+}
+
+/// Admission, with what was booked before.
+fn control(config: &Config, workers: usize, boot: &Boot) -> anyhow::Result<Control> {
+    let capacity = Capacity {
+        max_sessions: usize::try_from(config.limits.max_sessions)?,
+        egress_bps: config.node.egress_bps,
+        max_cpu: config.node.max_cpu,
+    };
+    let mut control = Control::new(workers, capacity);
+    for booking in &boot.bookings {
+        control.keep(booking.clone());
+    }
+    Ok(control)
 }
 
 fn preflight_limits(config: &Config) -> anyhow::Result<PreflightLimits> {
@@ -535,6 +545,10 @@ fn limits(config: &Config) -> anyhow::Result<Limits> {
         joins: Rate {
             per_s: limits.joins_per_s,
             burst: limits.join_burst,
+        },
+        requests: Rate {
+            per_s: limits.requests_per_s,
+            burst: limits.request_burst,
         },
         messages: Rate {
             per_s: limits.ws_messages_per_s,

@@ -5,10 +5,10 @@
 use super::clock::Clock;
 use super::store::{Job, SendError, StoreHandle};
 use super::udp::{Datagram, Udp, UdpStats};
-use crate::api::{Sink, ToWorker};
+use crate::api::{Answer, Reply, Sink, ToWorker};
 use crate::base::{ConnectionId, Mono, Now, PreflightId, RoomName, SessionId};
 use crate::node::preflight::Outcome;
-use crate::node::{Output, Shard, Stats};
+use crate::node::{News, Output, Shard, Stats};
 use crate::peer::signal::Frame;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -108,6 +108,8 @@ pub struct Prepared {
 /// Told of a room that is over; false if the join that was placed here opened none.
 pub type OnRoomEnded = Arc<dyn Fn(&RoomName, bool) + Send + Sync>;
 
+/// Told of rooms that open, and of who comes and goes.
+pub type OnNews = Arc<dyn Fn(&News) + Send + Sync>;
 /// Told what came of a preflight.
 pub type OnPreflighted = Arc<dyn Fn(&PreflightId, Outcome) + Send + Sync>;
 
@@ -119,6 +121,8 @@ pub struct Surroundings {
     pub store: StoreHandle,
     /// Who is told that a room is over.
     pub on_room_ended: OnRoomEnded,
+    /// Who is told of rooms and people.
+    pub on_news: OnNews,
     /// Who is told what came of a preflight.
     pub on_preflighted: OnPreflighted,
 }
@@ -180,6 +184,7 @@ impl Prepared {
             around,
             sinks: BTreeMap::new(),
             jobs: VecDeque::new(),
+            answers: Vec::new(),
             jobs_dropped: 0,
             readable: true,
             busy: false,
@@ -201,6 +206,8 @@ struct Worker {
     around: Surroundings,
     sinks: BTreeMap<ConnectionId, Sink>,
     jobs: VecDeque<Job>,
+    /// Commands that are carried out and not answered; bounded by the requests that wait for them.
+    answers: Vec<(Reply, Answer)>,
     jobs_dropped: u64,
     /// The socket may have more: events come only when it becomes readable anew.
     readable: bool,
@@ -269,6 +276,7 @@ impl Worker {
         self.drain();
         self.udp.flush();
         self.send_jobs();
+        self.send_answers();
         self.publish(now);
         next
     }
@@ -293,6 +301,14 @@ impl Worker {
                 ToWorker::SocketClosed { conn } => {
                     self.sinks.remove(&conn);
                     self.shard.handle_socket_closed(conn, now);
+                }
+                ToWorker::Command {
+                    session,
+                    command,
+                    reply,
+                } => {
+                    let answer = self.shard.handle_command(&session, command, now);
+                    self.answers.push((reply, answer));
                 }
                 ToWorker::Preflight { request, reply } => {
                     // Whoever asked may have gone: it ends by itself.
@@ -322,6 +338,7 @@ impl Worker {
                 }
                 Output::RoomEnded(room) => (self.around.on_room_ended)(&room, true),
                 Output::RoomNotOpened(room) => (self.around.on_room_ended)(&room, false),
+                Output::News(news) => (self.around.on_news)(&news),
                 Output::Preflighted { id, outcome } => (self.around.on_preflighted)(&id, outcome),
             }
         }
@@ -350,6 +367,17 @@ impl Worker {
         tracing::error!(
             "the ledger did not keep up: an entry is lost, its session's record ends before it"
         );
+    }
+
+    /// An answer follows what it caused on the way to the ledger: whoever has it can wait for the
+    /// commit behind it.
+    fn send_answers(&mut self) {
+        if self.jobs.is_empty() {
+            for (reply, answer) in self.answers.drain(..) {
+                // Whoever asked may have gone.
+                drop(reply.send(answer));
+            }
+        }
     }
 
     fn send_jobs(&mut self) {

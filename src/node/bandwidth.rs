@@ -4,7 +4,9 @@ use super::live_room::{Context, LiveRoom};
 use crate::base::{Bitrate, Direction, FloorReport, FloorState, LimitedBy, Millis, Mono};
 use crate::peer::signal::Response;
 use crate::peer::transport::LinkReport;
-use crate::room::{Budget, Downlink, Evidence, Floor, FloorConfig, MemberKey, TrackKey, Uplink};
+use crate::room::{
+    Budget, Downlink, Evidence, Floor, FloorConfig, MemberKey, Stall, TrackKey, Uplink,
+};
 use crate::session::{Floor as Promise, OnBreach};
 
 /// Links are looked at this often: a fall of an estimate is answered within it.
@@ -12,9 +14,6 @@ const LOOK: Millis = Millis(100);
 
 /// Clients are told the state of the floors this often even if nothing changed: a newcomer learns it.
 const TELL_EVERY: Millis = Millis::from_secs(5);
-
-/// A new connection is believed for so long: its controller starts low and finds out.
-const TRUST: Millis = Millis::from_secs(5);
 
 /// Before the first feedback (libwebrtc's own start).
 const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(300);
@@ -29,6 +28,7 @@ pub(super) struct Floors {
     /// When the downlink's controller began to work.
     since: Option<Mono>,
     looked: Mono,
+    stall: Stall,
     measured_up: Bitrate,
     measured_down: Option<Bitrate>,
     limited_up: Option<LimitedBy>,
@@ -60,6 +60,7 @@ impl Floors {
             pressed: None,
             since: None,
             looked: Mono::ZERO,
+            stall: Stall::default(),
             measured_up: Bitrate::ZERO,
             measured_down: None,
             limited_up: None,
@@ -154,10 +155,10 @@ impl LiveRoom {
         let member = &mut self.members[key];
         let down = member.subscriber.link(now);
         let up = member.publisher.link(now);
-        let since = *member.floors.since.get_or_insert(now);
+        member.floors.since.get_or_insert(now);
         let budget = Budget {
             estimate: down.estimate.unwrap_or(FIRST_ESTIMATE),
-            may_pause: promise.does(OnBreach::Shed) && now.since(since) >= TRUST,
+            may_pause: promise.does(OnBreach::Shed),
             floor: Bitrate(promise.down_bps),
         };
         let allocated = self.room.allocate(MemberKey(key), budget, now);
@@ -166,6 +167,11 @@ impl LiveRoom {
         member
             .subscriber
             .set_bandwidth(allocated.minimum, allocated.desired);
+        let wished = allocated.minimum > Bitrate::ZERO || budget.estimate < budget.floor;
+        let stall = &mut member.floors.stall;
+        if stall.handle_estimate(budget.estimate, wished, now) {
+            member.subscriber.restart_estimate(budget.estimate);
+        }
         member.touched = true;
         let changed_up = member.floors.look_up(up, demand, now);
         let sums = (allocated.demand, allocated.carried);

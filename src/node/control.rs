@@ -1,79 +1,259 @@
-//! Which worker runs which room, and whether a new session may start at all.
+//! Which worker runs which room, what is booked, and whether a session may start at all.
 
-use crate::base::RoomName;
+mod admission;
+#[cfg(test)]
+mod tests;
+
+pub use admission::{Capacity, Cpu, Refusal, Reserved};
+
+use super::booking::Booking;
+use crate::base::{Identity, Millis, Mono, Now, RoomName, SessionId};
+use crate::session::Policy;
 use std::collections::{BTreeMap, VecDeque};
-
-/// Why a join cannot be placed: 503 with this text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The node is shutting down.
-    #[error("this node is shutting down and takes no new sessions; try another node")]
-    Draining,
-    /// As many sessions as configured.
-    #[error("this node runs as many sessions as it may (limits.max_sessions); try again later")]
-    Full,
-    /// The ledger cannot be written.
-    #[error("the ledger's disk is full: no new sessions until there is room; running ones go on")]
-    LedgerFull,
-}
+use std::sync::Arc;
 
 /// Ended rooms whose worker is remembered. A join that is on its way while its room ends opens the
 /// room again where it was; the next join must go there too.
 const MAX_REMEMBERED: usize = 4_096;
 
-/// Placement and admission of rooms.
+/// Bookings that wait for their first join; beyond, a new one is refused.
+const MAX_BOOKINGS: usize = 100_000;
+
+/// A join, as admission sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// The room.
+    pub room: &'a RoomName,
+    /// Who joins.
+    pub identity: &'a Identity,
+    /// The rules of the session that this join would open, if nothing is booked.
+    pub policy: &'a Policy,
+}
+
+/// Where a join goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The worker.
+    pub worker: usize,
+    /// What is booked for the room.
+    pub booking: Option<Arc<Booking>>,
+}
+
+/// What a worker tells of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The room is open, with this session.
+    Opened(RoomName, SessionId),
+    /// A participant is in.
+    Joined(RoomName, Identity),
+    /// A participant is gone, or was not let in.
+    Left(RoomName, Identity),
+}
+
+/// Whose room it is that someone wants to book.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BookRefusal {
+    /// A session is booked or runs there.
+    #[error("the room has a session already")]
+    Taken(Option<SessionId>),
+    /// As many bookings as can be kept.
+    #[error("this node keeps as many bookings as it may (100000); try again later")]
+    Many,
+    /// The node shuts down, or cannot write.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// A room that is open, or about to be.
+#[derive(Debug)]
+struct Open {
+    worker: usize,
+    session: Option<SessionId>,
+    /// What is promised to each participant on the way down.
+    floor_bps: u64,
+    grace: Millis,
+    most: usize,
+    people: BTreeMap<Identity, Standing>,
+}
+
+/// How a participant stands. Whoever left keeps their place for the grace time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// On the way, or in.
+    Here,
+    /// Gone since.
+    Gone(Mono),
+}
+
+impl Open {
+    fn reserved_bps(&self) -> u64 {
+        self.reserved_for(self.people.len())
+    }
+
+    /// Two sides are certain; whoever comes beyond them needs as much again.
+    fn reserved_for(&self, people: usize) -> u64 {
+        let people = u64::try_from(people.max(2)).unwrap_or(u64::MAX);
+        self.floor_bps.saturating_mul(people)
+    }
+
+    fn here(&self) -> usize {
+        let here = |standing: &&Standing| matches!(standing, Standing::Here);
+        self.people.values().filter(here).count()
+    }
+
+    fn forget(&mut self, now: Mono) {
+        let grace = self.grace;
+        self.people.retain(|_, standing| match standing {
+            Standing::Here => true,
+            Standing::Gone(since) => now.since(*since) < grace,
+        });
+    }
+}
+
+/// Placement, bookings and admission.
 #[derive(Debug)]
 pub struct Control {
     workers: usize,
-    max_sessions: usize,
-    rooms: BTreeMap<RoomName, usize>,
+    capacity: Capacity,
+    rooms: BTreeMap<RoomName, Open>,
+    sessions: BTreeMap<SessionId, RoomName>,
+    bookings: BTreeMap<RoomName, Arc<Booking>>,
     ended: VecDeque<(RoomName, usize)>,
+    cpu: Cpu,
     draining: bool,
     ledger_full: bool,
 }
 
 impl Control {
-    /// A node with `workers` workers that runs at most `max_sessions` sessions.
-    pub fn new(workers: usize, max_sessions: usize) -> Control {
+    /// A node with `workers` workers and so much to give.
+    pub fn new(workers: usize, capacity: Capacity) -> Control {
         assert!(workers > 0, "a node has a worker");
-        let rooms = BTreeMap::new();
         Control {
             workers,
-            max_sessions,
-            rooms,
+            capacity,
+            rooms: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            bookings: BTreeMap::new(),
             ended: VecDeque::new(),
+            cpu: Cpu::default(),
             draining: false,
             ledger_full: false,
         }
     }
 
-    /// The worker of a room; a new room goes to the one with the fewest.
+    /// Whether a join would be placed; changes nothing but what time has made old.
     ///
     /// # Errors
-    /// A new session may not start now.
-    pub fn place(&mut self, room: &RoomName) -> Result<usize, Refusal> {
+    /// It would not.
+    pub fn may_place(&mut self, arrival: Arrival<'_>, now: Mono) -> Result<(), Refusal> {
         if self.draining {
             return Err(Refusal::Draining);
         }
-        if let Some(worker) = self.rooms.get(room) {
-            return Ok(*worker);
+        self.forget(now);
+        match self.rooms.get(arrival.room) {
+            Some(open) => self.may_enter(open, arrival.identity),
+            None => self.may_open(self.floor_of(arrival)),
         }
+    }
+
+    /// The worker of a room; a new room goes to the one with the fewest. What the join needs is
+    /// reserved from now on.
+    ///
+    /// # Errors
+    /// A new session may not start now, or there is no room for one more in this one.
+    pub fn place(&mut self, arrival: Arrival<'_>, now: Mono) -> Result<Place, Refusal> {
+        self.may_place(arrival, now)?;
+        let room = arrival.room;
+        let booking = self.bookings.get(room).cloned();
+        if !self.rooms.contains_key(room) {
+            let policy = booking.as_ref().map_or(arrival.policy, |b| &b.policy);
+            let open = Open {
+                worker: self.idlest(),
+                session: None,
+                floor_bps: policy.floor.down_bps,
+                grace: policy.grace(),
+                most: policy.capacity.max_participants,
+                people: BTreeMap::new(),
+            };
+            let worker = self.remembered(room).unwrap_or(open.worker);
+            self.rooms.insert(room.clone(), Open { worker, ..open });
+        }
+        let open = self.rooms.get_mut(room).ok_or(Refusal::Draining)?;
+        let identity = arrival.identity.clone();
+        open.people.insert(identity, Standing::Here);
+        let worker = open.worker;
+        Ok(Place { worker, booking })
+    }
+
+    fn may_enter(&self, open: &Open, identity: &Identity) -> Result<(), Refusal> {
+        if open.people.contains_key(identity) {
+            return Ok(());
+        }
+        if open.here() >= open.most {
+            return Err(Refusal::RoomFull { most: open.most });
+        }
+        let more = open.reserved_for(open.people.len() + 1) - open.reserved_bps();
+        self.capacity.admits(more, self.reserved_bps())
+    }
+
+    fn may_open(&self, floor_bps: u64) -> Result<(), Refusal> {
         if self.ledger_full {
             return Err(Refusal::LedgerFull);
         }
-        if self.rooms.len() >= self.max_sessions {
+        if self.rooms.len() >= self.capacity.max_sessions {
             return Err(Refusal::Full);
         }
-        let worker = self.remembered(room).unwrap_or_else(|| self.idlest());
-        self.rooms.insert(room.clone(), worker);
-        Ok(worker)
+        self.capacity.stands(self.cpu)?;
+        let need = floor_bps.saturating_mul(2);
+        self.capacity.admits(need, self.reserved_bps())
+    }
+
+    fn floor_of(&self, arrival: Arrival<'_>) -> u64 {
+        let booking = self.bookings.get(arrival.room);
+        let policy = booking.map_or(arrival.policy, |booking| &booking.policy);
+        policy.floor.down_bps
+    }
+
+    /// Whether this identity is in the room, or left it less than the grace time ago: its rejoin
+    /// is never refused by capacity, window or verdict.
+    pub fn knows(&mut self, room: &RoomName, identity: &Identity, now: Mono) -> bool {
+        self.forget(now);
+        let open = self.rooms.get(room);
+        open.is_some_and(|open| open.people.contains_key(identity))
+    }
+
+    fn forget(&mut self, now: Mono) {
+        self.rooms.values_mut().for_each(|open| open.forget(now));
+    }
+
+    /// What a worker tells of a room.
+    pub fn handle_news(&mut self, news: &News, now: Mono) {
+        let (News::Opened(room, _) | News::Joined(room, _) | News::Left(room, _)) = news;
+        let Some(open) = self.rooms.get_mut(room) else {
+            return;
+        };
+        match news {
+            News::Opened(room, session) => {
+                open.session = Some(session.clone());
+                self.sessions.insert(session.clone(), room.clone());
+                self.bookings.remove(room);
+            }
+            News::Joined(_, identity) => {
+                open.people.insert(identity.clone(), Standing::Here);
+            }
+            News::Left(_, identity) => {
+                if let Some(standing) = open.people.get_mut(identity) {
+                    *standing = Standing::Gone(now);
+                }
+            }
+        }
     }
 
     /// Where something for the room is done that needs no place: the worker that has it, or would
     /// get it.
     pub fn near(&self, room: &RoomName) -> usize {
         let ended = || self.ended.iter().find(|(name, _)| name == room);
-        let placed = self.rooms.get(room).copied();
+        let placed = self.rooms.get(room).map(|open| open.worker);
         placed
             .or_else(|| ended().map(|(_, worker)| *worker))
             .unwrap_or_else(|| self.idlest())
@@ -81,13 +261,100 @@ impl Control {
 
     /// The room is over.
     pub fn handle_room_ended(&mut self, room: &RoomName) {
-        let Some(worker) = self.rooms.remove(room) else {
+        let Some(open) = self.rooms.remove(room) else {
             return;
         };
+        if let Some(session) = &open.session {
+            self.sessions.remove(session);
+        }
         if self.ended.len() == MAX_REMEMBERED {
             self.ended.pop_front();
         }
-        self.ended.push_back((room.clone(), worker));
+        self.ended.push_back((room.clone(), open.worker));
+    }
+
+    /// Where a session runs.
+    pub fn running(&self, session: &SessionId) -> Option<(usize, &RoomName)> {
+        let room = self.sessions.get(session)?;
+        let open = self.rooms.get(room)?;
+        Some((open.worker, room))
+    }
+
+    /// What is booked for a room.
+    pub fn booking(&self, room: &RoomName) -> Option<&Arc<Booking>> {
+        self.bookings.get(room)
+    }
+
+    /// What is booked as this session.
+    pub fn booked(&self, session: &SessionId) -> Option<Arc<Booking>> {
+        let mut bookings = self.bookings.values();
+        bookings.find(|b| b.session == *session).cloned()
+    }
+
+    /// Books a session.
+    ///
+    /// # Errors
+    /// The room is taken, or there are too many.
+    pub fn book(&mut self, booking: Booking) -> Result<Arc<Booking>, BookRefusal> {
+        if self.draining {
+            return Err(Refusal::Draining.into());
+        }
+        if self.ledger_full {
+            return Err(Refusal::LedgerFull.into());
+        }
+        if let Some(open) = self.rooms.get(&booking.room) {
+            return Err(BookRefusal::Taken(open.session.clone()));
+        }
+        if let Some(other) = self.bookings.get(&booking.room) {
+            return Err(BookRefusal::Taken(Some(other.session.clone())));
+        }
+        if self.bookings.len() >= MAX_BOOKINGS {
+            return Err(BookRefusal::Many);
+        }
+        Ok(self.keep(booking))
+    }
+
+    /// Keeps a booking that a process before this one took.
+    pub fn keep(&mut self, booking: Booking) -> Arc<Booking> {
+        let booking = Arc::new(booking);
+        self.bookings.insert(booking.room.clone(), booking.clone());
+        booking
+    }
+
+    /// Changes a booking to which nobody has come yet. None if it is not there any more.
+    pub fn rebook(
+        &mut self,
+        session: &SessionId,
+        change: impl FnOnce(&mut Booking),
+    ) -> Option<Arc<Booking>> {
+        let booking = self.cancellable(session)?;
+        let mut changed = Booking::clone(&booking);
+        change(&mut changed);
+        Some(self.keep(changed))
+    }
+
+    /// Takes a booking away to which nobody has come yet.
+    pub fn cancel(&mut self, session: &SessionId) -> Option<Arc<Booking>> {
+        let booking = self.cancellable(session)?;
+        self.bookings.remove(&booking.room)
+    }
+
+    /// A booking whose room is not about to open.
+    fn cancellable(&self, session: &SessionId) -> Option<Arc<Booking>> {
+        let booking = self.booked(session)?;
+        (!self.rooms.contains_key(&booking.room)).then_some(booking)
+    }
+
+    /// Takes away the bookings that have lapsed.
+    pub fn lapse(&mut self, now: Now) -> Vec<Arc<Booking>> {
+        let due = |booking: &&Arc<Booking>| {
+            booking.lapses() <= now.unix && !self.rooms.contains_key(&booking.room)
+        };
+        let due: Vec<Arc<Booking>> = self.bookings.values().filter(due).cloned().collect();
+        for booking in &due {
+            self.bookings.remove(&booking.room);
+        }
+        due
     }
 
     fn remembered(&mut self, room: &RoomName) -> Option<usize> {
@@ -97,12 +364,29 @@ impl Control {
 
     fn idlest(&self) -> usize {
         let load = |worker: &usize| {
-            self.rooms
-                .values()
-                .filter(|placed| *placed == worker)
-                .count()
+            let rooms = self.rooms.values();
+            rooms.filter(|open| open.worker == *worker).count()
         };
         (0..self.workers).min_by_key(load).unwrap_or(0)
+    }
+
+    fn reserved_bps(&self) -> u64 {
+        self.rooms.values().map(Open::reserved_bps).sum()
+    }
+
+    /// What is reserved and free, and how busy the machine is, for metrics.
+    pub fn reserved(&self) -> Reserved {
+        Reserved {
+            egress_bps: self.reserved_bps(),
+            capacity_bps: self.capacity.egress_bps,
+            cpu: self.cpu,
+            bookings: u64::try_from(self.bookings.len()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// How busy the node is.
+    pub const fn set_cpu(&mut self, cpu: Cpu) {
+        self.cpu = cpu;
     }
 
     /// No new sessions from now on.
@@ -113,34 +397,5 @@ impl Control {
     /// The ledger's disk is full, or has room again.
     pub const fn set_ledger_full(&mut self, full: bool) {
         self.ledger_full = full;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_room_stays_on_its_worker_even_after_its_end_and_new_ones_go_where_there_are_fewest() {
-        let mut control = Control::new(2, 3);
-        let room = |name: &str| RoomName::from(name);
-        assert_eq!(control.place(&room("a")), Ok(0));
-        assert_eq!(control.place(&room("b")), Ok(1));
-        assert_eq!(control.place(&room("a")), Ok(0));
-        control.handle_room_ended(&room("a"));
-        assert_eq!(control.near(&room("a")), 0);
-        assert_eq!(control.near(&room("b")), 1);
-        assert_eq!(control.near(&room("new")), 0);
-        assert_eq!(control.place(&room("c")), Ok(0));
-        assert_eq!(control.place(&room("d")), Ok(0));
-        control.handle_room_ended(&room("b"));
-        assert_eq!(control.place(&room("b")), Ok(1));
-        assert_eq!(control.place(&room("e")), Err(Refusal::Full));
-        control.set_ledger_full(true);
-        control.handle_room_ended(&room("d"));
-        assert_eq!(control.place(&room("e")), Err(Refusal::LedgerFull));
-        assert_eq!(control.place(&room("c")), Ok(0));
-        control.drain();
-        assert_eq!(control.place(&room("c")), Err(Refusal::Draining));
     }
 }

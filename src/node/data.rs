@@ -1,4 +1,4 @@
-//! Data packets between clients, and the billed clock.
+//! Data packets between clients, and those of the server.
 
 use super::live_room::{Context, LiveRoom};
 use crate::peer::signal::{server_packet, stamp};
@@ -16,6 +16,9 @@ impl LiveRoom {
         packet: &[u8],
         context: &mut Context<'_>,
     ) {
+        if packet.len() <= MAX_PACKET && self.take_message(key, packet, context) {
+            return;
+        }
         let member = &self.members[key];
         let allowed = member.join.permissions.can_publish_data && packet.len() <= MAX_PACKET;
         let reliable = match channel {

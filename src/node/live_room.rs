@@ -2,6 +2,7 @@
 
 use super::bandwidth::Floors;
 use super::billing::{Billing, Clock, Join as Granted, Opening};
+use super::contract::override_policy;
 use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side};
 use super::shard::{JoinRequest, Output, ShardConfig, Stats};
@@ -57,8 +58,10 @@ pub(super) struct LiveRoom {
     ticked: Mono,
     /// What the appends and checkpoints on their way to the disk say, and the newest on it.
     told: VecDeque<Clock>,
-    shown: Option<Clock>,
-    clock_sent: Mono,
+    pub(super) shown: Option<Clock>,
+    pub(super) clock_sent: Mono,
+    /// What was told of the open prompt: overdue, and who has answered.
+    pub(super) prompt_told: Option<(bool, Vec<Identity>)>,
     pub(super) floors_told: Mono,
     over: bool,
     /// Who left lately: their rejoin is never refused by capacity.
@@ -78,9 +81,13 @@ impl LiveRoom {
             policy.external_ref.clone_from(&lost.facts.external_ref);
             policy.metadata.clone_from(&lost.facts.metadata);
         }
-        override_policy(&mut policy, &join.join.attributes);
+        // What was booked says it all.
+        if join.booking.is_none() {
+            override_policy(&mut policy, &join.join.attributes);
+        }
         let room_sid = RoomSid::random(rng);
-        let session = SessionId::random(rng);
+        let booked = join.booking.as_ref().map(|booking| booking.session.clone());
+        let session = booked.unwrap_or_else(|| SessionId::random(rng));
         let facts = SessionFacts {
             session: session.clone(),
             node: config.node.clone(),
@@ -130,6 +137,7 @@ impl LiveRoom {
             shown: None,
             clock_sent: now.mono,
             floors_told: now.mono,
+            prompt_told: None,
             over: false,
         }
     }
@@ -140,6 +148,10 @@ impl LiveRoom {
 
     pub(super) const fn session(&self) -> &SessionId {
         &self.session
+    }
+
+    pub(super) const fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     pub(super) fn state(&self) -> SessionState {
@@ -161,6 +173,7 @@ impl LiveRoom {
             self.replace_older(&request, context) || self.left_lately(&identity, context.now.mono);
         if !returns && self.members.len() >= self.capacity() {
             context.stats.joins_full += 1;
+            self.report_left(identity, context);
             let refusal = Response::Leave(LeaveAction::Disconnect, LeaveReason::JoinFailure);
             context.outputs.push_back(Output::Signal {
                 conn,
@@ -198,6 +211,7 @@ impl LiveRoom {
             role: member.join.role,
         };
         self.room.handle_joined(MemberKey(key), options);
+        self.report_joined(identity, context);
         self.welcome(key, context);
         self.offer(key, context);
     }
@@ -346,6 +360,7 @@ impl LiveRoom {
         }
         self.room.handle_left(MemberKey(key));
         let member = self.members.remove(key);
+        self.report_left(member.identity().clone(), context);
         if let Some(conn) = member.conn {
             context.connections.remove(&conn);
             context.outputs.push_back(Output::CloseSocket { conn });
@@ -403,6 +418,7 @@ impl LiveRoom {
         self.flush_evidence(now);
         self.billing.handle_timeout(now);
         self.drain_billing(context);
+        self.tell_contract(context);
         for key in self.keys() {
             let ailment = self
                 .members
@@ -446,22 +462,13 @@ impl LiveRoom {
         }
     }
 
-    fn send_clock(&mut self, context: &mut Context<'_>) {
-        self.clock_sent = context.now.mono;
-        let Some(clock) = self.shown else { return };
-        let json = serde_json::json!({
-            "session": self.session.as_str(),
-            "state": clock.state.as_str(),
-            "reason": clock.state.reason(),
-            "accrued_ms": clock.accrued_ms,
-            "quota_left_ms": clock.quota_left_ms,
-            "time_left_ms": clock.time_left_ms,
-        });
-        self.tell_all("beistand.clock", &json.to_string());
-    }
-
     /// Everyone goes, and so does the room.
-    fn end(&mut self, action: LeaveAction, reason: LeaveReason, context: &mut Context<'_>) {
+    pub(super) fn end(
+        &mut self,
+        action: LeaveAction,
+        reason: LeaveReason,
+        context: &mut Context<'_>,
+    ) {
         for key in self.keys() {
             self.take_out(key, (action, reason), context);
         }
@@ -469,9 +476,12 @@ impl LiveRoom {
         self.over = true;
     }
 
-    fn drain_billing(&mut self, context: &mut Context<'_>) {
+    pub(super) fn drain_billing(&mut self, context: &mut Context<'_>) {
         while let Some(append) = self.billing.poll_output() {
             self.tell();
+            if let Some(warning) = &append.entry.warning {
+                self.tell_warning(warning);
+            }
             context.outputs.push_back(Output::Append(Box::new(append)));
         }
     }
@@ -531,7 +541,7 @@ impl LiveRoom {
         }
     }
 
-    fn report_bytes(&mut self, key: usize) {
+    pub(super) fn report_bytes(&mut self, key: usize) {
         let member = &self.members[key];
         let (publisher, subscriber) = (member.publisher.stats(), member.subscriber.stats());
         let bytes = (
@@ -563,22 +573,6 @@ impl LiveRoom {
         stats.drops.disabled += drops.disabled;
         stats.drops.awaiting_keyframe += drops.awaiting_keyframe;
         stats.drops.not_allocated += drops.not_allocated;
-    }
-}
-
-/// The token's `beistand.external_ref` and `beistand.metadata`, where they are valid.
-fn override_policy(policy: &mut Policy, attributes: &BTreeMap<String, String>) {
-    let template = policy.clone();
-    if let Some(external) = attributes.get("beistand.external_ref") {
-        policy.external_ref = Some(external.clone());
-    }
-    if let Some(text) = attributes.get("beistand.metadata") {
-        let as_text = || serde_json::Value::String(text.clone());
-        policy.metadata = Some(serde_json::from_str(text).unwrap_or_else(|_| as_text()));
-    }
-    if let Err(error) = policy.validate() {
-        tracing::warn!(%error, "the token's beistand.external_ref or beistand.metadata is refused");
-        *policy = template;
     }
 }
 

@@ -3,6 +3,9 @@
 
 mod bandwidth;
 pub mod billing;
+mod booking;
+mod command;
+mod contract;
 mod control;
 mod data;
 mod demux;
@@ -14,5 +17,9 @@ mod publishing;
 mod shard;
 mod signalling;
 
-pub use control::{Control, Refusal};
+pub use booking::{Booking, Guest};
+pub use command::{
+    CommandRefusal, FloorView, ParticipantView, SessionCommand, SessionView, SubscriptionView,
+};
+pub use control::{Arrival, BookRefusal, Capacity, Control, Cpu, News, Place, Refusal, Reserved};
 pub use shard::{Continued, JoinRequest, Output, Shard, ShardConfig, Stats};

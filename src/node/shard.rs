@@ -1,5 +1,8 @@
 //! One worker's rooms, and the way of everything that comes in to its room.
 
+use super::booking::Booking;
+use super::command::{CommandRefusal, SessionCommand, SessionView};
+use super::control::News;
 use super::demux::{Demux, Route};
 use super::live_room::{Context, LiveRoom};
 use super::member::Side;
@@ -7,8 +10,8 @@ use super::preflight::{
     Around, Outcome, PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights,
 };
 use crate::base::{
-    ConnectionId, Inherited, Millis, Mono, NodeId, Now, PreflightId, Rng, RoomName, SessionId,
-    SessionState, Verdict,
+    ConnectionId, Identity, Inherited, Millis, Mono, NodeId, Now, PreflightId, Rng, RoomName,
+    SessionId, SessionState, Verdict,
 };
 use crate::peer::signal::token::{Claims, Join, Keys};
 use crate::peer::signal::{
@@ -53,6 +56,8 @@ pub struct JoinRequest {
     pub client: ClientParams,
     /// The session that a crash cut off in this room.
     pub continues: Option<Continued>,
+    /// What is booked for the room.
+    pub booking: Option<Arc<Booking>>,
     /// What a preflight of the last 10 minutes measured.
     pub preflight: Option<Verdict>,
 }
@@ -105,6 +110,8 @@ pub enum Output {
     RoomEnded(RoomName),
     /// A join that was placed here opened no room.
     RoomNotOpened(RoomName),
+    /// For admission.
+    News(News),
     /// A preflight is over.
     Preflighted {
         /// Which.
@@ -155,6 +162,9 @@ pub struct Stats {
     pub not_carried: u64,
     /// Data packets that were malformed, forbidden or too many.
     pub data_dropped: u64,
+    /// Data packets that clients sent to the server itself (topics `beistand.*`), filler of uplink
+    /// probes among them; they go no further.
+    pub data_taken: u64,
     /// Keyframe requests from subscribers.
     pub pli_in: u64,
     /// Keyframe requests to publishers.
@@ -212,7 +222,7 @@ impl Shard {
         if join.client.reconnect {
             // There is no resume yet; a full join is legal and costs a republish.
             self.refuse(conn, LeaveAction::Reconnect, LeaveReason::StateMismatch);
-            return self.give_back(name);
+            return self.give_back(name, &join.join.identity);
         }
         let index = match self.names.get(&name) {
             Some(index) => *index,
@@ -220,7 +230,7 @@ impl Shard {
                 Some(index) => index,
                 None => {
                     self.refuse(conn, LeaveAction::Disconnect, LeaveReason::JoinFailure);
-                    return self.give_back(name);
+                    return self.give_back(name, &join.join.identity);
                 }
             },
         };
@@ -234,11 +244,14 @@ impl Shard {
             .continues
             .as_ref()
             .map(|lost| lost.facts.policy.as_str());
+        let booking = join.booking.as_deref();
         let template = inherited
             .filter(|name| self.config.policies.contains_key(*name))
+            .or(booking.map(|booking| booking.template.as_str()))
             .or(join.join.policy.as_deref())
             .unwrap_or("default");
-        let Some(policy) = self.config.policies.get(template) else {
+        let booked = booking.map(|booking| &booking.policy);
+        let Some(policy) = booked.or_else(|| self.config.policies.get(template)) else {
             tracing::warn!(room = ?name, "the token names a policy that is not configured");
             return None;
         };
@@ -253,13 +266,22 @@ impl Shard {
             (&mut self.rng, now),
         ));
         self.names.insert(name.clone(), index);
+        let session = self.rooms[index].session().clone();
+        let news = News::Opened(name.clone(), session);
+        self.outputs.push_back(Output::News(news));
         Some(index)
     }
 
     /// A refused join may have been placed here for a room that does not exist.
-    fn give_back(&mut self, name: RoomName) {
-        if !self.names.contains_key(&name) {
+    fn give_back(&mut self, name: RoomName, identity: &Identity) {
+        let Some(index) = self.names.get(&name) else {
             self.outputs.push_back(Output::RoomNotOpened(name));
+            return;
+        };
+        let room = self.rooms.get(*index);
+        if !room.is_some_and(|room| room.has(identity)) {
+            let news = News::Left(name, identity.clone());
+            self.outputs.push_back(Output::News(news));
         }
     }
 
@@ -356,6 +378,30 @@ impl Shard {
             return;
         };
         self.with_room(index, now, LiveRoom::handle_committed);
+    }
+
+    /// The Sessions API asks something of a session. Whatever it changed is among the outputs
+    /// before this answer is given.
+    ///
+    /// # Errors
+    /// The session does not run here, or cannot do that now.
+    pub fn handle_command(
+        &mut self,
+        session: &SessionId,
+        command: SessionCommand,
+        now: Now,
+    ) -> Result<SessionView, CommandRefusal> {
+        let found = self
+            .rooms
+            .iter()
+            .find(|(_, room)| room.session() == session);
+        let index = found.map(|(index, _)| index).ok_or(CommandRefusal::Gone)?;
+        let mut answer = Err(CommandRefusal::Gone);
+        self.with_room(index, now, |room, context| {
+            answer = room.handle_command(command, context);
+        });
+        self.sweep();
+        answer
     }
 
     /// The node shuts down: everyone is told to come back elsewhere, every session ends.

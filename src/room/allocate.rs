@@ -5,6 +5,9 @@ use crate::base::Bitrate;
 /// A rung is climbed only if so many hundredths of it fit: an estimate wavers by some per cent.
 const CLIMB_PERCENT: u64 = 115;
 
+/// The lowest one is begun with less to spare: a picture that wavers is better than none.
+const BEGIN_PERCENT: u64 = 105;
+
 /// What one video may get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
@@ -27,7 +30,7 @@ pub fn allocate(budget: Bitrate, wants: &[Want], may_pause: bool) -> Vec<Option<
             let needed = lowest.percent(if want.at.is_some() {
                 100
             } else {
-                CLIMB_PERCENT
+                BEGIN_PERCENT
             });
             !may_pause || needed <= left
         });
@@ -89,8 +92,8 @@ mod tests {
         for (kbps, at, rung) in [
             (99, Some(0), None),
             (100, Some(0), Some(0)),
-            (114, None, None),
-            (115, None, Some(0)),
+            (104, None, None),
+            (105, None, Some(0)),
             (344, Some(0), Some(0)),
             (345, Some(0), Some(1)),
             (300, Some(1), Some(1)),

@@ -12,6 +12,7 @@ mod publication;
     reason = "the room is the central noun of this room of the house"
 )]
 mod room;
+mod stall;
 mod subscription;
 
 pub use allocation::{Allocated, Budget, View};
@@ -19,6 +20,7 @@ pub use floor::{Downlink, Evidence, Floor, FloorConfig, Uplink};
 pub use forward::{Drops, Forward};
 pub use publication::{LayerSpec, Publication, PublicationSpec, Rung, TrackKey};
 pub use room::{Event, MemberKey, MemberOptions, Room};
+pub use stall::Stall;
 pub use subscription::Wish;
 
 #[cfg(test)]

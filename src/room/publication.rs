@@ -22,6 +22,9 @@ const TEMPORAL: usize = 3;
 /// A layer dearer than announced by more than this is taken for a burst: a keyframe after a switch.
 const BURST_PERCENT: u64 = 130;
 
+/// A layer that is younger costs what was announced: its first packets say nothing, or too much.
+const MEASURED_AFTER: Millis = Millis::from_secs(1);
+
 /// Index of a publication within its room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackKey(pub usize);
@@ -88,6 +91,7 @@ pub struct Publication {
 pub(super) struct Layer {
     pub(super) stream: StreamId,
     pub(super) last: Mono,
+    first: Mono,
     /// By temporal layer.
     rates: [RateMeter<20>; TEMPORAL],
 }
@@ -97,6 +101,7 @@ impl Layer {
         Layer {
             stream,
             last: now,
+            first: now,
             rates: Default::default(),
         }
     }
@@ -185,12 +190,17 @@ impl Publication {
                 break;
             }
             let most = announced.iter().find(|spec| spec.quality == quality);
-            let most = most.map_or(Bitrate::ZERO, |spec| spec.bitrate.percent(BURST_PERCENT));
-            let rates = layer.rates(now);
+            let most = most.map_or(Bitrate::ZERO, |spec| spec.bitrate);
+            let young = now.since(layer.first) < MEASURED_AFTER;
+            let rates = if young && most > Bitrate::ZERO {
+                vec![(0, most)]
+            } else {
+                layer.rates(now)
+            };
             let top = rates.last().map_or(0, |(id, _)| *id).min(temporal);
             for (id, rate) in rates.into_iter().filter(|(id, _)| *id <= top) {
                 let rate = if most > Bitrate::ZERO {
-                    rate.min(most)
+                    rate.min(most.percent(BURST_PERCENT))
                 } else {
                     rate
                 };

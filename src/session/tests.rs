@@ -1,7 +1,15 @@
 //! Sentences of the contract, as tests over the session machine.
 
+mod floor;
+mod presence;
+mod request;
+mod time;
+
 use super::*;
-use crate::base::{EndReason, Identity, Inherited, Mono, Now, SessionState, Unix};
+use crate::base::{
+    Direction, EndReason, FloorReport, FloorState, Identity, Inherited, LimitedBy, Mono, Now,
+    SessionState, Unix,
+};
 use std::collections::BTreeMap;
 
 /// A session driven by sentences: each participant's packets come every `every` milliseconds from
@@ -14,6 +22,8 @@ struct Play {
     said: Vec<String>,
     /// Something was heard since the last round of timers.
     fed: bool,
+    /// When the session wants to be woken.
+    wake: Option<Mono>,
 }
 
 const EXPERT: Standing = Standing {
@@ -45,16 +55,21 @@ fn policy(json: &str) -> Policy {
 
 impl Play {
     fn new(json: &str) -> Play {
+        Play::continuing(json, &Inherited::default())
+    }
+
+    fn continuing(json: &str, inherited: &Inherited) -> Play {
         let now = Now {
             mono: Mono::ZERO,
             unix: Unix(0),
         };
         Play {
-            session: Session::new(policy(json), now),
+            session: Session::continuing(policy(json), inherited, now),
             now: 0,
             senders: BTreeMap::new(),
             said: Vec::new(),
-            fed: false,
+            fed: true,
+            wake: None,
         }
     }
 
@@ -79,12 +94,10 @@ impl Play {
             for (who, media) in due {
                 self.packet(who, media);
             }
-            let due = self
-                .session
-                .poll_timeout()
-                .is_some_and(|(at, _)| at <= now.mono);
+            let due = self.wake.is_some_and(|at| at <= now.mono);
             if std::mem::take(&mut self.fed) || due {
                 self.session.handle_timeout(now);
+                self.wake = self.session.poll_timeout().map(|(at, _)| at);
             }
             self.listen();
         }
@@ -136,6 +149,48 @@ impl Play {
         self
     }
 
+    /// Everything from now on; the tables of one rule look at that alone.
+    fn hush(&mut self) -> &mut Play {
+        self.listen();
+        self.said.clear();
+        self
+    }
+
+    fn pause(&mut self) -> bool {
+        self.fed = true;
+        self.session.handle_pause_request(self.clock())
+    }
+
+    fn resume(&mut self) -> bool {
+        self.fed = true;
+        self.session.handle_resume_request(self.clock())
+    }
+
+    fn confirm(&mut self, who: &str) -> bool {
+        self.fed = true;
+        self.session.handle_confirm(Some(&who.into()), self.clock())
+    }
+
+    fn extend(&mut self, quota_s: Option<u64>, max_min: Option<u64>) -> &mut Play {
+        self.fed = true;
+        assert!(self.session.handle_extend(quota_s, max_min, self.clock()));
+        self
+    }
+
+    fn floor(&mut self, who: &str, direction: Direction, state: FloorState) -> &mut Play {
+        let report = FloorReport {
+            state,
+            measured_bps: Some(400_000),
+            floor_bps: 1_000_000,
+            limited_by: Some(LimitedBy::Downlink),
+        };
+        self.fed = true;
+        let now = self.clock();
+        self.session
+            .handle_floor(&who.into(), direction, report, now);
+        self
+    }
+
     fn listen(&mut self) {
         while let Some(output) = self.session.poll_output() {
             let at = output.at().millis().0;
@@ -150,10 +205,15 @@ impl Play {
                     let left = warning.left_s.map_or(String::new(), |s| format!(" {s}"));
                     self.said.push(format!("{at} {}{left}", warning.cause()));
                 }
-                Output::Terms { change, .. } => match change {
-                    Some(change) => self.said.push(format!("{at} {change:?}")),
-                    None => {}
-                },
+                Output::Terms { change, .. } => {
+                    let line = match change {
+                        Some(Change::Extended) => format!("{at} extended"),
+                        Some(Change::Confirmed(Some(who))) => format!("{at} {who} is there"),
+                        Some(Change::Confirmed(None)) => format!("{at} the app confirms"),
+                        None => continue,
+                    };
+                    self.said.push(line);
+                }
                 Output::Joined { .. }
                 | Output::Presence { .. }
                 | Output::Overlap { .. }

@@ -17,6 +17,8 @@ struct Call {
     at: u64,
     /// Video packets of the expert's in each 20 ms: 3 make 1.4 Mbit/s.
     video: u64,
+    /// The expert speaks.
+    sound: bool,
     heard: usize,
     /// Changes of the customer's floor: when, direction, state.
     changes: Vec<(u64, &'static str, String)>,
@@ -36,6 +38,7 @@ impl Call {
             world,
             at: 0,
             video: 3,
+            sound: true,
             heard: 0,
             changes: Vec::new(),
         }
@@ -48,7 +51,9 @@ impl Call {
                 self.world
                     .send_media(0, if key { &KEYFRAME } else { &DELTA });
             }
-            self.world.send_media(0, &AUDIO);
+            if self.sound {
+                self.world.send_media(0, &AUDIO);
+            }
             self.world.send_media(1, &AUDIO);
             self.world.run(Millis(20));
             self.at += 20;
@@ -165,6 +170,18 @@ fn a_downlink_below_the_floor_is_breached_in_time_and_the_picture_comes_back() {
         "{:?}",
         call.changes
     );
+}
+
+#[test]
+fn a_picture_alone_that_was_paused_comes_back_too() {
+    let mut call = Call::new(Bitrate::kbps(2_000));
+    call.sound = false;
+    call.run(15);
+    assert!(call.got(15) > 1_200_000);
+    call.down(300);
+    assert_eq!(call.got(15), 0);
+    call.down(2_000);
+    assert!(call.got(BACK_MS / 1_000) > 1_200_000, "{:?}", call.changes);
 }
 
 #[test]

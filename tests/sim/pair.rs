@@ -156,6 +156,7 @@ impl World {
             join,
             client: ClientParams::default(),
             continues: None,
+            booking: None,
             preflight: None,
         };
         self.shard.handle_join(conn, Box::new(request), self.now);
@@ -353,7 +354,7 @@ impl World {
                     }
                 }
                 Output::RoomEnded(_) => self.ended += 1,
-                Output::RoomNotOpened(_) | Output::Preflighted { .. } => {}
+                Output::RoomNotOpened(_) | Output::News(_) | Output::Preflighted { .. } => {}
             }
         }
     }

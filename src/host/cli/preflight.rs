@@ -1,8 +1,9 @@
 //! `beistand preflight`: from the arguments to an exit code.
 
 use super::Exit;
-use crate::client::{PreflightOptions, Progress, Report, preflight};
+use crate::client::{PreflightOptions, Report, preflight};
 use crate::host::clock::Clock;
+use crate::node::preflight::Progress;
 use crate::peer::transport::Factory;
 use anyhow::Context;
 use clap::Args;
@@ -11,11 +12,11 @@ use std::io::{IsTerminal, Write};
 /// `beistand preflight`
 #[derive(Clone, PartialEq, Eq, Args)]
 pub struct PreflightArgs {
-    /// The node, as its clients reach it: `https://HOST` or `wss://HOST`
+    /// The node, as its clients reach it: https://HOST or wss://HOST
     #[arg(long)]
     pub url: String,
     /// The token with which the participant will join
-    #[arg(long, env = "BEISTAND_TOKEN", hide_env_values = true)]
+    #[arg(long)]
     pub token: String,
     /// JSON instead of text
     #[arg(long)]

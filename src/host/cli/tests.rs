@@ -30,6 +30,10 @@ fn help_reads_as_in_the_golden_files() {
             include_str!("../../../tests/golden/help/token.txt"),
         ),
         (
+            "preflight --help",
+            include_str!("../../../tests/golden/help/preflight.txt"),
+        ),
+        (
             "usage --help",
             include_str!("../../../tests/golden/help/usage.txt"),
         ),
@@ -84,6 +88,7 @@ fn a_wrong_command_line_is_refused_in_words() {
             "token --dev --room r --identity i --attribute seat",
             "NAME=TEXT",
         ),
+        ("preflight --url ws://h", "--token <TOKEN>"),
         ("usage --data d --config f", "cannot be used with"),
         ("ledger", "Usage: beistand ledger"),
         ("config check", "<FILE>"),

@@ -168,6 +168,9 @@ fn check_limits(config: &Config, found: &mut Origins) {
         ),
         ("limits.joins_per_s", limits.joins_per_s, 1, 100_000),
         ("limits.join_burst", limits.join_burst, 1, 100_000),
+        ("limits.requests_per_s", limits.requests_per_s, 1, 100_000),
+        ("limits.request_burst", limits.request_burst, 1, 100_000),
+        ("node.max_cpu", config.node.max_cpu.into(), 1, 100),
         ("limits.max_preflights", limits.max_preflights, 1, 1_000),
         (
             "limits.preflights_per_address",

@@ -25,6 +25,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[data]`
     pub data: Data,
+    /// `[node]`
+    pub node: Node,
     /// `[keys]`: API key → secret.
     pub keys: BTreeMap<String, Secret>,
     /// `[limits]`
@@ -45,6 +47,7 @@ impl Default for Config {
             rtc: Rtc::default(),
             admin: Admin::default(),
             data: Data::default(),
+            node: Node::default(),
             keys: BTreeMap::new(),
             limits: Limits::default(),
             webhooks: Webhooks::default(),
@@ -171,6 +174,25 @@ impl Default for Data {
     }
 }
 
+/// `[node]`: what the node has to give.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Node {
+    /// Bits a second to clients; 0: not limited.
+    pub egress_bps: u64,
+    /// Percent of all cores above which no session starts.
+    pub max_cpu: u8,
+}
+
+impl Default for Node {
+    fn default() -> Node {
+        Node {
+            egress_bps: 1_000_000_000,
+            max_cpu: 85,
+        }
+    }
+}
+
 /// `[limits]`: what strangers and clients may cost.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -183,6 +205,10 @@ pub struct Limits {
     pub joins_per_s: u32,
     /// Joins from one address that may come at once.
     pub join_burst: u32,
+    /// Requests to the Sessions API a second from one address.
+    pub requests_per_s: u32,
+    /// Requests to the Sessions API from one address that may come at once.
+    pub request_burst: u32,
     /// Measurements before a join, at once.
     pub max_preflights: u32,
     /// Measurements from one address, at once.
@@ -206,6 +232,8 @@ impl Default for Limits {
             max_connections: 4_000,
             joins_per_s: 20,
             join_burst: 100,
+            requests_per_s: 50,
+            request_burst: 200,
             max_preflights: 16,
             preflights_per_address: 4,
             ws_messages_per_s: 50,

@@ -77,6 +77,8 @@ labels! {
         Unauthorized = "unauthorized",
         /// The request was malformed (400).
         BadRequest = "bad_request",
+        /// The session's rules refuse it: its window, its size, its floor (403).
+        Forbidden = "forbidden",
         /// The room is full.
         Full = "full",
         /// The node has reached a limit, or stops.

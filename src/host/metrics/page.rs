@@ -4,7 +4,7 @@ use super::labels::{
     DatagramDrop, DeliveryOutcome, Direction, ForwardDrop, JoinOutcome, LiveState,
     PreflightOutcome, Queue, SignalError,
 };
-use super::{DeliveryTotals, StoreTotals, WorkerTotals};
+use super::{AdmissionTotals, DeliveryTotals, StoreTotals, WorkerTotals};
 use crate::base::{Millis, Unix};
 use prometheus::core::Collector;
 use prometheus::{
@@ -21,6 +21,7 @@ pub(super) struct Page {
     registry: Registry,
     media: Media,
     store: Store,
+    admission: Admission,
     deliveries: IntCounterVec,
     dead_letters: IntCounter,
     disabled_endpoints: IntGauge,
@@ -68,6 +69,7 @@ impl Page {
         Ok(Page {
             media: Media::new(&to)?,
             store: Store::new(&to)?,
+            admission: Admission::new(&to)?,
             deliveries: to.counters(
                 (
                     "beistand_deliveries_total",
@@ -131,8 +133,62 @@ impl Page {
         self.disabled_endpoints.set(signed(totals.disabled));
     }
 
+    pub(super) fn set_admission(&self, totals: &AdmissionTotals) {
+        self.admission.set(totals);
+    }
+
     pub(super) fn encode(&self) -> Result<String> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+/// What admission reports.
+struct Admission {
+    reserved: IntGauge,
+    free: IntGauge,
+    capacity: IntGauge,
+    cpu: IntGaugeVec,
+    bookings: IntGauge,
+}
+
+impl Admission {
+    fn new(to: &Shelf) -> Result<Admission> {
+        Ok(Admission {
+            reserved: to.gauge(
+                "beistand_egress_reserved_bps",
+                "Bits a second to clients that are promised to sessions.",
+            )?,
+            free: to.gauge(
+                "beistand_egress_free_bps",
+                "Bits a second to clients that are not promised; 0 without a limit.",
+            )?,
+            capacity: to.gauge(
+                "beistand_egress_capacity_bps",
+                "Bits a second to clients that there are (node.egress_bps); 0 without a limit.",
+            )?,
+            cpu: to.gauges(
+                (
+                    "beistand_cpu_percent",
+                    "Percent of all cores that the process uses, on average.",
+                ),
+                ("average", &["long", "short"]),
+            )?,
+            bookings: to.gauge(
+                "beistand_bookings",
+                "Sessions that are booked and have not begun.",
+            )?,
+        })
+    }
+
+    fn set(&self, totals: &AdmissionTotals) {
+        let free = totals.capacity_bps.saturating_sub(totals.reserved_bps);
+        self.reserved.set(signed(totals.reserved_bps));
+        self.capacity.set(signed(totals.capacity_bps));
+        self.free.set(signed(free));
+        self.bookings.set(signed(totals.bookings));
+        for (average, percent) in [("short", totals.cpu.0), ("long", totals.cpu.1)] {
+            self.cpu.with_label_values(&[average]).set(percent.into());
+        }
     }
 }
 

@@ -84,6 +84,7 @@ fn totals_of_workers_are_added_up_and_a_later_report_replaces_the_earlier() {
 fn what_happens_up_here_is_counted() {
     let metrics = page();
     metrics.joined(JoinOutcome::Full);
+    metrics.preflighted(PreflightOutcome::Below);
     metrics.signalled(Direction::In, 3);
     metrics.signal_failed(SignalError::TooLong);
     metrics.set_connections(6);
@@ -102,6 +103,7 @@ fn what_happens_up_here_is_counted() {
     });
     let text = text(&metrics);
     has(&text, "beistand_joins_total{outcome=\"full\"} 1");
+    has(&text, "beistand_preflights_total{outcome=\"below\"} 1");
     has(&text, "beistand_signal_messages_total{direction=\"in\"} 3");
     has(&text, "beistand_signal_errors_total{reason=\"too_long\"} 1");
     has(&text, "beistand_connections 6");

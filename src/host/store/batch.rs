@@ -2,7 +2,8 @@
 //! changes the writer's own state, so a transaction that fails leaves no trace.
 
 use super::stats::{StoreStats, Tally};
-use super::{Job, StoreReply};
+use super::{Job, StoreReply, desk};
+use crate::api::Work;
 use crate::base::{NodeId, SessionId, Unix};
 use crate::usage::ledger::{BootEntry, ChainHead};
 use crate::usage::outbox::{Lane, Mark, OutboxRow, Verdict};
@@ -89,9 +90,24 @@ impl<'a> Batch<'a> {
                     event_id: mark.event_id.clone(),
                 }
             }
+            Job::Desk { number, work } => {
+                self.desk(work)?;
+                StoreReply::Desk(*number)
+            }
         };
         self.outcome.replies.push(reply);
         Ok(())
+    }
+
+    fn desk(&mut self, work: &Work) -> rusqlite::Result<()> {
+        match work {
+            Work::Flush => Ok(()),
+            Work::Book(booking, request) => {
+                desk::book(&self.tx, booking, request.as_ref(), self.now)
+            }
+            Work::Rebook(booking) => desk::rebook(&self.tx, booking),
+            Work::Close(life) => life.iter().try_for_each(|append| self.append(append)),
+        }
     }
 
     pub fn commit(self) -> rusqlite::Result<Outcome> {
@@ -202,6 +218,7 @@ impl<'a> Batch<'a> {
                 event_seq,
             },
         )?;
+        desk::index(&self.tx, entry)?;
         if !after.is_empty() {
             self.tx
                 .prepare_cached(after)?
@@ -376,7 +393,7 @@ pub(super) fn chain_head(conn: &Connection) -> rusqlite::Result<Option<ChainHead
     conn.query_row(sql, [], read).optional()
 }
 
-fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+pub(super) fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }

@@ -1,5 +1,6 @@
 //! What the writer does, and what it answers once that is on disk.
 
+use crate::api::Work;
 use crate::base::SessionId;
 use crate::usage::outbox::{Lane, Mark, OutboxRow};
 use crate::usage::{Append, Checkpoint};
@@ -17,6 +18,13 @@ pub enum Job {
     Lanes,
     /// Write the outcome of an attempt to its row.
     Mark(Mark),
+    /// Write for the Sessions API; answered by number.
+    Desk {
+        /// The number.
+        number: u64,
+        /// What to write.
+        work: Work,
+    },
 }
 
 /// What the writer tells, after the commit.
@@ -45,6 +53,8 @@ pub enum StoreReply {
     },
     /// All lanes with something pending.
     Lanes(Vec<Lane>),
+    /// The work of this number is on disk.
+    Desk(u64),
     /// The outcome is on disk.
     Marked {
         /// The lane.

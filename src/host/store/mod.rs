@@ -6,6 +6,7 @@
 
 mod batch;
 mod boot;
+mod desk;
 mod error;
 mod job;
 pub mod read;
@@ -19,6 +20,7 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub use desk::Desk;
 pub use error::{Fatal, OpenError};
 pub use job::{Job, SendError, StoreReply};
 pub use running::{Boot, Hooks, ReadClock, RunningStore, Store, StoreConfig, StoreHandle};

@@ -1,12 +1,14 @@
 //! Reads the ledger of a running or stopped node, without its lock and without writing.
 
 use super::OpenError;
-use super::batch::uint;
+use super::batch::{int, uint};
 use super::schema::open_read_only;
+use crate::api::{Filter, Known};
 use crate::base::{NodeId, SessionId};
+use crate::node::Booking;
 use crate::usage::ledger::{Hash, Place, Row, SessionRecord, fold};
 use crate::usage::{Checkpoint, Entry};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, ToSql};
 use std::path::{Path, PathBuf};
 
 /// An open ledger, as it was at one moment: what a running node writes meanwhile does not show.
@@ -73,6 +75,83 @@ impl Reader {
                 .collect()
         };
         run().map_err(OpenError::sqlite(&self.dir))
+    }
+
+    /// One session: its place in the index, its booking, and its record once it has begun.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn session(&self, session: &str) -> Result<Option<Known>, OpenError> {
+        let sql = "SELECT seq, id, state FROM session WHERE id = ?1";
+        let mut found = self.known(sql, &[&session])?;
+        Ok(found.pop())
+    }
+
+    /// Sessions after a place in the index, in the order in which they were made.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn sessions(&self, filter: &Filter, limit: u64) -> Result<Vec<Known>, OpenError> {
+        let sql = "SELECT seq, id, state FROM session WHERE seq > ?1
+                   AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR room = ?3)
+                   AND (?4 IS NULL OR external_ref = ?4) ORDER BY seq LIMIT ?5";
+        let keys: [&dyn ToSql; 5] = [
+            &int(filter.after),
+            &filter.state,
+            &filter.room,
+            &filter.external_ref,
+            &int(limit),
+        ];
+        self.known(sql, &keys)
+    }
+
+    /// The booking that a request made, with the digest of that request.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn request(&self, key: &str) -> Result<Option<(String, Booking)>, OpenError> {
+        let sql = "SELECT request.digest, booking.body FROM request
+                   JOIN booking ON booking.session = request.session WHERE request.key = ?1";
+        let found = self.conn.query_row(sql, [key], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        });
+        let found = found.optional().map_err(OpenError::sqlite(&self.dir))?;
+        Ok(found.and_then(|(digest, body)| {
+            let booking = serde_json::from_str(&body).ok()?;
+            Some((digest, booking))
+        }))
+    }
+
+    fn known(&self, sql: &str, keys: &[&dyn ToSql]) -> Result<Vec<Known>, OpenError> {
+        let run = || -> rusqlite::Result<Vec<Known>> {
+            let rows: Vec<(i64, String, String)> = self
+                .conn
+                .prepare(sql)?
+                .query_map(keys, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            let known = |(seq, id, state): &(i64, String, String)| {
+                Ok(Known {
+                    seq: uint(*seq),
+                    booking: self.booking(id)?,
+                    record: match state.as_str() {
+                        "scheduled" => None,
+                        _ => self.record(id)?,
+                    },
+                })
+            };
+            rows.iter().map(known).collect()
+        };
+        run().map_err(OpenError::sqlite(&self.dir))
+    }
+
+    fn booking(&self, session: &str) -> rusqlite::Result<Option<Booking>> {
+        let sql = "SELECT body FROM booking WHERE session = ?1";
+        let body: Option<String> = self
+            .conn
+            .prepare_cached(sql)?
+            .query_row([session], |row| row.get(0))
+            .optional()?;
+        Ok(body.and_then(|body| serde_json::from_str(&body).ok()))
     }
 
     /// Start and last entry are enough: totals are cumulative. A record that cannot be read is left

@@ -5,6 +5,7 @@ use super::job::Message;
 use super::writer::{self, Writer};
 use super::{Fatal, Job, OpenError, SendError, StoreReply, StoreStats, boot, schema};
 use crate::base::{NodeId, Now, RoomName};
+use crate::node::Booking;
 use crate::usage::SessionFacts;
 use crate::usage::ledger::SessionRecord;
 use std::collections::BTreeMap;
@@ -45,6 +46,8 @@ pub struct Boot {
     /// By room, the sessions that ended with `node_lost` less than 10 minutes ago and were not
     /// continued since: a rejoin of the room opens a session that `continues` this one.
     pub recent: BTreeMap<RoomName, SessionRecord>,
+    /// What is booked and has not begun.
+    pub bookings: Vec<Booking>,
 }
 
 /// Whom the writer thread calls. All are called on that thread, and must not block it.

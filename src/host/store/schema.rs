@@ -12,7 +12,9 @@ pub(super) const LEDGER_FILE: &str = "ledger.sqlite";
 /// Locked by the one process that writes. A file of its own: readers must be able to open the ledger.
 const LOCK_FILE: &str = "ledger.lock";
 /// The schema below; `PRAGMA user_version` of the file.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
+/// The oldest schema that is read, and brought up to date when it is written to.
+const OLDEST: i64 = 1;
 /// A reader of a WAL never blocks the writer; this is for a person at the sqlite3 command.
 const BUSY: Duration = Duration::from_secs(2);
 
@@ -65,6 +67,42 @@ CREATE INDEX outbox_lane ON outbox (endpoint, session, event_seq) WHERE state = 
 CREATE INDEX outbox_age ON outbox (created_unix_ms) WHERE state = 'pending';
 ";
 
+/// What version 2 added: an index of all sessions, those that are only booked among them; the
+/// bookings themselves; and which request made which, for a day.
+const SESSIONS: &str = "
+CREATE TABLE session (
+    seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+    id           TEXT NOT NULL UNIQUE,
+    room         TEXT NOT NULL,
+    external_ref TEXT,
+    state        TEXT NOT NULL CHECK (state IN ('scheduled', 'running', 'ended'))
+) STRICT;
+CREATE INDEX session_room ON session (room);
+CREATE INDEX session_external_ref ON session (external_ref) WHERE external_ref IS NOT NULL;
+CREATE TABLE booking (
+    session TEXT PRIMARY KEY,
+    body    TEXT NOT NULL
+) STRICT;
+CREATE TABLE request (
+    key             TEXT PRIMARY KEY,
+    digest          TEXT NOT NULL,
+    session         TEXT NOT NULL,
+    created_unix_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX request_age ON request (created_unix_ms);
+";
+
+/// Fills the index from the entries of version 1.
+const INDEX: &str = "
+INSERT INTO session (id, room, external_ref, state)
+SELECT session, coalesce(json_extract(body, '$.facts.room'), ''),
+       json_extract(body, '$.facts.external_ref'),
+       CASE WHEN EXISTS (SELECT 1 FROM entry AS stop
+                         WHERE stop.session = entry.session AND stop.kind = 'stop')
+            THEN 'ended' ELSE 'running' END
+FROM entry WHERE kind = 'start' ORDER BY boot_epoch, chain_seq;
+";
+
 /// Locks the directory and opens the ledger in it for writing. The lock holds as long as the file
 /// that is answered lives; the kernel frees it when the process dies.
 pub(super) fn open(dir: &Path) -> Result<(File, Connection), OpenError> {
@@ -92,7 +130,7 @@ pub(super) fn open_read_only(dir: &Path) -> Result<Connection, OpenError> {
     conn.busy_timeout(BUSY).map_err(&sqlite)?;
     let found = version(&conn).map_err(&sqlite)?;
     match found {
-        SCHEMA => Ok(conn),
+        OLDEST..=SCHEMA => Ok(conn),
         0 => Err(OpenError::Missing { file }),
         found => Err(OpenError::Newer {
             file,
@@ -166,7 +204,8 @@ fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), OpenError> {
     let sqlite = OpenError::sqlite(dir);
     match version(conn).map_err(&sqlite)? {
         SCHEMA => Ok(()),
-        0 => create(conn).map_err(sqlite),
+        0 => create(conn, &[TABLES, SESSIONS]).map_err(sqlite),
+        OLDEST => create(conn, &[SESSIONS, INDEX]).map_err(sqlite),
         found => Err(OpenError::Newer {
             file: dir.join(LEDGER_FILE),
             found,
@@ -175,9 +214,11 @@ fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn create(conn: &mut Connection) -> rusqlite::Result<()> {
+fn create(conn: &mut Connection, parts: &[&str]) -> rusqlite::Result<()> {
     let tx = conn.transaction()?;
-    tx.execute_batch(TABLES)?;
+    for part in parts {
+        tx.execute_batch(part)?;
+    }
     tx.pragma_update(None, "user_version", SCHEMA)?;
     tx.commit()
 }

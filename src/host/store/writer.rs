@@ -141,7 +141,11 @@ impl Writer {
                 }
             }
             Job::Checkpoints(checkpoints) if self.full => self.coalesce(checkpoints),
-            job @ (Job::Checkpoints(_) | Job::Head(_) | Job::Lanes | Job::Mark(_)) => {
+            job @ (Job::Checkpoints(_)
+            | Job::Head(_)
+            | Job::Lanes
+            | Job::Mark(_)
+            | Job::Desk { .. }) => {
                 self.backlog.push_back(job);
             }
         }
@@ -225,7 +229,7 @@ impl Writer {
             let backlog = std::mem::take(&mut self.backlog);
             backlog.into_iter().for_each(|job| match job {
                 Job::Checkpoints(checkpoints) => self.coalesce(checkpoints),
-                Job::Append(_) | Job::Head(_) | Job::Lanes | Job::Mark(_) => {
+                Job::Append(_) | Job::Head(_) | Job::Lanes | Job::Mark(_) | Job::Desk { .. } => {
                     self.backlog.push_back(job)
                 }
             });

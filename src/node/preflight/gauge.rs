@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn packets_that_come_late_in_turn_have_that_jitter() {
         assert_eq!(watch(2_000, 0, 1_500).jitter_ms, 1);
-        assert_eq!(watch(20_000, 0, 10_000).jitter_ms, 9);
+        assert_eq!(watch(20_000, 0, 10_000).jitter_ms, 10);
     }
 
     #[test]

@@ -5,12 +5,16 @@ mod attempt;
 mod filler;
 mod gauge;
 mod message;
+mod prober;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use attempt::{Failure, Outcome, PreflightRequest, Targets, outcome_json};
 pub use filler::Filler;
 pub use gauge::{Gauge, MAX_SAMPLES, Reading, Sample};
 pub use message::{FromClient, ToClient};
+pub use prober::{Prober, ProberOutput, Progress};
 pub use table::{PreflightAnswer, PreflightRefusal};
 
 pub(super) use table::{Around, Preflights};

@@ -94,6 +94,23 @@ fn text(payload: &[u8]) -> String {
     String::from_utf8_lossy(payload).into_owned()
 }
 
+/// The topic and payload of a user packet; `None` for any other, or where it has no topic.
+pub fn user_message(packet: &[u8]) -> Option<(String, Vec<u8>)> {
+    let payloads = |bytes, wanted| -> Option<Vec<&[u8]>> {
+        let all = fields(bytes)?.into_iter();
+        Some(
+            all.filter(|f| f.number == wanted)
+                .filter_map(|f| f.payload)
+                .collect(),
+        )
+    };
+    // Readers merge a message that comes twice, and of its fields take the last one.
+    let user = payloads(packet, USER)?.concat();
+    let topic = text(payloads(&user, USER_TOPIC)?.pop()?);
+    let payload = payloads(&user, USER_PAYLOAD)?.pop().unwrap_or_default();
+    Some((topic, payload.to_vec()))
+}
+
 /// A packet of the server's own, without a sender.
 pub fn server_packet(topic: &str, json: &str) -> Vec<u8> {
     let mut user = Vec::new();
@@ -149,6 +166,27 @@ mod tests {
         let sender = (&Identity::from("a"), &ParticipantSid::from("PA_a"));
         for len in 0..bytes.len() {
             let _ = stamp(&bytes[..len], false, sender);
+            let _ = user_message(&bytes[..len]);
         }
+    }
+
+    #[test]
+    fn topic_and_payload_are_those_that_any_client_would_read() {
+        let packet = server_packet("beistand.presence", r#"{"confirm":true}"#);
+        let (topic, payload) = user_message(&packet).unwrap();
+        assert_eq!(topic, "beistand.presence");
+        assert_eq!(payload, br#"{"confirm":true}"#);
+        let (mut user, mut twice) = (Vec::new(), Vec::new());
+        put(&mut user, USER_TOPIC, b"chat");
+        put(&mut user, USER_TOPIC, b"beistand.clock");
+        put(&mut twice, USER, &user);
+        put(&mut twice, USER, &[]);
+        let read = DataPacket::decode(twice.as_slice()).unwrap();
+        let Some(data_packet::Value::User(read)) = read.value else {
+            panic!("no user packet")
+        };
+        assert_eq!(read.topic.as_deref(), Some("beistand.clock"));
+        assert_eq!(user_message(&twice).unwrap().0, "beistand.clock");
+        assert_eq!(user_message(&[]), None);
     }
 }

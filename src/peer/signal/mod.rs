@@ -12,7 +12,7 @@ mod wire;
 
 pub use card::{Card, PublishRequest};
 pub use client::ClientParams;
-pub use data::{Destinations, server_packet, stamp};
+pub use data::{Destinations, server_packet, stamp, user_message};
 pub use frame::{Frame, FrameError};
 pub use request::{Request, RoomFacts, Target, TrackSetting, decode};
 pub use response::{LeaveAction, LeaveReason, RequestRefusal, Response, encode};

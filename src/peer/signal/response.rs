@@ -42,6 +42,8 @@ pub enum LeaveReason {
     JoinFailure,
     /// The session is over.
     RoomClosed,
+    /// The app ended the session.
+    RoomDeleted,
     /// Nothing was heard for too long.
     ConnectionTimeout,
     /// The media connection broke.
@@ -57,6 +59,7 @@ impl LeaveReason {
             LeaveReason::StateMismatch => proto::DisconnectReason::StateMismatch,
             LeaveReason::JoinFailure => proto::DisconnectReason::JoinFailure,
             LeaveReason::RoomClosed => proto::DisconnectReason::RoomClosed,
+            LeaveReason::RoomDeleted => proto::DisconnectReason::RoomDeleted,
             LeaveReason::ConnectionTimeout => proto::DisconnectReason::ConnectionTimeout,
             LeaveReason::MediaFailure => proto::DisconnectReason::MediaFailure,
         }

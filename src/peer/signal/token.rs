@@ -9,9 +9,9 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-pub use authorize::{Join, Permissions, authorize_join, is_server_owned};
+pub use authorize::{Duty, Join, Permissions, authorize_admin, authorize_join, is_server_owned};
 pub use claims::{Claims, ParticipantKind, RoomConfig, VideoGrant};
-pub use error::{JoinRefusal, KeyError, TokenError};
+pub use error::{AdminRefusal, JoinRefusal, KeyError, TokenError};
 
 use crate::base::{Millis, Now, Unix};
 use claims::{Peek, Wire};

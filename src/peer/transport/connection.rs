@@ -248,6 +248,14 @@ impl Transport {
         }
     }
 
+    /// Starts the congestion controller anew from `estimate`, with its first probes: one that saw its
+    /// last packets wait, and sends nothing since, would wait for feedback for ever.
+    pub fn restart_estimate(&mut self, estimate: Bitrate) {
+        self.rtc
+            .bwe()
+            .reset(str0m::bwe::Bitrate::bps(estimate.0.max(1)));
+    }
+
     /// Says goodbye; nothing is accepted afterwards.
     pub fn close(&mut self) {
         if !std::mem::replace(&mut self.closed, true) {

@@ -18,8 +18,9 @@ const H264_PT: [(u8, u8, u32); 2] = [
     (127, 121, 0x42_001f),
 ];
 
-/// How often losses and NACKs are counted: a shortage is to be seen within 2 s.
-const STATS_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+/// How often str0m tells estimate, losses and NACKs. Its own event smooths the estimate over 3 s, too
+/// slow to come down at once.
+const STATS_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// What a way is believed to carry before it was measured (libwebrtc's own start).
 const FIRST_ESTIMATE_BPS: u64 = 300_000;

@@ -2,6 +2,7 @@
 
 use crate::base::{Bitrate, Millis, Mono};
 use crate::media::Arrival;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use str0m::bwe::BweKind;
 use str0m::stats::PeerStats;
@@ -31,11 +32,17 @@ pub struct LinkReport {
 #[derive(Debug, Default)]
 pub(super) struct Link {
     arrival: Arrival,
-    lost_in: u32,
+    /// Of the last reports, newest last: a second together.
+    lost_in: VecDeque<u32>,
     lost_out: u32,
     rtt: Option<Millis>,
+    /// The peer sends feedback that the congestion controller can use.
+    has_feedback: bool,
     estimate: Option<Bitrate>,
 }
+
+/// Reports of str0m in a second.
+const REPORTS: usize = 5;
 
 impl Link {
     pub(super) fn handle_datagram(&mut self, bytes: usize, now: Mono) {
@@ -53,20 +60,21 @@ impl Link {
     }
 
     pub(super) fn handle_stats(&mut self, stats: &PeerStats) {
-        self.lost_in = thousandths(stats.ingress_loss_fraction);
+        if self.lost_in.len() == REPORTS {
+            self.lost_in.pop_front();
+        }
+        self.lost_in
+            .push_back(thousandths(stats.ingress_loss_fraction));
         self.lost_out = thousandths(stats.egress_loss_fraction);
+        self.estimate = stats.bwe_tx.map(|rate| Bitrate(rate.as_u64()));
         if let Some(rtt) = stats.rtt {
             self.rtt = Some(Millis(u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX)));
         }
     }
 
-    pub(super) fn handle_estimate(&mut self, kind: &BweKind) {
-        if let BweKind::Twcc {
-            estimate,
-            can_probe: true,
-        } = kind
-        {
-            self.estimate = Some(Bitrate(estimate.as_u64()));
+    pub(super) const fn handle_estimate(&mut self, kind: &BweKind) {
+        if let BweKind::Twcc { can_probe, .. } = kind {
+            self.has_feedback = *can_probe;
         }
     }
 
@@ -74,10 +82,10 @@ impl Link {
         LinkReport {
             received: self.arrival.rate(now),
             queue: self.arrival.queue(now),
-            lost_in: self.lost_in,
+            lost_in: self.lost_in.iter().sum::<u32>() / u32::try_from(REPORTS).unwrap_or(1),
             lost_out: self.lost_out,
             rtt: self.rtt,
-            estimate: self.estimate,
+            estimate: self.estimate.filter(|_| self.has_feedback),
         }
     }
 }

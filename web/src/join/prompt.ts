@@ -10,8 +10,8 @@ const TICK_MS = 250;
 const ANSWER_MS = 5_000;
 
 export interface PromptContext {
-  /** An observer is no party to the session, and is not asked. */
-  mayAnswer: boolean;
+  /** Whether our answer counts: who is no party to the session is told, and not asked. */
+  mayAnswer(): boolean;
   /** Our own identity; null before we are connected. */
   me(): string | null;
   nameOf(identity: string): string;
@@ -28,7 +28,9 @@ export class Prompt {
   private readonly lineYes = need('presence-line-yes', HTMLButtonElement);
   private message: PresenceMessage | null = null;
   private paused = false;
-  private deadline: number | null = null;
+  /** The time to answer, as far as it was left when it last began or ceased to run. */
+  private left: number | null = null;
+  private runningSince: number | null = null;
   private putAway = false;
   private sending = false;
   private failed = false;
@@ -63,7 +65,8 @@ export class Prompt {
   update(message: PresenceMessage): void {
     const before = this.message;
     this.message = message;
-    this.deadline = message.left_ms === null ? null : performance.now() + message.left_ms;
+    this.left = message.left_ms;
+    if (this.runningSince !== null) this.runningSince = performance.now();
     if (message.open && !before?.open) this.putAway = false;
     this.settle();
     const others = message.confirmed.filter((identity) => identity !== this.context.me());
@@ -75,6 +78,7 @@ export class Prompt {
 
   clock(clock: ClockMessage): void {
     const paused = clock.state === 'paused' && clock.reason === 'presence_unconfirmed';
+    this.run(paused || clock.state === 'live');
     if (paused === this.paused) return;
     this.paused = paused;
     this.putAway = false;
@@ -85,9 +89,23 @@ export class Prompt {
   close(): void {
     this.message = null;
     this.paused = false;
-    this.deadline = null;
+    this.left = null;
+    this.run(false);
     this.settle();
     this.draw();
+  }
+
+  /** While the session is paused for another reason the time to answer stands still. */
+  private run(runs: boolean): void {
+    if (runs === (this.runningSince !== null)) return;
+    this.left = this.remaining();
+    this.runningSince = runs ? performance.now() : null;
+  }
+
+  private remaining(): number | null {
+    if (this.left === null) return null;
+    const gone = this.runningSince === null ? 0 : performance.now() - this.runningSince;
+    return Math.max(0, this.left - gone);
   }
 
   private answer(): void {
@@ -121,7 +139,7 @@ export class Prompt {
     const { message } = this;
     const asked = message?.open === true || this.paused;
     const mine = message?.open === true && this.isMineIn(message);
-    const wanted = asked && !mine && this.context.mayAnswer;
+    const wanted = asked && !mine && this.context.mayAnswer();
     this.drawWords(mine);
     this.mark(wanted);
     if (wanted && !this.putAway) this.open();
@@ -154,18 +172,20 @@ export class Prompt {
 
   private text(): string {
     if (this.paused) return 'The billed time is paused because nobody confirmed. Confirm, and it goes on; otherwise the session ends.';
-    const who = this.message?.who === 'each' ? 'The expert and the customer each have to confirm' : 'One of you has to confirm';
+    const who = this.message?.who === 'each' ? 'Both sides have to confirm' : 'One of you has to confirm';
     return `${who}. Otherwise the billed time is paused.`;
   }
 
   private shortText(): string {
-    if (!this.context.mayAnswer) return 'The session waits for somebody to confirm that they are still there.';
+    if (!this.context.mayAnswer()) return 'The session waits for somebody to confirm that they are still there.';
     return this.paused ? 'The billed time is paused until somebody confirms.' : 'Are you still there?';
   }
 
   /** The server says once how long is left; between its words the page counts by itself. */
   private tick(): void {
-    const left = this.deadline === null ? null : Math.max(0, this.deadline - performance.now());
+    const remaining = this.remaining();
+    // Once it is used up, only the server knows what comes next.
+    const left = remaining === 0 ? null : remaining;
     const text = left === null ? '' : duration(left + 999);
     for (const id of ['presence-left', 'presence-line-left']) {
       const element = need(id, HTMLElement);

@@ -53,7 +53,7 @@ export class SessionView {
       leave: need('leave', HTMLButtonElement),
     };
     this.prompt = new Prompt({
-      mayAnswer: role !== 'observer',
+      mayAnswer: () => this.mayAnswer(),
       me: () => this.session?.room.localParticipant.identity ?? null,
       nameOf: (identity) => this.nameOf(identity),
       confirm: () => this.session?.confirm() ?? Promise.resolve(),
@@ -196,6 +196,13 @@ export class SessionView {
     if (identity === null) return 'A connection';
     const name = this.nameOf(identity);
     return name === 'you' ? 'Your connection' : `The connection of ${name}`;
+  }
+
+  /** The two sides answer; where nobody has a role, anyone who takes part. */
+  private mayAnswer(): boolean {
+    if (this.role === 'expert' || this.role === 'customer') return true;
+    const others = [...(this.session?.room.remoteParticipants.values() ?? [])].map((other) => other.attributes['role'] ?? '');
+    return this.role !== 'observer' && !others.includes('expert') && !others.includes('customer');
   }
 
   private otherSideHere(): boolean {

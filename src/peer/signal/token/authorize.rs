@@ -1,6 +1,6 @@
 //! From claims to a join: what the bearer may do, and in which role.
 
-use super::{Claims, JoinRefusal, ParticipantKind, RoomConfig};
+use super::{AdminRefusal, Claims, JoinRefusal, ParticipantKind, RoomConfig};
 use crate::base::{Identity, Pii, Role, RoomName, TrackSource};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -118,6 +118,39 @@ pub fn authorize_join(claims: &Claims) -> Result<Join, JoinRefusal> {
         permissions: permissions(claims)?,
         room_config: claims.room_config.clone(),
     })
+}
+
+/// What someone administers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty<'a> {
+    /// Makes sessions.
+    Create,
+    /// Lists them.
+    List,
+    /// Administers some room: whether this one, is asked once it is known.
+    Administer,
+    /// Administers this room.
+    AdministerRoom(&'a str),
+}
+
+/// Whether a token lets its bearer administer. The grant `roomAdmin` is good for the room that the
+/// token names, or for all if it names none.
+///
+/// # Errors
+/// The grant is missing.
+pub fn authorize_admin(claims: &Claims, duty: Duty<'_>) -> Result<(), AdminRefusal> {
+    let grant = &claims.video;
+    let own = grant.room.as_deref().filter(|room| !room.is_empty());
+    let (held, missing) = match duty {
+        Duty::Create => (grant.room_create, AdminRefusal::NoCreate),
+        Duty::List => (grant.room_list, AdminRefusal::NoList),
+        Duty::Administer => (grant.room_admin, AdminRefusal::NoAdmin),
+        Duty::AdministerRoom(room) if own.is_some_and(|own| own != room) => {
+            return Err(AdminRefusal::OtherRoom);
+        }
+        Duty::AdministerRoom(_) => (grant.room_admin, AdminRefusal::NoAdmin),
+    };
+    (held == Some(true)).then_some(()).ok_or(missing)
 }
 
 fn check_names(room: &str, identity: &str) -> Result<(), JoinRefusal> {

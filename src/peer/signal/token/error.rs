@@ -93,6 +93,23 @@ impl TokenError {
     }
 }
 
+/// Why a good token does not let its bearer administer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdminRefusal {
+    /// The grant `roomCreate` is not true.
+    #[error("the access token does not allow this: set the grant `roomCreate` to true")]
+    NoCreate,
+    /// The grant `roomList` is not true.
+    #[error("the access token does not allow this: set the grant `roomList` to true")]
+    NoList,
+    /// The grant `roomAdmin` is not true.
+    #[error("the access token does not allow this: set the grant `roomAdmin` to true")]
+    NoAdmin,
+    /// It is good for another room.
+    #[error("the access token administers another room: leave the grant `room` out for all rooms")]
+    OtherRoom,
+}
+
 /// Why a good token does not let its bearer in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JoinRefusal {

@@ -421,3 +421,36 @@ fn a_short_secret_is_refused_and_no_secret_or_name_is_printed() {
         "{printed}"
     );
 }
+
+#[test]
+fn each_duty_needs_its_grant_and_a_named_room_is_the_only_one() {
+    const DUTIES: [Duty<'_>; 4] = [
+        Duty::Create,
+        Duty::List,
+        Duty::Administer,
+        Duty::AdministerRoom("lesson"),
+    ];
+    type Answers = [Result<(), AdminRefusal>; 4];
+    let (create, list) = (Err(AdminRefusal::NoCreate), Err(AdminRefusal::NoList));
+    let (admin, other) = (Err(AdminRefusal::NoAdmin), Err(AdminRefusal::OtherRoom));
+    let table: [(Value, Answers); 7] = [
+        (json!({}), [create, list, admin, admin]),
+        (json!({"roomJoin": true}), [create, list, admin, admin]),
+        (json!({"roomCreate": true}), [Ok(()), list, admin, admin]),
+        (json!({"roomList": true}), [create, Ok(()), admin, admin]),
+        (json!({"roomAdmin": true}), [create, list, Ok(()), Ok(())]),
+        (
+            json!({"roomAdmin": true, "room": "lesson"}),
+            [create, list, Ok(()), Ok(())],
+        ),
+        (
+            json!({"roomAdmin": true, "room": "other"}),
+            [create, list, Ok(()), other],
+        ),
+    ];
+    for (video, expected) in table {
+        let claims = verify(&with("video", video.clone()), &keys(), now()).unwrap();
+        let answers = DUTIES.map(|duty| authorize_admin(&claims, duty));
+        assert_eq!(answers, expected, "{video}");
+    }
+}

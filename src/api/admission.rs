@@ -1,0 +1,107 @@
+//! Whether a join is let in now: the session's window, and what the node has to give.
+
+use super::doors::{Doors, lock};
+use super::join::Refusal;
+use crate::base::{Now, Unix};
+use crate::node::{Arrival, JoinRequest, Place, Refusal as Full};
+use crate::session::{Policy, Window};
+use axum::http::StatusCode;
+
+impl Doors {
+    /// The rules of the session that a join finds or opens.
+    fn policy_of(&self, request: &JoinRequest) -> Option<&Policy> {
+        let lost = request.continues.as_ref();
+        let inherited = lost.and_then(|lost| self.policies.get(&lost.facts.policy));
+        let named = request.join.policy.as_deref().unwrap_or("default");
+        inherited.or_else(|| self.policies.get(named))
+    }
+
+    /// Whether the join may come in; changes nothing.
+    pub(super) fn may_join(&self, request: &JoinRequest, now: Now) -> Result<(), Refusal> {
+        let Some(policy) = self.policy_of(request) else {
+            return Ok(());
+        };
+        let (room, identity) = (&request.join.room, &request.join.identity);
+        let mut control = lock(&self.control);
+        let returns = control.knows(room, identity, now.mono) || request.continues.is_some();
+        let booked = control.booking(room).cloned();
+        let window = booked.as_ref().map_or(policy.window, |b| b.policy.window);
+        if !returns && let Err(what) = open_at(window, now.unix) {
+            return Err(Refusal(StatusCode::FORBIDDEN, what));
+        }
+        let arrival = Arrival {
+            room,
+            identity,
+            policy,
+        };
+        control.may_place(arrival, now.mono).map_err(refused)
+    }
+
+    /// Reserves what the join needs, and says where it goes.
+    pub(super) fn place(&self, request: &JoinRequest) -> Result<Place, Refusal> {
+        let now = (self.clock)();
+        let Some(policy) = self.policy_of(request) else {
+            let what = "the session's policy is not configured any more";
+            return Err(Refusal(StatusCode::BAD_REQUEST, what.to_owned()));
+        };
+        let arrival = Arrival {
+            room: &request.join.room,
+            identity: &request.join.identity,
+            policy,
+        };
+        lock(&self.control)
+            .place(arrival, now.mono)
+            .map_err(refused)
+    }
+}
+
+fn refused(full: Full) -> Refusal {
+    let status = match full {
+        // 4xx, so that no SDK tries again by itself.
+        Full::RoomFull { .. } => StatusCode::FORBIDDEN,
+        Full::Draining
+        | Full::Full
+        | Full::LedgerFull
+        | Full::Reserved { .. }
+        | Full::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Refusal(status, full.to_string())
+}
+
+/// Whether joins are let in at this time; if not, why.
+fn open_at(window: Window, now: Unix) -> Result<(), String> {
+    let moment = |secs: u64| Unix(secs.saturating_mul(1000)).rfc3339();
+    let now = now.secs();
+    if let Some(opens) = window.opens_at.filter(|opens| now < *opens) {
+        let opens = moment(opens);
+        return Err(format!("this session is not open yet: it opens at {opens}"));
+    }
+    if let Some(closes) = window.closes_at.filter(|closes| now >= *closes) {
+        let closes = moment(closes);
+        return Err(format!(
+            "this session is closed: joins were let in until {closes}"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_lets_in_from_its_opening_until_its_closing_and_says_when() {
+        let window = Window {
+            opens_at: Some(1_763_964_000),
+            closes_at: Some(1_763_964_060),
+        };
+        let at = |secs: u64| open_at(window, Unix(secs * 1000));
+        let early = "this session is not open yet: it opens at 2025-11-24T06:00:00.000Z";
+        let late = "this session is closed: joins were let in until 2025-11-24T06:01:00.000Z";
+        assert_eq!(at(1_763_963_999), Err(early.to_owned()));
+        assert_eq!(at(1_763_964_000), Ok(()));
+        assert_eq!(at(1_763_964_059), Ok(()));
+        assert_eq!(at(1_763_964_060), Err(late.to_owned()));
+        assert_eq!(open_at(Window::default(), Unix(0)), Ok(()));
+    }
+}

@@ -1,0 +1,59 @@
+//! The document of the HTTP API: OpenAPI 3.1 at `/openapi.json`, made of the code itself.
+
+use super::problem::Problem;
+use super::sessions::{
+    Created, NewSession, NewToken, Patch, PolicyDocument, Session, SessionList, Token, operations,
+};
+use axum::response::{IntoResponse, Response};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+/// All operations, and the shapes that they take and give.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Beistand",
+        description = "Sessions of a Beistand node: booked, read, extended, paused, ended. \
+            Times are integers: `_ms` are milliseconds, `_unix_ms` milliseconds since 1970. \
+            What goes wrong is told as RFC 9457 has it.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    paths(
+        operations::list,
+        operations::create,
+        operations::show,
+        operations::extend,
+        operations::end,
+        operations::pause,
+        operations::resume,
+        operations::confirm,
+        operations::issue,
+    ),
+    components(schemas(
+        Created, NewSession, NewToken, Patch, PolicyDocument, Problem, Session, SessionList, Token
+    )),
+    modifiers(&Tokens)
+)]
+struct Document;
+
+/// How callers prove who they are.
+struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let about = "An access token as LiveKit's server SDKs make it, with the grant `roomCreate`, \
+                     `roomList` or `roomAdmin`: `beistand token --admin` prints one.";
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some(about))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// `GET /openapi.json`
+pub(super) async fn document() -> Response {
+    axum::Json(Document::openapi()).into_response()
+}

@@ -1,0 +1,242 @@
+//! What goes wrong, told as RFC 9457 has it: the field at fault, and what is allowed.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::{IntoResponses, ToSchema};
+
+/// The media type of a problem body.
+pub(super) const PROBLEM: &str = "application/problem+json";
+/// After how many seconds a refusal for want of room or rate may be tried again.
+const RETRY_AFTER_S: u32 = 5;
+
+/// Why a request is refused (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(description = "Why a request is refused (RFC 9457).")]
+pub struct Problem {
+    /// What kind of problem, as a URI: `urn:beistand:problem:KIND`.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:beistand:problem:invalid-field")]
+    kind: String,
+    /// The kind in words.
+    title: String,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What is wrong here, and what helps.
+    detail: String,
+    /// The field at fault, as a path in the body, or the name of a parameter or header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    field: Option<String>,
+    /// What is allowed there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    allowed: Option<String>,
+    /// The session that is in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    session: Option<String>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &str, detail: impl ToString) -> Problem {
+        Problem {
+            kind: format!("urn:beistand:problem:{kind}"),
+            title: title(status).to_owned(),
+            status: status.as_u16(),
+            detail: detail.to_string(),
+            field: None,
+            allowed: None,
+            session: None,
+        }
+    }
+
+    /// A field, parameter or header with a value that is not allowed.
+    pub fn field(status: StatusCode, field: &str, allowed: &str) -> Problem {
+        let detail = format!("`{field}` is not allowed so: allowed is {allowed}");
+        Problem {
+            field: Some(field.to_owned()),
+            allowed: Some(allowed.to_owned()),
+            ..Problem::new(status, "invalid-field", detail)
+        }
+    }
+
+    /// A field of the body with a value that is not allowed.
+    pub fn body(field: &str, allowed: &str) -> Problem {
+        Problem::field(StatusCode::UNPROCESSABLE_ENTITY, field, allowed)
+    }
+
+    /// A field that does not exist.
+    pub fn unknown(status: StatusCode, field: &str, allowed: &str) -> Problem {
+        Problem {
+            field: Some(field.to_owned()),
+            allowed: Some(allowed.to_owned()),
+            ..Problem::new(
+                status,
+                "unknown-field",
+                format!("`{field}` does not exist: there is {allowed}"),
+            )
+        }
+    }
+
+    /// The body, or a part of the address, cannot be read.
+    pub fn malformed(detail: impl ToString) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, "malformed", detail)
+    }
+
+    /// No token, or a bad one.
+    pub fn unauthorized(detail: impl ToString) -> Problem {
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+    }
+
+    /// A good token without the grant.
+    pub fn forbidden(detail: impl ToString) -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// There is no such thing.
+    pub fn absent(detail: impl ToString) -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, "not-found", detail)
+    }
+
+    /// Not with this method.
+    pub fn method() -> Problem {
+        let detail =
+            "this address does not take this method: the header `Allow` names those it does";
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+    }
+
+    /// Something is in the way; perhaps a session.
+    pub fn conflict(detail: impl ToString, session: Option<&str>) -> Problem {
+        Problem {
+            session: session.map(str::to_owned),
+            ..Problem::new(StatusCode::CONFLICT, "conflict", detail)
+        }
+    }
+
+    /// The body is too long.
+    pub fn too_large(most: usize) -> Problem {
+        let detail = format!("the body is too long: at most {most} bytes are allowed");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+    }
+
+    /// The body is no JSON by its own word.
+    pub fn media_type() -> Problem {
+        let detail = "the body must be JSON: send the header `Content-Type: application/json`";
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail)
+    }
+
+    /// Too many requests.
+    pub fn too_many() -> Problem {
+        let detail = "too many requests from this address: try again in a few seconds";
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail)
+    }
+
+    /// Not now.
+    pub fn unavailable(detail: impl ToString) -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+    }
+}
+
+/// A refusal that time may heal says when to come back.
+pub(super) fn retry_after(status: StatusCode) -> Option<HeaderValue> {
+    let passing = [
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    passing
+        .contains(&status)
+        .then(|| HeaderValue::from(RETRY_AFTER_S))
+}
+
+fn title(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or("Refused")
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
+        let body = serde_json::to_string(&self).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, PROBLEM)], body).into_response();
+        let headers = response.headers_mut();
+        if let Some(after) = retry_after(status) {
+            headers.insert(header::RETRY_AFTER, after);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+/// What every operation may answer.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "read by the derive alone: the document is made of it"
+)]
+pub(super) enum Common {
+    /// A parameter, a header or the address cannot be read; `field` names it.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(#[to_schema] Problem),
+    /// No access token, or a bad one.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(#[to_schema] Problem),
+    /// The access token lacks the grant.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(#[to_schema] Problem),
+    /// Not with this method.
+    #[response(status = 405, content_type = "application/problem+json")]
+    Method(#[to_schema] Problem),
+    /// Too many requests from this address; `Retry-After` says when to come back.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(#[to_schema] Problem),
+    /// The ledger does not answer, the node is full or shuts down; `Retry-After` says when to come
+    /// back.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] Problem),
+}
+
+/// What an operation on one session may answer besides.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "read by the derive alone: the document is made of it"
+)]
+pub(super) enum OfOne {
+    /// There is no such session.
+    #[response(status = 404, content_type = "application/problem+json")]
+    Absent(#[to_schema] Problem),
+}
+
+/// What an operation that changes something may answer besides.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "read by the derive alone: the document is made of it"
+)]
+pub(super) enum InTheWay {
+    /// The session has ended, is in another state, or another one is in the way.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(#[to_schema] Problem),
+}
+
+/// What an operation that takes a body may answer besides.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "read by the derive alone: the document is made of it"
+)]
+pub(super) enum WithBody {
+    /// The body is too long.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(#[to_schema] Problem),
+    /// The body is not `application/json`.
+    #[response(status = 415, content_type = "application/problem+json")]
+    MediaType(#[to_schema] Problem),
+    /// A field of the body is not allowed so; `field` names it, `allowed` says what is.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Field(#[to_schema] Problem),
+}

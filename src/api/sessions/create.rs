@@ -1,0 +1,255 @@
+//! `POST /v1/sessions`: books a session.
+
+use super::body::{Created, NewSession, State as Standing};
+use super::caller::{Caller, Json, read, written};
+use super::fields::Fields;
+use super::ledger::{Request, Work};
+use super::policy::overridden;
+use super::tokens::{Mint, TTL_RANGE_S, TTL_S, base, guest};
+use crate::api::doors::{Doors, lock};
+use crate::api::problem::{Common, InTheWay, Problem, WithBody};
+use crate::base::crypto::{hex, sha256};
+use crate::base::{RoomName, SessionId, Unix};
+use crate::node::{BookRefusal, Booking, Guest};
+use crate::peer::signal::token::Duty;
+use axum::Json as JsonAnswer;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The header that makes a repeated request one.
+const KEY: &str = "Idempotency-Key";
+/// Longest idempotency key, in bytes.
+const KEY_BYTES: usize = 255;
+/// Most participants with a token: the largest capacity of a policy.
+const PARTICIPANTS: usize = 50;
+/// Longest room name, in bytes (livekit-server 1.13.5).
+const ROOM_BYTES: usize = 256;
+
+/// Books a session. It begins when the first participant joins its room, and lapses when its
+/// window closes, or a day after it was booked, with the end reason `no_show`.
+///
+/// The same `Idempotency-Key` with the same body gets the same answer for a day.
+#[utoipa::path(
+    post,
+    path = "/v1/sessions",
+    tag = "sessions",
+    params((
+        "Idempotency-Key" = Option<String>, Header,
+        description = "Of your choice: repeated, it gets the same answer for a day.",
+        min_length = 1, max_length = 255, pattern = "^[!-~]+$"
+    )),
+    request_body = NewSession,
+    responses(
+        (status = 201, description = "The session is booked, and on disk.", body = Created,
+         headers(("Location" = String, description = "Where its record is."))),
+        Common, InTheWay, WithBody
+    ),
+    security(("token" = []))
+)]
+pub(crate) async fn create(
+    State(doors): State<Arc<Doors>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    caller.may(Duty::Create)?;
+    let key = idempotency_key(&headers)?.map(|key| format!("{}:{key}", caller.claims.key));
+    let Some(key) = key else {
+        let booking = draft(&doors, &caller, (&headers, &body))?;
+        return book(&doors, booking, None).await;
+    };
+    let _turn = Turn::take(&doors, &key)?;
+    let request = Request {
+        digest: hex(&sha256(body.to_string().as_bytes())),
+        key: key.clone(),
+    };
+    let known = read(&doors, move |doors| (doors.ledger.request)(&key)).await?;
+    match known {
+        Some((digest, booking)) if digest == request.digest => answer(&doors, &booking),
+        Some(_) => {
+            let allowed = "a key that was not used with another body in the last day";
+            Err(Problem::body(KEY, allowed))
+        }
+        None => {
+            let booking = draft(&doors, &caller, (&headers, &body))?;
+            book(&doors, booking, Some(request)).await
+        }
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get(KEY) else {
+        return Ok(None);
+    };
+    let key = value.to_str().ok().filter(|key| {
+        (1..=KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+    });
+    key.map(Some).ok_or_else(|| {
+        let allowed = "1 to 255 visible ASCII characters";
+        Problem::field(StatusCode::BAD_REQUEST, KEY, allowed)
+    })
+}
+
+/// A key whose request is not answered yet; given back when dropped.
+struct Turn {
+    doors: Arc<Doors>,
+    key: String,
+}
+
+impl Turn {
+    fn take(doors: &Arc<Doors>, key: &str) -> Result<Turn, Problem> {
+        if !lock(&doors.asking).insert(key.to_owned()) {
+            let what = "a request with this Idempotency-Key is not answered yet: repeat it later";
+            return Err(Problem::conflict(what, None));
+        }
+        Ok(Turn {
+            doors: doors.clone(),
+            key: key.to_owned(),
+        })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        lock(&self.doors.asking).remove(&self.key);
+    }
+}
+
+/// Reads the body.
+fn draft(
+    doors: &Doors,
+    caller: &Caller,
+    (headers, body): (&HeaderMap, &Value),
+) -> Result<Booking, Problem> {
+    let mut fields = Fields::of(body, "")?;
+    let room = fields.text("room", 1..=ROOM_BYTES)?;
+    let template = fields.text("policy", 1..=64)?.unwrap_or("default");
+    let Some(rules) = doors.policies.get(template) else {
+        let names: Vec<&str> = doors.policies.keys().map(String::as_str).collect();
+        return Err(Problem::body("policy", &names.join(", ")));
+    };
+    let mut policy = match fields.any("overrides") {
+        Some(changes) => overridden(rules, changes, "overrides")?,
+        None => rules.clone(),
+    };
+    if let Some(external) = fields.text("external_ref", 0..=256)? {
+        policy.external_ref = Some(external.to_owned());
+    }
+    if let Some(metadata) = fields.any("metadata") {
+        policy.metadata = Some(metadata.clone());
+    }
+    policy
+        .validate()
+        .map_err(|_| Problem::body("metadata", "JSON of at most 4096 bytes"))?;
+    let closes = policy.window.closes_at.unwrap_or(u64::MAX);
+    if closes <= caller.now.unix.secs() {
+        let place = "overrides.window.closes_at";
+        return Err(Problem::body(
+            place,
+            "a time to come, in seconds since 1970",
+        ));
+    }
+    let participants = participants(&mut fields)?;
+    let token_ttl_s = fields.whole("token_ttl_s", TTL_RANGE_S)?.unwrap_or(TTL_S);
+    fields.finish()?;
+    let mut rng = lock(&doors.rng);
+    Ok(Booking {
+        session: SessionId::random(&mut rng),
+        room: room.map_or_else(
+            || RoomName::from(format!("room-{}", rng.alphanumeric(16))),
+            RoomName::from,
+        ),
+        template: template.to_owned(),
+        policy,
+        participants,
+        key: caller.claims.key.clone(),
+        base: base(doors, headers)?,
+        token_ttl_s,
+        created_unix_ms: caller.now.unix,
+    })
+}
+
+fn participants(fields: &mut Fields<'_>) -> Result<Vec<Guest>, Problem> {
+    let Some(listed) = fields.any("participants") else {
+        return Ok(Vec::new());
+    };
+    let listed = listed.as_array().filter(|list| list.len() <= PARTICIPANTS);
+    let listed = listed.ok_or_else(|| Problem::body("participants", "a list of at most 50"))?;
+    let mut seen = BTreeSet::new();
+    let each = |(index, value): (usize, &Value)| {
+        let path = format!("participants.{index}");
+        let mut fields = Fields::of(value, &path)?;
+        let guest = guest(&mut fields)?;
+        if !seen.insert(guest.identity.clone()) {
+            let place = fields.place("identity");
+            return Err(Problem::body(
+                &place,
+                "an identity that is not in the list twice",
+            ));
+        }
+        fields.finish()?;
+        Ok(guest)
+    };
+    listed.iter().enumerate().map(each).collect()
+}
+
+/// Books it; answers once it is on disk.
+async fn book(
+    doors: &Arc<Doors>,
+    booking: Booking,
+    request: Option<Request>,
+) -> Result<Response, Problem> {
+    let booked = lock(&doors.control).book(booking).map_err(refused)?;
+    let work = Work::Book(Box::new(Booking::clone(&booked)), request);
+    if let Err(problem) = written(doors, work).await {
+        // It may still come to the disk: the next start would keep it, and so do we.
+        tracing::warn!(session = %booked.session, "a booking is not confirmed by the ledger");
+        return Err(problem);
+    }
+    answer(doors, &booked)
+}
+
+fn refused(refusal: BookRefusal) -> Problem {
+    match refusal {
+        BookRefusal::Taken(session) => {
+            let what = "the room has a session already, which has not ended";
+            Problem::conflict(what, session.as_ref().map(SessionId::as_str))
+        }
+        BookRefusal::Many => Problem::unavailable(refusal),
+        BookRefusal::Refused(refusal) => Problem::unavailable(refusal),
+    }
+}
+
+/// The answer follows from the booking alone, so it is the same each time.
+fn answer(doors: &Doors, booking: &Booking) -> Result<Response, Problem> {
+    let mint = Mint {
+        room: &booking.room,
+        template: &booking.template,
+        key: &booking.key,
+        base: &booking.base,
+        ttl_s: booking.token_ttl_s,
+        from: Unix(booking.created_unix_ms.0),
+    };
+    let tokens = booking.participants.iter();
+    let tokens = tokens.map(|guest| mint.token(doors, guest));
+    let created = Created {
+        id: booking.session.to_string(),
+        room: booking.room.to_string(),
+        state: Standing::Scheduled,
+        policy_name: booking.template.clone(),
+        policy: serde_json::to_value(&booking.policy).unwrap_or_default(),
+        external_ref: booking.policy.external_ref.clone(),
+        metadata: booking.policy.metadata.clone().unwrap_or_default(),
+        created_unix_ms: booking.created_unix_ms.0,
+        participants: tokens.collect::<Result<_, _>>()?,
+    };
+    let place = [(
+        header::LOCATION,
+        format!("/v1/sessions/{}", booking.session),
+    )];
+    Ok((StatusCode::CREATED, place, JsonAnswer(created)).into_response())
+}

@@ -1,0 +1,171 @@
+use super::*;
+use serde_json::json;
+
+/// `{"a": {"b": value}}` of `a.b`.
+fn nested(path: &str, value: Value) -> Value {
+    path.rsplit('.').fold(value, |inner, name| {
+        let mut object = Map::new();
+        object.insert(name.to_owned(), inner);
+        Value::Object(object)
+    })
+}
+
+fn told(changes: &Value) -> Value {
+    let refused = overridden(&Policy::default(), changes, "overrides").unwrap_err();
+    serde_json::to_value(refused).unwrap()
+}
+
+/// Values of other types, and just outside the range.
+fn wrong(allowed: Allowed) -> Vec<Value> {
+    let outside = |least: u64, most: u64| {
+        let mut values = vec![
+            json!(most + 1),
+            json!(-1),
+            json!(1.5),
+            json!("7"),
+            json!([]),
+        ];
+        values.extend(least.checked_sub(1).map(|below| json!(below)));
+        values
+    };
+    match allowed {
+        Whole(least, most) => [outside(least, most), vec![Value::Null]].concat(),
+        MaybeWhole(least, most) => outside(least, most),
+        Word(_) => vec![json!("nonsense"), json!(1), Value::Null, json!({})],
+        Words(_) => vec![
+            json!(["nonsense"]),
+            json!("notify"),
+            json!([1]),
+            Value::Null,
+        ],
+        Text(most) => vec![json!("x".repeat(most + 1)), json!(1), json!({})],
+        Json(most) => vec![json!("x".repeat(most))],
+    }
+}
+
+#[test]
+fn each_field_with_a_bad_value_is_named_with_what_is_allowed() {
+    for rule in RULES {
+        for value in wrong(rule.allowed) {
+            let problem = told(&nested(rule.path, value.clone()));
+            assert_eq!(problem["status"], 422, "{}: {value}", rule.path);
+            let place = format!("overrides.{}", rule.path);
+            assert_eq!(problem["field"], json!(place), "{value}");
+            assert_eq!(problem["allowed"], json!(rule.allowed.words()), "{place}");
+        }
+    }
+}
+
+#[test]
+fn the_table_holds_each_field_of_the_policy_and_agrees_with_its_checks() {
+    let mut full = Policy::default();
+    full.external_ref = Some("booking".to_owned());
+    full.metadata = Some(json!({}));
+    (full.window.opens_at, full.window.closes_at) = (Some(1), Some(2));
+    full.duration.quota_s = Some(1);
+    let full = serde_json::to_value(full).unwrap();
+    let mut paths: Vec<String> = Vec::new();
+    for (name, value) in full.as_object().unwrap() {
+        match value.as_object().filter(|_| name != "metadata") {
+            Some(group) => paths.extend(group.keys().map(|inner| join(name, inner))),
+            None => paths.push(name.clone()),
+        }
+    }
+    let mut known: Vec<&str> = RULES.iter().map(|rule| rule.path).collect();
+    paths.sort();
+    known.sort_unstable();
+    assert_eq!(known, paths);
+    // A template in which no other field is in the way of the bounds.
+    let mut wide = Policy::default();
+    wide.floor.short_after_ms = 500;
+    wide.departure_timeout_s = 5;
+    for rule in RULES {
+        let (Whole(least, most) | MaybeWhole(least, most)) = rule.allowed else {
+            continue;
+        };
+        let alone = |value: u64| {
+            let mut template = wide.clone();
+            if rule.path == "floor.short_after_ms" {
+                template.floor.breach_after_ms = 600_000;
+            }
+            if rule.path == "departure_timeout_s" {
+                template.abandon_after_s = 86_400;
+            }
+            overridden(&template, &nested(rule.path, json!(value)), "overrides")
+        };
+        assert!(
+            alone(least).is_ok(),
+            "{} {least}: {:?}",
+            rule.path,
+            alone(least)
+        );
+        assert!(
+            alone(most).is_ok(),
+            "{} {most}: {:?}",
+            rule.path,
+            alone(most)
+        );
+    }
+}
+
+#[test]
+fn what_does_not_exist_is_named_with_what_does() {
+    for (changes, field, allowed) in [
+        (
+            json!({"florr": {}}),
+            "overrides.florr",
+            "floor, presence, duration",
+        ),
+        (
+            json!({"floor": {"bps": 1}}),
+            "overrides.floor.bps",
+            "up_bps, down_bps",
+        ),
+        (
+            json!({"duration": {"x": {}}}),
+            "overrides.duration.x",
+            "max_min, quota_s",
+        ),
+    ] {
+        let problem = told(&changes);
+        assert_eq!(problem["field"], field);
+        let there = problem["allowed"].as_str().unwrap();
+        assert!(there.starts_with(allowed), "{there}");
+    }
+    assert_eq!(told(&json!({"floor": 1}))["field"], "overrides.floor");
+    assert_eq!(told(&json!(1))["field"], "overrides");
+}
+
+#[test]
+fn one_that_depends_on_another_is_named_too() {
+    for (changes, field) in [
+        (
+            json!({"window": {"opens_at": 9, "closes_at": 9}}),
+            "overrides.window.closes_at",
+        ),
+        (json!({"abandon_after_s": 19}), "overrides.abandon_after_s"),
+        (
+            json!({"floor": {"breach_after_ms": 2999}}),
+            "overrides.floor.breach_after_ms",
+        ),
+    ] {
+        assert_eq!(told(&changes)["field"], field);
+    }
+}
+
+#[test]
+fn changes_are_laid_over_the_template_and_null_takes_away() {
+    let mut template = Policy::default();
+    template.duration.quota_s = Some(60);
+    template.floor.up_bps = 5;
+    let changes = json!({"duration": {"quota_s": null, "max_min": 7}, "external_ref": "b"});
+    let policy = overridden(&template, &changes, "overrides").unwrap();
+    assert_eq!(
+        (policy.duration.quota_s, policy.duration.max_min),
+        (None, 7)
+    );
+    assert_eq!(
+        (policy.floor.up_bps, policy.external_ref),
+        (5, Some("b".to_owned()))
+    );
+}

@@ -1,0 +1,27 @@
+//! The ledger as the Sessions API asks for it.
+
+use super::store::read::Reader;
+use super::store::{Desk, OpenError, StoreHandle};
+use crate::api::{Ledger, Unreadable};
+use std::path::{Path, PathBuf};
+
+/// The ways to the ledger in `dir`, whose writer is behind `store`.
+pub(super) fn ledger(dir: &Path, store: StoreHandle, desk: Desk) -> Ledger {
+    let dirs: [PathBuf; 3] = std::array::from_fn(|_| dir.to_path_buf());
+    let [one, many, asked] = dirs;
+    Ledger {
+        write: Box::new(move |work| desk.send(&store, work)),
+        session: Box::new(move |id| read(&one, |reader| reader.session(id))),
+        sessions: Box::new(move |(filter, limit)| {
+            read(&many, |reader| reader.sessions(filter, *limit))
+        }),
+        request: Box::new(move |key| read(&asked, |reader| reader.request(key))),
+    }
+}
+
+fn read<A>(dir: &Path, ask: impl FnOnce(&Reader) -> Result<A, OpenError>) -> Result<A, Unreadable> {
+    let reader = Reader::open(dir);
+    reader
+        .and_then(|reader| ask(&reader))
+        .map_err(|error| Unreadable(error.to_string()))
+}

@@ -1,0 +1,157 @@
+//! A session that is booked and has not begun, and its end if it never does.
+
+use super::billing::{Billing, Opening};
+use crate::base::{
+    EndReason, Identity, Inherited, Millis, NodeId, Now, Rng, Role, RoomName, RoomSid, SessionId,
+    Unix,
+};
+use crate::session::Policy;
+use crate::usage::{Append, Carried, SessionFacts};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A booking without a closing time is kept for so long.
+pub const KEPT: Millis = Millis::from_secs(24 * 3600);
+
+/// A session as the app booked it. Kept in the ledger's file, so it survives restarts.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Booking {
+    /// The session that the first join of the room opens.
+    pub session: SessionId,
+    /// Its room.
+    pub room: RoomName,
+    /// Name of the policy template.
+    pub template: String,
+    /// The template with what the app has changed; `external_ref` and `metadata` are in it.
+    pub policy: Policy,
+    /// For whom tokens were asked.
+    pub participants: Vec<Guest>,
+    /// Whose key signs those tokens.
+    pub key: String,
+    /// Base of the join links.
+    pub base: String,
+    /// Validity of the tokens, in seconds.
+    pub token_ttl_s: u64,
+    /// When it was booked.
+    pub created_unix_ms: Unix,
+}
+
+/// Someone for whom a token is made.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guest {
+    /// Who.
+    pub identity: Identity,
+    /// The name shown to others.
+    #[serde(default)]
+    pub name: String,
+    /// What they are to the session.
+    pub role: Role,
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest")
+            .field("identity", &self.identity)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Booking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Booking")
+            .field("session", &self.session)
+            .field("room", &self.room)
+            .field("template", &self.template)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Booking {
+    /// When it lapses if nobody has come.
+    pub fn lapses(&self) -> Unix {
+        let closes = self.policy.window.closes_at;
+        closes.map_or(Unix(self.created_unix_ms.0 + KEPT.0), |at| {
+            Unix(at.saturating_mul(1000))
+        })
+    }
+
+    /// The whole life of a session to which nobody came: opened and ended in one step, so that
+    /// ledger and billing know of it.
+    pub fn close(
+        &self,
+        reason: EndReason,
+        (node, rng): (&NodeId, &mut Rng),
+        now: Now,
+    ) -> Vec<Append> {
+        let facts = SessionFacts {
+            session: self.session.clone(),
+            node: node.clone(),
+            room: self.room.clone(),
+            room_sid: RoomSid::random(rng),
+            policy: self.template.clone(),
+            min_billable_ms: Millis::ZERO,
+            external_ref: None,
+            metadata: None,
+            continues: None,
+            carried: Carried::default(),
+        };
+        let opening = Opening {
+            facts,
+            policy: self.policy.clone(),
+            inherited: Inherited::default(),
+        };
+        let mut billing = Billing::new(opening, now);
+        billing.handle_end(reason, now);
+        std::iter::from_fn(|| billing.poll_output()).collect()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::base::{Mono, SessionState};
+
+    /// A booking of this room.
+    pub(crate) fn booked(room: &str) -> Booking {
+        Booking {
+            session: SessionId::from(format!("SE_{room}")),
+            room: RoomName::from(room),
+            template: "default".to_owned(),
+            policy: Policy::default(),
+            participants: Vec::new(),
+            key: "key".to_owned(),
+            base: "http://node".to_owned(),
+            token_ttl_s: 60,
+            created_unix_ms: Unix(1_000),
+        }
+    }
+
+    #[test]
+    fn a_booking_lapses_when_its_window_closes_or_after_a_day() {
+        let mut booking = booked("a");
+        assert_eq!(booking.lapses(), Unix(86_401_000));
+        booking.policy.window.closes_at = Some(7);
+        assert_eq!(booking.lapses(), Unix(7_000));
+    }
+
+    #[test]
+    fn a_booking_to_which_nobody_came_is_a_whole_session_in_the_ledger() {
+        let now = Now {
+            mono: Mono::ZERO,
+            unix: Unix(5_000),
+        };
+        let node = NodeId::from("ND_1");
+        let mut rng = Rng::from_seed(1);
+        let life = booked("a").close(EndReason::NoShow, (&node, &mut rng), now);
+        let kinds: Vec<_> = life
+            .iter()
+            .flat_map(|append| &append.events)
+            .map(|event| event.kind.as_str())
+            .collect();
+        assert_eq!(kinds, ["session.started", "session.ended"]);
+        let last = life.last().map(|append| append.entry.state);
+        assert_eq!(last, Some(SessionState::Ended(EndReason::NoShow)));
+        assert!(life.iter().all(|a| a.entry.session.as_str() == "SE_a"));
+    }
+}

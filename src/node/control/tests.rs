@@ -1,0 +1,178 @@
+use super::*;
+use crate::base::Unix;
+use crate::node::booking::tests::booked;
+
+const CAPACITY: Capacity = Capacity {
+    max_sessions: 3,
+    egress_bps: 0,
+    max_cpu: 85,
+};
+
+fn control(capacity: Capacity) -> Control {
+    Control::new(2, capacity)
+}
+
+fn room(name: &str) -> RoomName {
+    RoomName::from(name)
+}
+
+fn at(ms: u64) -> Mono {
+    Mono::from_millis(ms)
+}
+
+/// The worker that a join goes to, with the default policy.
+fn join(control: &mut Control, name: &str, who: &str, ms: u64) -> Result<usize, Refusal> {
+    let (policy, identity) = (Policy::default(), Identity::from(who));
+    let arrival = Arrival {
+        room: &room(name),
+        identity: &identity,
+        policy: &policy,
+    };
+    control.place(arrival, at(ms)).map(|place| place.worker)
+}
+
+fn place(control: &mut Control, name: &str) -> Result<usize, Refusal> {
+    join(control, name, "anna", 0)
+}
+
+#[test]
+fn a_room_stays_on_its_worker_even_after_its_end_and_new_ones_go_where_there_are_fewest() {
+    let mut control = control(CAPACITY);
+    assert_eq!(place(&mut control, "a"), Ok(0));
+    assert_eq!(place(&mut control, "b"), Ok(1));
+    assert_eq!(place(&mut control, "a"), Ok(0));
+    control.handle_room_ended(&room("a"));
+    assert_eq!(control.near(&room("a")), 0);
+    assert_eq!(control.near(&room("b")), 1);
+    assert_eq!(control.near(&room("new")), 0);
+    assert_eq!(place(&mut control, "c"), Ok(0));
+    assert_eq!(place(&mut control, "d"), Ok(0));
+    control.handle_room_ended(&room("b"));
+    assert_eq!(place(&mut control, "b"), Ok(1));
+    assert_eq!(place(&mut control, "e"), Err(Refusal::Full));
+    control.set_ledger_full(true);
+    control.handle_room_ended(&room("d"));
+    assert_eq!(place(&mut control, "e"), Err(Refusal::LedgerFull));
+    assert_eq!(place(&mut control, "c"), Ok(0));
+    control.drain();
+    assert_eq!(place(&mut control, "c"), Err(Refusal::Draining));
+}
+
+#[test]
+fn floors_are_reserved_for_two_and_then_for_each_and_given_back_at_the_end() {
+    let mut control = control(Capacity {
+        egress_bps: 5_000_000,
+        ..CAPACITY
+    });
+    let reserved = |control: &Control| control.reserved().egress_bps;
+    assert_eq!(join(&mut control, "a", "anna", 0), Ok(0));
+    assert_eq!(join(&mut control, "a", "bert", 0), Ok(0));
+    assert_eq!(reserved(&control), 2_000_000);
+    assert_eq!(join(&mut control, "b", "anna", 0), Ok(1));
+    assert_eq!(reserved(&control), 4_000_000);
+    let refused = Refusal::Reserved {
+        needed_bps: 2_000_000,
+        reserved_bps: 4_000_000,
+        capacity_bps: 5_000_000,
+        free_bps: 1_000_000,
+    };
+    assert_eq!(join(&mut control, "c", "anna", 0), Err(refused));
+    assert_eq!(join(&mut control, "a", "carl", 0), Ok(0));
+    assert_eq!(reserved(&control), 5_000_000);
+    let more = join(&mut control, "a", "dora", 0);
+    assert!(matches!(
+        more,
+        Err(Refusal::Reserved {
+            needed_bps: 1_000_000,
+            ..
+        })
+    ));
+    control.handle_room_ended(&room("b"));
+    assert_eq!(reserved(&control), 3_000_000);
+    assert_eq!(join(&mut control, "c", "anna", 0), Ok(1));
+}
+
+#[test]
+fn whoever_left_keeps_their_place_for_the_grace_time() {
+    let mut control = control(Capacity {
+        egress_bps: 3_000_000,
+        ..CAPACITY
+    });
+    for who in ["anna", "bert", "carl"] {
+        assert_eq!(join(&mut control, "a", who, 0), Ok(0));
+        control.handle_news(&News::Joined(room("a"), Identity::from(who)), at(0));
+    }
+    control.handle_news(&News::Left(room("a"), Identity::from("carl")), at(1_000));
+    assert!(join(&mut control, "a", "dora", 20_999).is_err());
+    assert!(control.knows(&room("a"), &Identity::from("carl"), at(20_999)));
+    assert_eq!(join(&mut control, "a", "carl", 20_999), Ok(0));
+    control.handle_news(&News::Left(room("a"), Identity::from("carl")), at(21_000));
+    assert!(!control.knows(&room("a"), &Identity::from("carl"), at(41_000)));
+    assert_eq!(join(&mut control, "a", "dora", 41_000), Ok(0));
+}
+
+#[test]
+fn a_full_room_refuses_strangers_and_a_busy_node_new_sessions() {
+    let mut control = control(CAPACITY);
+    let policy = Policy {
+        capacity: crate::session::Policy::default().capacity,
+        ..Policy::default()
+    };
+    for number in 0..policy.capacity.max_participants {
+        assert_eq!(join(&mut control, "a", &format!("p{number}"), 0), Ok(0));
+    }
+    let full = Err(Refusal::RoomFull { most: 16 });
+    assert_eq!(join(&mut control, "a", "late", 0), full);
+    assert_eq!(join(&mut control, "a", "p3", 0), Ok(0));
+    control.set_cpu(Cpu {
+        short: 90,
+        long: 80,
+    });
+    assert_eq!(place(&mut control, "b"), Ok(1));
+    control.set_cpu(Cpu {
+        short: 90,
+        long: 86,
+    });
+    assert!(matches!(
+        place(&mut control, "c"),
+        Err(Refusal::Busy { most: 85, .. })
+    ));
+    assert_eq!(place(&mut control, "b"), Ok(1), "running ones go on");
+    control.set_cpu(Cpu { short: 9, long: 86 });
+    assert_eq!(place(&mut control, "c"), Ok(0));
+}
+
+#[test]
+fn a_room_is_booked_once_opened_by_its_first_join_and_lapses_if_nobody_comes() {
+    let mut control = control(CAPACITY);
+    let booking = control.book(booked("a")).unwrap();
+    let taken = BookRefusal::Taken(Some(SessionId::from("SE_a")));
+    assert_eq!(control.book(booked("a")), Err(taken.clone()));
+    let (policy, identity) = (Policy::default(), Identity::from("anna"));
+    let arrival = Arrival {
+        room: &room("a"),
+        identity: &identity,
+        policy: &policy,
+    };
+    let placed = control.place(arrival, at(0)).unwrap();
+    assert_eq!(placed.booking, Some(booking));
+    let late = Now {
+        mono: at(0),
+        unix: Unix(u64::MAX),
+    };
+    assert_eq!(control.lapse(late), [], "its first join is on the way");
+    assert_eq!(control.cancel(&SessionId::from("SE_a")), None);
+    control.handle_room_ended(&room("a"));
+    assert!(control.booking(&room("a")).is_some(), "no room was opened");
+    control.place(arrival, at(0)).unwrap();
+    control.handle_news(&News::Opened(room("a"), SessionId::from("SE_a")), at(0));
+    assert_eq!(control.booking(&room("a")), None);
+    assert_eq!(
+        control.running(&SessionId::from("SE_a")),
+        Some((0, &room("a")))
+    );
+    assert_eq!(control.book(booked("a")), Err(taken));
+    control.book(booked("b")).unwrap();
+    assert_eq!(control.lapse(late).len(), 1);
+    assert_eq!(control.reserved().bookings, 0);
+}

@@ -1,0 +1,72 @@
+//! An estimate that stands still while more is wished: its controller waits for packets that nobody
+//! sends, or holds after a loss, and would wait for long. It is then started anew.
+
+use crate::base::{Bitrate, Millis, Mono};
+
+/// A controller at work moves its estimate several times a second.
+const STILL: Millis = Millis::from_secs(3);
+/// Longest time between two starts that brought nothing.
+const LONGEST: Millis = Millis::from_secs(30);
+
+/// Watches one estimate.
+#[derive(Clone, Debug)]
+pub struct Stall {
+    estimate: Bitrate,
+    since: Mono,
+    wait: Millis,
+}
+
+impl Default for Stall {
+    fn default() -> Stall {
+        Stall {
+            estimate: Bitrate::ZERO,
+            since: Mono::ZERO,
+            wait: STILL,
+        }
+    }
+}
+
+impl Stall {
+    /// True if the controller shall start anew. `wished`: more than the estimate is.
+    pub fn handle_estimate(&mut self, estimate: Bitrate, wished: bool, now: Mono) -> bool {
+        if estimate != self.estimate || !wished {
+            if estimate > self.estimate.percent(105) {
+                self.wait = STILL;
+            }
+            self.estimate = estimate;
+            self.since = now;
+            return false;
+        }
+        let stalled = now.since(self.since) >= self.wait;
+        if stalled {
+            self.since = now;
+            self.wait = Millis(self.wait.0 * 2).min(LONGEST);
+        }
+        stalled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_wish_and_an_estimate_that_stands_still_start_it_anew_and_ever_more_rarely() {
+        let mut stall = Stall::default();
+        let mut starts = Vec::new();
+        for tenth in 0..1_500 {
+            let now = Mono::from_millis(tenth * 100);
+            let (estimate, wished) = match tenth {
+                0..100 => (400, false),
+                100..200 => (400 + tenth % 2, true),
+                _ => (400, true),
+            };
+            if stall.handle_estimate(Bitrate::kbps(estimate), wished, now) {
+                starts.push(tenth / 10);
+            }
+        }
+        assert_eq!(starts, [23, 29, 41, 65, 95, 125]);
+        assert!(!stall.handle_estimate(Bitrate::kbps(500), true, Mono::from_millis(150_000)));
+        assert!(stall.handle_estimate(Bitrate::kbps(500), true, Mono::from_millis(153_000)));
+    }
+}
