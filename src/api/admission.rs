@@ -3,17 +3,33 @@
 use super::doors::{Doors, lock};
 use super::join::Refusal;
 use crate::base::{Now, Unix};
-use crate::node::{Arrival, JoinRequest, Place, Refusal as Full};
-use crate::session::{Policy, Window};
+use crate::node::verdicts::refusal;
+use crate::node::{Arrival, Continued, JoinRequest, Place, Refusal as Full};
+use crate::peer::signal::token::Join;
+use crate::session::{Floor, Policy, Window};
 use axum::http::StatusCode;
 
 impl Doors {
     /// The rules of the session that a join finds or opens.
     fn policy_of(&self, request: &JoinRequest) -> Option<&Policy> {
-        let lost = request.continues.as_ref();
+        self.policy_for(&request.join, request.continues.as_ref())
+    }
+
+    fn policy_for(&self, join: &Join, lost: Option<&Continued>) -> Option<&Policy> {
         let inherited = lost.and_then(|lost| self.policies.get(&lost.facts.policy));
-        let named = request.join.policy.as_deref().unwrap_or("default");
+        let named = join.policy.as_deref().unwrap_or("default");
         inherited.or_else(|| self.policies.get(named))
+    }
+
+    /// The promise of the session that this join finds or opens.
+    pub(super) fn floor_for(&self, join: &Join, now: Now) -> Option<Floor> {
+        let booked = lock(&self.control).booking(&join.room).cloned();
+        if let Some(booked) = booked {
+            return Some(booked.policy.floor.clone());
+        }
+        let lost = self.continues(&join.room, now);
+        let policy = self.policy_for(join, lost.as_ref());
+        policy.map(|policy| policy.floor.clone())
     }
 
     /// Whether the join may come in; changes nothing.
@@ -27,6 +43,11 @@ impl Doors {
         let booked = control.booking(room).cloned();
         let window = booked.as_ref().map_or(policy.window, |b| b.policy.window);
         if !returns && let Err(what) = open_at(window, now.unix) {
+            return Err(Refusal(StatusCode::FORBIDDEN, what));
+        }
+        let floor = booked.as_ref().map_or(&policy.floor, |b| &b.policy.floor);
+        let below = refusal(&request.join, request.preflight.as_ref(), floor);
+        if let Some(what) = below.filter(|_| !returns) {
             return Err(Refusal(StatusCode::FORBIDDEN, what));
         }
         let arrival = Arrival {

@@ -2,16 +2,17 @@
 //! join, with the token that the join will show. Verdicts are kept for admission.
 
 use super::doors::{Doors, Happening, ToWorker, lock};
-use super::join::{Refusal, bearer};
+use super::join::{Refusal, bearer, unknown_policy};
+use super::problem::Problem;
+use super::router::BODY_BYTES;
 use super::{address, limit};
 use crate::base::{Identity, Millis, Mono, Now, PreflightId, Rng, RoomName, Unix, Verdict};
 use crate::node::preflight::{Outcome, PreflightRequest, Targets, outcome_json};
 use crate::peer::signal::token::{self, Join, authorize_join};
-use crate::session::Floor;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -34,8 +35,6 @@ const KEPT_FOR: Millis = Millis::from_secs(600);
 const MAX_KEPT: usize = 4_096;
 /// Verdicts that are remembered; the oldest is forgotten, and its participant measures again.
 const MAX_VERDICTS: usize = 16_384;
-/// When to try again: one preflight is over by then.
-const RETRY_AFTER_S: u64 = 6;
 
 /// How many at once.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +68,19 @@ pub struct Preflights {
 enum TooMany {
     Here,
     FromAddress,
+}
+
+impl TooMany {
+    fn problem(self) -> Problem {
+        match self {
+            TooMany::FromAddress => Problem::too_many_at_once(
+                "too many measurements run from this address (limits.preflights_per_address)",
+            ),
+            TooMany::Here => Problem::unavailable(
+                "this node runs as many measurements as it may (limits.max_preflights)",
+            ),
+        }
+    }
 }
 
 impl Preflights {
@@ -200,38 +212,11 @@ pub(super) struct Ask {
     sdp: String,
 }
 
-/// A refusal as RFC 9457 has it.
-pub(super) struct Problem(StatusCode, String);
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let Problem(status, detail) = self;
-        let title = status.canonical_reason().unwrap_or("refused");
-        let body = serde_json::json!({
-            "type": "about:blank",
-            "title": title,
-            "status": status.as_u16(),
-            "detail": detail,
-        });
-        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        let mut response = (status, kind, body.to_string()).into_response();
-        let busy = [
-            StatusCode::TOO_MANY_REQUESTS,
-            StatusCode::SERVICE_UNAVAILABLE,
-        ];
-        if busy.contains(&status) {
-            let after = header::HeaderValue::from(RETRY_AFTER_S);
-            response.headers_mut().insert(header::RETRY_AFTER, after);
-        }
-        response
-    }
-}
-
-fn problem(doors: &Doors, status: StatusCode, detail: impl ToString) -> Problem {
+fn problem(doors: &Doors, problem: Problem) -> Problem {
     doors
         .counters
         .note(Happening::Preflight(Preflighted::Refused));
-    Problem(status, detail.to_string())
+    problem
 }
 
 /// `POST /v1/preflights`
@@ -244,34 +229,18 @@ pub(super) async fn begin(
     let now = (doors.clock)();
     let address = address::client(peer, &headers, &doors.is_trusted);
     if !lock(&doors.addresses).take(address, doors.limits.joins, now.mono) {
-        let what = "too many requests from this address: try again in a few seconds";
-        return Err(problem(&doors, StatusCode::TOO_MANY_REQUESTS, what));
+        return Err(problem(&doors, Problem::too_many()));
     }
     let join = allowed(&doors, &headers, now)?;
-    let Json(Ask { sdp }) =
-        body.map_err(|error| problem(&doors, error.status(), error.body_text()))?;
+    let Json(Ask { sdp }) = body.map_err(|error| problem(&doors, bad_body(&error)))?;
     if sdp.len() > MAX_SDP_BYTES {
-        let what = format!(
-            "sdp has {} bytes; allowed are at most {MAX_SDP_BYTES}",
-            sdp.len()
-        );
-        return Err(problem(&doors, StatusCode::BAD_REQUEST, what));
+        let allowed = format!("a session description of at most {MAX_SDP_BYTES} bytes");
+        return Err(problem(&doors, Problem::body("sdp", &allowed)));
     }
-    let targets = targets(&doors, &join)?;
+    let targets = targets(&doors, &join, now)?;
     let whose = (join.room.clone(), join.identity.clone());
     let opened = lock(&doors.preflights).open(address, whose, now.mono);
-    let id = opened.map_err(|too_many| match too_many {
-        TooMany::FromAddress => problem(
-            &doors,
-            StatusCode::TOO_MANY_REQUESTS,
-            "too many measurements run from this address (limits.preflights_per_address)",
-        ),
-        TooMany::Here => problem(
-            &doors,
-            StatusCode::SERVICE_UNAVAILABLE,
-            "this node runs as many measurements as it may (limits.max_preflights)",
-        ),
-    })?;
+    let id = opened.map_err(|too_many| problem(&doors, too_many.problem()))?;
     let request = PreflightRequest {
         id: id.clone(),
         room: join.room,
@@ -297,10 +266,7 @@ async fn ask_worker(
 ) -> Result<crate::node::preflight::PreflightAnswer, Problem> {
     use crate::node::preflight::PreflightRefusal::{Full, Offer};
     let worker = lock(&doors.control).near(&request.room);
-    let gone = || {
-        let what = "this node is shutting down: use another";
-        problem(doors, StatusCode::SERVICE_UNAVAILABLE, what)
-    };
+    let gone = || problem(doors, stopping());
     let worker = doors.workers.get(worker).ok_or_else(gone)?;
     let (reply, answer) = oneshot::channel();
     let request = Box::new(request);
@@ -310,12 +276,25 @@ async fn ask_worker(
     let answer = timeout(ANSWER_WITHIN, answer).await;
     let answer = answer.ok().and_then(Result::ok).ok_or_else(gone)?;
     answer.map_err(|refusal| {
-        let status = match refusal {
-            Offer(_) => StatusCode::BAD_REQUEST,
-            Full => StatusCode::SERVICE_UNAVAILABLE,
+        let found = match refusal {
+            Offer(what) => Problem::body("sdp", &format!("an offer that fits ({what})")),
+            Full => Problem::unavailable(refusal),
         };
-        problem(doors, status, refusal)
+        problem(doors, found)
     })
+}
+
+fn stopping() -> Problem {
+    Problem::unavailable("this node is shutting down: use another")
+}
+
+fn bad_body(error: &JsonRejection) -> Problem {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(BODY_BYTES),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::media_type(),
+        StatusCode::UNPROCESSABLE_ENTITY => Problem::body("sdp", "the client's offer, as text"),
+        _ => Problem::malformed(error.body_text()),
+    }
 }
 
 /// `GET /v1/preflights/{id}`
@@ -330,7 +309,7 @@ pub(super) async fn result(
     let outcome = lock(&doors.preflights).outcome(&id, &join, now.mono);
     let outcome = outcome.ok_or_else(|| {
         let what = "no preflight of this participant has this id, or it is over 10 minutes old";
-        Problem(StatusCode::NOT_FOUND, what.to_owned())
+        Problem::absent(what)
     })?;
     Ok(Json(outcome_json(&id, outcome.as_ref())).into_response())
 }
@@ -338,40 +317,31 @@ pub(super) async fn result(
 /// The token must be one that joins: the same checks as at the join.
 fn allowed(doors: &Doors, headers: &HeaderMap, now: Now) -> Result<Join, Problem> {
     let refused = |status: u16, what: String| {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
-        problem(doors, status, what)
+        let found = match status {
+            401 => Problem::unauthorized(what),
+            _ => Problem::forbidden(what),
+        };
+        problem(doors, found)
     };
     let token = bearer(headers, &Vec::new()).map_err(|e| refused(e.status(), e.to_string()))?;
     let claims = token::verify(&token, &doors.keys, now);
     let claims = claims.map_err(|e| refused(e.status(), e.to_string()))?;
     let join = authorize_join(&claims).map_err(|e| refused(e.status(), e.to_string()))?;
     if doors.draining.load(Relaxed) {
-        return Err(refused(
-            503,
-            "this node is shutting down: use another".to_owned(),
-        ));
+        return Err(problem(doors, stopping()));
     }
     Ok(join)
 }
 
-fn targets(doors: &Doors, join: &Join) -> Result<Targets, Problem> {
-    let floor = floor(doors, join).ok_or_else(|| {
-        let Refusal(status, what) = super::join::unknown_policy();
-        problem(doors, status, what)
+fn targets(doors: &Doors, join: &Join, now: Now) -> Result<Targets, Problem> {
+    let floor = doors.floor_for(join, now).ok_or_else(|| {
+        let Refusal(_, what) = unknown_policy();
+        problem(doors, Problem::forbidden(what))
     })?;
     Ok(Targets {
         up_floor_bps: floor.up_bps,
         down_floor_bps: floor.down_bps,
     })
-}
-
-/// The promise of the session that this join leads to.
-fn floor(doors: &Doors, join: &Join) -> Option<Floor> {
-    let template = join.policy.as_deref().unwrap_or("default");
-    doors
-        .policies
-        .get(template)
-        .map(|policy| policy.floor.clone())
 }
 
 #[cfg(test)]

@@ -17,9 +17,9 @@ pub struct Problem {
     /// What kind of problem, as a URI: `urn:beistand:problem:KIND`.
     #[serde(rename = "type")]
     #[schema(example = "urn:beistand:problem:invalid-field")]
-    kind: String,
+    kind: &'static str,
     /// The kind in words.
-    title: String,
+    title: &'static str,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
@@ -27,23 +27,23 @@ pub struct Problem {
     detail: String,
     /// The field at fault, as a path in the body, or the name of a parameter or header.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    field: Option<String>,
+    #[schema(nullable = false, value_type = Option<String>)]
+    field: Option<Box<str>>,
     /// What is allowed there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    allowed: Option<String>,
+    #[schema(nullable = false, value_type = Option<String>)]
+    allowed: Option<Box<str>>,
     /// The session that is in the way.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    session: Option<String>,
+    #[schema(nullable = false, value_type = Option<String>)]
+    session: Option<Box<str>>,
 }
 
 impl Problem {
-    fn new(status: StatusCode, kind: &str, detail: impl ToString) -> Problem {
+    fn new(status: StatusCode, kind: &'static str, detail: impl ToString) -> Problem {
         Problem {
-            kind: format!("urn:beistand:problem:{kind}"),
-            title: title(status).to_owned(),
+            kind,
+            title: status.canonical_reason().unwrap_or("Refused"),
             status: status.as_u16(),
             detail: detail.to_string(),
             field: None,
@@ -56,9 +56,9 @@ impl Problem {
     pub fn field(status: StatusCode, field: &str, allowed: &str) -> Problem {
         let detail = format!("`{field}` is not allowed so: allowed is {allowed}");
         Problem {
-            field: Some(field.to_owned()),
-            allowed: Some(allowed.to_owned()),
-            ..Problem::new(status, "invalid-field", detail)
+            field: Some(field.into()),
+            allowed: Some(allowed.into()),
+            ..Problem::new(status, "urn:beistand:problem:invalid-field", detail)
         }
     }
 
@@ -70,11 +70,11 @@ impl Problem {
     /// A field that does not exist.
     pub fn unknown(status: StatusCode, field: &str, allowed: &str) -> Problem {
         Problem {
-            field: Some(field.to_owned()),
-            allowed: Some(allowed.to_owned()),
+            field: Some(field.into()),
+            allowed: Some(allowed.into()),
             ..Problem::new(
                 status,
-                "unknown-field",
+                "urn:beistand:problem:unknown-field",
                 format!("`{field}` does not exist: there is {allowed}"),
             )
         }
@@ -82,60 +82,105 @@ impl Problem {
 
     /// The body, or a part of the address, cannot be read.
     pub fn malformed(detail: impl ToString) -> Problem {
-        Problem::new(StatusCode::BAD_REQUEST, "malformed", detail)
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "urn:beistand:problem:malformed",
+            detail,
+        )
     }
 
     /// No token, or a bad one.
     pub fn unauthorized(detail: impl ToString) -> Problem {
-        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "urn:beistand:problem:unauthorized",
+            detail,
+        )
     }
 
     /// A good token without the grant.
     pub fn forbidden(detail: impl ToString) -> Problem {
-        Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "urn:beistand:problem:forbidden",
+            detail,
+        )
     }
 
     /// There is no such thing.
     pub fn absent(detail: impl ToString) -> Problem {
-        Problem::new(StatusCode::NOT_FOUND, "not-found", detail)
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "urn:beistand:problem:not-found",
+            detail,
+        )
     }
 
     /// Not with this method.
     pub fn method() -> Problem {
         let detail =
             "this address does not take this method: the header `Allow` names those it does";
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+        Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "urn:beistand:problem:method-not-allowed",
+            detail,
+        )
     }
 
     /// Something is in the way; perhaps a session.
     pub fn conflict(detail: impl ToString, session: Option<&str>) -> Problem {
         Problem {
-            session: session.map(str::to_owned),
-            ..Problem::new(StatusCode::CONFLICT, "conflict", detail)
+            session: session.map(Into::into),
+            ..Problem::new(
+                StatusCode::CONFLICT,
+                "urn:beistand:problem:conflict",
+                detail,
+            )
         }
     }
 
     /// The body is too long.
     pub fn too_large(most: usize) -> Problem {
         let detail = format!("the body is too long: at most {most} bytes are allowed");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "urn:beistand:problem:too-large",
+            detail,
+        )
     }
 
     /// The body is no JSON by its own word.
     pub fn media_type() -> Problem {
         let detail = "the body must be JSON: send the header `Content-Type: application/json`";
-        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail)
+        Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "urn:beistand:problem:media-type",
+            detail,
+        )
     }
 
     /// Too many requests.
     pub fn too_many() -> Problem {
         let detail = "too many requests from this address: try again in a few seconds";
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "urn:beistand:problem:too-many-requests",
+            detail,
+        )
+    }
+
+    /// Too many of these at once.
+    pub fn too_many_at_once(detail: impl ToString) -> Problem {
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail)
     }
 
     /// Not now.
     pub fn unavailable(detail: impl ToString) -> Problem {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "urn:beistand:problem:unavailable",
+            detail,
+        )
     }
 }
 
@@ -148,10 +193,6 @@ pub(super) fn retry_after(status: StatusCode) -> Option<HeaderValue> {
     passing
         .contains(&status)
         .then(|| HeaderValue::from(RETRY_AFTER_S))
-}
-
-fn title(status: StatusCode) -> &'static str {
-    status.canonical_reason().unwrap_or("Refused")
 }
 
 impl IntoResponse for Problem {
@@ -177,7 +218,7 @@ impl IntoResponse for Problem {
     dead_code,
     reason = "read by the derive alone: the document is made of it"
 )]
-pub(super) enum Common {
+pub(super) enum Always {
     /// A parameter, a header or the address cannot be read; `field` names it.
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(#[to_schema] Problem),

@@ -22,7 +22,7 @@ use tower_http::services::{ServeDir, ServeFile};
 /// How long a browser may remember a preflight (livekit-server 1.13.5).
 const PREFLIGHT: Duration = Duration::from_secs(86_400);
 /// Largest body: that of a webhook, whose metadata and lists stay far below.
-const BODY_BYTES: usize = 1024 * 1024;
+pub(super) const BODY_BYTES: usize = 1024 * 1024;
 
 /// The router of clients and apps.
 pub fn router(doors: Arc<Doors>) -> Router {

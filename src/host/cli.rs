@@ -55,7 +55,7 @@ pub enum Command {
     /// Run a node
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeArgs),
-    /// Print a token with which one participant joins one room
+    /// Print a token: one participant joins one room, or an app uses the Sessions API
     #[command(after_help = TOKEN_EXAMPLES)]
     Token(TokenArgs),
     /// Measure this machine's link to a node, as the page does before a join
@@ -87,7 +87,8 @@ const TOKEN_EXAMPLES: &str = "\
 Examples:
   beistand token --dev --room lesson-7 --identity anna --role expert --name Anna
   beistand token --config /etc/beistand.toml --room lesson-7 --identity bert --role customer --ttl 90m
-  beistand token --dev --room lesson-7 --identity carl --attribute seat=3 --attribute lang=de";
+  beistand token --dev --room lesson-7 --identity carl --attribute seat=3 --attribute lang=de
+  beistand token --dev --admin";
 
 const PREFLIGHT_EXAMPLES: &str = "\
 Examples:

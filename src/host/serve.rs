@@ -162,11 +162,10 @@ impl Node {
         let ends: Vec<WorkerEnds> = sockets.workers.iter().map(Prepared::ends).collect();
         let (store, boot) = open_store(config, &inlet, clock)?;
         let desk = Desk::default();
-        let told = (&inlet, &desk);
-        let hooks = hooks((clock, alarm), told, &ends, &metrics);
-        let store = store
-            .start(hooks)
-            .context("the ledger's thread cannot be started")?;
+        let hooks = hooks((clock, alarm), (&inlet, &desk), &ends, &metrics);
+        let store = store.start(hooks);
+        let store = store.context("the ledger's thread cannot be started")?;
+        let ledger = ledger::ledger(&config.data.dir, store.handle(), desk);
         let deliver = DeliverConfig {
             endpoints,
             timeout_ms: config.webhooks.timeout_ms,
@@ -180,16 +179,8 @@ impl Node {
             let metrics = metrics.clone();
             move |happening| note(&metrics, happening)
         }));
-        let doors = doors(
-            config,
-            (dev, tls.is_some()),
-            (clock, &counters),
-            &ends,
-            (
-                &boot,
-                ledger::ledger(&config.data.dir, store.handle(), desk),
-            ),
-        )?;
+        let served = (dev, tls.is_some());
+        let doors = doors(config, served, (clock, &counters), &ends, (&boot, ledger))?;
         let gauges = Gauges {
             metrics,
             clock,

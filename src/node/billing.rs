@@ -3,7 +3,7 @@
 
 use crate::base::{
     Direction, EndReason, FloorReport, Identity, Inherited, Millis, Mono, Now, ParticipantSid,
-    Role, SessionState, TrackSource, Warning,
+    Role, SessionState, TrackSource, Verdict, Warning,
 };
 use crate::session::{Change, Output, Policy, Prompt, Reason, Session, Standing, Stats};
 use crate::usage::{Account, Append, Carried, Checkpoint, SessionFacts};
@@ -96,6 +96,11 @@ impl Billing {
             self.joins.push_back(join);
         }
         self.session.handle_connected(&identity, standing, now);
+    }
+
+    /// What a preflight measured of a participant who is connected.
+    pub fn handle_preflight(&mut self, who: &Identity, verdict: Verdict) {
+        self.account.handle_preflight(who, verdict);
     }
 
     /// An authenticated packet without media (STUN with integrity, SRTCP) arrived at `at`. Within

@@ -48,6 +48,11 @@ pub struct Guest {
     pub role: Role,
 }
 
+/// The session that a join opens: the one that is booked, or a new one.
+pub(super) fn session_of(booking: Option<&Booking>, rng: &mut Rng) -> SessionId {
+    booking.map_or_else(|| SessionId::random(rng), |booking| booking.session.clone())
+}
+
 impl fmt::Debug for Guest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guest")

@@ -5,11 +5,12 @@ use super::control::News;
 use super::live_room::{Context, LiveRoom};
 use super::shard::Output;
 use crate::base::{
-    EndReason, FloorState, Identity, LimitedBy, ParticipantSid, Role, RoomName, SessionId,
-    SessionState, TrackSid, TrackSource,
+    Direction, EndReason, FloorReport, Identity, LimitedBy, ParticipantSid, Role, RoomName,
+    SessionId, SessionState, TrackSid, TrackSource,
 };
 use crate::peer::signal::{LeaveAction, LeaveReason};
-use crate::session::Policy;
+use crate::room::View;
+use crate::session::{Policy, Prompt};
 
 /// What is asked of a running session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +40,11 @@ pub enum CommandRefusal {
     /// The session has ended, or never ran here.
     #[error("the session does not run any more")]
     Gone,
+    /// The clock does not run, and does not stand by a pause.
+    #[error("the session is neither live nor paused: there is no clock to stop or to start")]
+    NotLive,
     /// There is nothing to confirm.
-    #[error("no presence prompt is open: there is nothing to confirm")]
+    #[error("nobody is asked whether they are still there: there is nothing to confirm")]
     NoPrompt,
 }
 
@@ -53,8 +57,10 @@ pub struct SessionView {
     pub room: RoomName,
     /// Its rules, as they hold now.
     pub policy: Policy,
-    /// State and billed time, as far as they are certain.
-    pub clock: Clock,
+    /// State, billed time and what is left, as the ledger has them; none before its first commit.
+    pub clock: Option<Clock>,
+    /// The question "still there?", while it is open.
+    pub prompt: Option<Prompt>,
     /// Who is connected, in the order of joining.
     pub participants: Vec<ParticipantView>,
     /// Who gets what, and what limits it.
@@ -71,20 +77,7 @@ pub struct ParticipantView {
     /// From the token.
     pub role: Option<Role>,
     /// How the promised bandwidth stands, up and down.
-    pub floor: [FloorView; 2],
-}
-
-/// How the promised bandwidth stands in one direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FloorView {
-    /// The state.
-    pub state: FloorState,
-    /// What was promised, in bits a second.
-    pub floor_bps: u64,
-    /// What was measured, in bits a second.
-    pub measured_bps: Option<u64>,
-    /// What holds it below.
-    pub limited_by: Option<LimitedBy>,
+    pub floor: [FloorReport; 2],
 }
 
 /// What a subscriber gets of a track.
@@ -92,16 +85,18 @@ pub struct FloorView {
 pub struct SubscriptionView {
     /// Who gets it.
     pub subscriber: Identity,
+    /// Who publishes it.
+    pub publisher: Identity,
     /// The track.
     pub track: TrackSid,
     /// What it shows.
     pub source: TrackSource,
-    /// The spatial layer (`q`, `h`, `f`); none where there are no layers, or nothing flows.
-    pub layer: Option<String>,
+    /// The spatial layer: 0 low, 1 medium, 2 high; none where nothing flows.
+    pub layer: Option<u8>,
     /// The temporal layer, where the codec tells.
     pub temporal: Option<u8>,
-    /// What holds it below what was wished.
-    pub limited_by: Option<LimitedBy>,
+    /// What keeps it from more.
+    pub limited_by: LimitedBy,
     /// Nothing flows for want of bandwidth.
     pub paused: bool,
 }
@@ -117,14 +112,36 @@ impl LiveRoom {
             return Err(CommandRefusal::Gone);
         }
         self.flush_evidence(context.now);
+        let now = context.now;
         match command {
             SessionCommand::Inspect => {}
             SessionCommand::End(reason) => self.on_end_asked(reason, context),
-            SessionCommand::Pause
-            | SessionCommand::Resume
-            | SessionCommand::Confirm(_)
-            | SessionCommand::Extend { .. } => {}
+            SessionCommand::Pause => {
+                taken(
+                    self.billing.handle_pause_request(now),
+                    CommandRefusal::NotLive,
+                )?;
+            }
+            SessionCommand::Resume => {
+                taken(
+                    self.billing.handle_resume_request(now),
+                    CommandRefusal::NotLive,
+                )?;
+            }
+            SessionCommand::Confirm(who) => {
+                let confirmed = self.billing.handle_confirm(who.as_ref(), now);
+                taken(confirmed, CommandRefusal::NoPrompt)?;
+            }
+            SessionCommand::Extend { quota_s, max_min } => {
+                let extended = self.billing.handle_extend(quota_s, max_min, now);
+                taken(extended, CommandRefusal::Gone)?;
+                let duration = &mut self.policy.duration;
+                duration.quota_s = quota_s.or(duration.quota_s);
+                duration.max_min = max_min.unwrap_or(duration.max_min);
+            }
         }
+        self.billing.handle_timeout(now);
+        self.drain_billing(context);
         Ok(self.view())
     }
 
@@ -160,23 +177,50 @@ impl LiveRoom {
             identity: member.identity().clone(),
             sid: member.sid.clone(),
             role: member.join.role,
-            floor: self.floor(),
+            floor: Direction::BOTH.map(|direction| {
+                let view = member.floors.view(direction);
+                FloorReport {
+                    state: view.state,
+                    floor_bps: view.floor.0,
+                    measured_bps: view.measured.map(|measured| measured.0),
+                    limited_by: view.limited_by,
+                }
+            }),
         });
         SessionView {
             session: self.session().clone(),
             room: self.name().clone(),
-            policy: self.policy().clone(),
-            clock: self.billing.clock(),
+            policy: self.policy.clone(),
+            clock: self.shown,
+            prompt: self.billing.prompt(),
             participants: participants.collect(),
-            subscriptions: Vec::new(),
+            subscriptions: self.subscriptions(),
         }
     }
 
-    fn floor(&self) -> [FloorView; 2] {
-        let floor = &self.policy().floor;
-        [floor.up_bps, floor.down_bps].map(|floor_bps| FloorView {
-            floor_bps,
-            ..FloorView::default()
-        })
+    fn subscriptions(&self) -> Vec<SubscriptionView> {
+        let views = self.room.views().into_iter();
+        let told = |view: View| {
+            let subscriber = self.members.get(view.subscriber.0)?;
+            let publication = self.room.publication(view.track)?;
+            let publisher = self.members.get(publication.publisher.0)?;
+            let sid = publication.spec.sid.clone();
+            let source = publisher.published.get(&sid).map(|track| track.source);
+            Some(SubscriptionView {
+                subscriber: subscriber.identity().clone(),
+                publisher: publisher.identity().clone(),
+                track: sid,
+                source: source.unwrap_or(TrackSource::Unknown),
+                layer: view.rung.map(|rung| rung.quality),
+                temporal: view.rung.map(|rung| rung.temporal),
+                limited_by: view.limited_by,
+                paused: view.paused,
+            })
+        };
+        views.filter_map(told).collect()
     }
+}
+
+fn taken(taken: bool, refusal: CommandRefusal) -> Result<(), CommandRefusal> {
+    taken.then_some(()).ok_or(refusal)
 }

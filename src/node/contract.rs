@@ -2,10 +2,10 @@
 //! question "still there?".
 
 use super::live_room::{Context, LiveRoom};
+use super::shard::JoinRequest;
 use crate::base::{Role, Warning};
 use crate::peer::signal::user_message;
 use crate::session::{Policy, Prompt, Who};
-use std::collections::BTreeMap;
 
 /// Topics that start with this are between a client and the server alone.
 const RESERVED: &str = "beistand.";
@@ -121,8 +121,13 @@ fn is_asked(role: Option<Role>) -> bool {
     }
 }
 
-/// The token's `beistand.external_ref` and `beistand.metadata`, where they are valid.
-pub(super) fn override_policy(policy: &mut Policy, attributes: &BTreeMap<String, String>) {
+/// The token's `beistand.external_ref` and `beistand.metadata`, where they are valid. What was booked
+/// says it all already.
+pub(super) fn override_policy(policy: &mut Policy, join: &JoinRequest) {
+    if join.booking.is_some() {
+        return;
+    }
+    let attributes = &join.join.attributes;
     let template = policy.clone();
     if let Some(external) = attributes.get("beistand.external_ref") {
         policy.external_ref = Some(external.clone());

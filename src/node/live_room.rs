@@ -2,6 +2,7 @@
 
 use super::bandwidth::Floors;
 use super::billing::{Billing, Clock, Join as Granted, Opening};
+use super::booking::session_of;
 use super::contract::override_policy;
 use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side};
@@ -84,13 +85,9 @@ impl LiveRoom {
             policy.external_ref.clone_from(&lost.facts.external_ref);
             policy.metadata.clone_from(&lost.facts.metadata);
         }
-        // What was booked says it all.
-        if join.booking.is_none() {
-            override_policy(&mut policy, &join.join.attributes);
-        }
+        override_policy(&mut policy, join);
         let room_sid = RoomSid::random(rng);
-        let booked = join.booking.as_ref().map(|booking| booking.session.clone());
-        let session = booked.unwrap_or_else(|| SessionId::random(rng));
+        let session = session_of(join.booking.as_deref(), rng);
         let facts = SessionFacts {
             session: session.clone(),
             node: config.node.clone(),
@@ -153,10 +150,6 @@ impl LiveRoom {
         &self.session
     }
 
-    pub(super) const fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
     pub(super) fn state(&self) -> SessionState {
         self.billing.clock().state
     }
@@ -186,6 +179,9 @@ impl LiveRoom {
             return;
         }
         let now = context.now;
+        if !returns && request.continues.is_none() {
+            self.warn_of_preflight(&request.join, request.preflight.as_ref(), now);
+        }
         let (factory, advertised) = (&context.config.factory, &context.config.advertised);
         let carries = |verdict: Verdict| Bitrate(verdict.down_bps).percent(MEASURED_PERCENT);
         let measured = request.preflight.map(carries);
@@ -197,6 +193,7 @@ impl LiveRoom {
             claims: request.claims,
             join: request.join,
             client: request.client,
+            preflight: request.preflight,
         };
         let floors = Floors::new(&self.policy.floor);
         let key = self.members.insert(Member::new(arrival, floors, now));
@@ -312,7 +309,11 @@ impl LiveRoom {
                 role: member.join.role,
                 counts: standard && !member.hidden(),
             };
+            let (who, preflight) = (granted.identity.clone(), member.preflight);
             self.billing.handle_connected(granted, context.now);
+            if let Some(verdict) = preflight {
+                self.billing.handle_preflight(&who, verdict);
+            }
         }
         let member = &mut self.members[key];
         if side == member.primary() && !std::mem::replace(&mut member.active, true) {

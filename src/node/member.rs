@@ -1,7 +1,7 @@
 //! One participant of a room: its two peer connections, its negotiation, its card.
 
 use super::bandwidth::Floors;
-use crate::base::{ConnectionId, Millis, Mono, TrackSid, TrackSource};
+use crate::base::{ConnectionId, Millis, Mono, TrackSid, TrackSource, Verdict};
 use crate::base::{Identity, Now, ParticipantSid};
 use crate::media::Mid;
 use crate::peer::negotiate::Negotiation;
@@ -56,6 +56,8 @@ pub(super) struct Member {
     pub(super) claims: Claims,
     pub(super) join: Join,
     pub(super) client: ClientParams,
+    /// What a preflight measured before this join.
+    pub(super) preflight: Option<Verdict>,
     pub(super) sid: ParticipantSid,
     pub(super) card: Card,
     pub(super) publisher: Transport,
@@ -95,6 +97,7 @@ pub(super) struct Arrival {
     pub(super) claims: Claims,
     pub(super) join: Join,
     pub(super) client: ClientParams,
+    pub(super) preflight: Option<Verdict>,
     pub(super) sid: ParticipantSid,
     pub(super) publisher: Transport,
     pub(super) subscriber: Transport,
@@ -107,6 +110,7 @@ impl Member {
             claims,
             join,
             client,
+            preflight,
             sid,
             mut publisher,
             mut subscriber,
@@ -118,6 +122,7 @@ impl Member {
             card: Card::new(&sid, &join, &client, now),
             join,
             client,
+            preflight,
             sid,
             ufrags: [publisher.ufrag(), subscriber.ufrag()],
             publisher,

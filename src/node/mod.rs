@@ -16,10 +16,9 @@ pub mod preflight;
 mod publishing;
 mod shard;
 mod signalling;
+pub mod verdicts;
 
 pub use booking::{Booking, Guest};
-pub use command::{
-    CommandRefusal, FloorView, ParticipantView, SessionCommand, SessionView, SubscriptionView,
-};
+pub use command::{CommandRefusal, ParticipantView, SessionCommand, SessionView, SubscriptionView};
 pub use control::{Arrival, BookRefusal, Capacity, Control, Cpu, News, Place, Refusal, Reserved};
 pub use shard::{Continued, JoinRequest, Output, Shard, ShardConfig, Stats};

@@ -6,7 +6,7 @@ use super::event::event;
 use super::meter::Meter;
 use crate::base::{
     Direction, Identity, LimitedBy, Millis, Mono, Now, ParticipantSid, PauseReason, Role,
-    SessionState, Terms, TrackSource, Warning,
+    SessionState, Terms, TrackSource, Verdict, Warning,
 };
 use std::collections::{BTreeSet, VecDeque};
 
@@ -58,6 +58,11 @@ impl Account {
     /// the participant is present.
     pub fn handle_expected(&mut self, who: &Identity, sid: &ParticipantSid, role: Option<Role>) {
         self.meter.handle_expected(who, sid, role);
+    }
+
+    /// What a preflight measured of a participant whose connection was granted.
+    pub fn handle_preflight(&mut self, who: &Identity, verdict: Verdict) {
+        self.meter.handle_preflight(who, verdict);
     }
 
     /// A connection took its place in event time: the newest one names the participant.

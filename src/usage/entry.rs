@@ -2,7 +2,7 @@
 
 use crate::base::{
     Direction, EndReason, Identity, LimitedBy, Millis, NodeId, ParticipantSid, PauseReason, Role,
-    RoomName, RoomSid, SessionId, SessionState, Terms, TrackSource, Unix, Warning,
+    RoomName, RoomSid, SessionId, SessionState, Terms, TrackSource, Unix, Verdict, Warning,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -154,6 +154,9 @@ pub struct ParticipantTotals {
     pub sid: ParticipantSid,
     /// From the token; `null` where the token names none.
     pub role: Option<Role>,
+    /// What a preflight measured before the newest join that had one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub preflight: Option<Verdict>,
     /// Joined and not left, as the world was told: also during the grace time of a lost connection.
     pub present: bool,
     /// Time present.

@@ -4,7 +4,7 @@
 use super::entry::{Entry, Event, EventKind, Interval, ParticipantTotals, SessionFacts, Totals};
 use crate::base::{
     Direction, FloorState, Identity, LimitedBy, Millis, NodeId, ParticipantSid, PauseReason, Role,
-    RoomName, RoomSid, SessionId, SessionState, TrackSource, Warning,
+    RoomName, RoomSid, SessionId, SessionState, TrackSource, Verdict, Warning,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -228,6 +228,8 @@ struct Person<'a> {
     identity: &'a Identity,
     sid: &'a ParticipantSid,
     role: Option<Role>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preflight: Option<&'a Verdict>,
     present: bool,
     connected_ms: Millis,
     media_ms: Millis,
@@ -246,6 +248,7 @@ impl<'a> Person<'a> {
             identity,
             sid: &totals.sid,
             role: totals.role,
+            preflight: totals.preflight.as_ref(),
             present: totals.present,
             connected_ms: totals.connected_ms,
             media_ms: totals.media_ms,

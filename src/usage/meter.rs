@@ -3,7 +3,7 @@
 use super::entry::{Interval, ParticipantTotals, Totals};
 use crate::base::{
     Direction, Identity, LimitedBy, Millis, Mono, Now, ParticipantSid, PauseReason, Role,
-    SessionState, TrackSource,
+    SessionState, TrackSource, Verdict,
 };
 use std::collections::BTreeMap;
 
@@ -44,6 +44,7 @@ struct Stretch {
 struct Tally {
     sid: ParticipantSid,
     role: Option<Role>,
+    preflight: Option<Verdict>,
     /// Between joined and left, as the world is told.
     announced: bool,
     /// Was present at least once.
@@ -99,6 +100,13 @@ impl Meter {
         let clock = self.clock;
         let new = || Tally::new(sid.clone(), role, clock);
         self.participants.entry(who.clone()).or_insert_with(new);
+    }
+
+    /// What a preflight measured of a participant: the newest is kept.
+    pub fn handle_preflight(&mut self, who: &Identity, verdict: Verdict) {
+        if let Some(tally) = self.participants.get_mut(who) {
+            tally.preflight = Some(verdict);
+        }
     }
 
     /// A connection took its place: the newest one names the participant.
@@ -322,6 +330,7 @@ impl Tally {
         Tally {
             sid,
             role,
+            preflight: None,
             announced: false,
             seen: false,
             present: false,
@@ -391,6 +400,7 @@ impl Tally {
         ParticipantTotals {
             sid: self.sid.clone(),
             role: self.role,
+            preflight: self.preflight,
             present: self.announced,
             connected_ms: self.connected,
             media_ms: self.media,

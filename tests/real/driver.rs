@@ -60,6 +60,19 @@ impl Driver {
         self.answer(&command.to_string(), ANSWER)
     }
 
+    /// Gives a command that must fail, and returns the driver's words for it.
+    pub fn refused(&mut self, command: &Value) -> String {
+        self.child.tell(&command.to_string());
+        let line = self.child.line(&command.to_string(), ANSWER);
+        let answer = parse(&line);
+        assert_eq!(
+            answer["ok"],
+            json!(false),
+            "{command} is not refused: {answer}"
+        );
+        answer["error"].as_str().unwrap_or_default().to_owned()
+    }
+
     fn answer(&mut self, what: &str, limit: Duration) -> Value {
         let line = self.child.line(what, limit);
         let answer = parse(&line);

@@ -1,6 +1,8 @@
 //! The built binary with real clients: Chromium, Python and Node SDKs of `LiveKit`, a stock receiver of
 //! webhooks. What is missing on the machine fails the tests, with the remedy.
 
+mod admission;
+mod api;
 mod browsers;
 mod child;
 mod crash;
@@ -14,7 +16,9 @@ mod oracle;
 mod page;
 mod people;
 mod place;
+mod preflight;
 mod proxy;
 mod receiver;
+mod sessions;
 mod turn;
 mod wait;

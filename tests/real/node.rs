@@ -59,11 +59,21 @@ impl Node {
 
     /// A node with one worker whose clients come through this proxy.
     pub fn behind(proxy: &Proxy, receivers: &[&Receiver]) -> Node {
+        Node::ruled(proxy, receivers, "")
+    }
+
+    fn ruled(proxy: &Proxy, receivers: &[&Receiver], rule: &str) -> Node {
         let rtc = format!("advertise = [\"{}\"]\nworkers = 1", proxy.address());
-        let node = Node::written(&config(&rtc, receivers, 15_000));
+        let node = Node::written(&(config(&rtc, receivers, 15_000) + rule));
         let worker: SocketAddr = node.udp.parse().expect("the worker's port is an address");
         proxy.forward_to(worker);
         node
+    }
+
+    /// The same with a policy that lets nobody in without a verdict.
+    pub fn requiring_verdicts(proxy: &Proxy) -> Node {
+        let rule = "\n[policies.default.floor]\nadmission = \"require\"\n";
+        Node::ruled(proxy, &[], rule)
     }
 
     fn written(config: &str) -> Node {
@@ -74,6 +84,12 @@ impl Node {
             folder,
             vec!["--config".to_owned(), file.display().to_string()],
         )
+    }
+
+    /// As `with`, with more tables in the configuration.
+    pub fn more(receivers: &[&Receiver], more: &str) -> Node {
+        let rtc = "advertise = [\"127.0.0.1\"]";
+        Node::written(&format!("{}\n{more}", config(rtc, receivers, 15_000)))
     }
 
     fn start(folder: Folder, mode: Vec<String>) -> Node {
@@ -199,7 +215,8 @@ fn config(rtc: &str, receivers: &[&Receiver], timeout_ms: u64) -> String {
     let mut text = format!(
         "[http]\nweb_dir = \"{}\"\n\n[rtc]\n{rtc}\n\n\
          [keys]\n{KEY} = \"{SECRET}\"\n\n\
-         [limits]\njoins_per_s = 1000\njoin_burst = 10000\n\n\
+         [limits]\njoins_per_s = 1000\njoin_burst = 10000\n\
+         requests_per_s = 1000\nrequest_burst = 10000\n\n\
          [policies.default]\ndeparture_timeout_s = {DEPARTURE_S}\n\
          external_ref = \"booking-4711\"\nmetadata = {{ product = \"lesson\" }}\n\n\
          [policies.default.capacity]\nmax_participants = 50\n\n\

@@ -1,7 +1,7 @@
 //! The shard with real transports: joining, forwarding, data, vanishing, in virtual time.
 
 use crate::pair::{AUDIO, DELTA, KEYFRAME, World};
-use beistand::base::{EndReason, Millis, PauseReason, RoomName, SessionState};
+use beistand::base::{EndReason, Identity, Millis, PauseReason, RoomName, SessionState, Verdict};
 use beistand::peer::signal::token::{authorize_join, verify};
 use beistand::usage::EventKind;
 use str0m::media::MediaKind;
@@ -72,6 +72,54 @@ fn a_session_is_started_billed_and_ended_with_its_events_in_order() {
     let billed = last.totals.billable_ms.0;
     assert!((9_900..=11_100).contains(&billed), "{billed} ms");
     assert_eq!(world.ended, 1);
+}
+
+#[test]
+fn a_join_without_a_good_preflight_is_warned_of_and_what_was_measured_is_in_the_record() {
+    let mut world = World::new(7);
+    let measured = |bps| Verdict {
+        up_bps: bps,
+        down_bps: 1_500_000,
+        up_floor_bps: 1_000_000,
+        down_floor_bps: 1_000_000,
+        rtt_ms: 30,
+        jitter_ms: 2,
+        up_loss_permille: 0,
+        down_loss_permille: 0,
+        passed: bps >= 1_000_000,
+        at_unix_ms: world.now.unix,
+    };
+    let (good, slow) = (measured(1_200_000), measured(800_000));
+    for (identity, role, preflight) in [
+        ("ex", "expert", Some(good)),
+        ("cu", "customer", Some(slow)),
+        ("gu", "guest", None),
+        ("ob", "observer", None),
+    ] {
+        world.preflight = preflight;
+        world.join("help", identity, Some(role));
+    }
+    world.run(Millis(2_000));
+    // Back within the grace time, and without a verdict: that is no news.
+    world.join("help", "ex", Some("expert"));
+    world.run(Millis(2_000));
+    let entries = world.appended.iter().map(|append| &append.entry);
+    let warnings: Vec<_> = entries.filter_map(|entry| entry.warning.as_ref()).collect();
+    let whose = |index: usize| warnings[index].identity.as_ref().map(|who| who.as_str());
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!((whose(0), whose(1)), (Some("cu"), Some("gu")));
+    let text = warnings[0].text.as_deref().unwrap_or_default();
+    assert!(text.contains("measured were 0.80 Mbit/s up"), "{text}");
+    let told = kinds(&world)
+        .into_iter()
+        .filter(|kind| *kind == EventKind::SessionWarning);
+    assert_eq!(told.count(), 2);
+    let last = &world.appended.last().expect("entries").entry.totals;
+    let of = |who: &str| last.participants[&Identity::from(who)].preflight;
+    assert_eq!(
+        (of("ex"), of("cu"), of("gu")),
+        (Some(good), Some(slow), None)
+    );
 }
 
 #[test]

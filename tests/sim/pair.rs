@@ -3,7 +3,7 @@
 //! ordinary full-ICE form, so they are independent of how the node drives it.
 
 use beistand::base::{Bitrate, Millis, Mono};
-use beistand::base::{ConnectionId, NodeId, Now, Unix};
+use beistand::base::{ConnectionId, NodeId, Now, Unix, Verdict};
 use beistand::node::{JoinRequest, Output, Shard, ShardConfig};
 use beistand::peer::signal::token::{Claims, Keys, authorize_join};
 use beistand::peer::signal::{ClientParams, Frame};
@@ -60,6 +60,8 @@ pub struct World {
     pub appended: Vec<beistand::usage::Append>,
     pub node_address: SocketAddr,
     pub keys: Arc<Keys>,
+    /// What the next to join has measured before.
+    pub preflight: Option<Verdict>,
     anchor: Instant,
 }
 
@@ -104,6 +106,7 @@ impl World {
             appended: Vec::new(),
             node_address,
             keys,
+            preflight: None,
             anchor,
         }
     }
@@ -162,7 +165,7 @@ impl World {
             client: ClientParams::default(),
             continues: None,
             booking: None,
-            preflight: None,
+            preflight: self.preflight.take(),
         };
         self.shard.handle_join(conn, Box::new(request), self.now);
         self.exchange();

@@ -19,6 +19,8 @@ Usage: cargo xtask <COMMAND>
                                    simulation, real clients (not with --fast)
   tidy                             the rules of the house
   sim [--seeds N] [--first SEED]   the simulation in virtual time: N seeds, from SEED on
+  preflight [--runs N]             real preflights over links of known rates, N of each, as
+                                   a table (20 unless told otherwise)
   bench                            what a forwarded packet costs
   doctor                           what this machine lacks for the tests, and the remedy
   help                             this text
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         ["ci", "--fast"] => Ok(ci::run(true)),
         ["tidy"] => cargo(&["test", "--test", "tidy"], &[]),
         ["sim", options @ ..] => sim(options),
+        ["preflight", options @ ..] => preflight(options),
         ["bench"] => cargo(&["bench", "--bench", "forward"], &[]),
         ["doctor"] => Ok(doctor::report()),
         [] | ["help" | "-h" | "--help"] => {
@@ -75,6 +78,23 @@ fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<bool, Strin
 fn sim(options: &[&str]) -> Result<bool, String> {
     let environment = sim_environment(options)?;
     cargo(&["test", "--test", "sim"], &environment)
+}
+
+/// The measurements of the real tests, as often as asked for, with their table.
+fn preflight(options: &[&str]) -> Result<bool, String> {
+    let runs = match options {
+        [] => "20",
+        ["--runs", runs] if runs.parse::<u32>().is_ok_and(|runs| runs > 0) => runs,
+        other => {
+            let given = other.join(" ");
+            return Err(format!("preflight takes `--runs N`, and not `{given}`"));
+        }
+    };
+    let test = "preflight::each_direction_of_a_link_is_measured";
+    cargo(
+        &["test", "--test", "real", "--", "--nocapture", test],
+        &[("BEISTAND_PREFLIGHT_RUNS", runs)],
+    )
 }
 
 /// What the simulation is told through its environment.

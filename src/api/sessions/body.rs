@@ -1,8 +1,9 @@
 //! What requests and answers look like.
 
 use super::policy::PolicyDocument;
-use crate::base::{FloorState, LimitedBy, Role, SessionState};
-use crate::node::{FloorView, SubscriptionView};
+use crate::base::{FloorReport, FloorState, Identity, LimitedBy, Role, SessionState, Verdict};
+use crate::node::SubscriptionView;
+use crate::session::{Prompt, Who};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -79,7 +80,7 @@ pub(crate) struct NewSession {
     #[schema(max_length = 256)]
     external_ref: Option<String>,
     /// The app's own JSON, at most 4096 bytes, echoed in every event.
-    #[schema(value_type = Object, nullable)]
+    #[schema(value_type = Option<Value>)]
     metadata: Option<Value>,
     /// For whom tokens are made: at most 50.
     #[schema(max_items = 50)]
@@ -121,10 +122,10 @@ pub(crate) struct NewToken {
     ttl_s: Option<u64>,
 }
 
-/// New totals of what a session may use; more or less than before. At least one of the two.
+/// New totals of what a session may use; more or less than before. What is left out stays.
 #[derive(ToSchema, Serialize)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"quota_s": 3600}), min_properties = 1)]
+#[schema(example = json!({"quota_s": 3600}))]
 pub(crate) struct Patch {
     /// Prepaid seconds in all.
     #[schema(minimum = 1, maximum = 31_536_000)]
@@ -217,9 +218,15 @@ pub(crate) struct Session {
     pub summary: Summary,
     /// The session that a crash cut off and this one goes on with.
     pub continues: Option<String>,
-    /// The rules that hold; `null` for a session that was not booked and runs no more.
+    /// The rules that hold; `null` where the ledger does not tell.
     #[schema(value_type = Option<PolicyDocument>)]
     pub policy: Option<Value>,
+    /// What is left of the quota; `null` without one, and unless the session runs.
+    pub quota_left_ms: Option<u64>,
+    /// What is left until `duration.max_min`; `null` before it was live, and unless it runs.
+    pub time_left_ms: Option<u64>,
+    /// The question "still there?", while it is open.
+    pub presence: Option<Presence>,
     /// The app's own JSON.
     #[schema(value_type = Value)]
     pub metadata: Value,
@@ -233,6 +240,31 @@ pub(crate) struct Session {
     pub participants: Vec<Participant>,
     /// Who gets what now.
     pub subscriptions: Vec<Subscription>,
+}
+
+/// The open question "still there?".
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Presence {
+    /// `any` or `each`: who must answer.
+    #[schema(value_type = String)]
+    pub who: Who,
+    /// What is left of the time to answer; once that is over, until the session ends.
+    pub left_ms: u64,
+    /// The time to answer is over, and the clock stands.
+    pub overdue: bool,
+    /// Who has answered.
+    pub confirmed: Vec<String>,
+}
+
+impl From<Prompt> for Presence {
+    fn from(prompt: Prompt) -> Presence {
+        Presence {
+            who: prompt.who,
+            left_ms: prompt.left.0,
+            overdue: prompt.overdue,
+            confirmed: prompt.confirmed.iter().map(Identity::to_string).collect(),
+        }
+    }
 }
 
 /// The meters of a session; there may be more than are named here.
@@ -265,6 +297,10 @@ pub(crate) struct Participant {
     pub totals: Option<Value>,
     /// How the promised bandwidth stands; `null` while they are not connected.
     pub floor: Option<Floors>,
+    /// What their preflight measured in the last 10 minutes: `up_bps`, `down_bps`, `rtt_ms`,
+    /// `jitter_ms`, losses, the floors that were needed, and whether it `passed`.
+    #[schema(value_type = Option<Object>)]
+    pub preflight: Option<Verdict>,
 }
 
 /// How the promised bandwidth of a participant stands.
@@ -291,8 +327,8 @@ pub(crate) struct Floor {
     pub limited_by: Option<LimitedBy>,
 }
 
-impl From<FloorView> for Floor {
-    fn from(view: FloorView) -> Floor {
+impl From<FloorReport> for Floor {
+    fn from(view: FloorReport) -> Floor {
         Floor {
             state: view.state,
             floor_bps: view.floor_bps,
@@ -307,17 +343,19 @@ impl From<FloorView> for Floor {
 pub(crate) struct Subscription {
     /// Who gets it.
     pub subscriber: String,
+    /// Who publishes it.
+    pub publisher: String,
     /// The track.
     pub track: String,
     /// `camera`, `microphone`, `screen_share`, `screen_share_audio` or `unknown`.
     pub source: String,
-    /// The spatial layer: `q`, `h` or `f`.
-    pub layer: Option<String>,
+    /// The spatial layer: `low`, `medium` or `high`; `null` where nothing flows.
+    pub layer: Option<&'static str>,
     /// The temporal layer.
     pub temporal: Option<u8>,
-    /// `uplink`, `downlink`, `source`, `request` or `policy`.
-    #[schema(value_type = Option<String>)]
-    pub limited_by: Option<LimitedBy>,
+    /// What keeps it from more: `uplink`, `downlink`, `source`, `request` or `policy`.
+    #[schema(value_type = String)]
+    pub limited_by: LimitedBy,
     /// Nothing flows for want of bandwidth.
     pub paused: bool,
 }
@@ -328,9 +366,14 @@ impl From<SubscriptionView> for Subscription {
         let source = source.as_ref().and_then(Value::as_str);
         Subscription {
             subscriber: view.subscriber.to_string(),
+            publisher: view.publisher.to_string(),
             track: view.track.to_string(),
             source: source.unwrap_or("unknown").to_owned(),
-            layer: view.layer,
+            layer: view.layer.map(|layer| match layer {
+                0 => "low",
+                1 => "medium",
+                _ => "high",
+            }),
             temporal: view.temporal,
             limited_by: view.limited_by,
             paused: view.paused,

@@ -186,6 +186,8 @@ pub(super) async fn command(
             Ok(Some(view))
         }
         Err(CommandRefusal::Gone) => Ok(None),
-        Err(refusal @ CommandRefusal::NoPrompt) => Err(Problem::conflict(refusal, None)),
+        Err(refusal @ (CommandRefusal::NotLive | CommandRefusal::NoPrompt)) => {
+            Err(Problem::conflict(refusal, None))
+        }
     }
 }

@@ -7,12 +7,23 @@ use super::lapse::close;
 use super::ledger::{Known, Work};
 use super::record::{administered, session};
 use crate::api::doors::{Doors, lock};
-use crate::api::problem::{Common, InTheWay, OfOne, Problem, WithBody};
-use crate::base::{EndReason, SessionId};
+use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody};
+use crate::base::{EndReason, PauseReason, SessionId, SessionState};
 use crate::node::{Booking, SessionCommand};
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{interval, timeout};
+
+/// A state is certain once everyone was heard again, at most 5 s later, and on disk soon after.
+const SETTLE: Duration = Duration::from_secs(8);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(50);
+
+fn is_paused(state: Option<SessionState>) -> bool {
+    state == Some(SessionState::Paused(PauseReason::ByRequest))
+}
 
 type Answered = Result<JsonAnswer<Session>, Problem>;
 
@@ -33,14 +44,16 @@ async fn answer(doors: &Arc<Doors>, caller: &Caller, id: &SessionId) -> Answered
         true => None,
         false => command(doors, id, SessionCommand::Inspect).await?,
     };
-    Ok(JsonAnswer(session(&known, view)))
+    Ok(JsonAnswer(session(doors, &known, view)))
 }
 
-/// Gives a command to a session that has begun and has not ended.
+/// Gives a command to a session that has begun and has not ended, and waits until the ledger says
+/// what it should.
 async fn to_running(
     doors: &Arc<Doors>,
     caller: &Caller,
     (id, asked): (&SessionId, SessionCommand),
+    done: fn(Option<SessionState>) -> bool,
 ) -> Answered {
     let known = administered(doors, caller, id).await?;
     if known.has_ended() {
@@ -50,7 +63,20 @@ async fn to_running(
         let what = "the session has not begun: it begins when the first participant joins";
         return Err(Problem::conflict(what, None));
     }
-    command(doors, id, asked).await?.ok_or_else(between)?;
+    let view = command(doors, id, asked).await?.ok_or_else(between)?;
+    let settled = timeout(SETTLE, async {
+        let mut look = interval(LOOK);
+        let mut state = view.clock.map(|clock| clock.state);
+        while !done(state) {
+            look.tick().await;
+            let view = command(doors, id, SessionCommand::Inspect).await?;
+            let view = view.ok_or_else(between)?;
+            state = view.clock.map(|clock| clock.state);
+        }
+        Ok(())
+    });
+    let late = "it was asked, and the ledger does not have it yet: look with a GET";
+    settled.await.map_err(|_| Problem::unavailable(late))??;
     answer(doors, caller, id).await
 }
 
@@ -63,7 +89,7 @@ async fn to_running(
     request_body = Patch,
     responses(
         (status = 200, description = "The record, with the new policy.", body = Session),
-        Common, OfOne, InTheWay, WithBody
+        Always, OfOne, InTheWay, WithBody
     ),
     security(("token" = []))
 )]
@@ -78,12 +104,6 @@ pub(crate) async fn extend(
     let quota_s = fields.whole("quota_s", 1..=31_536_000)?;
     let max_min = fields.whole("max_min", 1..=1_440)?;
     fields.finish()?;
-    if quota_s.is_none() && max_min.is_none() {
-        return Err(Problem::body(
-            "body",
-            "an object with `quota_s`, `max_min` or both",
-        ));
-    }
     if known.has_ended() {
         return Err(has_ended());
     }
@@ -124,7 +144,7 @@ async fn remember(
     params(("id" = String, Path, description = "The session.")),
     responses(
         (status = 200, description = "The final record.", body = Session),
-        Common, OfOne, InTheWay
+        Always, OfOne, InTheWay
     ),
     security(("token" = []))
 )]
@@ -151,12 +171,13 @@ pub(crate) async fn end(State(doors): State<Arc<Doors>>, caller: Caller, Id(id):
     params(("id" = String, Path, description = "The session.")),
     responses(
         (status = 200, description = "The record.", body = Session),
-        Common, OfOne, InTheWay
+        Always, OfOne, InTheWay
     ),
     security(("token" = []))
 )]
 pub(crate) async fn pause(State(doors): State<Arc<Doors>>, caller: Caller, Id(id): Id) -> Answered {
-    to_running(&doors, &caller, (&id, SessionCommand::Pause)).await
+    let asked = (&id, SessionCommand::Pause);
+    to_running(&doors, &caller, asked, is_paused).await
 }
 
 /// Takes the pause back.
@@ -167,7 +188,7 @@ pub(crate) async fn pause(State(doors): State<Arc<Doors>>, caller: Caller, Id(id
     params(("id" = String, Path, description = "The session.")),
     responses(
         (status = 200, description = "The record.", body = Session),
-        Common, OfOne, InTheWay
+        Always, OfOne, InTheWay
     ),
     security(("token" = []))
 )]
@@ -176,7 +197,8 @@ pub(crate) async fn resume(
     caller: Caller,
     Id(id): Id,
 ) -> Answered {
-    to_running(&doors, &caller, (&id, SessionCommand::Resume)).await
+    let asked = (&id, SessionCommand::Resume);
+    to_running(&doors, &caller, asked, |state| !is_paused(state)).await
 }
 
 /// Confirms for all that they are still there, while they are asked.
@@ -187,7 +209,7 @@ pub(crate) async fn resume(
     params(("id" = String, Path, description = "The session.")),
     responses(
         (status = 200, description = "The record.", body = Session),
-        Common, OfOne, InTheWay
+        Always, OfOne, InTheWay
     ),
     security(("token" = []))
 )]
@@ -196,5 +218,6 @@ pub(crate) async fn confirm(
     caller: Caller,
     Id(id): Id,
 ) -> Answered {
-    to_running(&doors, &caller, (&id, SessionCommand::Confirm(None))).await
+    let asked = (&id, SessionCommand::Confirm(None));
+    to_running(&doors, &caller, asked, |_| true).await
 }

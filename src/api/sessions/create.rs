@@ -7,7 +7,7 @@ use super::ledger::{Request, Work};
 use super::policy::overridden;
 use super::tokens::{Mint, TTL_RANGE_S, TTL_S, base, guest};
 use crate::api::doors::{Doors, lock};
-use crate::api::problem::{Common, InTheWay, Problem, WithBody};
+use crate::api::problem::{Always, InTheWay, Problem, WithBody};
 use crate::base::crypto::{hex, sha256};
 use crate::base::{RoomName, SessionId, Unix};
 use crate::node::{BookRefusal, Booking, Guest};
@@ -46,7 +46,7 @@ const ROOM_BYTES: usize = 256;
     responses(
         (status = 201, description = "The session is booked, and on disk.", body = Created,
          headers(("Location" = String, description = "Where its record is."))),
-        Common, InTheWay, WithBody
+        Always, InTheWay, WithBody
     ),
     security(("token" = []))
 )]

@@ -12,6 +12,17 @@ pub(super) struct Fields<'a> {
     asked: Vec<&'static str>,
 }
 
+/// A whole number. JSON has one kind of numbers: 60 and 60.0 are the same.
+pub(super) fn whole(value: &Value) -> Option<u64> {
+    /// Beyond, a fraction of 64 bits is not exact (2^53).
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let exact = |number: &f64| number.fract() == 0.0 && (0.0..=EXACT).contains(number);
+    let fraction = || value.as_f64().filter(exact);
+    value
+        .as_u64()
+        .or_else(|| fraction().and_then(|number| format!("{number:.0}").parse().ok()))
+}
+
 /// A path with one more step.
 pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() {
@@ -67,7 +78,7 @@ impl<'a> Fields<'a> {
         let Some(value) = self.any(name) else {
             return Ok(None);
         };
-        let number = value.as_u64().filter(|number| range.contains(number));
+        let number = whole(value).filter(|number| range.contains(number));
         let allowed = || format!("{} to {}", range.start(), range.end());
         number
             .map(Some)

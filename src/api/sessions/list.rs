@@ -4,7 +4,7 @@ use super::body::{SessionList, Summary};
 use super::caller::{Caller, read};
 use super::ledger::Filter;
 use crate::api::doors::Doors;
-use crate::api::problem::{Common, Problem};
+use crate::api::problem::{Always, Problem};
 use crate::peer::signal::token::Duty;
 use axum::Json;
 use axum::extract::{Query, State};
@@ -28,7 +28,7 @@ const MOST: u64 = 100;
         ("after" = Option<String>, Query, description = "`next` of the page before.", pattern = "^[0-9]{1,18}$"),
         ("limit" = Option<u64>, Query, description = "How many at most; 50 if nothing is said.", minimum = 1, maximum = 100),
     ),
-    responses((status = 200, description = "A page.", body = SessionList), Common),
+    responses((status = 200, description = "A page.", body = SessionList), Always),
     security(("token" = []))
 )]
 pub(crate) async fn list(

@@ -1,7 +1,7 @@
 //! The policy as the app may change it: one table of what is allowed, for the checks, for the
 //! document and for its own test.
 
-use super::fields::{Fields, join};
+use super::fields::{Fields, join, whole};
 use crate::api::problem::Problem;
 use crate::session::{Policy, PolicyError};
 use axum::http::StatusCode;
@@ -181,7 +181,7 @@ impl Allowed {
             value.as_str().is_some_and(|word| words.contains(&word))
         };
         match self {
-            Whole(least, most) => value.as_u64().is_some_and(|n| (least..=most).contains(&n)),
+            Whole(least, most) => whole(value).is_some_and(|n| (least..=most).contains(&n)),
             MaybeWhole(least, most) => value.is_null() || Whole(least, most).takes(value),
             Word(words) => is_word(words, value),
             Words(words) => {
@@ -193,6 +193,10 @@ impl Allowed {
             Text(most) => value.is_null() || value.as_str().is_some_and(|t| t.len() <= most),
             Json(most) => value.to_string().len() <= most,
         }
+    }
+
+    const fn is_number(self) -> bool {
+        matches!(self, Whole(..) | MaybeWhole(..))
     }
 
     /// In words.
@@ -283,7 +287,12 @@ fn merge(merged: &mut Value, changes: &Value, at: (&str, &str)) -> Result<(), Pr
                 return Err(Problem::body(&place.1, &rule.allowed.words()));
             }
             Some(_) if value.is_null() => drop(target.remove(name)),
-            Some(_) => drop(target.insert(name.clone(), value.clone())),
+            Some(rule) => {
+                // 60.0 is a whole number of JSON, and none of the policy.
+                let number = whole(value).filter(|_| rule.allowed.is_number());
+                let value = number.map_or_else(|| value.clone(), Value::from);
+                target.insert(name.clone(), value);
+            }
             None if is_group(&place.0) => {
                 let empty = || Value::Object(Map::new());
                 let inner = target.entry(name.clone()).or_insert_with(empty);

@@ -4,8 +4,9 @@ use super::body::{Floors, Participant, Session, State as Standing, Summary, Tota
 use super::caller::{Caller, Id, command, no_session, read};
 use super::ledger::Known;
 use crate::api::doors::Doors;
-use crate::api::problem::{Common, OfOne, Problem};
-use crate::base::{Identity, RoomName, SessionId, SessionState};
+use crate::api::problem::{Always, OfOne, Problem};
+use crate::base::{Identity, Millis, RoomName, SessionId, SessionState};
+use crate::node::billing::Clock;
 use crate::node::{SessionCommand, SessionView};
 use crate::peer::signal::token::Duty;
 use axum::Json;
@@ -74,7 +75,7 @@ impl Known {
     path = "/v1/sessions/{id}",
     tag = "sessions",
     params(("id" = String, Path, description = "The session.")),
-    responses((status = 200, description = "The record.", body = Session), Common, OfOne),
+    responses((status = 200, description = "The record.", body = Session), Always, OfOne),
     security(("token" = []))
 )]
 pub(crate) async fn show(
@@ -87,7 +88,7 @@ pub(crate) async fn show(
         true => None,
         false => command(&doors, &id, SessionCommand::Inspect).await?,
     };
-    Ok(Json(session(&known, view)))
+    Ok(Json(session(&doors, &known, view)))
 }
 
 /// A session that the caller may administer.
@@ -105,11 +106,15 @@ pub(super) async fn administered(
 }
 
 /// The record, with what a running session says of itself.
-pub(super) fn session(known: &Known, view: Option<SessionView>) -> Session {
+pub(super) fn session(doors: &Doors, known: &Known, view: Option<SessionView>) -> Session {
     let record = known.record.as_ref();
     let booked = known.booking.as_ref().map(|booking| &booking.policy);
-    let policy = view.as_ref().map(|view| &view.policy).or(booked);
     let facts = record.map(|record| &record.facts);
+    let policy = view.as_ref().map(|view| &view.policy).or(booked);
+    let policy = policy.and_then(|policy| serde_json::to_value(policy).ok());
+    let clock = view.as_ref().and_then(|view| view.clock.as_ref());
+    let left = |read: fn(&Clock) -> Option<Millis>| clock.and_then(read).map(|left| left.0);
+    let (quota_left_ms, time_left_ms) = (left(|c| c.quota_left_ms), left(|c| c.time_left_ms));
     let metadata = facts.map_or_else(
         || booked.and_then(|policy| policy.metadata.clone()),
         |facts| facts.metadata.clone(),
@@ -118,12 +123,15 @@ pub(super) fn session(known: &Known, view: Option<SessionView>) -> Session {
     Session {
         summary: known.summary(),
         continues: continues.map(SessionId::to_string),
-        policy: policy.and_then(|policy| serde_json::to_value(policy).ok()),
+        policy: policy.or_else(|| facts.and_then(|facts| facts.carried.policy.clone())),
+        quota_left_ms,
+        time_left_ms,
+        presence: view.as_ref().and_then(|v| v.prompt.clone()).map(Into::into),
         metadata: metadata.unwrap_or_default(),
         totals: record.map(|record| totals(&record.totals)),
         estimated: record.is_some_and(|record| record.estimated),
         bound_ms: record.and_then(|record| record.bound_ms).map(|ms| ms.0),
-        participants: participants(known, view.as_ref()),
+        participants: participants(doors, known, view.as_ref()),
         subscriptions: view.map_or_else(Vec::new, |view| {
             view.subscriptions.into_iter().map(Into::into).collect()
         }),
@@ -144,8 +152,9 @@ fn totals(totals: &crate::usage::Totals) -> Totals {
     }
 }
 
-fn participants(known: &Known, view: Option<&SessionView>) -> Vec<Participant> {
+fn participants(doors: &Doors, known: &Known, view: Option<&SessionView>) -> Vec<Participant> {
     let mut all: BTreeMap<Identity, Participant> = BTreeMap::new();
+    let room = room_of(known);
     let nobody = |identity: &Identity| Participant {
         identity: identity.to_string(),
         role: None,
@@ -153,6 +162,7 @@ fn participants(known: &Known, view: Option<&SessionView>) -> Vec<Participant> {
         connected: false,
         totals: None,
         floor: None,
+        preflight: doors.verdict(&room, identity),
     };
     for guest in known.booking.iter().flat_map(|b| &b.participants) {
         let one = all

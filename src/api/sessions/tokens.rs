@@ -5,7 +5,7 @@ use super::caller::{Caller, Id, Json, read};
 use super::fields::Fields;
 use super::record::room_of;
 use crate::api::doors::Doors;
-use crate::api::problem::{Common, InTheWay, OfOne, Problem, WithBody};
+use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody};
 use crate::base::{Identity, Now, Role, RoomName, Unix};
 use crate::node::Guest;
 use crate::peer::signal::token::{Claims, Duty, authorize_join, sign};
@@ -107,7 +107,7 @@ pub(super) fn base(doors: &Doors, headers: &HeaderMap) -> Result<String, Problem
     request_body = NewToken,
     responses(
         (status = 200, description = "The token, and a join link with it.", body = Token),
-        Common, OfOne, InTheWay, WithBody
+        Always, OfOne, InTheWay, WithBody
     ),
     security(("token" = []))
 )]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::{Millis, Mono, Now, Role, Unix};
-use crate::peer::signal::token::{authorize_join, verify};
+use crate::peer::signal::token::{Duty, authorize_admin, authorize_join, verify};
 
 fn parsed(line: &str) -> Result<Command, Refusal> {
     parse(std::iter::once("beistand").chain(line.split_whitespace()))
@@ -210,6 +210,28 @@ fn a_printed_token_lets_its_bearer_in() {
         ),
         ("3", "a=b")
     );
+}
+
+#[test]
+fn a_token_for_the_sessions_api_carries_its_grants_and_no_join() {
+    let config = dev();
+    let claims = |line: &str| {
+        let token = token(line, &config).unwrap();
+        verify(&token, &config.api_keys().unwrap(), now()).unwrap()
+    };
+    let all = claims("token --dev --admin");
+    for duty in [Duty::Create, Duty::List, Duty::AdministerRoom("any")] {
+        assert_eq!(authorize_admin(&all, duty), Ok(()));
+    }
+    assert!(authorize_join(&all).is_err());
+    let one = claims("token --dev --admin --room lesson");
+    assert!(authorize_admin(&one, Duty::Create).is_err());
+    assert!(authorize_admin(&one, Duty::AdministerRoom("other")).is_err());
+    assert_eq!(
+        authorize_admin(&one, Duty::AdministerRoom("lesson")),
+        Ok(())
+    );
+    assert!(parsed("token --dev --admin --role expert").is_err());
 }
 
 #[test]

@@ -20,11 +20,15 @@ pub struct TokenArgs {
     #[command(flatten)]
     pub source: Source,
     /// The room
-    #[arg(long)]
-    pub room: String,
+    #[arg(long, required_unless_present = "admin")]
+    pub room: Option<String>,
     /// Who joins: unique in the room, and the same at every join
-    #[arg(long)]
-    pub identity: String,
+    #[arg(long, required_unless_present = "admin")]
+    pub identity: Option<String>,
+    /// For the Sessions API instead of a join: it makes, lists and administers sessions, with --room
+    /// those of that room alone
+    #[arg(long, conflicts_with_all = ["role", "name", "policy", "attributes"])]
+    pub admin: bool,
     /// What the participant is to the session: expert, customer, guest or observer
     #[arg(long, value_name = "ROLE", value_parser = parse_role)]
     pub role: Option<Role>,
@@ -81,7 +85,26 @@ pub fn make_token(args: &TokenArgs, config: &Config, now: Now) -> anyhow::Result
         Some(key) => key,
         None => only_key(config)?,
     };
-    let mut claims = Claims::new(key, &args.identity, Unix(now.unix.0 + args.ttl.0));
+    let identity = args.identity.as_deref().unwrap_or_default();
+    let mut claims = Claims::new(key, identity, Unix(now.unix.0 + args.ttl.0));
+    claims.video.room.clone_from(&args.room);
+    if args.admin {
+        claims.video.room_create = Some(args.room.is_none());
+        claims.video.room_list = Some(args.room.is_none());
+        claims.video.room_admin = Some(true);
+    } else {
+        let policies = config.policies.keys();
+        admit(
+            args,
+            &mut claims,
+            &policies.map(String::as_str).collect::<Vec<_>>(),
+        )?;
+    }
+    sign(&claims, &keys, now).with_context(|| format!("no API key {key:?} in [keys]"))
+}
+
+/// What a participant's token says.
+fn admit(args: &TokenArgs, claims: &mut Claims, policies: &[&str]) -> anyhow::Result<()> {
     claims.name = args.name.clone().unwrap_or_default();
     claims.attributes = args.attributes.iter().cloned().collect();
     let owned = [
@@ -96,14 +119,13 @@ pub fn make_token(args: &TokenArgs, config: &Config, now: Now) -> anyhow::Result
     }
     if let Some(policy) = &args.policy {
         ensure!(
-            config.policies.contains_key(policy),
+            policies.contains(&policy.as_str()),
             "the configuration has no policy {policy:?}: add [policies.{policy}]"
         );
     }
-    claims.video.room = Some(args.room.clone());
     claims.video.room_join = Some(true);
-    authorize_join(&claims)?;
-    sign(&claims, &keys, now).with_context(|| format!("no API key {key:?} in [keys]"))
+    authorize_join(claims)?;
+    Ok(())
 }
 
 fn only_key(config: &Config) -> anyhow::Result<&String> {

@@ -1,3 +1,5 @@
+//! Placement, reservation, bookings: tables over the machine.
+
 use super::*;
 use crate::base::Unix;
 use crate::node::booking::tests::booked;

@@ -24,6 +24,7 @@ fn alice(present: bool) -> ParticipantTotals {
     ParticipantTotals {
         sid: "PA_alice0000001".into(),
         role: Some(Role::Expert),
+        preflight: None,
         present,
         connected_ms: Millis(61_250),
         media_ms: Millis(60_980),
@@ -41,6 +42,7 @@ fn bob() -> ParticipantTotals {
     ParticipantTotals {
         sid: "PA_bob000000001".into(),
         role: None,
+        preflight: None,
         present: false,
         published_ms: BTreeMap::new(),
         ..alice(false)

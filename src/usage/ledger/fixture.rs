@@ -73,6 +73,7 @@ fn participant(sid: &str, role: Role, connected: u64, present: bool) -> Particip
     ParticipantTotals {
         sid: ParticipantSid::from(sid),
         role: Some(role),
+        preflight: None,
         present,
         connected_ms: Millis(connected),
         media_ms: Millis(connected),

@@ -1,3 +1,5 @@
+//! The table against the policy itself, and each field with bad values.
+
 use super::*;
 use serde_json::json;
 
@@ -58,9 +60,11 @@ fn each_field_with_a_bad_value_is_named_with_what_is_allowed() {
 
 #[test]
 fn the_table_holds_each_field_of_the_policy_and_agrees_with_its_checks() {
-    let mut full = Policy::default();
-    full.external_ref = Some("booking".to_owned());
-    full.metadata = Some(json!({}));
+    let mut full = Policy {
+        external_ref: Some("booking".to_owned()),
+        metadata: Some(json!({})),
+        ..Policy::default()
+    };
     (full.window.opens_at, full.window.closes_at) = (Some(1), Some(2));
     full.duration.quota_s = Some(1);
     let full = serde_json::to_value(full).unwrap();
@@ -158,7 +162,7 @@ fn changes_are_laid_over_the_template_and_null_takes_away() {
     let mut template = Policy::default();
     template.duration.quota_s = Some(60);
     template.floor.up_bps = 5;
-    let changes = json!({"duration": {"quota_s": null, "max_min": 7}, "external_ref": "b"});
+    let changes = json!({"duration": {"quota_s": null, "max_min": 7.0}, "external_ref": "b"});
     let policy = overridden(&template, &changes, "overrides").unwrap();
     assert_eq!(
         (policy.duration.quota_s, policy.duration.max_min),
