@@ -47,9 +47,10 @@ impl Api {
 
     /// Asks, with a body if there is one and with more headers.
     pub fn ask(&self, request: &str, body: &Value, headers: &str) -> Answer {
-        let text = match body {
-            Value::Null => String::new(),
-            body => body.to_string(),
+        let text = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
         };
         let head = format!(
             "{request} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
