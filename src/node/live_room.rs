@@ -8,8 +8,8 @@ use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side};
 use super::shard::{JoinRequest, Output, ShardConfig, Stats};
 use crate::base::{
-    ConnectionId, EndReason, Identity, Inherited, Millis, Mono, Now, ParticipantSid, Rng, RoomName,
-    RoomSid, SessionId, SessionState,
+    Bitrate, ConnectionId, EndReason, Identity, Inherited, Millis, Mono, Now, ParticipantSid, Rng,
+    RoomName, RoomSid, SessionId, SessionState, Verdict,
 };
 use crate::peer::signal::token::ParticipantKind;
 use crate::peer::signal::{Card, LeaveAction, LeaveReason, Response, RoomFacts, encode, token};
@@ -26,6 +26,9 @@ const TICK: Millis = Millis(50);
 
 /// The billed clock is told once a second.
 const CLOCK_EVERY: Millis = Millis(1_000);
+
+/// Of what a preflight measured, the part that a congestion controller may begin with.
+const MEASURED_PERCENT: u64 = 80;
 
 /// Clocks on their way to the disk; with a full disk the newest are shown late, not wrong.
 const MAX_TOLD: usize = 256;
@@ -180,11 +183,13 @@ impl LiveRoom {
             self.warn_of_preflight(&request.join, request.preflight.as_ref(), now);
         }
         let (factory, advertised) = (&context.config.factory, &context.config.advertised);
+        let carries = |verdict: Verdict| Bitrate(verdict.down_bps).percent(MEASURED_PERCENT);
+        let measured = request.preflight.map(carries);
         let arrival = Arrival {
             conn,
             sid: ParticipantSid::random(context.rng),
             publisher: factory.connection(Purpose::Receive, advertised, now.mono),
-            subscriber: factory.connection(Purpose::Send, advertised, now.mono),
+            subscriber: factory.connection(Purpose::Send(measured), advertised, now.mono),
             claims: request.claims,
             join: request.join,
             client: request.client,
@@ -286,6 +291,8 @@ impl LiveRoom {
         member.conn = None;
         if !member.connected {
             self.remove(key, LeaveReason::JoinFailure, true, context);
+        } else if member.closed.is_some() {
+            self.remove(key, LeaveReason::MediaFailure, false, context);
         }
     }
 
@@ -432,7 +439,7 @@ impl LiveRoom {
                 Some(Ailment::Silent) => {
                     self.remove(key, LeaveReason::ConnectionTimeout, false, context);
                 }
-                Some(Ailment::Unanswered) => {
+                Some(Ailment::Unanswered | Ailment::Closed) => {
                     self.remove(key, LeaveReason::MediaFailure, false, context);
                 }
                 None => self.refresh_token(key, context),

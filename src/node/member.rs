@@ -18,6 +18,9 @@ const CONNECT_WITHIN: Millis = Millis::from_secs(20);
 /// No authenticated packet for this long: removed (livekit-server 1.13.5: 10 + 5 + 5 s).
 const SILENT_FOR: Millis = Millis::from_secs(20);
 
+/// A connection was closed, but the socket is open: time for the goodbye that comes on it.
+const GOODBYE_WITHIN: Millis = Millis::from_secs(1);
+
 /// A new token this often, so that a client can always come back (livekit-server 1.13.5).
 const REFRESH_EVERY: Millis = Millis::from_secs(300);
 
@@ -69,6 +72,8 @@ pub(super) struct Member {
     pub(super) active: bool,
     /// Something was written to the subscriber's transport since it was last driven.
     pub(super) touched: bool,
+    /// One of its connections was closed.
+    pub(super) closed: Option<Mono>,
     pub(super) media_at: Option<Mono>,
     pub(super) reported: Option<Mono>,
     pub(super) queued_data: VecDeque<Vec<u8>>,
@@ -83,6 +88,7 @@ pub(super) enum Ailment {
     NeverConnected,
     Silent,
     Unanswered,
+    Closed,
 }
 
 /// The parts of a new member.
@@ -128,6 +134,7 @@ impl Member {
             connected: false,
             active: false,
             touched: false,
+            closed: None,
             media_at: None,
             reported: None,
             queued_data: VecDeque::new(),
@@ -168,6 +175,12 @@ impl Member {
     }
 
     pub(super) fn ailment(&self, now: Mono) -> Option<Ailment> {
+        if self
+            .closed
+            .is_some_and(|at| now.since(at) >= GOODBYE_WITHIN)
+        {
+            return Some(Ailment::Closed);
+        }
         if self.negotiation.is_overdue(now) && self.conn.is_some() {
             return Some(Ailment::Unanswered);
         }

@@ -65,7 +65,7 @@ impl LiveRoom {
                         .push_back(super::Output::Datagram { to, bytes });
                 }
                 Heard::Connected => self.on_connected(key, side, context),
-                Heard::Closed => self.remove(key, LeaveReason::MediaFailure, false, context),
+                Heard::Closed => self.on_transport_closed(key, context),
                 Heard::Packet(packet) => self.on_packet(key, &packet, context),
                 Heard::KeyframeRequest(mid) => {
                     self.room.handle_keyframe_request(MemberKey(key), mid);
@@ -78,6 +78,18 @@ impl LiveRoom {
             }
         }
         self.settle(context);
+    }
+
+    /// A client that leaves closes its connections, and says so on its socket: whichever comes first.
+    /// With the socket open its word is waited for (see `Ailment::Closed`).
+    fn on_transport_closed(&mut self, key: usize, context: &mut Context<'_>) {
+        let Some(member) = self.members.get_mut(key) else {
+            return;
+        };
+        if member.conn.is_none() {
+            return self.remove(key, LeaveReason::MediaFailure, false, context);
+        }
+        member.closed.get_or_insert(context.now.mono);
     }
 
     fn on_packet(&mut self, key: usize, packet: &Packet, context: &mut Context<'_>) {

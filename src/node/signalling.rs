@@ -124,9 +124,9 @@ impl LiveRoom {
         context: &mut Context<'_>,
     ) {
         for sid in tracks {
-            match self.room.track_by_sid(sid) {
-                Some(track) => self.room.handle_wish(MemberKey(key), track, wish),
-                None => context.stats.signal_errors += 1,
+            // A wish for a track that has just gone crossed that news on its way.
+            if let Some(track) = self.room.track_by_sid(sid) {
+                self.room.handle_wish(MemberKey(key), track, wish);
             }
         }
         // More is wanted of a publisher at once.

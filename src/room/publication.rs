@@ -23,7 +23,7 @@ const TEMPORAL: usize = 3;
 const BURST_PERCENT: u64 = 130;
 
 /// A layer that is younger costs what was announced: its first packets say nothing, or too much.
-const MEASURED_AFTER: Millis = Millis::from_secs(1);
+const MEASURED_AFTER: Millis = Millis(400);
 
 /// Index of a publication within its room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,9 +10,12 @@ use crate::node::Node;
 use crate::proxy::{Proxy, Shape};
 use crate::receiver::{Attempt, Receiver, check_once, check_story};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// One way over a link of these tests, in milliseconds.
 const DELAY_MS: u64 = 20;
+/// Opus is decoded to 48 kHz.
+const SAMPLES_PER_MS: f64 = 48.0;
 
 fn shape(rate_bps: u64) -> Shape {
     Shape::rate(rate_bps).delayed(DELAY_MS)
@@ -57,24 +60,80 @@ fn number(value: &Value) -> f64 {
         .unwrap_or_else(|| panic!("no number: {value}"))
 }
 
-/// Sound that a decoder had to make up, of all that it gave.
-#[derive(Clone, Copy, Debug)]
-struct Concealment {
-    samples: f64,
-    concealed: f64,
+/// Sound that a decoder had to make up between two samples of a page, in milliseconds.
+fn concealed_ms(first: &Value, last: &Value) -> f64 {
+    let concealed = |sample: &Value| number(&sample["audio"]["concealed"]);
+    (concealed(last) - concealed(first)) / SAMPLES_PER_MS
 }
 
-impl Concealment {
-    /// From one sample of a page to a later one.
-    fn between(first: &Value, last: &Value) -> Concealment {
-        let grown = |name: &str| number(&last["audio"][name]) - number(&first["audio"][name]);
-        Concealment {
-            samples: grown("samples"),
-            concealed: grown("concealed"),
+/// What each encoding took over the whole time, in bits per second.
+fn sent_bps(report: &Value) -> BTreeMap<String, f64> {
+    let samples = list(report, "samples");
+    let newest = samples.last().expect("the publisher takes samples");
+    let sent = newest["sent"].as_object().expect("by encoding");
+    let bps = |(name, words): (&String, &Value)| {
+        let first = samples.iter().find(|one| one["sent"][name].is_object());
+        let first = first.expect("the newest has it");
+        let bytes = number(&words["bytes"]) - number(&first["sent"][name]["bytes"]);
+        let span_ms = number(&newest["at_ms"]) - number(&first["at_ms"]);
+        (name.clone(), (bytes * 8_000.0 / span_ms).round())
+    };
+    sent.iter().map(bps).collect()
+}
+
+/// What arrived of video between two moments of a page, in bits per second.
+fn received_bps(report: &Value, from_ms: f64, to_ms: f64) -> f64 {
+    let within: Vec<&Value> = list(report, "samples")
+        .iter()
+        .filter(|sample| (from_ms..=to_ms).contains(&number(&sample["at_ms"])))
+        .collect();
+    let (Some(first), Some(last)) = (within.first(), within.last()) else {
+        return 0.0;
+    };
+    let bytes = number(&last["video"]["bytes"]) - number(&first["video"]["bytes"]);
+    (bytes * 8_000.0 / (number(&last["at_ms"]) - number(&first["at_ms"])).max(1.0)).round()
+}
+
+/// For whoever reads a failure: how the floors went by the words that a page heard, and what it got of
+/// video in each second. Times are seconds since its first sample.
+fn tell(who: &str, report: &Value) {
+    let samples = list(report, "samples");
+    let start = samples
+        .first()
+        .map_or(0.0, |sample| number(&sample["at_ms"]));
+    let mut states = BTreeMap::new();
+    for word in list(report, "messages") {
+        let seconds = (number(&word["at_ms"]) - start) / 1_000.0;
+        for participant in word["data"]["participants"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            for direction in ["up", "down"] {
+                let floor = &participant[direction];
+                let key = (participant["identity"].to_string(), direction);
+                if states.get(&key) != Some(&floor["state"]) {
+                    println!("{seconds:6.1} s: {} {direction}: {floor}", key.0);
+                    states.insert(key, floor["state"].clone());
+                }
+            }
         }
     }
-
-    fn share(self) -> f64 {
-        self.concealed / self.samples.max(1.0)
-    }
+    let kbps: Vec<String> = (0..samples.len() as u64 / 4)
+        .map(|second| start + number(&json!(second)) * 1_000.0)
+        .map(|from| {
+            format!(
+                "{:.0}",
+                received_bps(report, from, from + 1_100.0) / 1_000.0
+            )
+        })
+        .collect();
+    println!(
+        "{who} got kbit/s of video in each second: {}",
+        kbps.join(" ")
+    );
+    let sent = samples
+        .last()
+        .map_or(&Value::Null, |sample| &sample["sent"]);
+    println!("{who} sent at last: {sent}");
 }

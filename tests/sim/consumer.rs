@@ -60,6 +60,7 @@ fn order<'a>(events: impl Iterator<Item = &'a Value>) -> Result<(), String> {
             "session.resumed" => !std::mem::replace(&mut live, true),
             "session.usage" if data["cause"] == "live" => !std::mem::replace(&mut live, true),
             "session.usage" => live,
+            "session.warning" => data["kind"].is_string(),
             "participant.joined" => who.is_some_and(|who| here.insert(who)),
             "participant.left" => who.is_some_and(|who| here.remove(who)),
             _ => false,

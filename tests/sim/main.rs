@@ -6,6 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 mod consumer;
+mod course;
 mod ledger;
 mod links;
 mod nodes;
@@ -16,6 +17,7 @@ mod rejects;
 mod scenario;
 mod world;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -28,6 +30,8 @@ struct Tally {
     /// Of the crashed ones, those that lost more than a second of provable time.
     above_bound: u64,
     worst_ms: u64,
+    /// Sessions in which each state, end and warning occurred.
+    occurred: BTreeMap<String, u64>,
     failures: Vec<String>,
 }
 
@@ -68,6 +72,11 @@ fn run_seed(seed: u64, tally: &Mutex<Tally>) {
             Err(error) => fail(format!("session {number} ({:?}): {error}", case.fate)),
         }
     }
+    for case in &cases {
+        for what in occurrences(case) {
+            *tally.occurred.entry(what).or_default() += 1;
+        }
+    }
     tally.sessions += cases.len() as u64;
     tally.billed_ms += cases
         .iter()
@@ -80,6 +89,62 @@ fn run_seed(seed: u64, tally: &Mutex<Tally>) {
         tally.worst_ms = tally.worst_ms.max(lost);
     }
 }
+
+/// What a session had in it.
+fn occurrences(case: &world::Case) -> BTreeSet<String> {
+    let mut what: BTreeSet<String> = case
+        .entries
+        .iter()
+        .map(|entry| match entry.state.reason() {
+            Some(reason) => format!("{} {reason}", entry.state.as_str()),
+            None => entry.state.as_str().to_owned(),
+        })
+        .collect();
+    what.extend(case.entries.iter().map(|entry| entry.cause.clone()));
+    let terms = case.entries.first().and_then(|start| start.terms.as_ref());
+    if let Some(terms) = terms.filter(|_| case.continues.is_some()) {
+        what.insert("inherited".to_owned());
+        if let Some(prompt) = &terms.prompt {
+            what.insert(format!("inherited prompt, overdue {}", prompt.overdue));
+        }
+        if terms.paused {
+            what.insert("inherited pause".to_owned());
+        }
+    }
+    what
+}
+
+/// All that has to occur in a thousand seeds.
+const MUST_OCCUR: [&str; 28] = [
+    "waiting",
+    "live",
+    "paused by_request",
+    "paused quota_exhausted",
+    "paused presence_unconfirmed",
+    "paused reconnecting",
+    "paused expert_away",
+    "paused customer_away",
+    "paused below_floor",
+    "ended left",
+    "ended ended_by_api",
+    "ended max_duration",
+    "ended presence_timeout",
+    "ended floor_breached",
+    "ended quota_exhausted",
+    "ended no_show",
+    "ended abandoned",
+    "ended node_lost",
+    "warning_duration",
+    "warning_quota",
+    "warning_presence",
+    "warning_floor",
+    "floor_restored",
+    "presence_confirmed",
+    "extended",
+    "inherited prompt, overdue false",
+    "inherited prompt, overdue true",
+    "inherited pause",
+];
 
 #[test]
 fn seeded_sessions_are_billed_as_the_oracle_says() {
@@ -115,6 +180,9 @@ fn seeded_sessions_are_billed_as_the_oracle_says() {
         tally.failures.len()
     );
     println!("{tally:?}");
+    for what in MUST_OCCUR.iter().filter(|_| seeds >= 1_000) {
+        assert!(tally.occurred.contains_key(*what), "{what} never occurred");
+    }
     assert!(tally.billed_ms > 0, "nothing was billed: {tally:?}");
 }
 

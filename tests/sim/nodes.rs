@@ -39,6 +39,9 @@ fn kinds(world: &World) -> Vec<EventKind> {
 #[test]
 fn two_clients_connect_and_each_gets_the_others_media_without_a_gap() {
     let mut world = live_pair();
+    // One layer of more than a new connection is trusted with waits for the first probes.
+    talk(&mut world, 2_000, true);
+    world.clients.iter_mut().for_each(|c| c.received.clear());
     talk(&mut world, 2_000, true);
     for client in &world.clients {
         assert!(client.publisher.is_connected() && client.subscriber.is_connected());
@@ -166,6 +169,67 @@ fn data_reaches_the_others_with_the_true_sender_and_never_its_sender() {
     );
 }
 
+/// The topics that a client got from the server, and the bodies.
+fn told(world: &World, index: usize) -> Vec<(String, serde_json::Value)> {
+    let messages = world.clients[index].data.iter();
+    messages
+        .filter_map(|bytes| beistand::peer::signal::user_message(bytes))
+        .map(|(topic, body)| (topic, serde_json::from_slice(&body).unwrap()))
+        .collect()
+}
+
+#[test]
+fn clients_are_asked_and_answer_and_what_is_for_the_server_goes_to_nobody_else() {
+    let mut world = World::new(7);
+    for (who, role) in [("ex", "expert"), ("cu", "customer")] {
+        world.join_with("help", who, &[("role", role), ("policy", "asking")]);
+    }
+    world.run(Millis(500));
+    world.publish(0, MediaKind::Video);
+    world.publish(1, MediaKind::Audio);
+    world.run(Millis(1_000));
+    talk(&mut world, 1_000, true);
+    for _ in 0..62 {
+        world.skip(Millis(1_000));
+    }
+    world.run(Millis(300));
+    let prompts = |world: &World, index| {
+        let mut all = told(world, index);
+        all.retain(|(topic, _)| topic == "beistand.presence");
+        all
+    };
+    let (_, open) = prompts(&world, 1).pop().expect("asked");
+    assert_eq!((&open["open"], &open["who"]), (&true.into(), &"any".into()));
+    assert!(open["left_ms"].as_u64().is_some_and(|left| left <= 60_000));
+    assert!(
+        told(&world, 1)
+            .iter()
+            .any(|(topic, _)| topic == "beistand.warning")
+    );
+
+    let answer = beistand::peer::signal::server_packet("beistand.presence", r#"{"confirm":true}"#);
+    assert!(world.send_data(1, &answer));
+    let forged = beistand::peer::signal::server_packet("beistand.clock", r#"{"forged":true}"#);
+    assert!(world.send_data(1, &forged));
+    talk(&mut world, 1_000, true);
+    let (_, closed) = prompts(&world, 0).pop().expect("told");
+    assert_eq!(closed["open"], false);
+    assert!(
+        told(&world, 0)
+            .iter()
+            .all(|(_, body)| body["forged"].is_null() && body["confirm"].is_null())
+    );
+    assert_eq!(world.shard.stats().data_taken, 2);
+    let confirmed = world
+        .appended
+        .iter()
+        .find(|a| a.entry.cause == "presence_confirmed");
+    assert_eq!(
+        confirmed.expect("an entry").entry.confirmed_by,
+        Some("cu".into())
+    );
+}
+
 #[test]
 fn the_newest_join_of_an_identity_wins_and_the_clock_runs_on() {
     let mut world = live_pair();
@@ -229,4 +293,25 @@ fn a_room_takes_as_many_as_its_policy_allows_and_a_rejoin_all_the_same() {
     let again = world.join("help", "guest3", Some("guest"));
     assert!(world.clients[again].joined.is_some());
     assert_eq!(world.shard.stats().joins_full, 1);
+}
+
+#[test]
+fn a_goodbye_that_comes_after_the_connection_was_closed_is_still_a_goodbye() {
+    let mut world = live_pair();
+    talk(&mut world, 5_000, true);
+    for index in [1, 0] {
+        world.hang_up(index);
+        world.run(Millis(300));
+        let leave = livekit_protocol::LeaveRequest::default();
+        world.ask(
+            index,
+            livekit_protocol::signal_request::Message::Leave(leave),
+        );
+    }
+    world.run(Millis(21_000));
+    let last = &world.appended.last().expect("a stop entry").entry;
+    assert_eq!(last.end_reason(), Some(EndReason::Left));
+    let away = world.appended.iter().map(|append| append.entry.state);
+    let reconnecting = SessionState::Paused(PauseReason::Reconnecting);
+    assert!(away.into_iter().all(|state| state != reconnecting));
 }

@@ -1,9 +1,10 @@
 //! The truth, computed from the generated packets alone by interval arithmetic, and the judgement on
 //! what the node recorded. Shares no code with `src`: it only reads the records.
 
-use crate::scenario::{Act, Micros, SEC};
+use crate::course::{Course, Stand, course};
+use crate::scenario::{Act, Action, Micros, SEC};
 use crate::world::{Case, Fate};
-use beistand::base::{Role, SessionState};
+use beistand::base::{Direction, PauseReason, Role, SessionState};
 use beistand::usage::{EntryKind, Totals};
 use std::collections::BTreeMap;
 
@@ -14,21 +15,22 @@ const MEDIA: Micros = 2 * SEC;
 const CRASH_BOUND: Micros = SEC;
 
 /// Closed intervals, sorted and apart.
-type Spans = Vec<(Micros, Micros)>;
+pub type Spans = Vec<(Micros, Micros)>;
 
 /// What one participant really did.
 #[derive(Clone, Debug, Default)]
-struct Track {
-    role: Option<Role>,
-    counts: bool,
-    runs: Spans,
+pub struct Track {
+    name: &'static str,
+    pub role: Option<Role>,
+    pub counts: bool,
+    pub runs: Spans,
     media: Spans,
     /// The newest stretch of media may go on.
     flowing: bool,
-    first_media: Option<Micros>,
-    connects: Vec<Micros>,
+    pub first_media: Option<Micros>,
+    pub connects: Vec<Micros>,
     /// Explicit leaves.
-    leaves: Vec<Micros>,
+    pub leaves: Vec<Micros>,
     /// Last packet, where the next one may still join it.
     undecided: Option<Micros>,
     packets: Vec<Micros>,
@@ -40,6 +42,7 @@ struct Track {
 pub struct Truth {
     tracks: BTreeMap<&'static str, Track>,
     live: Spans,
+    course: Course,
     overlap: Spans,
     first: Option<Micros>,
     first_live: Option<Micros>,
@@ -102,12 +105,20 @@ fn in_ms(spans: &Spans) -> Spans {
 /// What the packets up to `horizon` say of each participant.
 fn tracks(case: &Case, horizon: Micros) -> BTreeMap<&'static str, Track> {
     let mut tracks: BTreeMap<&'static str, Track> = BTreeMap::new();
-    for action in case.inputs.iter().filter(|action| action.at <= horizon) {
+    let of_the_wire = |action: &&Action| {
+        matches!(
+            action.act,
+            Act::Connect | Act::Packet { .. } | Act::Leave { .. }
+        )
+    };
+    let inputs = case.inputs.iter().filter(of_the_wire);
+    for action in inputs.filter(|action| action.at <= horizon) {
         let at = action.at;
         let track = tracks.entry(action.who.name).or_default();
         match action.act {
             Act::Connect => {
                 (track.role, track.counts) = (action.who.role, action.who.counts);
+                track.name = action.who.name;
                 track.connects.push(at);
                 track.connected = true;
             }
@@ -139,7 +150,13 @@ fn tracks(case: &Case, horizon: Micros) -> BTreeMap<&'static str, Track> {
                 track.connected = false;
                 track.flowing = false;
             }
-            Act::Packet { .. } | Act::Leave { .. } => {}
+            Act::Packet { .. }
+            | Act::Leave { .. }
+            | Act::Pause
+            | Act::Resume
+            | Act::Confirm { .. }
+            | Act::Extend { .. }
+            | Act::Floor { .. } => {}
         }
     }
     for track in tracks.values_mut() {
@@ -153,7 +170,6 @@ struct Sides {
     customer: Spans,
     attending: Spans,
     both: Spans,
-    media: Option<Micros>,
 }
 
 fn sides(tracks: &BTreeMap<&'static str, Track>) -> Sides {
@@ -165,13 +181,6 @@ fn sides(tracks: &BTreeMap<&'static str, Track>) -> Sides {
                 .flat_map(|t| t.runs.clone())
                 .collect(),
         )
-    };
-    let media = |pick: &dyn Fn(&Track) -> bool| {
-        tracks
-            .values()
-            .filter(|t| pick(t))
-            .filter_map(|t| t.first_media)
-            .min()
     };
     let attending = of(&|t| {
         if t.role.is_some() {
@@ -186,13 +195,11 @@ fn sides(tracks: &BTreeMap<&'static str, Track>) -> Sides {
             of(&|t| t.role == Some(Role::Customer)),
         );
         let both = cross(&expert, &customer);
-        let media = media(&|t| t.role == Some(Role::Expert));
         return Sides {
             expert,
             customer,
             attending,
             both,
-            media,
         };
     }
     // Any two at a time.
@@ -207,13 +214,14 @@ fn sides(tracks: &BTreeMap<&'static str, Track>) -> Sides {
         .iter()
         .min_by_key(|t| t.connects[0])
         .map_or(Vec::new(), |t| t.runs.clone());
-    let rest = minus(&of(&|t| t.counts), &first);
+    let mut rest = minus(&of(&|t| t.counts), &first);
+    // Where the first one comes or goes is no moment of somebody else's.
+    rest.retain(|(start, end)| start < end);
     Sides {
         expert: union([first, both.clone()].concat()),
         customer: union([rest, both.clone()].concat()),
         attending,
         both,
-        media: media(&|t| t.counts),
     }
 }
 
@@ -221,24 +229,13 @@ fn sides(tracks: &BTreeMap<&'static str, Track>) -> Sides {
 pub fn truth(case: &Case, horizon: Micros) -> Truth {
     let tracks = tracks(case, horizon);
     let sides = sides(&tracks);
-    let clock = if case.policy.connected {
-        &sides.attending
-    } else {
-        &sides.both
-    };
-    let media = if case.policy.connected {
-        Some(0)
-    } else {
-        sides.media
-    };
-    let first_live = media.and_then(|media| {
-        clock
-            .iter()
-            .find(|span| span.1 >= media)
-            .map(|span| span.0.max(media))
-    });
+    let stand = begins(case);
     let anyone = union(tracks.values().flat_map(|t| t.runs.clone()).collect());
-    let (end, reason) = end(case, &tracks, &sides, (&anyone, first_live));
+    let whole = course(case, &tracks, stand.clone(), horizon);
+    let first_live = whole.first_live;
+    let alone = end(case, &tracks, &sides, (&anyone, first_live));
+    let (end, reason) = whole.end.into_iter().chain([alone]).min().unwrap();
+    let course = course(case, &tracks, stand, end.min(horizon));
     let roles = tracks.values().any(|t| t.role.is_some());
     let matters = |t: &&Track| match t.role {
         Some(Role::Expert | Role::Customer) => true,
@@ -247,7 +244,8 @@ pub fn truth(case: &Case, horizon: Micros) -> Truth {
         None => t.counts && !roles,
     };
     Truth {
-        live: first_live.map_or(Vec::new(), |from| cut(clock, from, end)),
+        live: union(course.live.clone()),
+        course,
         overlap: cut(&sides.both, 0, end),
         first: anyone.first().map(|span| span.0),
         first_live,
@@ -263,7 +261,24 @@ pub fn truth(case: &Case, horizon: Micros) -> Truth {
     }
 }
 
-/// When the session ends by its own rules, and why.
+/// What a session begins with: fresh, or as the one that it continues stood where its record ends.
+fn begins(case: &Case) -> Stand {
+    let Some(before) = &case.before else {
+        return Stand::fresh(&case.policy);
+    };
+    let stop = &before.entries[before.entries.len() - 1];
+    // The totals reach further than the moment of an entry that tells of someone's past leave.
+    let intervals = &stop.totals.intervals;
+    let end = intervals.last().map_or(stop.at_unix_ms, |i| i.end_unix_ms);
+    let ms = end.0.wrapping_sub(before.label_zero);
+    let until = (ms * 1000 + 999).max(before.created);
+    let tracks = tracks(before, Micros::MAX - PRESENT);
+    let mut stand = course(before, &tracks, begins(before), until).stand;
+    stand.continued();
+    stand
+}
+
+/// When the session ends because someone is not here, and why.
 fn end(
     case: &Case,
     tracks: &BTreeMap<&'static str, Track>,
@@ -272,7 +287,6 @@ fn end(
 ) -> (Micros, &'static str) {
     let mut ends = vec![nobody(case, tracks, anyone, first_live)];
     if let Some(live) = first_live {
-        ends.push((live + case.policy.max_min * 60 * SEC, "max_duration"));
         let both = if case.policy.connected {
             [&sides.attending; 2]
         } else {
@@ -406,14 +420,31 @@ fn judge_clean(case: &Case, totals: &Totals) -> Result<(), String> {
     let here = truth
         .tracks
         .iter()
-        .filter(|(_, t)| t.runs.iter().any(|run| run.0 < truth.end));
+        .filter(|(_, t)| t.runs.iter().any(|run| run.0 <= truth.end));
     equal(
         "participants",
         names,
         here.map(|(name, _)| (*name).to_owned()).collect(),
     )?;
+    let told = |reason: &PauseReason| totals.paused_ms.get(reason).map_or(0, |ms| ms.0);
+    let pauses = totals.paused_ms.keys().filter(|reason| told(reason) > 0);
+    let pauses: BTreeMap<_, _> = pauses
+        .map(|reason| (reason.as_str(), told(reason)))
+        .collect();
+    let mut truly = truth.course.pauses.clone();
+    truly.retain(|_, ms| *ms > 0);
+    equal("pauses", pauses, truly)?;
+    judge_warnings(case, &truth)?;
     for (who, recorded) in &totals.participants {
         let track = &truth.tracks[who.as_str()];
+        let below = |direction| {
+            let spans = truth.course.below.get(&(track.name, direction));
+            spans.map_or(0, length)
+        };
+        let name = who.as_str();
+        let (up, down) = (recorded.below_floor_up_ms.0, recorded.below_floor_down_ms.0);
+        equal(&format!("{name} below up"), up, below(Direction::Up))?;
+        equal(&format!("{name} below down"), down, below(Direction::Down))?;
         let runs = cut(&track.runs, 0, truth.end);
         let gaps = runs.windows(2).map(|w| w[1].0 / 1000 - w[0].1 / 1000).sum();
         let who = who.as_str();
@@ -430,6 +461,29 @@ fn judge_clean(case: &Case, totals: &Totals) -> Result<(), String> {
         )?;
     }
     Ok(())
+}
+
+/// Each warning came once, at its millisecond.
+fn judge_warnings(case: &Case, truth: &Truth) -> Result<(), String> {
+    let warns = |cause: &str| cause.starts_with("warning_") || cause == "floor_restored";
+    let end = truth.end / 1000;
+    let mut told: Vec<_> = case
+        .entries
+        .iter()
+        .filter(|entry| warns(&entry.cause))
+        .map(|entry| {
+            (
+                entry.at_unix_ms.0.wrapping_sub(case.label_zero),
+                entry.cause.as_str(),
+            )
+        })
+        .filter(|(at, _)| *at < end)
+        .collect();
+    let mut truly = truth.course.told.clone();
+    truly.retain(|(at, _)| *at < end);
+    told.sort_unstable();
+    truly.sort_unstable();
+    equal("warnings", told, truly)
 }
 
 /// A session that was cut off at `at`: nothing but the truth, and all of it that was decided by
@@ -458,6 +512,15 @@ fn judge_cut(case: &Case, totals: &Totals, (at, safe): (Micros, Micros)) -> Resu
     for (who, recorded) in &totals.participants {
         let track = &whole.tracks[who.as_str()];
         let (connected, media) = (length(&track.runs), length(&track.media));
+        let below = |direction| {
+            let spans = whole.course.below.get(&(track.name, direction));
+            spans.map_or(0, length)
+        };
+        if recorded.below_floor_up_ms.0 > below(Direction::Up)
+            || recorded.below_floor_down_ms.0 > below(Direction::Down)
+        {
+            return Err(format!("{}: more below the floor than true", who.as_str()));
+        }
         if recorded.connected_ms.0 > connected || recorded.media_ms.0 > media {
             return Err(format!(
                 "{}: more than {connected} connected, {media} media",

@@ -82,7 +82,11 @@ impl World {
         let node_address = SocketAddr::from(([10, 0, 0, 1], 7882));
         let mut wide = Policy::default();
         wide.capacity.max_participants = 1_000;
+        let mut asking = Policy::default();
+        asking.presence.after_min = 1;
+        asking.presence.grace_min = 1;
         let policies = BTreeMap::from([
+            ("asking".to_owned(), asking),
             ("default".to_owned(), Policy::default()),
             ("wide".to_owned(), wide),
         ]);
@@ -117,7 +121,8 @@ impl World {
         self.join_with(room, identity, role.as_slice())
     }
 
-    fn join_with(&mut self, room: &str, identity: &str, attributes: &[(&str, &str)]) -> usize {
+    /// The same with other attributes of the token.
+    pub fn join_with(&mut self, room: &str, identity: &str, attributes: &[(&str, &str)]) -> usize {
         let mut claims = Claims::new("key", identity, Unix(self.now.unix.0 + 3_600_000));
         claims.video.room = Some(room.to_owned());
         claims.video.room_join = Some(true);
@@ -267,6 +272,16 @@ impl World {
         if let Some(stream) = client.publisher.direct_api().stream_tx_by_mid(mid, None) {
             stream.write_rtp(write);
         }
+    }
+
+    /// Both connections say goodbye by DTLS, and the network goes silent.
+    pub fn hang_up(&mut self, index: usize) {
+        for side in 0..2 {
+            let _ = self.rtc(index, side).close();
+            self.drain_client(index, side);
+        }
+        self.exchange();
+        self.clients[index].cut = true;
     }
 
     pub fn send_data(&mut self, index: usize, bytes: &[u8]) -> bool {

@@ -1,7 +1,7 @@
 //! What happens to a room, drawn from a seed: who joins, which of their packets arrive and when,
 //! who leaves, when the node crashes. Times are microseconds on one clock that outlives crashes.
 
-use beistand::base::{Rng, Role};
+use beistand::base::{Direction, FloorState, Rng, Role};
 
 /// Microseconds.
 pub type Micros = u64;
@@ -20,8 +20,29 @@ pub struct Person {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     Connect,
-    Packet { media: bool },
-    Leave { explicit: bool },
+    Packet {
+        media: bool,
+    },
+    Leave {
+        explicit: bool,
+    },
+    /// The app asks for a pause, or for its end.
+    Pause,
+    Resume,
+    /// Someone is still there, or the app says so of all.
+    Confirm {
+        app: bool,
+    },
+    /// New totals.
+    Extend {
+        quota_s: Option<u64>,
+        max_min: Option<u64>,
+    },
+    /// How their floor stands.
+    Floor {
+        direction: Direction,
+        state: FloorState,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +86,18 @@ pub struct Policy {
     pub max_min: u64,
     pub interim_s: u64,
     pub min_billable_ms: u64,
+    pub quota_s: Option<u64>,
+    pub on_exhausted: &'static str,
+    /// Presence prompts: 0 is never.
+    pub after_min: u64,
+    pub grace_min: u64,
+    pub repeat_min: u64,
+    pub each: bool,
+    pub notify: bool,
+    pub pause_below: bool,
+    pub end_after_ms: Option<u64>,
+    /// Seconds on the wall clock after the world's zero.
+    pub closes_s: Option<u64>,
 }
 
 impl Policy {
@@ -74,10 +107,32 @@ impl Policy {
         } else {
             "overlap"
         };
-        format!(
-            r#"{{"duration":{{"max_min":{}}},"billing":{{"basis":"{basis}","interim_s":{},"min_billable_ms":{}}}}}"#,
-            self.max_min, self.interim_s, self.min_billable_ms
-        )
+        let mut actions = Vec::new();
+        actions.extend(self.notify.then_some("notify"));
+        actions.extend(self.pause_below.then_some("pause_billing"));
+        actions.extend(self.end_after_ms.map(|_| "end"));
+        let mut duration = serde_json::json!({
+            "max_min": self.max_min, "on_exhausted": self.on_exhausted,
+        });
+        if let Some(quota) = self.quota_s {
+            duration["quota_s"] = quota.into();
+        }
+        let mut policy = serde_json::json!({
+            "duration": duration,
+            "billing": {
+                "basis": basis, "interim_s": self.interim_s, "min_billable_ms": self.min_billable_ms,
+            },
+            "presence": {
+                "after_min": self.after_min, "grace_min": self.grace_min,
+                "repeat_min": self.repeat_min, "who": if self.each { "each" } else { "any" },
+            },
+            "floor": { "on_breach": actions, "end_after_ms": self.end_after_ms.unwrap_or(60_000) },
+        });
+        if let Some(closes) = self.closes_s {
+            let at = crate::world::EPOCH / 1000 + closes;
+            policy["window"] = serde_json::json!({ "closes_at": at });
+        }
+        policy.to_string()
     }
 }
 
@@ -98,16 +153,14 @@ pub fn scenario(seed: u64) -> Scenario {
     let mut draw = Draw(Rng::from_seed(seed));
     let sparse = draw.chance(40);
     let people = people(&mut draw);
-    let policy = Policy {
-        connected: draw.chance(10),
-        max_min: if draw.chance(10) {
-            draw.between(1, 3)
-        } else {
-            480
-        },
-        interim_s: draw.between(5, 60),
-        min_billable_ms: if draw.chance(10) { 20_000 } else { 0 },
+    let policy = policy(&mut draw);
+    // Minutes of presence checks need minutes.
+    let longest = if policy.after_min > 0 && draw.chance(70) {
+        450 * SEC
+    } else {
+        200 * SEC
     };
+    let floors = draw.chance(50);
     let crashes = if draw.chance(35) {
         draw.between(1, 3)
     } else {
@@ -121,11 +174,12 @@ pub fn scenario(seed: u64) -> Scenario {
             (false, true) => Ending::Api,
             (false, false) => Ending::Quiet,
         };
-        let end = boot + draw.between(15 * SEC, 200 * SEC);
+        let end = boot + draw.between(15 * SEC, longest);
         let mut actions: Vec<Action> = people
             .iter()
-            .flat_map(|who| part(&mut draw, *who, (boot, end), sparse))
+            .flat_map(|who| part(&mut draw, *who, (boot, end), (sparse, floors)))
             .collect();
+        actions.extend(wishes(&mut draw, &policy, &people, (boot, end)));
         actions.sort_by_key(|action| action.at);
         lives.push(Life {
             boot,
@@ -137,6 +191,94 @@ pub fn scenario(seed: u64) -> Scenario {
         boot = (end / MS + draw.between(200, 3_000)) * MS;
     }
     Scenario { policy, lives }
+}
+
+fn policy(draw: &mut Draw) -> Policy {
+    let asks = draw.chance(40);
+    Policy {
+        connected: draw.chance(10),
+        max_min: if draw.chance(10) {
+            draw.between(1, 3)
+        } else {
+            480
+        },
+        interim_s: draw.between(5, 60),
+        min_billable_ms: if draw.chance(10) { 20_000 } else { 0 },
+        quota_s: draw.chance(20).then(|| draw.between(10, 150)),
+        on_exhausted: ["end", "pause_billing", "continue"]
+            [usize::try_from(draw.between(0, 2)).unwrap()],
+        after_min: u64::from(asks),
+        grace_min: 1,
+        repeat_min: draw.between(0, 1),
+        each: draw.chance(40),
+        notify: draw.chance(70),
+        pause_below: draw.chance(70),
+        end_after_ms: draw.chance(20).then(|| draw.between(1_000, 12_000)),
+        closes_s: draw.chance(10).then(|| draw.between(10, 100)),
+    }
+}
+
+/// What the app and the participants want in one life of the node.
+fn wishes(
+    draw: &mut Draw,
+    policy: &Policy,
+    people: &[Person],
+    (boot, end): (Micros, Micros),
+) -> Vec<Action> {
+    let mut wishes = Vec::new();
+    let mut wish = |at, who, act| wishes.push(Action { at, who, act });
+    if draw.chance(25) {
+        let mut at = boot + draw.between(5 * SEC, 60 * SEC);
+        for _ in 0..draw.between(1, 3) {
+            wish(at, people[0], Act::Pause);
+            at += draw.between(SEC, 30 * SEC);
+            if draw.chance(70) {
+                wish(at, people[0], Act::Resume);
+            }
+            at += draw.between(SEC, 60 * SEC);
+        }
+    }
+    let topped_up = policy.quota_s.is_some() && draw.chance(60);
+    if topped_up || draw.chance(8) {
+        for _ in 0..draw.between(1, 3) {
+            let quota_s = (topped_up || draw.chance(30)).then(|| draw.between(5, 250));
+            let max_min = draw.chance(40).then(|| draw.between(1, 8));
+            wish(
+                draw.between(boot, end),
+                people[0],
+                Act::Extend { quota_s, max_min },
+            );
+        }
+    }
+    if policy.after_min > 0 && draw.chance(60) {
+        let mut at = boot + draw.between(40 * SEC, 120 * SEC);
+        while at < end {
+            let who = people[usize::try_from(draw.0.below(people.len() as u64)).unwrap()];
+            wish(
+                at,
+                who,
+                Act::Confirm {
+                    app: draw.chance(15),
+                },
+            );
+            at += draw.between(2 * SEC, 90 * SEC);
+        }
+    }
+    wishes.retain(|wish| wish.at < end);
+    wishes
+}
+
+/// Now and then the node reports how someone's floor stands, when a packet of theirs came.
+fn report(draw: &mut Draw, who: Person, at: Micros, actions: &mut Vec<Action>) {
+    let direction = Direction::BOTH[usize::try_from(draw.0.below(2)).unwrap()];
+    let state = match draw.between(0, 9) {
+        0..=4 => FloorState::Breached,
+        5 => FloorState::Short,
+        6 => FloorState::Unproven,
+        _ => FloorState::Met,
+    };
+    let act = Act::Floor { direction, state };
+    actions.push(Action { at, who, act });
 }
 
 fn people(draw: &mut Draw) -> Vec<Person> {
@@ -189,7 +331,12 @@ fn people(draw: &mut Draw) -> Vec<Person> {
 }
 
 /// One person's part in one life of the node.
-fn part(draw: &mut Draw, who: Person, (boot, end): (Micros, Micros), sparse: bool) -> Vec<Action> {
+fn part(
+    draw: &mut Draw,
+    who: Person,
+    (boot, end): (Micros, Micros),
+    (sparse, floors): (bool, bool),
+) -> Vec<Action> {
     let mut at = boot + draw.between(500 * MS, 8 * SEC);
     if draw.chance(15) {
         at += draw.between(0, 60 * SEC);
@@ -206,7 +353,7 @@ fn part(draw: &mut Draw, who: Person, (boot, end): (Micros, Micros), sparse: boo
             at += draw.between(0, 900 * MS);
             connected = true;
         }
-        at = send(draw, who, at, sparse, &mut actions);
+        at = send(draw, who, at, (sparse, floors), &mut actions);
         match draw.between(0, 99) {
             // Packets are lost for a while: around the limit of 5 s, around the grace time, long.
             0..=19 => at += draw.between(300 * MS, 4_999 * MS),
@@ -251,7 +398,7 @@ fn send(
     draw: &mut Draw,
     who: Person,
     from: Micros,
-    sparse: bool,
+    (sparse, floors): (bool, bool),
     actions: &mut Vec<Action>,
 ) -> Micros {
     let until = from + draw.between(2 * SEC, 45 * SEC);
@@ -269,6 +416,10 @@ fn send(
             who,
             act: Act::Packet { media },
         });
+        // Not with the last one: whether they are here still is decided at that moment.
+        if floors && draw.0.below(60) == 0 && at + gap < until {
+            report(draw, who, at, actions);
+        }
         at += gap;
     }
     at

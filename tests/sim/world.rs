@@ -3,7 +3,8 @@
 
 use crate::scenario::{Act, Action, Ending, Life, MS, Micros, Policy, SEC, Scenario};
 use beistand::base::{
-    EndReason, Identity, Inherited, Millis, Mono, Now, Rng, SessionId, SessionState, Unix,
+    EndReason, FloorReport, Identity, Inherited, LimitedBy, Millis, Mono, Now, Rng, SessionId,
+    SessionState, Unix,
 };
 use beistand::node::billing::{Billing, Join, Opening};
 use beistand::usage::{Append, Carried, Checkpoint, Entry, Event, SessionFacts, ledger};
@@ -38,9 +39,20 @@ pub struct Case {
     /// The wall clock at the world's zero, as this session's first reading has it.
     pub label_zero: u64,
     pub continues: Option<String>,
+    /// The session that it continues, as it stood on disk then.
+    pub before: Option<Box<Case>>,
     pub entries: Vec<Entry>,
     /// Every event as often as it was delivered.
     pub deliveries: Vec<Event>,
+}
+
+impl Case {
+    /// When the window closes, on the world's clock; not before the session was opened.
+    pub fn closes(&self) -> Option<Micros> {
+        let closes = (EPOCH / 1000 + self.policy.closes_s?) * 1000;
+        let opened = self.label_zero + self.created / MS;
+        Some(self.created + closes.saturating_sub(opened) * MS)
+    }
 }
 
 /// The disk.
@@ -222,10 +234,11 @@ impl World {
             }
             if let Some((session, billing)) = &mut process.room {
                 let case = self.sessions.get_mut(session).unwrap();
-                case.inputs.push(action);
                 process.joins += 1;
                 let clock = clock(process.boot, now);
-                put(billing, &action, (process.boot, process.joins), clock);
+                if put(billing, &action, (process.boot, process.joins), clock) {
+                    case.inputs.push(action);
+                }
             }
         }
     }
@@ -247,10 +260,18 @@ impl World {
             carried: Carried::default(),
         };
         let policy = serde_json::from_str(&self.scenario.policy.json()).unwrap();
+        let before = continues.as_ref().map(|session| {
+            let entries = self.disk.entries[session].clone();
+            let case = self.sessions[session].clone();
+            Box::new(Case { entries, ..case })
+        });
+        let record = before
+            .as_ref()
+            .map(|case| ledger::fold(&case.entries).unwrap());
         let opening = Opening {
             facts,
             policy,
-            inherited: Inherited::default(),
+            inherited: record.map_or_else(Inherited::default, |record| record.inherited()),
         };
         let clock = clock(process.boot, now);
         let billing = Billing::new(opening, clock);
@@ -263,6 +284,7 @@ impl World {
             fate: Fate::Own,
             label_zero: clock.unix.0 - now / MS,
             continues: continues.map(|id| id.to_string()),
+            before,
             entries: Vec::new(),
             deliveries: Vec::new(),
         };
@@ -375,8 +397,8 @@ impl World {
     }
 }
 
-/// One input of the machine.
-fn put(billing: &mut Billing, action: &Action, (boot, number): (Micros, u64), now: Now) {
+/// One input of the machine. False: it was refused, and is as if it had not been.
+fn put(billing: &mut Billing, action: &Action, (boot, number): (Micros, u64), now: Now) -> bool {
     let who = Identity::from(action.who.name);
     let at = Mono::from_micros(action.at - boot);
     match action.act {
@@ -392,7 +414,21 @@ fn put(billing: &mut Billing, action: &Action, (boot, number): (Micros, u64), no
         Act::Packet { media: true } => billing.handle_media(&who, at, now),
         Act::Packet { media: false } => billing.handle_evidence(&who, at, now),
         Act::Leave { explicit } => billing.handle_left(&who, explicit, now),
+        Act::Pause => return billing.handle_pause_request(now),
+        Act::Resume => return billing.handle_resume_request(now),
+        Act::Confirm { app } => return billing.handle_confirm((!app).then_some(&who), now),
+        Act::Extend { quota_s, max_min } => return billing.handle_extend(quota_s, max_min, now),
+        Act::Floor { direction, state } => {
+            let report = FloorReport {
+                state,
+                measured_bps: Some(600_000),
+                floor_bps: 1_000_000,
+                limited_by: Some(LimitedBy::Downlink),
+            };
+            billing.handle_floor(&who, direction, report, now);
+        }
     }
+    true
 }
 
 /// Both clocks of a process. The wall clock is set forth and back by an hour every twenty seconds:

@@ -116,3 +116,102 @@ fn an_ended_session_asks_for_nothing_and_takes_nothing_in() {
     assert_eq!(billing.checkpoint(at(9_000)), None);
     assert_eq!(billing.clock().accrued_ms, Millis(4_000));
 }
+
+/// What the fold after a crash makes of a session whose entries and newest checkpoint were on disk.
+fn crashed(billing: &mut Billing, now: Now) -> crate::usage::ledger::SessionRecord {
+    use crate::usage::ledger::{fold, fold_orphan};
+    let checkpoint = billing.checkpoint(now);
+    let mut entries: Vec<_> = std::iter::from_fn(|| billing.poll_output())
+        .map(|append| append.entry)
+        .collect();
+    let last = entries.last().unwrap();
+    let stop = fold_orphan(last, checkpoint.as_ref(), billing.facts(), 0);
+    entries.push(stop.entry);
+    fold(&entries).unwrap()
+}
+
+#[test]
+fn a_chain_of_crashes_shares_its_clocks_terms_and_policy() {
+    let json = r#"{"duration":{"quota_s":20},"presence":{"after_min":1},"external_ref":"b-1"}"#;
+    let policy: Policy = serde_json::from_str(json).unwrap();
+    let mut first = met(policy.clone());
+    talk(&mut first, 0, 4_000);
+    assert!(first.handle_extend(Some(100), None, at(4_000)));
+    assert!(first.handle_pause_request(at(4_000)));
+    talk(&mut first, 4_100, 9_000);
+    let record = crashed(&mut first, at(9_000));
+    let inherited = record.inherited();
+    assert_eq!(
+        (inherited.used, inherited.lasted),
+        (Millis(4_000), Millis(9_000))
+    );
+    let kept: Policy = serde_json::from_value(record.facts.carried.policy.unwrap()).unwrap();
+    assert_eq!(
+        kept,
+        Policy {
+            external_ref: None,
+            ..policy
+        }
+    );
+
+    let next = |inherited| Opening {
+        inherited,
+        ..opening(kept.clone())
+    };
+    let mut second = Billing::new(next(inherited), at(20_000));
+    second.handle_connected(join("eve", Role::Expert), at(20_000));
+    second.handle_connected(join("carl", Role::Customer), at(20_000));
+    talk(&mut second, 20_000, 22_000);
+    assert_eq!(second.clock().state.reason(), Some("by_request"));
+    assert_eq!(second.clock().quota_left_ms, Some(Millis(96_000)));
+    assert!(second.handle_resume_request(at(22_000)));
+    talk(&mut second, 22_100, 25_000);
+    let inherited = crashed(&mut second, at(25_000)).inherited();
+    // 4 s and 3 s of live time; 9 s and 5 s since it was live.
+    assert_eq!(
+        (inherited.used, inherited.lasted),
+        (Millis(7_000), Millis(14_000))
+    );
+    let terms = inherited.terms.as_ref().unwrap();
+    assert_eq!((terms.quota_s, terms.paused), (Some(100), false));
+    assert_eq!(terms.ask_at_ms, Some(Millis(60_000)));
+}
+
+#[test]
+fn a_crash_with_an_open_prompt_leaves_what_was_left_of_it() {
+    let json = r#"{"presence":{"after_min":1,"grace_min":1,"who":"each"}}"#;
+    let mut billing = met(serde_json::from_str(json).unwrap());
+    talk(&mut billing, 0, 70_000);
+    assert!(billing.handle_confirm(Some(&"eve".into()), at(70_000)));
+    talk(&mut billing, 70_100, 80_000);
+    assert_eq!(billing.prompt().unwrap().left, Millis(40_000));
+    let inherited = crashed(&mut billing, at(80_000)).inherited();
+    let prompt = inherited.terms.unwrap().prompt.unwrap();
+    assert_eq!((prompt.due_ms, prompt.overdue), (Millis(40_000), false));
+    assert!(prompt.confirmed.contains_key(&Identity::from("eve")));
+}
+
+#[test]
+fn who_answered_and_what_was_warned_of_stand_in_the_ledger() {
+    let json = r#"{"presence":{"after_min":1,"grace_min":1},"duration":{"quota_s":600}}"#;
+    let mut billing = met(serde_json::from_str(json).unwrap());
+    talk(&mut billing, 0, 61_000);
+    assert!(billing.handle_confirm(Some(&"carl".into()), at(61_000)));
+    assert!(billing.handle_extend(Some(700), None, at(61_000)));
+    talk(&mut billing, 61_100, 62_000);
+    let appends: Vec<_> = std::iter::from_fn(|| billing.poll_output()).collect();
+    let of = |cause: &str| {
+        appends
+            .iter()
+            .find(|append| append.entry.cause == cause)
+            .unwrap()
+    };
+    let warning = of("warning_presence");
+    assert_eq!(warning.entry.warning.as_ref().unwrap().left_s, Some(60));
+    assert_eq!(warning.events[0].kind, EventKind::SessionWarning);
+    let confirmed = of("presence_confirmed");
+    assert_eq!(confirmed.entry.confirmed_by, Some("carl".into()));
+    assert!(confirmed.events.is_empty() && of("extended").events.is_empty());
+    let terms = of("extended").entry.terms.as_ref().unwrap();
+    assert_eq!(terms.quota_s, Some(700));
+}

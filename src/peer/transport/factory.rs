@@ -8,7 +8,7 @@ use str0m::channel::{ChannelConfig, Reliability};
 use str0m::config::{DtlsCert, DtlsVersion};
 use str0m::{Candidate, RtcConfig};
 
-use crate::base::Mono;
+use crate::base::{Bitrate, Mono};
 
 /// Payload types of our offers: (payload type, its RTX).
 const VP8_PT: (u8, u8) = (96, 97);
@@ -30,8 +30,8 @@ const FIRST_ESTIMATE_BPS: u64 = 300_000;
 pub enum Purpose {
     /// Media comes in.
     Receive,
-    /// Media goes out, under congestion control.
-    Send,
+    /// Media goes out, under congestion control that begins with what was measured before.
+    Send(Option<Bitrate>),
 }
 
 /// Shared by all connections of a process.
@@ -77,9 +77,7 @@ impl Factory {
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .set_stats_interval(Some(STATS_EVERY))
-            .enable_bwe(
-                (purpose == Purpose::Send).then(|| str0m::bwe::Bitrate::bps(FIRST_ESTIMATE_BPS)),
-            )
+            .enable_bwe(first_estimate(purpose))
             .clear_codecs()
             .enable_opus(true, false);
         let codecs = config.codec_config();
@@ -105,6 +103,16 @@ impl Factory {
             .copied()
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
         Transport::new(rtc, self.anchor, local)
+    }
+}
+
+fn first_estimate(purpose: Purpose) -> Option<str0m::bwe::Bitrate> {
+    match purpose {
+        Purpose::Receive => None,
+        Purpose::Send(measured) => {
+            let bps = measured.map_or(FIRST_ESTIMATE_BPS, |rate| rate.0);
+            Some(str0m::bwe::Bitrate::bps(bps.max(FIRST_ESTIMATE_BPS)))
+        }
     }
 }
 

@@ -404,9 +404,17 @@ fn participant_regression(id: &Identity, before: &Totals, after: &Totals) -> Opt
             is.published_ms.get(source).map_or(0, |ms| ms.0),
         )
     });
+    let limited = was.limited_ms.iter().flat_map(|(direction, was)| {
+        let is = is.limited_ms.get(direction);
+        was.iter().map(move |(by, was)| {
+            let is = is.and_then(|is| is.get(by)).map_or(0, |ms| ms.0);
+            ("limited_ms", was.0, is)
+        })
+    });
     let fallen = meters
         .into_iter()
         .chain(sources)
+        .chain(limited)
         .find(|(_, was, is)| is < was);
     fallen.map(|(name, was, is)| format!("{name} of {id:?} went from {was} to {is}"))
 }

@@ -2,8 +2,8 @@
 (() => {
   const { AudioPresets, Room, RoomEvent, Track, VideoPreset } = LivekitClient;
   const SAMPLE_MS = 250;
-  // Above the answer time of any step of ours, far below a minute: the window of `carries`.
-  const WINDOW_MS = 2_000;
+  // The window of `carries` and `sends`.
+  const WINDOW_MS = 1_000;
   const TONE_HZ = 400;
   const now = () => performance.timeOrigin + performance.now();
 
@@ -169,15 +169,17 @@
     },
     sends(encodings) {
       const newest = samples.at(-1);
-      const before = samples.findLast((sample) => sample.at_ms <= newest?.at_ms - 1_000);
+      const before = samples.findLast((sample) => sample.at_ms <= newest?.at_ms - WINDOW_MS);
       if (!before) return false;
       const grown = Object.entries(newest.sent).filter(([name, sent]) => sent.frames > (before.sent[name]?.frames ?? sent.frames));
       return grown.length >= encodings && newest.sent;
     },
-    floor({ identity, direction, states }) {
-      const words = messages.findLast((message) => message.topic === 'beistand.floor');
-      const found = words?.data.participants.find((one) => one.identity === identity)?.[direction];
-      return states.includes(found?.state) && { at_ms: words.at_ms, floor: found };
+    /** When the state that holds began, as this client heard. */
+    floor({ identity, direction, state }) {
+      const of = (message) => message.data.participants.find((one) => one.identity === identity)?.[direction]?.state;
+      const words = messages.filter((message) => message.topic === 'beistand.floor');
+      const before = words.findLastIndex((message) => of(message) !== state);
+      return before + 1 < words.length && { at_ms: words[before + 1].at_ms };
     },
     carries(bps) {
       const newest = samples.at(-1);

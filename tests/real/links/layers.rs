@@ -1,12 +1,11 @@
 //! Three subscribers on three links, and a publisher of three layers: each gets the one that fits.
 
-use super::{enter, link, list, number};
+use super::{enter, link, list, number, sent_bps};
 use crate::driver::{Driver, Sdk, join, tokens};
 use crate::node::Node;
 use crate::proxy::Proxy;
 use crate::turn;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// Within this time of its join a subscriber has the layer that fits.
 const SETTLES_MS: f64 = 8_000.0;
@@ -49,7 +48,6 @@ fn each_of_three_subscribers_settles_on_the_layer_that_fits_its_link() {
     link(&proxy, "publisher", 10_000_000);
     enter(&mut clients, &node, "layers", ("erika", "expert"));
     clients.ask(&json!({"do": "publish", "who": "erika", "audio": true, "video": video()}));
-    clients.ask(&json!({"do": "sends", "who": "erika", "encodings": 3}));
     let mut people = Driver::people();
     let names = SUBSCRIBERS.map(|(name, _, _)| name);
     for (name, rate_bps, _) in SUBSCRIBERS {
@@ -63,27 +61,15 @@ fn each_of_three_subscribers_settles_on_the_layer_that_fits_its_link() {
         people.ask(&json!({"do": "watch", "who": names, "sender": "erika", "ms": STEADY_MS}));
     let sent = clients.ask(&json!({"do": "report", "who": "erika"}));
     println!("sent in bit/s: {:?}", sent_bps(&sent));
-    for (name, _, width) in SUBSCRIBERS {
+    for (name, _, _) in SUBSCRIBERS {
         let (link, seen) = (proxy.link(name).down(), &seen["watched"][name]);
         println!("{name}: {seen}\n{link:?}");
+    }
+    for (name, _, width) in SUBSCRIBERS {
+        let seen = &seen["watched"][name];
         the_layer_fits(name, width, seen);
         sound_and_picture_go_on(name, seen);
     }
-}
-
-/// What each encoding took over the whole time, in bits per second.
-fn sent_bps(report: &Value) -> BTreeMap<String, f64> {
-    let samples = list(report, "samples");
-    let newest = samples.last().expect("the publisher takes samples");
-    let sent = newest["sent"].as_object().expect("by encoding");
-    let bps = |(name, words): (&String, &Value)| {
-        let first = samples.iter().find(|one| one["sent"][name].is_object());
-        let first = first.expect("the newest has it");
-        let bytes = number(&words["bytes"]) - number(&first["sent"][name]["bytes"]);
-        let span_ms = number(&newest["at_ms"]) - number(&first["at_ms"]);
-        (name.clone(), (bytes * 8_000.0 / span_ms).round())
-    };
-    sent.iter().map(bps).collect()
 }
 
 fn the_layer_fits(name: &str, width: u64, seen: &Value) {
