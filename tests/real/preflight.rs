@@ -1,12 +1,14 @@
 //! Preflights over links of a known rate, from the command line and from the page; and doors that
 //! ask for a verdict.
 
+use crate::doors::get;
 use crate::driver::{Sdk, run, tokens};
 use crate::node::{Node, beistand};
 use crate::proxy::{Proxy, Shape};
-use crate::{place, turn};
+use crate::{place, turn, wait};
 use serde_json::{Value, json};
 use std::thread;
+use std::time::Duration;
 
 /// The floor of the default policy, and what is measured at most.
 const FLOOR_BPS: u64 = 1_000_000;
@@ -216,7 +218,7 @@ fn knock_in_javascript(node: &Node, token: &str) -> Option<String> {
 fn where_a_verdict_is_required_stock_clients_are_refused_with_the_reason_and_join_with_one() {
     let _turn = turn::alone();
     let proxy = Proxy::start(9);
-    let node = Node::requiring_verdicts(&proxy);
+    let mut node = Node::requiring_verdicts(&proxy);
     let link = proxy.assign("link");
     for (name, knock) in [
         (
@@ -246,4 +248,38 @@ fn where_a_verdict_is_required_stock_clients_are_refused_with_the_reason_and_joi
     }
     let watcher = tokens(Sdk::Python, "python", &[("olga", "observer")]);
     assert_eq!(knock_in_python(&node, &watcher[0]), None);
+    for room in ["python", "javascript"] {
+        the_record_has_the_verdict(&node, room);
+    }
+    // The verdicts went with the process, and the session did not: it goes on for whoever it had.
+    node.restart();
+    assert_eq!(validate(&node, "javascript").0, 200);
+    let (status, words) = validate(&node, "another");
+    assert_eq!(status, 403, "{words}");
+    assert!(
+        words.contains("no preflight of the last 10 minutes"),
+        "{words}"
+    );
+}
+
+fn validate(node: &Node, room: &str) -> (u16, String) {
+    let token = token_for(room);
+    get(&node.http, &format!("/rtc/validate?access_token={token}"))
+}
+
+fn the_record_has_the_verdict(node: &Node, room: &str) {
+    let verdict = wait::until(
+        "the verdict is in the record",
+        Duration::from_secs(10),
+        || {
+            let sessions = node.usage();
+            let session = sessions.iter().find(|session| session["room"] == room);
+            let found = session.map(|session| session["participants"]["karl"]["preflight"].clone());
+            found
+                .filter(Value::is_object)
+                .ok_or_else(|| json!(sessions).to_string())
+        },
+    );
+    assert_eq!(verdict["passed"], true, "{verdict}");
+    assert_eq!(verdict["up_floor_bps"], FLOOR_BPS, "{verdict}");
 }

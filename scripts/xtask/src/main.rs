@@ -82,19 +82,23 @@ fn sim(options: &[&str]) -> Result<bool, String> {
 
 /// The measurements of the real tests, as often as asked for, with their table.
 fn preflight(options: &[&str]) -> Result<bool, String> {
-    let runs = match options {
-        [] => "20",
-        ["--runs", runs] if runs.parse::<u32>().is_ok_and(|runs| runs > 0) => runs,
-        other => {
-            let given = other.join(" ");
-            return Err(format!("preflight takes `--runs N`, and not `{given}`"));
-        }
-    };
+    let runs = preflight_runs(options)?;
     let test = "preflight::each_direction_of_a_link_is_measured";
     cargo(
         &["test", "--test", "real", "--", "--nocapture", test],
         &[("BEISTAND_PREFLIGHT_RUNS", runs)],
     )
+}
+
+fn preflight_runs<'a>(options: &[&'a str]) -> Result<&'a str, String> {
+    match options {
+        [] => Ok("20"),
+        ["--runs", runs] if runs.parse::<u32>().is_ok_and(|runs| runs > 0) => Ok(runs),
+        other => {
+            let given = other.join(" ");
+            Err(format!("preflight takes `--runs N`, and not `{given}`"))
+        }
+    }
 }
 
 /// What the simulation is told through its environment.
@@ -142,6 +146,15 @@ mod tests {
             &["--speed", "1"],
         ] {
             assert!(sim_environment(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn preflight_runs_as_often_as_asked_for() {
+        assert_eq!(preflight_runs(&[]).as_deref(), Ok("20"));
+        assert_eq!(preflight_runs(&["--runs", "3"]).as_deref(), Ok("3"));
+        for wrong in [&["--runs"][..], &["--runs", "0"], &["--seeds", "3"]] {
+            assert!(preflight_runs(wrong).is_err(), "{wrong:?}");
         }
     }
 

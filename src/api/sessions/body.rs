@@ -297,7 +297,7 @@ pub(crate) struct Participant {
     pub totals: Option<Value>,
     /// How the promised bandwidth stands; `null` while they are not connected.
     pub floor: Option<Floors>,
-    /// What their preflight measured in the last 10 minutes: `up_bps`, `down_bps`, `rtt_ms`,
+    /// What their preflight measured before they joined, or in the last 10 minutes: `up_bps`, `down_bps`, `rtt_ms`,
     /// `jitter_ms`, losses, the floors that were needed, and whether it `passed`.
     #[schema(value_type = Option<Object>)]
     pub preflight: Option<Verdict>,

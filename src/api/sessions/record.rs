@@ -175,6 +175,7 @@ fn participants(doors: &Doors, known: &Known, view: Option<&SessionView>) -> Vec
             .entry(identity.clone())
             .or_insert_with(|| nobody(identity));
         one.role = totals.role;
+        one.preflight = totals.preflight.or(one.preflight);
         one.totals = serde_json::to_value(totals).ok().filter(Value::is_object);
     }
     for here in view.iter().flat_map(|view| &view.participants) {
