@@ -55,9 +55,9 @@ const COMMANDS = {
   async sends({ who, encodings, timeout_ms = 30_000 }) {
     return { sent: await until(who, `${encodings} encodings are sent`, 'sends', encodings, timeout_ms) };
   },
-  /** The newest word on the floor of a participant's direction is this state; null if not in time. */
-  async floor({ who, identity, direction, state, timeout_ms }) {
-    return { found: await inTime(who, 'floor', { identity, direction, state }, timeout_ms) };
+  /** The newest word on the floor of a participant's direction is this state, or any other; null if not in time. */
+  async floor({ who, identity, direction, state, other, timeout_ms }) {
+    return { found: await inTime(who, 'floor', { identity, direction, state, other }, timeout_ms) };
   },
   /** The video received has carried so much for a second; null if not in time. */
   async carries({ who, bps, timeout_ms }) {

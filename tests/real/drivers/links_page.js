@@ -174,11 +174,11 @@
       const grown = Object.entries(newest.sent).filter(([name, sent]) => sent.frames > (before.sent[name]?.frames ?? sent.frames));
       return grown.length >= encodings && newest.sent;
     },
-    /** When the state that holds began, as this client heard. */
-    floor({ identity, direction, state }) {
+    /** When the state that holds began, as this client heard; `other` asks for any other state. */
+    floor({ identity, direction, state, other }) {
       const of = (message) => message.data.participants.find((one) => one.identity === identity)?.[direction]?.state;
       const words = messages.filter((message) => message.topic === 'beistand.floor');
-      const before = words.findLastIndex((message) => of(message) !== state);
+      const before = words.findLastIndex((message) => (of(message) === state) === Boolean(other));
       return before + 1 < words.length && { at_ms: words[before + 1].at_ms };
     },
     carries(bps) {

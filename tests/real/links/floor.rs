@@ -126,7 +126,9 @@ fn narrow_and_wide(clients: &mut Driver, proxy: &Proxy, direction: &str) -> Seen
     set(proxy, direction, WIDE_BPS);
     seen.wide = wait::unix_ms();
     seen.back = ask(carries(2 * BACK_MS));
-    seen.restored = ask(floor("met", RESTORE_MS));
+    let mut restored = floor("breached", RESTORE_MS);
+    restored["other"] = json!(true);
+    seen.restored = ask(restored);
     // Once more live, for an interval after the pause.
     ask(json!({"do": "samples", "who": viewer, "ms": 3_000}));
     seen
@@ -216,14 +218,14 @@ fn the_bill_tells_the_story(story: &[Attempt], direction: &str, seen: &Seen) {
             .position(|event| event.kind == what && wanted(&event.data()));
         found.unwrap_or_else(|| panic!("no {what} as wanted: {kinds:?}"))
     };
-    let of_floor = |data: &Value, state: &str| {
+    let of_floor = |data: &Value, cause: &str| {
         data["kind"] == "floor"
             && data["participant"]["identity"] == "karl"
             && data["direction"] == direction
-            && data["floor_state"] == state
+            && data["cause"] == cause
     };
-    let warning = find("session.warning", &|data| of_floor(data, "breached"));
-    let relief = find("session.warning", &|data| of_floor(data, "met"));
+    let warning = find("session.warning", &|data| of_floor(data, "warning_floor"));
+    let relief = find("session.warning", &|data| of_floor(data, "floor_restored"));
     let paused = find("session.paused", &|data| data["reason"] == "below_floor");
     let resumed = find("session.resumed", &|data| data["state"] == "live");
     assert!(
