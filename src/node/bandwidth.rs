@@ -5,7 +5,7 @@ use crate::base::{Bitrate, Direction, FloorReport, FloorState, LimitedBy, Millis
 use crate::peer::signal::Response;
 use crate::peer::transport::LinkReport;
 use crate::room::{
-    Budget, Downlink, Evidence, Floor, FloorConfig, MemberKey, Stall, TrackKey, Uplink,
+    Budget, Downlink, Evidence, Floor, FloorConfig, MemberKey, Reach, Stall, TrackKey, Uplink,
 };
 use crate::session::{Floor as Promise, OnBreach};
 
@@ -29,6 +29,7 @@ pub(super) struct Floors {
     since: Option<Mono>,
     looked: Mono,
     stall: Stall,
+    reach: Reach,
     measured_up: Bitrate,
     measured_down: Option<Bitrate>,
     limited_up: Option<LimitedBy>,
@@ -61,6 +62,7 @@ impl Floors {
             since: None,
             looked: Mono::ZERO,
             stall: Stall::default(),
+            reach: Reach::default(),
             measured_up: Bitrate::ZERO,
             measured_down: None,
             limited_up: None,
@@ -164,14 +166,15 @@ impl LiveRoom {
         let allocated = self.room.allocate(MemberKey(key), budget, now);
         let demand = self.room.demand_of(MemberKey(key));
         let member = &mut self.members[key];
-        member
-            .subscriber
-            .set_bandwidth(allocated.minimum, allocated.desired);
+        let reach = member.floors.reach.handle_estimate(budget.estimate);
+        let (minimum, desired) = (allocated.minimum.min(reach), allocated.desired.min(reach));
+        member.subscriber.set_bandwidth(minimum, desired);
         let wished = allocated.minimum > Bitrate::ZERO || budget.estimate < budget.floor;
         let stall = &mut member.floors.stall;
         if stall.handle_estimate(budget.estimate, wished, now) {
             member.subscriber.restart_estimate(budget.estimate);
         }
+        tracing::info!(id = %member.join.identity.as_str(), est = down.estimate.map(|r| r.0/1000), rtt=?down.rtt.map(|r|r.0), lost=down.lost_out, car=allocated.carried.0/1000, dem=allocated.demand.0/1000, min=allocated.minimum.0/1000, des=allocated.desired.0/1000, up=up.received.0/1000, q=?up.queue.map(|q|q.0), lin=up.lost_in, "DBG");
         member.touched = true;
         let changed_up = member.floors.look_up(up, demand, now);
         let sums = (allocated.demand, allocated.carried);

@@ -65,8 +65,8 @@ fn climb(want: &Want, left: Bitrate) -> (usize, Bitrate) {
     want.rungs
         .iter()
         .enumerate()
-        .filter_map(fits)
-        .last()
+        .rev()
+        .find_map(fits)
         .unwrap_or((0, Bitrate::ZERO))
 }
 

@@ -175,9 +175,14 @@ impl Room {
         }
         let rung = given.and_then(|index| candidate.rungs.get(index)).copied();
         let place = |rung: Option<Rung>| rung.map(|rung| (rung.quality, rung.temporal));
-        if place(rung) != place(subscription.rung) {
-            let up = place(rung) > place(subscription.rung);
-            subscription.ladder.handle_move(up, now);
+        let before = place(subscription.rung);
+        if place(rung) > before {
+            subscription.ladder.handle_climb(now);
+        } else if place(rung) < before {
+            // Only what still flows, and does not fit any more, is a fall of the downlink's.
+            let there = |rung: &Rung| place(Some(*rung)) >= before;
+            let downlink = candidate.rungs.iter().any(there);
+            subscription.ladder.handle_fall(downlink, now);
         }
         subscription.rung = rung;
         let was_paused = subscription.allowed.is_none();

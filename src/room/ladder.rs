@@ -31,11 +31,16 @@ impl Default for Ladder {
 }
 
 impl Ladder {
-    /// The subscription moved: up, or down.
-    pub(super) fn handle_move(&mut self, up: bool, now: Mono) {
+    /// The subscription moved up.
+    pub(super) const fn handle_climb(&mut self, now: Mono) {
         self.switches += 1;
-        if up {
-            self.climbed = Some(now);
+        self.climbed = Some(now);
+    }
+
+    /// It moved down: because the downlink does not carry more, or because there is no more.
+    pub(super) fn handle_fall(&mut self, downlink: bool, now: Mono) {
+        self.switches += 1;
+        if !downlink {
             return;
         }
         let failed = self
@@ -67,8 +72,8 @@ mod tests {
             let now = Mono::from_millis(at);
             if !ladder.held(now) {
                 climbs.push(at / 1_000);
-                ladder.handle_move(true, now);
-                ladder.handle_move(false, now + Millis(50));
+                ladder.handle_climb(now);
+                ladder.handle_fall(true, now + Millis(50));
             }
         }
         assert_eq!(climbs, [0, 8, 24, 56, 116, 176, 236, 296, 356]);
@@ -77,9 +82,11 @@ mod tests {
     #[test]
     fn a_fall_long_after_a_climb_starts_with_the_first_wait() {
         let mut ladder = Ladder::default();
-        ladder.handle_move(true, Mono::ZERO);
+        ladder.handle_climb(Mono::ZERO);
+        ladder.handle_fall(false, Mono::from_millis(1_000));
+        assert!(!ladder.held(Mono::from_millis(1_001)));
         let later = Mono::from_millis(60_000);
-        ladder.handle_move(false, later);
+        ladder.handle_fall(true, later);
         assert!(ladder.held(later + Millis(3_999)));
         assert!(!ladder.held(later + Millis(4_000)));
     }

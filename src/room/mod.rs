@@ -7,6 +7,7 @@ mod floor;
 mod forward;
 mod ladder;
 mod publication;
+mod reach;
 #[allow(
     clippy::module_inception,
     reason = "the room is the central noun of this room of the house"
@@ -19,6 +20,7 @@ pub use allocation::{Allocated, Budget, View};
 pub use floor::{Downlink, Evidence, Floor, FloorConfig, Uplink};
 pub use forward::{Drops, Forward};
 pub use publication::{LayerSpec, Publication, PublicationSpec, Rung, TrackKey};
+pub use reach::Reach;
 pub use room::{Event, MemberKey, MemberOptions, Room};
 pub use stall::Stall;
 pub use subscription::Wish;

@@ -107,8 +107,9 @@ impl Call {
             .appended
             .iter()
             .map(|append| &append.entry.totals);
-        let intervals = totals.flat_map(|totals| totals.intervals.iter());
-        let last = intervals.filter(|interval| interval.state == below).last();
+        let last = totals
+            .flat_map(|totals| totals.intervals.iter())
+            .rfind(|interval| interval.state == below);
         let pause = last.map(|i| i.end_unix_ms.0 - i.start_unix_ms.0);
         let told = restored - breached;
         assert!(
@@ -116,7 +117,8 @@ impl Call {
             "{pause:?} of {told}"
         );
         let events = self.world.appended.iter().flat_map(|append| &append.events);
-        let kinds = events.map(|event| event.kind);
+        let of_the_floor = events.filter(|event| !event.body.contains(r#""kind":"preflight""#));
+        let kinds = of_the_floor.map(|event| event.kind);
         let story = kinds.filter(|kind| {
             [
                 EventKind::SessionWarning,

@@ -80,7 +80,7 @@ impl Stage {
                 self.room.handle_packet(ALICE, &packet, now, &mut out);
                 self.sent.extend(out.iter().map(|_| size));
             }
-            if self.at % 100 == 0 {
+            if self.at.is_multiple_of(100) {
                 self.share(kbps);
             }
             self.at += 50;

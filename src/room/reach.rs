@@ -1,0 +1,48 @@
+//! How far a congestion controller shall look beyond its estimate: a probe of ten times what a link
+//! carries fills its queue, and one that follows each wavering of the estimate never ends.
+
+use crate::base::Bitrate;
+
+/// The first step; estimates are seldom lower.
+const LEAST: Bitrate = Bitrate::kbps(250);
+
+/// A step that follows one estimate: twice as far when half of it is reached, half as far when not
+/// even a fifth is.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach(Bitrate);
+
+impl Default for Reach {
+    fn default() -> Reach {
+        Reach(LEAST)
+    }
+}
+
+impl Reach {
+    /// How far to look, at most.
+    pub fn handle_estimate(&mut self, estimate: Bitrate) -> Bitrate {
+        while estimate.percent(200) >= self.0 && self.0.0 < u64::MAX / 2 {
+            self.0 = self.0.percent(200);
+        }
+        while estimate.percent(500) < self.0 && self.0 > LEAST {
+            self.0 = self.0.percent(50).max(LEAST);
+        }
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_follows_in_steps_and_not_each_wavering() {
+        let mut reach = Reach::default();
+        let mut look = |kbps| reach.handle_estimate(Bitrate::kbps(kbps)).0 / 1_000;
+        assert_eq!(
+            [100, 124, 130, 110, 260].map(&mut look),
+            [250, 250, 500, 500, 1_000]
+        );
+        assert_eq!([210, 199, 90].map(&mut look), [1_000, 500, 250]);
+        assert_eq!([4_000, 0].map(&mut look), [16_000, 250]);
+    }
+}
