@@ -36,6 +36,14 @@ impl Bitrate {
         Bitrate(self.0.saturating_mul(hundredths) / 100)
     }
 
+    /// The same share of it as `part` is of `whole`; all of it where `whole` is nothing.
+    #[must_use]
+    pub fn share(self, part: Bitrate, whole: Bitrate) -> Bitrate {
+        let scaled = u128::from(self.0) * u128::from(part.0);
+        let share = scaled.checked_div(u128::from(whole.0));
+        share.map_or(self, |bps| Bitrate(u64::try_from(bps).unwrap_or(u64::MAX)))
+    }
+
     /// What is left after `other`; zero if that is more.
     #[must_use]
     pub const fn saturating_sub(self, other: Bitrate) -> Bitrate {

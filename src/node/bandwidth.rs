@@ -5,7 +5,8 @@ use crate::base::{Bitrate, Direction, FloorReport, FloorState, LimitedBy, Millis
 use crate::peer::signal::Response;
 use crate::peer::transport::LinkReport;
 use crate::room::{
-    Budget, Downlink, Evidence, Floor, FloorConfig, MemberKey, Reach, Stall, TrackKey, Uplink,
+    Budget, Downlink, Evidence, Floor, FloorConfig, MemberKey, Padding, Reach, Stall, TrackKey,
+    Uplink,
 };
 use crate::session::{Floor as Promise, OnBreach};
 
@@ -30,6 +31,7 @@ pub(super) struct Floors {
     looked: Mono,
     stall: Stall,
     reach: Reach,
+    padding: Padding,
     measured_up: Bitrate,
     measured_down: Option<Bitrate>,
     limited_up: Option<LimitedBy>,
@@ -63,6 +65,7 @@ impl Floors {
             looked: Mono::ZERO,
             stall: Stall::default(),
             reach: Reach::default(),
+            padding: Padding::default(),
             measured_up: Bitrate::ZERO,
             measured_down: None,
             limited_up: None,
@@ -167,9 +170,15 @@ impl LiveRoom {
         let demand = self.room.demand_of(MemberKey(key));
         let member = &mut self.members[key];
         let reach = member.floors.reach.handle_estimate(budget.estimate);
-        let (minimum, desired) = (allocated.minimum.min(reach), allocated.desired.min(reach));
+        let climbing = allocated.minimum > Bitrate::ZERO;
+        let minimum = if member.floors.padding.handle_wish(climbing, now) {
+            allocated.minimum.min(reach)
+        } else {
+            Bitrate::ZERO
+        };
+        let desired = allocated.desired.min(reach);
         member.subscriber.set_bandwidth(minimum, desired);
-        let wished = allocated.minimum > Bitrate::ZERO || budget.estimate < budget.floor;
+        let wished = climbing || budget.estimate < budget.floor;
         let stall = &mut member.floors.stall;
         if stall.handle_estimate(budget.estimate, wished, now) {
             member.subscriber.restart_estimate(budget.estimate);

@@ -8,15 +8,30 @@ const CLIMB_PERCENT: u64 = 115;
 /// The lowest one is begun with less to spare: a picture that wavers is better than none.
 const BEGIN_PERCENT: u64 = 105;
 
+/// A picture that flows goes on for a while with so many hundredths of what it costs: an estimate
+/// often dips for a moment.
+const DIP_PERCENT: u64 = 60;
+
+/// A rung's costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Now.
+    pub now: Bitrate,
+    /// At its most, lately: whoever climbs must be able to stay.
+    pub most: Bitrate,
+}
+
 /// What one video may get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
-    /// Rates of its rungs, lowest first, up to what the subscriber asked for. Empty: nothing flows.
-    pub rungs: Vec<Bitrate>,
+    /// Costs of its rungs, lowest first, up to what the subscriber asked for. Empty: nothing flows.
+    pub rungs: Vec<Cost>,
     /// The rung that it is on; none: it is paused.
     pub at: Option<usize>,
     /// It must not climb now: the last attempt failed.
     pub held: bool,
+    /// Its lowest rung did not fit for a while already.
+    pub pinched: bool,
 }
 
 /// Shares `budget` among `wants`, the most important first: each gets its lowest rung before anyone
@@ -27,15 +42,15 @@ pub fn allocate(budget: Bitrate, wants: &[Want], may_pause: bool) -> Vec<Option<
     let mut rungs = Vec::with_capacity(wants.len());
     for want in wants {
         let rung = want.rungs.first().filter(|lowest| {
-            let needed = lowest.percent(if want.at.is_some() {
-                100
-            } else {
-                BEGIN_PERCENT
-            });
+            let needed = match want.at {
+                None => lowest.most.percent(BEGIN_PERCENT),
+                Some(_) if want.pinched => lowest.now,
+                Some(_) => lowest.now.percent(DIP_PERCENT),
+            };
             !may_pause || needed <= left
         });
         if let Some(lowest) = rung {
-            left = left.saturating_sub(*lowest);
+            left = left.saturating_sub(lowest.now);
         }
         rungs.push(rung.map(|_| 0));
     }
@@ -51,16 +66,17 @@ pub fn allocate(budget: Bitrate, wants: &[Want], may_pause: bool) -> Vec<Option<
 
 /// The best rung that `left` pays for beyond the lowest, and what it costs beyond that.
 fn climb(want: &Want, left: Bitrate) -> (usize, Bitrate) {
-    let lowest = want.rungs.first().copied().unwrap_or_default();
+    let lowest = want.rungs.first().map_or(Bitrate::ZERO, |cost| cost.now);
     let at = want.at.unwrap_or(0);
-    let fits = |(index, rate): (usize, &Bitrate)| {
+    let fits = |(index, cost): (usize, &Cost)| {
         let needed = if index > at {
-            rate.percent(CLIMB_PERCENT)
+            cost.most.percent(CLIMB_PERCENT)
         } else {
-            *rate
+            cost.now
         };
         let may = index <= at || !want.held;
-        (may && needed.saturating_sub(lowest) <= left).then(|| (index, rate.saturating_sub(lowest)))
+        (may && needed.saturating_sub(lowest) <= left)
+            .then(|| (index, cost.now.saturating_sub(lowest)))
     };
     want.rungs
         .iter()
@@ -74,11 +90,19 @@ fn climb(want: &Want, left: Bitrate) -> (usize, Bitrate) {
 mod tests {
     use super::*;
 
+    fn flat(kbps: u64) -> Cost {
+        Cost {
+            now: Bitrate::kbps(kbps),
+            most: Bitrate::kbps(kbps),
+        }
+    }
+
     fn want(rungs: &[u64], at: Option<usize>) -> Want {
         Want {
-            rungs: rungs.iter().copied().map(Bitrate::kbps).collect(),
+            rungs: rungs.iter().map(|kbps| flat(*kbps)).collect(),
             at,
             held: false,
+            pinched: true,
         }
     }
 
@@ -122,6 +146,20 @@ mod tests {
     }
 
     #[test]
+    fn a_rung_that_is_cheap_for_a_moment_is_not_climbed_and_a_dip_pauses_nothing() {
+        let mut camera = want(&[100, 300], Some(0));
+        camera.rungs[1].most = Bitrate::kbps(900);
+        assert_eq!(share(1_000, std::slice::from_ref(&camera)), [Some(0)]);
+        camera.at = Some(1);
+        assert_eq!(share(300, std::slice::from_ref(&camera)), [Some(1)]);
+        camera.pinched = false;
+        assert_eq!(share(60, std::slice::from_ref(&camera)), [Some(0)]);
+        assert_eq!(share(59, std::slice::from_ref(&camera)), [None]);
+        camera.pinched = true;
+        assert_eq!(share(60, &[camera]), [None]);
+    }
+
+    #[test]
     fn nothing_is_paused_that_must_not_be_and_what_does_not_flow_has_no_rung() {
         let wants = [want(&[100], None), want(&[], None)];
         assert_eq!(allocate(Bitrate::ZERO, &wants, false), [Some(0), None]);
@@ -147,7 +185,7 @@ mod tests {
             let used: Bitrate = share(budget, &wants)
                 .iter()
                 .zip(&wants)
-                .filter_map(|(rung, want)| rung.map(|rung| want.rungs[rung]))
+                .filter_map(|(rung, want)| rung.map(|rung| want.rungs[rung].now))
                 .sum();
             assert!(used <= Bitrate::kbps(budget), "{used} of {budget}");
         }

@@ -1,6 +1,6 @@
 //! Gives each subscriber's videos what its downlink carries, and tells publishers what is wanted.
 
-use super::allocate::{Want, allocate};
+use super::allocate::{Cost, Want, allocate};
 use super::publication::{Publication, Rung, TrackKey};
 use super::room::{Event, MemberKey, Room};
 use super::subscription::Subscription;
@@ -48,6 +48,15 @@ struct Candidate {
     want: Want,
 }
 
+impl From<&Rung> for Cost {
+    fn from(rung: &Rung) -> Cost {
+        Cost {
+            now: rung.rate,
+            most: rung.most,
+        }
+    }
+}
+
 /// One subscription as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
@@ -80,16 +89,23 @@ impl Room {
             ..Allocated::default()
         };
         let mut next = Bitrate::ZERO;
+        let mut left = shared.saturating_sub(audio);
         for (candidate, given) in candidates.iter().zip(given) {
-            let rate = |index: usize| candidate.want.rungs.get(index).copied();
-            let got = given.and_then(rate).unwrap_or_default();
-            sums.demand += candidate.want.rungs.last().copied().unwrap_or_default();
+            let cost = |index: usize| candidate.want.rungs.get(index);
+            let got = given.and_then(cost).map_or(Bitrate::ZERO, |cost| cost.now);
+            sums.demand += candidate
+                .want
+                .rungs
+                .last()
+                .map_or(Bitrate::ZERO, |cost| cost.now);
             sums.carried += got;
-            let better = rate(given.map_or(0, |index| index + 1));
+            let better = cost(given.map_or(0, |index| index + 1));
             if let Some(better) = better.filter(|_| next == Bitrate::ZERO) {
-                next = better.saturating_sub(got);
+                next = better.most.saturating_sub(got);
             }
-            self.apply(member, candidate, given, now);
+            let pinched = given == Some(0) && got > left;
+            left = left.saturating_sub(got);
+            self.apply(member, candidate, (given, pinched), now);
         }
         sums.desired = sums.demand.max(budget.floor).percent(DESIRED_PERCENT);
         if next > Bitrate::ZERO {
@@ -130,7 +146,7 @@ impl Room {
                 continue;
             }
             let class = class(wish.priority, publication.spec.source, mine, theirs);
-            let (held, before) = (subscription.ladder.held(now), subscription.rung);
+            let (ladder, before) = (subscription.ladder, subscription.rung);
             let rungs = publication.rungs(publication.wished(&wish), wish.temporal(), now);
             let at = before.and_then(|before| {
                 let at_most = |rung: &Rung| {
@@ -149,9 +165,10 @@ impl Room {
             candidates.push(Candidate {
                 rank: (class, priority, TrackKey(key)),
                 want: Want {
-                    rungs: rungs.iter().map(|rung| rung.rate).collect(),
+                    rungs: rungs.iter().map(Cost::from).collect(),
                     at,
-                    held,
+                    held: ladder.held(now),
+                    pinched: ladder.pinched(now),
                 },
                 rungs,
             });
@@ -159,7 +176,13 @@ impl Room {
         candidates
     }
 
-    fn apply(&mut self, member: MemberKey, candidate: &Candidate, given: Option<usize>, now: Mono) {
+    fn apply(
+        &mut self,
+        member: MemberKey,
+        candidate: &Candidate,
+        (given, pinched): (Option<usize>, bool),
+        now: Mono,
+    ) {
         let track = candidate.rank.2;
         let Some(publication) = self.publications.get_mut(track.0) else {
             return;
@@ -169,6 +192,7 @@ impl Room {
             return;
         };
         subscription.limited_by = limited_by;
+        subscription.ladder.handle_pinch(pinched, now);
         if candidate.rungs.is_empty() {
             // Nothing flows that could be judged: whatever comes may start.
             return;

@@ -9,12 +9,16 @@ const FIRST_WAIT: Millis = Millis::from_secs(4);
 /// Longest wait: then at most one climb and one fall a minute.
 const LONGEST_WAIT: Millis = Millis::from_secs(60);
 
+/// The lowest rung may cost more than there is for so long.
+const PINCH: Millis = Millis::from_secs(2);
+
 /// The climbs and falls of one subscription.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ladder {
     climbed: Option<Mono>,
     wait: Millis,
     held_until: Mono,
+    pinched_since: Option<Mono>,
     /// Changes of rung so far.
     pub(super) switches: u64,
 }
@@ -25,6 +29,7 @@ impl Default for Ladder {
             climbed: None,
             wait: FIRST_WAIT,
             held_until: Mono::ZERO,
+            pinched_since: None,
             switches: 0,
         }
     }
@@ -52,6 +57,21 @@ impl Ladder {
             FIRST_WAIT
         };
         self.held_until = now + self.wait;
+    }
+
+    /// The lowest rung costs more than there is, or no longer.
+    pub(super) fn handle_pinch(&mut self, pinched: bool, now: Mono) {
+        if pinched {
+            self.pinched_since.get_or_insert(now);
+        } else {
+            self.pinched_since = None;
+        }
+    }
+
+    /// It did for too long.
+    pub(super) fn pinched(&self, now: Mono) -> bool {
+        self.pinched_since
+            .is_some_and(|since| now.since(since) >= PINCH)
     }
 
     /// It must not climb now.

@@ -6,6 +6,7 @@ mod allocation;
 mod floor;
 mod forward;
 mod ladder;
+mod padding;
 mod publication;
 mod reach;
 #[allow(
@@ -19,6 +20,7 @@ mod subscription;
 pub use allocation::{Allocated, Budget, View};
 pub use floor::{Downlink, Evidence, Floor, FloorConfig, Uplink};
 pub use forward::{Drops, Forward};
+pub use padding::Padding;
 pub use publication::{LayerSpec, Publication, PublicationSpec, Rung, TrackKey};
 pub use reach::Reach;
 pub use room::{Event, MemberKey, MemberOptions, Room};

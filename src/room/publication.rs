@@ -25,6 +25,9 @@ const BURST_PERCENT: u64 = 130;
 /// A layer that is younger costs what was announced: its first packets say nothing, or too much.
 const MEASURED_AFTER: Millis = Millis(400);
 
+/// What a layer cost at its most is remembered for so long: encoders waver within seconds.
+const PEAK: Millis = Millis::from_secs(15);
+
 /// Index of a publication within its room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackKey(pub usize);
@@ -62,8 +65,10 @@ pub struct Rung {
     pub quality: u8,
     /// The highest temporal layer.
     pub temporal: u8,
-    /// What it costs.
+    /// What it costs now.
     pub rate: Bitrate,
+    /// What it cost at its most, lately.
+    pub most: Bitrate,
 }
 
 /// A published track.
@@ -94,6 +99,8 @@ pub(super) struct Layer {
     first: Mono,
     /// By temporal layer.
     rates: [RateMeter<20>; TEMPORAL],
+    /// Of all temporal layers together, with the time at which it was so.
+    peak: (Bitrate, Mono),
 }
 
 impl Layer {
@@ -103,6 +110,7 @@ impl Layer {
             last: now,
             first: now,
             rates: Default::default(),
+            peak: (Bitrate::ZERO, now),
         }
     }
 
@@ -127,6 +135,10 @@ impl Layer {
             if temporal == 0 || rate > Bitrate::ZERO {
                 rates.push((temporal, sum));
             }
+        }
+        let whole = rates.last().map_or(Bitrate::ZERO, |(_, rate)| *rate);
+        if whole >= self.peak.0 || now.since(self.peak.1) >= PEAK {
+            self.peak = (whole, now);
         }
         rates
     }
@@ -197,6 +209,8 @@ impl Publication {
             } else {
                 layer.rates(now)
             };
+            let whole = rates.last().map_or(Bitrate::ZERO, |(_, rate)| *rate);
+            let peak = layer.peak.0.min(most.percent(BURST_PERCENT).max(whole));
             let top = rates.last().map_or(0, |(id, _)| *id).min(temporal);
             for (id, rate) in rates.into_iter().filter(|(id, _)| *id <= top) {
                 let rate = if most > Bitrate::ZERO {
@@ -212,6 +226,8 @@ impl Publication {
                         quality,
                         temporal,
                         rate,
+                        // Of the peak the same share as of the whole now.
+                        most: rate.max(peak.share(rate, whole)),
                     });
                 }
             }
