@@ -5,8 +5,8 @@ use crate::base::{Bitrate, Direction, FloorReport, FloorState, LimitedBy, Millis
 use crate::peer::signal::Response;
 use crate::peer::transport::LinkReport;
 use crate::room::{
-    Budget, Downlink, Evidence, Floor, FloorConfig, MemberKey, Padding, Reach, Stall, TrackKey,
-    Uplink,
+    Budget, Calm, Downlink, Evidence, Floor, FloorConfig, MemberKey, Padding, Reach, Stall,
+    TrackKey, Uplink,
 };
 use crate::session::{Floor as Promise, OnBreach};
 
@@ -31,6 +31,7 @@ pub(super) struct Floors {
     looked: Mono,
     stall: Stall,
     reach: Reach,
+    calm: Calm,
     padding: Padding,
     measured_up: Bitrate,
     measured_down: Option<Bitrate>,
@@ -65,6 +66,7 @@ impl Floors {
             looked: Mono::ZERO,
             stall: Stall::default(),
             reach: Reach::default(),
+            calm: Calm::default(),
             padding: Padding::default(),
             measured_up: Bitrate::ZERO,
             measured_down: None,
@@ -161,8 +163,12 @@ impl LiveRoom {
         let down = member.subscriber.link(now);
         let up = member.publisher.link(now);
         member.floors.since.get_or_insert(now);
+        let calm = &mut member.floors.calm;
+        calm.handle_report(down.lost_out, down.rtt, now);
         let budget = Budget {
             estimate: down.estimate.unwrap_or(FIRST_ESTIMATE),
+            congested: calm.is_congested(),
+            calm: calm.is_calm(now),
             may_pause: promise.does(OnBreach::Shed),
             floor: Bitrate(promise.down_bps),
         };

@@ -8,6 +8,13 @@ const CLIMB_PERCENT: u64 = 115;
 /// The lowest one is begun with less to spare: a picture that wavers is better than none.
 const BEGIN_PERCENT: u64 = 105;
 
+/// A climb that is held is made all the same if so many hundredths of it fit.
+const AMPLE_PERCENT: u64 = 200;
+
+/// A lowest rung up to this is begun, and goes on, without regard to the estimate while the link is
+/// calm: with little to send, estimates fall far below what a link carries.
+const CHEAP: Bitrate = Bitrate::kbps(200);
+
 /// A picture that flows goes on for a while with so many hundredths of what it costs: an estimate
 /// often dips for a moment.
 const DIP_PERCENT: u64 = 60;
@@ -28,10 +35,12 @@ pub struct Want {
     pub rungs: Vec<Cost>,
     /// The rung that it is on; none: it is paused.
     pub at: Option<usize>,
-    /// It must not climb now: the last attempt failed.
-    pub held: bool,
+    /// The best rung to climb to for now; those above failed lately.
+    pub held_at: Option<usize>,
     /// Its lowest rung did not fit for a while already.
     pub pinched: bool,
+    /// The link has neither lost nor queued packets for a while.
+    pub calm: bool,
 }
 
 /// Shares `budget` among `wants`, the most important first: each gets its lowest rung before anyone
@@ -42,9 +51,12 @@ pub fn allocate(budget: Bitrate, wants: &[Want], may_pause: bool) -> Vec<Option<
     let mut rungs = Vec::with_capacity(wants.len());
     for want in wants {
         let rung = want.rungs.first().filter(|lowest| {
+            let cheap = lowest.most <= CHEAP;
             let needed = match want.at {
+                None if cheap && want.calm => Bitrate::ZERO,
                 None => lowest.most.percent(BEGIN_PERCENT),
                 Some(_) if want.pinched => lowest.now,
+                Some(_) if cheap => Bitrate::ZERO,
                 Some(_) => lowest.now.percent(DIP_PERCENT),
             };
             !may_pause || needed <= left
@@ -69,14 +81,13 @@ fn climb(want: &Want, left: Bitrate) -> (usize, Bitrate) {
     let lowest = want.rungs.first().map_or(Bitrate::ZERO, |cost| cost.now);
     let at = want.at.unwrap_or(0);
     let fits = |(index, cost): (usize, &Cost)| {
-        let needed = if index > at {
-            cost.most.percent(CLIMB_PERCENT)
-        } else {
-            cost.now
+        let held = want.held_at.is_some_and(|most| index > most.max(at));
+        let needed = match index > at {
+            true if held => cost.most.percent(AMPLE_PERCENT),
+            true => cost.most.percent(CLIMB_PERCENT),
+            false => cost.now,
         };
-        let may = index <= at || !want.held;
-        (may && needed.saturating_sub(lowest) <= left)
-            .then(|| (index, cost.now.saturating_sub(lowest)))
+        (needed.saturating_sub(lowest) <= left).then(|| (index, cost.now.saturating_sub(lowest)))
     };
     want.rungs
         .iter()
@@ -101,8 +112,9 @@ mod tests {
         Want {
             rungs: rungs.iter().map(|kbps| flat(*kbps)).collect(),
             at,
-            held: false,
+            held_at: None,
             pinched: true,
+            calm: false,
         }
     }
 
@@ -140,23 +152,38 @@ mod tests {
     #[test]
     fn who_is_held_stays_and_comes_down_at_once() {
         let mut held = want(&[100, 300, 1_000], Some(1));
-        held.held = true;
-        assert_eq!(share(9_000, std::slice::from_ref(&held)), [Some(1)]);
+        held.held_at = Some(1);
+        assert_eq!(share(1_999, std::slice::from_ref(&held)), [Some(1)]);
+        assert_eq!(share(2_000, std::slice::from_ref(&held)), [Some(2)]);
         assert_eq!(share(200, &[held]), [Some(0)]);
     }
 
     #[test]
     fn a_rung_that_is_cheap_for_a_moment_is_not_climbed_and_a_dip_pauses_nothing() {
-        let mut camera = want(&[100, 300], Some(0));
+        let mut camera = want(&[300, 500], Some(0));
         camera.rungs[1].most = Bitrate::kbps(900);
         assert_eq!(share(1_000, std::slice::from_ref(&camera)), [Some(0)]);
         camera.at = Some(1);
-        assert_eq!(share(300, std::slice::from_ref(&camera)), [Some(1)]);
+        assert_eq!(share(500, std::slice::from_ref(&camera)), [Some(1)]);
         camera.pinched = false;
-        assert_eq!(share(60, std::slice::from_ref(&camera)), [Some(0)]);
-        assert_eq!(share(59, std::slice::from_ref(&camera)), [None]);
+        assert_eq!(share(180, std::slice::from_ref(&camera)), [Some(0)]);
+        assert_eq!(share(179, std::slice::from_ref(&camera)), [None]);
         camera.pinched = true;
-        assert_eq!(share(60, &[camera]), [None]);
+        assert_eq!(share(180, &[camera]), [None]);
+    }
+
+    #[test]
+    fn a_cheap_picture_on_a_calm_link_needs_no_estimate_and_a_pinched_one_does() {
+        let mut small = want(&[80, 300], None);
+        small.calm = true;
+        assert_eq!(share(10, std::slice::from_ref(&small)), [Some(0)]);
+        small.calm = false;
+        assert_eq!(share(10, std::slice::from_ref(&small)), [None]);
+        small.at = Some(0);
+        small.pinched = false;
+        assert_eq!(share(10, std::slice::from_ref(&small)), [Some(0)]);
+        small.pinched = true;
+        assert_eq!(share(79, &[small]), [None]);
     }
 
     #[test]

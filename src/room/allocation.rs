@@ -21,6 +21,10 @@ const DESIRED_PERCENT: u64 = 125;
 pub struct Budget {
     /// What the congestion controller believes.
     pub estimate: Bitrate,
+    /// The link loses or queues packets.
+    pub congested: bool,
+    /// It has done neither for a while.
+    pub calm: bool,
     /// Videos may be paused where it does not suffice.
     pub may_pause: bool,
     /// What is promised: looked for even if less is wished.
@@ -78,7 +82,7 @@ impl Room {
     /// Shares a subscriber's downlink among what it gets.
     pub fn allocate(&mut self, member: MemberKey, budget: Budget, now: Mono) -> Allocated {
         let audio = self.audio(member, now);
-        let mut candidates = self.candidates(member, now);
+        let mut candidates = self.candidates(member, budget.calm, now);
         candidates.sort_by_key(|candidate| candidate.rank);
         let wants: Vec<Want> = candidates.iter().map(|c| c.want.clone()).collect();
         let shared = budget.estimate.percent(SHARED_PERCENT);
@@ -103,7 +107,7 @@ impl Room {
             if let Some(better) = better.filter(|_| next == Bitrate::ZERO) {
                 next = better.most.saturating_sub(got);
             }
-            let pinched = given == Some(0) && got > left;
+            let pinched = budget.congested && given == Some(0) && got > left;
             left = left.saturating_sub(got);
             self.apply(member, candidate, (given, pinched), now);
         }
@@ -130,7 +134,7 @@ impl Room {
         sum
     }
 
-    fn candidates(&mut self, member: MemberKey, now: Mono) -> Vec<Candidate> {
+    fn candidates(&mut self, member: MemberKey, calm: bool, now: Mono) -> Vec<Candidate> {
         let mine = self.members.get(&member).and_then(|m| m.options.role);
         let mut candidates = Vec::new();
         for (key, publication) in &mut self.publications {
@@ -157,6 +161,10 @@ impl Room {
                     .rposition(at_most)
                     .or((!rungs.is_empty()).then_some(0))
             });
+            let held_at = before.filter(|_| ladder.held(now)).map(|before| {
+                let same = |rung: &Rung| rung.quality <= before.quality;
+                rungs.iter().rposition(same).unwrap_or(0)
+            });
             let priority = if wish.priority == 0 {
                 u32::MAX
             } else {
@@ -167,8 +175,9 @@ impl Room {
                 want: Want {
                     rungs: rungs.iter().map(Cost::from).collect(),
                     at,
-                    held: ladder.held(now),
+                    held_at,
                     pinched: ladder.pinched(now),
+                    calm,
                 },
                 rungs,
             });
@@ -199,14 +208,14 @@ impl Room {
         }
         let rung = given.and_then(|index| candidate.rungs.get(index)).copied();
         let place = |rung: Option<Rung>| rung.map(|rung| (rung.quality, rung.temporal));
-        let before = place(subscription.rung);
-        if place(rung) > before {
+        let quality = |rung: Option<Rung>| rung.map(|rung| rung.quality);
+        let before = quality(subscription.rung);
+        if quality(rung) > before {
             subscription.ladder.handle_climb(now);
-        } else if place(rung) < before {
+        } else if quality(rung) < before {
             // Only what still flows, and does not fit any more, is a fall of the downlink's.
-            let there = |rung: &Rung| place(Some(*rung)) >= before;
-            let downlink = candidate.rungs.iter().any(there);
-            subscription.ladder.handle_fall(downlink, now);
+            let flows = candidate.rungs.iter().any(|r| quality(Some(*r)) >= before);
+            subscription.ladder.handle_fall(flows, now);
         }
         subscription.rung = rung;
         let was_paused = subscription.allowed.is_none();

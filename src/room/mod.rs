@@ -3,6 +3,7 @@
 
 mod allocate;
 mod allocation;
+mod calm;
 mod floor;
 mod forward;
 mod ladder;
@@ -18,6 +19,7 @@ mod stall;
 mod subscription;
 
 pub use allocation::{Allocated, Budget, View};
+pub use calm::Calm;
 pub use floor::{Downlink, Evidence, Floor, FloorConfig, Uplink};
 pub use forward::{Drops, Forward};
 pub use padding::Padding;

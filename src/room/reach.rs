@@ -4,10 +4,10 @@
 use crate::base::Bitrate;
 
 /// The first step; estimates are seldom lower.
-const LEAST: Bitrate = Bitrate::kbps(250);
+const LEAST: Bitrate = Bitrate::kbps(125);
 
-/// A step that follows one estimate: twice as far when half of it is reached, half as far when not
-/// even a fifth is.
+/// A step that follows one estimate: twice as far when it is reached, half as far when not even a
+/// third of it is. (str0m's probes go up to twice as far.)
 #[derive(Clone, Copy, Debug)]
 pub struct Reach(Bitrate);
 
@@ -20,10 +20,10 @@ impl Default for Reach {
 impl Reach {
     /// How far to look, at most.
     pub fn handle_estimate(&mut self, estimate: Bitrate) -> Bitrate {
-        while estimate.percent(200) >= self.0 && self.0.0 < u64::MAX / 2 {
+        while estimate >= self.0 && self.0.0 < u64::MAX / 2 {
             self.0 = self.0.percent(200);
         }
-        while estimate.percent(500) < self.0 && self.0 > LEAST {
+        while estimate.percent(300) < self.0 && self.0 > LEAST {
             self.0 = self.0.percent(50).max(LEAST);
         }
         self.0
@@ -38,11 +38,9 @@ mod tests {
     fn it_follows_in_steps_and_not_each_wavering() {
         let mut reach = Reach::default();
         let mut look = |kbps| reach.handle_estimate(Bitrate::kbps(kbps)).0 / 1_000;
-        assert_eq!(
-            [100, 124, 130, 110, 260].map(&mut look),
-            [250, 250, 500, 500, 1_000]
-        );
-        assert_eq!([210, 199, 90].map(&mut look), [1_000, 500, 250]);
-        assert_eq!([4_000, 0].map(&mut look), [16_000, 250]);
+        let looks = [100, 125, 130, 110, 260].map(&mut look);
+        assert_eq!(looks, [125, 250, 250, 250, 500]);
+        assert_eq!([170, 166, 80].map(&mut look), [500, 250, 125]);
+        assert_eq!([4_000, 0].map(&mut look), [8_000, 125]);
     }
 }

@@ -90,6 +90,8 @@ impl Stage {
     fn share(&mut self, kbps: u64) -> Allocated {
         let budget = Budget {
             estimate: Bitrate::kbps(kbps),
+            congested: true,
+            calm: false,
             may_pause: true,
             floor: Bitrate::kbps(1_000),
         };
@@ -133,15 +135,15 @@ fn each_downlink_gets_the_layer_that_fits_it_and_says_what_limits_it() {
 #[test]
 fn a_fall_is_answered_at_once_and_a_climb_that_failed_waits() {
     let mut stage = Stage::new();
-    stage.run(15_000, 4_000);
+    stage.run(15_000, 1_400);
     stage.run(200, 600);
     assert_eq!(stage.layer(), Some("h"));
-    stage.run(3_000, 4_000);
+    stage.run(3_000, 1_400);
     assert_eq!(stage.layer(), Some("h"));
-    stage.run(1_500, 4_000);
+    stage.run(1_500, 1_400);
     assert_eq!(stage.layer(), Some("f"));
     stage.run(200, 600);
-    stage.run(7_000, 4_000);
+    stage.run(7_000, 1_400);
     assert_eq!(stage.layer(), Some("h"));
 }
 
@@ -150,7 +152,7 @@ fn a_link_that_carries_not_even_the_lowest_layer_pauses_the_video_and_tells_so()
     let mut stage = Stage::new();
     stage.run(15_000, 600);
     stage.events();
-    stage.run(200, 50);
+    stage.run(2_500, 50);
     let paused = |paused| Event::StreamState {
         member: BOB,
         track: stage.track,
@@ -288,6 +290,8 @@ fn frames_of_temporal_layers_are_left_out_without_a_gap() {
         got.extend(out.into_iter().map(|forward| (index, forward.numbers)));
         let budget = Budget {
             estimate: Bitrate::kbps(9_000),
+            congested: true,
+            calm: false,
             may_pause: true,
             floor: Bitrate::ZERO,
         };
