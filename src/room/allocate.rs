@@ -15,8 +15,8 @@ const AMPLE_PERCENT: u64 = 200;
 /// calm: with little to send, estimates fall far below what a link carries.
 const CHEAP: Bitrate = Bitrate::kbps(200);
 
-/// A picture that flows goes on for a while with so many hundredths of what it costs: an estimate
-/// often dips for a moment.
+/// A rung is kept with so many hundredths of what it costs while the link shows no congestion: an
+/// estimate often dips for a moment.
 const DIP_PERCENT: u64 = 60;
 
 /// A rung's costs.
@@ -39,7 +39,9 @@ pub struct Want {
     pub held_at: Option<usize>,
     /// Its lowest rung did not fit for a while already.
     pub pinched: bool,
-    /// The link has neither lost nor queued packets for a while.
+    /// The link loses or queues packets.
+    pub congested: bool,
+    /// It has done neither for a while.
     pub calm: bool,
 }
 
@@ -48,53 +50,54 @@ pub struct Want {
 /// lowest rung always fits.
 pub fn allocate(budget: Bitrate, wants: &[Want], may_pause: bool) -> Vec<Option<usize>> {
     let mut left = budget;
-    let mut rungs = Vec::with_capacity(wants.len());
+    // The rung of each, and what is set aside for it.
+    let mut given = Vec::with_capacity(wants.len());
     for want in wants {
-        let rung = want.rungs.first().filter(|lowest| {
-            let cheap = lowest.most <= CHEAP;
-            let needed = match want.at {
-                None if cheap && want.calm => Bitrate::ZERO,
-                None => lowest.most.percent(BEGIN_PERCENT),
-                Some(_) if want.pinched => lowest.now,
-                Some(_) if cheap => Bitrate::ZERO,
-                Some(_) => lowest.now.percent(DIP_PERCENT),
-            };
+        let lowest = want.rungs.first().filter(|lowest| {
+            let needed = begin(want, lowest);
             !may_pause || needed <= left
         });
-        if let Some(lowest) = rung {
-            left = left.saturating_sub(lowest.now);
-        }
-        rungs.push(rung.map(|_| 0));
+        let aside = lowest.map(|lowest| lowest.now.min(left));
+        left = left.saturating_sub(aside.unwrap_or_default());
+        given.push(aside);
     }
-    for (want, rung) in wants.iter().zip(&mut rungs) {
-        if rung.is_some() {
-            let (best, cost) = climb(want, left);
-            left = left.saturating_sub(cost);
-            *rung = Some(best);
-        }
-    }
-    rungs
+    let climbs = wants.iter().zip(given).map(|(want, aside)| {
+        let aside = aside?;
+        let rung = climb(want, left + aside);
+        let cost = want.rungs.get(rung).map_or(Bitrate::ZERO, |cost| cost.now);
+        left = (left + aside).saturating_sub(cost);
+        Some(rung)
+    });
+    climbs.collect()
 }
 
-/// The best rung that `left` pays for beyond the lowest, and what it costs beyond that.
-fn climb(want: &Want, left: Bitrate) -> (usize, Bitrate) {
-    let lowest = want.rungs.first().map_or(Bitrate::ZERO, |cost| cost.now);
+/// What must be there for the lowest rung.
+fn begin(want: &Want, lowest: &Cost) -> Bitrate {
+    let cheap = lowest.most <= CHEAP;
+    match want.at {
+        None if cheap && want.calm => Bitrate::ZERO,
+        None => lowest.most.percent(BEGIN_PERCENT),
+        Some(_) if want.pinched => lowest.now,
+        Some(_) if cheap => Bitrate::ZERO,
+        Some(_) => lowest.now.percent(DIP_PERCENT),
+    }
+}
+
+/// The best rung that `left` pays for; the lowest is paid for already.
+fn climb(want: &Want, left: Bitrate) -> usize {
     let at = want.at.unwrap_or(0);
     let fits = |(index, cost): (usize, &Cost)| {
         let held = want.held_at.is_some_and(|most| index > most.max(at));
         let needed = match index > at {
             true if held => cost.most.percent(AMPLE_PERCENT),
             true => cost.most.percent(CLIMB_PERCENT),
-            false => cost.now,
+            false if want.congested || index < at => cost.now,
+            false => cost.now.percent(DIP_PERCENT),
         };
-        (needed.saturating_sub(lowest) <= left).then(|| (index, cost.now.saturating_sub(lowest)))
+        (needed <= left).then_some(index)
     };
-    want.rungs
-        .iter()
-        .enumerate()
-        .rev()
-        .find_map(fits)
-        .unwrap_or((0, Bitrate::ZERO))
+    let rungs = want.rungs.iter().enumerate().rev();
+    rungs.into_iter().find_map(fits).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -114,6 +117,7 @@ mod tests {
             at,
             held_at: None,
             pinched: true,
+            congested: true,
             calm: false,
         }
     }
@@ -165,6 +169,10 @@ mod tests {
         assert_eq!(share(1_000, std::slice::from_ref(&camera)), [Some(0)]);
         camera.at = Some(1);
         assert_eq!(share(500, std::slice::from_ref(&camera)), [Some(1)]);
+        assert_eq!(share(499, std::slice::from_ref(&camera)), [Some(0)]);
+        camera.congested = false;
+        assert_eq!(share(300, std::slice::from_ref(&camera)), [Some(1)]);
+        assert_eq!(share(299, std::slice::from_ref(&camera)), [None]);
         camera.pinched = false;
         assert_eq!(share(180, std::slice::from_ref(&camera)), [Some(0)]);
         assert_eq!(share(179, std::slice::from_ref(&camera)), [None]);

@@ -82,7 +82,7 @@ impl Room {
     /// Shares a subscriber's downlink among what it gets.
     pub fn allocate(&mut self, member: MemberKey, budget: Budget, now: Mono) -> Allocated {
         let audio = self.audio(member, now);
-        let mut candidates = self.candidates(member, budget.calm, now);
+        let mut candidates = self.candidates(member, budget, now);
         candidates.sort_by_key(|candidate| candidate.rank);
         let wants: Vec<Want> = candidates.iter().map(|c| c.want.clone()).collect();
         let shared = budget.estimate.percent(SHARED_PERCENT);
@@ -134,7 +134,7 @@ impl Room {
         sum
     }
 
-    fn candidates(&mut self, member: MemberKey, calm: bool, now: Mono) -> Vec<Candidate> {
+    fn candidates(&mut self, member: MemberKey, budget: Budget, now: Mono) -> Vec<Candidate> {
         let mine = self.members.get(&member).and_then(|m| m.options.role);
         let mut candidates = Vec::new();
         for (key, publication) in &mut self.publications {
@@ -177,7 +177,8 @@ impl Room {
                     at,
                     held_at,
                     pinched: ladder.pinched(now),
-                    calm,
+                    congested: budget.congested,
+                    calm: budget.calm,
                 },
                 rungs,
             });

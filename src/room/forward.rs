@@ -3,8 +3,11 @@
 use super::publication::Publication;
 use super::room::{Event, MemberKey};
 use super::subscription::Subscription;
-use crate::base::Mono;
+use crate::base::{Millis, Mono};
 use crate::media::{Mid, Munged, Packet, StreamId};
+
+/// A keyframe that does not come is asked for again after so long: the request is a datagram too.
+const ASK_AGAIN: Millis = Millis::from_secs(1);
 
 /// A packet to be sent to one subscriber: the payload of the packet, with these numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +84,7 @@ pub(super) fn forward(
 }
 
 /// Switches to `packet`'s stream if it is the wanted one and a keyframe starts here; else returns
-/// the stream whose keyframe is needed, once.
+/// the stream whose keyframe is needed, at times.
 fn choose(
     subscription: &mut Subscription,
     packet: &Packet,
@@ -97,7 +100,12 @@ fn choose(
         subscription.switch(packet, now);
         return None;
     }
-    let first_time = subscription.awaited != Some(target);
-    subscription.awaited = Some(target);
-    first_time.then_some(target)
+    let asked = subscription
+        .awaited
+        .is_some_and(|(stream, at)| stream == target && now.since(at) < ASK_AGAIN);
+    if asked {
+        return None;
+    }
+    subscription.awaited = Some((target, now));
+    Some(target)
 }

@@ -6,9 +6,12 @@ use crate::base::{Bitrate, Millis, Mono, TrackKind, TrackSid, TrackSource};
 use crate::media::{Mid, Packet, RateMeter, Rid, StreamId};
 use std::collections::BTreeMap;
 
-/// A layer without a packet for this long is taken for switched off by its publisher. Browsers
+/// A layer that is silent for this long while another one flows is taken for switched off. Browsers
 /// drop a simulcast layer within a second when bandwidth falls.
 const LAYER_SILENT_AFTER: Millis = Millis(1_500);
+
+/// A publisher that sends nothing at all for so long has stopped.
+const STALL: Millis = Millis::from_secs(5);
 
 /// Streams of one publication; more are refused (a publisher has at most three layers).
 const MAX_STREAMS: usize = 4;
@@ -121,8 +124,8 @@ impl Layer {
         self.rates[index].add(packet.payload.len() + PER_PACKET, now);
     }
 
-    pub(super) fn flows(&self, now: Mono) -> bool {
-        now.since(self.last) <= LAYER_SILENT_AFTER
+    fn flows(&self, newest: Mono) -> bool {
+        newest.since(self.last) <= LAYER_SILENT_AFTER
     }
 
     /// The rate up to each temporal layer that flows.
@@ -179,9 +182,17 @@ impl Publication {
         true
     }
 
+    /// When the newest packet of any layer came, or now if that was long ago: a publisher that stalls
+    /// for a moment, as after a large keyframe, has switched no layer off.
+    fn newest(&self, now: Mono) -> Mono {
+        let last = self.layers.iter().map(|layer| layer.last).max();
+        last.filter(|last| now.since(*last) < STALL).unwrap_or(now)
+    }
+
     /// The best stream that flows and is not above `limit`; if all above it, the lowest.
     pub(super) fn target(&self, limit: u8, now: Mono) -> Option<StreamId> {
-        let flowing = || self.layers.iter().filter(|layer| layer.flows(now));
+        let newest = self.newest(now);
+        let flowing = || self.layers.iter().filter(|layer| layer.flows(newest));
         flowing()
             .rev()
             .find(|layer| quality(layer.stream.rid) <= limit)
@@ -190,12 +201,13 @@ impl Publication {
     }
 
     /// What a subscriber can get up to `limit`, cheapest first: of the lowest layer every temporal
-    /// layer, of the others all but the base, whose few frames are worth less than a smaller
+    /// layer, of the others all frames, since fewer of them are worth no more than a smaller
     /// picture. Empty if nothing flows.
     pub(super) fn rungs(&mut self, limit: u8, temporal: u8, now: Mono) -> Vec<Rung> {
         let announced = self.spec.layers.clone();
         let mut rungs: Vec<Rung> = Vec::new();
-        for layer in self.layers.iter_mut().filter(|layer| layer.flows(now)) {
+        let newest = self.newest(now);
+        for layer in self.layers.iter_mut().filter(|layer| layer.flows(newest)) {
             let quality = quality(layer.stream.rid);
             let lowest = rungs.is_empty();
             if quality > limit && !lowest {
@@ -219,7 +231,7 @@ impl Publication {
                     rate
                 };
                 let dearer = rungs.last().is_none_or(|last| rate > last.rate);
-                if dearer && (lowest || id > 0 || top == 0) {
+                if dearer && (lowest || id == top) {
                     // The last one also brings what begins to flow after it.
                     let temporal = if id == top { temporal } else { id };
                     rungs.push(Rung {

@@ -54,8 +54,8 @@ pub(super) struct Subscription {
     /// The subscriber's media section, once negotiated; nothing flows before.
     pub(super) mid: Option<Mid>,
     pub(super) munger: Munger,
-    /// The stream whose next keyframe is switched to.
-    pub(super) awaited: Option<StreamId>,
+    /// The stream whose next keyframe is switched to, and when it was asked for.
+    pub(super) awaited: Option<(StreamId, Mono)>,
     /// False until the first packet after a start or a pause went out.
     pub(super) flowing: bool,
     /// Best layer and temporal layer that the downlink carries; none: paused for want of it.

@@ -149,4 +149,18 @@ fn a_fifth_stream_of_one_track_is_refused() {
     assert!(!room.handle_packet(ALICE, &packet(Some("y"), 1, true), Mono::ZERO, &mut out));
 }
 
+#[test]
+fn a_keyframe_that_does_not_come_is_asked_for_again_each_second() {
+    let (mut room, _) = room_with_subscriber();
+    let mut asked = Vec::new();
+    for at in (0..3_500).step_by(100) {
+        sent(&mut room, &packet(None, at / 100, false), at);
+        while let Some(event) = room.poll_output() {
+            assert!(matches!(event, Event::KeyframeWanted { .. }), "{event:?}");
+            asked.push(at);
+        }
+    }
+    assert_eq!(asked, [0, 1_000, 2_000, 3_000]);
+}
+
 mod layers;

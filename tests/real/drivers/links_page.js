@@ -84,7 +84,8 @@
   const PAINTERS = {
     /** Grains that wander, a part of them new in each picture: takes whatever bit rate it may have. */
     busy(context, { width, height }) {
-      const ground = grains(width * 2, height * 2, 8);
+      // Coarse, so that a keyframe is no second's worth of bits, as it is not of a camera's picture.
+      const ground = grains(width * 2, height * 2, 80);
       return (number) => {
         const [x, y] = [(number * 3) % width, (number * 2) % height];
         context.drawImage(ground, x, y, width, height, 0, 0, width, height);
