@@ -3,7 +3,7 @@
 use super::ladder::Ladder;
 use super::publication::Rung;
 use crate::base::{LimitedBy, Mono};
-use crate::media::{Mid, Munger, Packet, StreamId};
+use crate::media::{Mid, Munger, Packet, StreamId, Temporal};
 
 /// Above every temporal layer.
 pub(super) const ALL_FRAMES: u8 = 7;
@@ -70,10 +70,27 @@ pub(super) struct Subscription {
 /// Which frames of the current stream go out.
 #[derive(Debug, Default)]
 struct Frames {
-    /// The highest temporal layer that goes out.
-    temporal: u8,
+    /// Temporal layers above the base that go out, a bit for each.
+    begun: u8,
     /// The newest picture, and whether it goes out.
     newest: Option<(u16, bool)>,
+}
+
+impl Frames {
+    /// True if a frame goes out with layers up to `most`. A layer begins at a frame that builds on the
+    /// base alone, other frames need all layers below theirs.
+    fn passes(&mut self, temporal: Temporal, most: u8) -> bool {
+        let up_to = |layer: u8| (1_u8 << layer.min(7)) - 1;
+        self.begun &= up_to(most);
+        if temporal.id > most {
+            return false;
+        }
+        if temporal.sync {
+            self.begun |= up_to(temporal.id) & !up_to(temporal.id.saturating_sub(1));
+        }
+        let needed = up_to(temporal.id);
+        temporal.sync || self.begun & needed == needed
+    }
 }
 
 impl Subscription {
@@ -106,8 +123,7 @@ impl Subscription {
         self.frames = Frames::default();
     }
 
-    /// True if the packet's frame is among those that are allowed. Another temporal layer begins at
-    /// a frame that builds on the base alone, and ends with any frame.
+    /// True if the packet's frame is among those that are allowed.
     pub(super) fn passes(&mut self, packet: &Packet) -> bool {
         let (Some(temporal), Some(picture)) = (packet.temporal, packet.picture) else {
             return true;
@@ -116,12 +132,41 @@ impl Subscription {
             return passes;
         }
         let most = self.allowed.map_or(0, |(_, temporal)| temporal);
-        self.frames.temporal = self.frames.temporal.min(most);
-        if temporal.sync && temporal.id <= most {
-            self.frames.temporal = self.frames.temporal.max(temporal.id);
-        }
-        let passes = temporal.id <= self.frames.temporal;
+        let passes = self.frames.passes(temporal, most);
         self.frames.newest = Some((picture.id, passes));
         passes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_goes_out_only_with_all_that_it_builds_on() {
+        let mut frames = Frames::default();
+        // (layer, sync, most allowed, goes out)
+        for (step, (id, sync, most, passes)) in [
+            (0, false, 0, true),
+            (2, true, 0, false),
+            (0, false, 7, true),
+            // Without a layer 1 that has begun, its frames and those above are of no use.
+            (1, false, 7, false),
+            (2, true, 7, true),
+            (2, false, 7, false),
+            (1, true, 7, true),
+            (2, false, 7, true),
+            (1, false, 7, true),
+            // Layer 1 alone, then all again: layer 2 begins anew.
+            (2, false, 1, false),
+            (1, false, 1, true),
+            (2, false, 7, false),
+            (2, true, 7, true),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert_eq!(frames.passes(Temporal { id, sync }, most), passes, "{step}");
+        }
     }
 }
