@@ -5,7 +5,7 @@ use crate::base::{Bitrate, Direction, FloorReport, FloorState, LimitedBy, Millis
 use crate::peer::signal::Response;
 use crate::peer::transport::LinkReport;
 use crate::room::{
-    Budget, Calm, Downlink, Evidence, Floor, FloorConfig, MemberKey, Padding, Reach, Stall,
+    Budget, Calm, Downlink, Evidence, Floor, FloorConfig, MemberKey, Padding, Reach, Rouse, Stall,
     TrackKey, Uplink,
 };
 use crate::session::{Floor as Promise, OnBreach};
@@ -31,6 +31,7 @@ pub(super) struct Floors {
     looked: Mono,
     stall: Stall,
     reach: Reach,
+    rouse: Rouse,
     calm: Calm,
     padding: Padding,
     measured_up: Bitrate,
@@ -66,6 +67,7 @@ impl Floors {
             looked: Mono::ZERO,
             stall: Stall::default(),
             reach: Reach::default(),
+            rouse: Rouse::default(),
             calm: Calm::default(),
             padding: Padding::default(),
             measured_up: Bitrate::ZERO,
@@ -189,9 +191,12 @@ impl LiveRoom {
         if stall.handle_estimate(budget.estimate, wished, now) {
             member.subscriber.restart_estimate(budget.estimate);
         }
-        tracing::info!(id = %member.join.identity.as_str(), est = down.estimate.map(|r| r.0/1000), rtt=?down.rtt.map(|r|r.0), lost=down.lost_out, car=allocated.carried.0/1000, dem=allocated.demand.0/1000, min=allocated.minimum.0/1000, des=allocated.desired.0/1000, up=up.received.0/1000, q=?up.queue.map(|q|q.0), lin=up.lost_in, "DBG");
         member.touched = true;
         let changed_up = member.floors.look_up(up, demand, now);
+        let pressed = member.floors.pressed.map(|at| now.since(at));
+        let rates = (up.received, demand);
+        let roused = member.floors.rouse.handle_uplink(pressed, rates, now);
+        self.room.handle_roused(MemberKey(key), roused);
         let sums = (allocated.demand, allocated.carried);
         let changed_down = member.floors.look_down(down, sums, now);
         for (changed, direction) in [(changed_up, Direction::Up), (changed_down, Direction::Down)] {

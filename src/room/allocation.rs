@@ -245,7 +245,9 @@ impl Room {
                 .filter(|subscription| subscription.wish.enabled)
                 .map(|subscription| publication.wished(&subscription.wish))
                 .max();
-            let less = publication.wanted.is_some_and(|told| wanted < told);
+            let roused = self.roused.contains(&publication.publisher);
+            let wanted = if roused { wanted.map(|_| 0) } else { wanted };
+            let less = !roused && publication.wanted.is_some_and(|told| wanted < told);
             let since = *publication.wanted_less_since.get_or_insert(now);
             if !less {
                 publication.wanted_less_since = None;
@@ -259,6 +261,15 @@ impl Room {
                     quality: wanted,
                 });
             }
+        }
+    }
+
+    /// A publisher shall send its lowest layers alone for a moment, or all that is wanted again.
+    pub fn handle_roused(&mut self, publisher: MemberKey, roused: bool) {
+        if roused {
+            self.roused.insert(publisher);
+        } else {
+            self.roused.remove(&publisher);
         }
     }
 
@@ -278,7 +289,8 @@ impl Room {
             .filter(|(_, publication)| publication.publisher == publisher && !publication.muted);
         tracks
             .map(|(_, publication)| {
-                let wanted = publication.wanted.unwrap_or(Some(2));
+                let roused = self.roused.contains(&publisher);
+                let wanted = publication.wanted.filter(|_| !roused).unwrap_or(Some(2));
                 let layers = publication.spec.layers.iter();
                 let up_to = layers.filter(|layer| Some(layer.quality) <= wanted);
                 up_to.map(|layer| layer.bitrate).sum::<Bitrate>()

@@ -15,6 +15,7 @@ mod reach;
     reason = "the room is the central noun of this room of the house"
 )]
 mod room;
+mod rouse;
 mod stall;
 mod subscription;
 
@@ -26,6 +27,7 @@ pub use padding::Padding;
 pub use publication::{LayerSpec, Publication, PublicationSpec, Rung, TrackKey};
 pub use reach::Reach;
 pub use room::{Event, MemberKey, MemberOptions, Room};
+pub use rouse::Rouse;
 pub use stall::Stall;
 pub use subscription::Wish;
 

@@ -7,7 +7,7 @@ use super::subscription::{Subscription, Wish};
 use crate::base::{Mono, Rng, Role, TrackSid};
 use crate::media::{Mid, Packet, StreamId};
 use slab::Slab;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Index of a member within its room, given by `node`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,6 +85,8 @@ pub struct Room {
     rng: Rng,
     pub(super) members: BTreeMap<MemberKey, Member>,
     pub(super) publications: Slab<Publication>,
+    /// Publishers that send less for a moment.
+    pub(super) roused: BTreeSet<MemberKey>,
     pub(super) events: VecDeque<Event>,
     scratch: Vec<Event>,
     drops: Drops,
@@ -97,6 +99,7 @@ impl Room {
             rng: Rng::from_seed(seed),
             members: BTreeMap::new(),
             publications: Slab::new(),
+            roused: BTreeSet::new(),
             events: VecDeque::new(),
             scratch: Vec::new(),
             drops: Drops::default(),
@@ -137,6 +140,7 @@ impl Room {
     /// A member is gone: its publications and subscriptions end. Returns the tracks that ended.
     pub fn handle_left(&mut self, member: MemberKey) -> Vec<TrackKey> {
         self.members.remove(&member);
+        self.roused.remove(&member);
         let ended: Vec<TrackKey> = self
             .tracks()
             .into_iter()

@@ -83,9 +83,9 @@
 
   const PAINTERS = {
     /** Grains that wander, a part of them new in each picture: takes whatever bit rate it may have. */
-    busy(context, { width, height }) {
-      // Coarse, so that a keyframe is no second's worth of bits, as it is not of a camera's picture.
-      const ground = grains(width * 2, height * 2, 80);
+    busy(context, { width, height, grain = 8 }) {
+      // The finer the grain, the more bits a picture takes, and a keyframe most of all.
+      const ground = grains(width * 2, height * 2, grain);
       return (number) => {
         const [x, y] = [(number * 3) % width, (number * 2) % height];
         context.drawImage(ground, x, y, width, height, 0, 0, width, height);

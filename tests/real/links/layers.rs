@@ -30,7 +30,7 @@ const SUBSCRIBERS: [(&str, u64, u64); 3] = [
 /// With the sound, 120, 330 and 980 kbit/s on the wire.
 fn video() -> Value {
     json!({
-        "source": "camera", "picture": "busy", "width": 960, "height": 540, "fps": 24,
+        "source": "camera", "picture": "busy", "grain": 120, "width": 960, "height": 540, "fps": 24,
         "bps": 900_000,
         "layers": [
             {"width": 240, "height": 135, "bps": 60_000},
