@@ -230,6 +230,14 @@ pub enum FloorState {
 }
 
 impl FloorState {
+    /// All of them.
+    pub const ALL: [FloorState; 4] = [
+        FloorState::Unproven,
+        FloorState::Met,
+        FloorState::Short,
+        FloorState::Breached,
+    ];
+
     /// The word used in records.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -258,6 +266,15 @@ pub enum LimitedBy {
 }
 
 impl LimitedBy {
+    /// All of them.
+    pub const ALL: [LimitedBy; 5] = [
+        LimitedBy::Uplink,
+        LimitedBy::Downlink,
+        LimitedBy::Source,
+        LimitedBy::Request,
+        LimitedBy::Policy,
+    ];
+
     /// The word used in records.
     pub const fn as_str(self) -> &'static str {
         match self {

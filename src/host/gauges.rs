@@ -3,9 +3,9 @@
 use super::clock::Clock;
 use super::deliver::DeliverStats;
 use super::metrics::{
-    AdmissionTotals, Counts, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction, ForwardDrop,
-    JoinOutcome, LiveState, Metrics, PreflightOutcome, Queue, SignalError, StoreTotals,
-    WorkerTotals,
+    AdmissionTotals, Counts, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction, Floor,
+    ForwardDrop, JoinOutcome, Layer, Limit, LiveState, Metrics, PreflightOutcome, Queue,
+    SignalError, StoreTotals, WorkerTotals,
 };
 use super::store::{StoreHandle, StoreStats};
 use super::worker::{Published, WorkerEnds};
@@ -133,6 +133,20 @@ fn worker_totals(published: &Published) -> WorkerTotals {
             (LiveState::Paused, shard.paused),
         ]),
         participants: shard.participants,
+        layers: Counts::from_iter([
+            (Layer::Paused, shard.links.paused),
+            (Layer::Off, shard.links.off),
+            (Layer::Low, shard.links.layers[0]),
+            (Layer::Medium, shard.links.layers[1]),
+            (Layer::High, shard.links.layers[2]),
+        ]),
+        limits: Limit::ALL
+            .iter()
+            .copied()
+            .zip(shard.links.limited)
+            .collect(),
+        floors_up: Floor::ALL.iter().copied().zip(shard.links.up).collect(),
+        floors_down: Floor::ALL.iter().copied().zip(shard.links.down).collect(),
         packets: both(shard.in_packets, shard.out_packets),
         bytes: both(shard.in_bytes, shard.out_bytes),
         forward_drops: Counts::from_iter([

@@ -10,8 +10,8 @@ mod page;
 mod tests;
 
 pub use labels::{
-    DatagramDrop, DeliveryOutcome, Direction, ForwardDrop, JoinOutcome, LiveState,
-    PreflightOutcome, Queue, SignalError,
+    DatagramDrop, DeliveryOutcome, Direction, Floor, ForwardDrop, JoinOutcome, Layer, Limit,
+    LiveState, PreflightOutcome, Queue, SignalError,
 };
 
 use crate::base::{Millis, Unix};
@@ -86,6 +86,14 @@ pub struct WorkerTotals {
     pub sessions: Counts<LiveState>,
     /// Participants now.
     pub participants: u64,
+    /// Video subscriptions now, by what they get.
+    pub layers: Counts<Layer>,
+    /// Video subscriptions now, by what keeps them from more.
+    pub limits: Counts<Limit>,
+    /// Participants now, by how their floor upwards stands.
+    pub floors_up: Counts<Floor>,
+    /// Participants now, by how their floor downwards stands.
+    pub floors_down: Counts<Floor>,
     /// Media packets.
     pub packets: Counts<Direction>,
     /// Bytes of them, headers included.
@@ -108,6 +116,10 @@ impl AddAssign<&WorkerTotals> for WorkerTotals {
     fn add_assign(&mut self, other: &WorkerTotals) {
         self.sessions += &other.sessions;
         self.participants += other.participants;
+        self.layers += &other.layers;
+        self.limits += &other.limits;
+        self.floors_up += &other.floors_up;
+        self.floors_down += &other.floors_down;
         self.packets += &other.packets;
         self.bytes += &other.bytes;
         self.forward_drops += &other.forward_drops;

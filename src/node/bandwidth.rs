@@ -1,12 +1,14 @@
 //! What the links of a room carry: shared among subscriptions, held against the floor, told.
 
 use super::live_room::{Context, LiveRoom};
-use crate::base::{Bitrate, Direction, FloorReport, FloorState, LimitedBy, Millis, Mono};
+use crate::base::{
+    Bitrate, Direction, FloorReport, FloorState, LimitedBy, Millis, Mono, TrackKind,
+};
 use crate::peer::signal::Response;
 use crate::peer::transport::LinkReport;
 use crate::room::{
     Budget, Calm, Downlink, Evidence, Floor, FloorConfig, MemberKey, Padding, Reach, Rouse, Stall,
-    TrackKey, Uplink,
+    TrackKey, Uplink, View,
 };
 use crate::session::{Floor as Promise, OnBreach};
 
@@ -15,6 +17,11 @@ const LOOK: Millis = Millis(100);
 
 /// Clients are told the state of the floors this often even if nothing changed: a newcomer learns it.
 const TELL_EVERY: Millis = Millis::from_secs(5);
+
+/// An uplink of which only loss says that it is short is asked for filler: the floor for so long.
+const PROBE: Millis = Millis::from_secs(1);
+/// At most this often.
+const PROBE_EVERY: Millis = Millis::from_secs(30);
 
 /// Before the first feedback (libwebrtc's own start).
 const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(300);
@@ -26,6 +33,9 @@ pub(super) struct Floors {
     down: Floor,
     /// When the uplink last lost or queued much.
     pressed: Option<Mono>,
+    /// When it last queued much: a link that is full, and no loss by chance.
+    queued: Option<Mono>,
+    probed: Option<Mono>,
     /// When the downlink's controller began to work.
     since: Option<Mono>,
     looked: Mono,
@@ -38,6 +48,23 @@ pub(super) struct Floors {
     measured_down: Option<Bitrate>,
     limited_up: Option<LimitedBy>,
     limited_down: Option<LimitedBy>,
+}
+
+/// How many subscriptions and floors are in each state now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// Video subscriptions paused for want of downlink.
+    pub paused: u64,
+    /// Video subscriptions in which nothing flows for another reason.
+    pub off: u64,
+    /// Video subscriptions by layer: low, medium, high.
+    pub layers: [u64; 3],
+    /// Video subscriptions by what limits them, in the order of [`LimitedBy::ALL`].
+    pub limited: [u64; 5],
+    /// Floors upwards, in the order of [`FloorState::ALL`].
+    pub up: [u64; 4],
+    /// Floors downwards, likewise.
+    pub down: [u64; 4],
 }
 
 /// One direction as it is told.
@@ -63,6 +90,8 @@ impl Floors {
             up: floor(promise.up_bps),
             down: floor(promise.down_bps),
             pressed: None,
+            queued: None,
+            probed: None,
             since: None,
             looked: Mono::ZERO,
             stall: Stall::default(),
@@ -100,6 +129,9 @@ impl Floors {
         if Uplink::presses(link.lost_in, link.queue) {
             self.pressed = Some(now);
         }
+        if Uplink::presses(0, link.queue) {
+            self.queued = Some(now);
+        }
         let uplink = Uplink {
             received: link.received,
             demand,
@@ -113,6 +145,17 @@ impl Floors {
             Evidence::Enough => None,
         };
         self.up.handle_evidence(evidence, now)
+    }
+
+    /// True if the uplink seems short by loss alone, which its sender may have bent to without need.
+    fn wants_probe(&mut self, now: Mono) -> bool {
+        let lately = |at: Option<Mono>| at.is_some_and(|at| now.since(at) < PROBE_EVERY);
+        let wants =
+            self.up.state() == FloorState::Short && !lately(self.queued) && !lately(self.probed);
+        if wants {
+            self.probed = Some(now);
+        }
+        wants
     }
 
     /// Judges the way down; true if its state changed.
@@ -141,6 +184,32 @@ impl Floors {
 }
 
 impl LiveRoom {
+    pub(super) fn add_links(&self, links: &mut Links) {
+        let videos = |view: &View| {
+            let publication = self.room.publication(view.track);
+            publication.is_some_and(|publication| publication.spec.kind == TrackKind::Video)
+        };
+        for view in self.room.views().into_iter().filter(videos) {
+            let layer = view.rung.map(|rung| usize::from(rung.quality.min(2)));
+            match layer {
+                _ if view.paused => links.paused += 1,
+                Some(layer) => links.layers[layer] += 1,
+                None => links.off += 1,
+            }
+            let by = LimitedBy::ALL.iter().position(|by| *by == view.limited_by);
+            links.limited[by.unwrap_or(0)] += 1;
+        }
+        for (_, member) in self.members.iter().filter(|(_, member)| member.active) {
+            let place = |direction| {
+                let state = member.floors.view(direction).state;
+                let place = FloorState::ALL.iter().position(|other| *other == state);
+                place.unwrap_or(0)
+            };
+            links.up[place(Direction::Up)] += 1;
+            links.down[place(Direction::Down)] += 1;
+        }
+    }
+
     /// Looks at every link, gives what it carries to the most important, and judges the floor.
     pub(super) fn tend_bandwidth(&mut self, context: &mut Context<'_>) {
         let now = context.now.mono;
@@ -224,6 +293,11 @@ impl LiveRoom {
     fn on_floor(&mut self, key: usize, direction: Direction, context: &mut Context<'_>) {
         let member = &mut self.members[key];
         let view = member.floors.view(direction);
+        if direction == Direction::Up && member.floors.wants_probe(context.now.mono) {
+            let asked = serde_json::json!({ "bps": view.floor.0, "ms": PROBE });
+            self.tell_one(key, "beistand.probe", &asked.to_string());
+        }
+        let member = &mut self.members[key];
         let worst = member.floors.worst().as_str();
         if member.card.set_attribute("beistand.floor", Some(worst)) {
             self.broadcast(key, context);

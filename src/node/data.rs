@@ -66,13 +66,19 @@ impl LiveRoom {
         }
     }
 
+    /// A packet of the server's own to one member, if its channel is open.
+    pub(super) fn tell_one(&mut self, key: usize, topic: &str, json: &str) {
+        let member = &mut self.members[key];
+        let packet = server_packet(topic, json);
+        if member.subscriber.send_data(Channel::Reliable, &packet) {
+            member.touched = true;
+        }
+    }
+
     /// A packet of the server's own to everyone whose channel is open.
     pub(super) fn tell_all(&mut self, topic: &str, json: &str) {
-        let packet = server_packet(topic, json);
-        for (_, member) in &mut self.members {
-            if member.subscriber.send_data(Channel::Reliable, &packet) {
-                member.touched = true;
-            }
+        for key in self.keys() {
+            self.tell_one(key, topic, json);
         }
     }
 }

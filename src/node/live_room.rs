@@ -562,6 +562,7 @@ impl LiveRoom {
 
     pub(super) fn add_stats(&self, stats: &mut Stats) {
         stats.participants += u64::try_from(self.members.len()).unwrap_or(0);
+        self.add_links(&mut stats.links);
         self.add_stats_of_the_past(stats);
         for (_, member) in &self.members {
             add_transport_stats(member, stats);

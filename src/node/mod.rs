@@ -18,6 +18,7 @@ mod shard;
 mod signalling;
 pub mod verdicts;
 
+pub use bandwidth::Links;
 pub use booking::{Booking, Guest};
 pub use command::{CommandRefusal, ParticipantView, SessionCommand, SessionView, SubscriptionView};
 pub use control::{Arrival, BookRefusal, Capacity, Control, Cpu, News, Place, Refusal, Reserved};

@@ -1,5 +1,6 @@
 //! One worker's rooms, and the way of everything that comes in to its room.
 
+use super::bandwidth::Links;
 use super::booking::Booking;
 use super::command::{CommandRefusal, SessionCommand, SessionView};
 use super::control::News;
@@ -132,6 +133,8 @@ pub struct Stats {
     pub live: u64,
     /// Sessions whose clock stands.
     pub paused: u64,
+    /// What subscriptions get now, and how floors stand.
+    pub links: Links,
     /// Datagrams received.
     pub in_packets: u64,
     /// Bytes received.

@@ -211,3 +211,17 @@ fn a_link_that_carries_the_floor_but_no_more_is_met() {
     assert!(call.reached(0, "met").is_some(), "{:?}", call.changes);
     assert_eq!(call.reached(0, "short"), None, "{:?}", call.changes);
 }
+
+#[test]
+fn an_uplink_that_loss_alone_speaks_against_is_asked_for_filler_once() {
+    let mut call = Call::new(Bitrate::kbps(3_000));
+    call.run(5);
+    call.video = 1;
+    call.world.clients[0].up.lost = Some(5);
+    call.run(15);
+    let told = call.world.clients[0].data.iter();
+    let asked = told.filter(|p| p.windows(14).any(|w| w == b"beistand.probe"));
+    assert_eq!(asked.count(), 1);
+    let expert = call.world.clients[1].data.last().expect("messages");
+    assert!(!expert.windows(14).any(|w| w == b"beistand.probe"));
+}

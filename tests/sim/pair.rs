@@ -523,6 +523,9 @@ fn add_track(cid: String, kind: MediaKind) -> proto::AddTrackRequest {
 #[derive(Debug, Default)]
 pub struct Link {
     pub rate: Option<Bitrate>,
+    /// Every so many datagrams one is lost.
+    pub lost: Option<u64>,
+    sent: u64,
     queue: VecDeque<(Mono, SocketAddr, Vec<u8>)>,
     /// When the last datagram of the queue will have left.
     free: Mono,
@@ -540,6 +543,10 @@ const HEADERS: u64 = 28;
 impl Link {
     /// The datagram, if it arrives at once.
     fn send(&mut self, address: SocketAddr, bytes: &[u8], now: Mono) -> Option<Vec<u8>> {
+        self.sent += 1;
+        if self.lost.is_some_and(|each| self.sent.is_multiple_of(each)) {
+            return None;
+        }
         let Some(rate) = self.rate else {
             return Some(bytes.to_vec());
         };

@@ -43,6 +43,46 @@ labels! {
         Paused = "paused",
     }
 
+    /// What a video subscription gets.
+    Layer {
+        /// Nothing: its downlink does not carry it.
+        Paused = "paused",
+        /// Nothing flows: it is off, muted, or waits for a keyframe.
+        Off = "off",
+        /// The lowest layer.
+        Low = "low",
+        /// The middle layer.
+        Medium = "medium",
+        /// The best layer, or the only one.
+        High = "high",
+    }
+
+    /// What keeps a video subscription from more.
+    Limit {
+        /// The publisher's link.
+        Uplink = "uplink",
+        /// The subscriber's link.
+        Downlink = "downlink",
+        /// The publisher sends no more.
+        Source = "source",
+        /// The subscriber asked for no more.
+        Request = "request",
+        /// The session's policy.
+        Policy = "policy",
+    }
+
+    /// How the promised bandwidth stands.
+    Floor {
+        /// Too little is sent to know.
+        Unproven = "unproven",
+        /// It is there.
+        Met = "met",
+        /// Less, for a short while.
+        Short = "short",
+        /// Less, for long.
+        Breached = "breached",
+    }
+
     /// Why a packet was not forwarded to a subscriber.
     ForwardDrop {
         /// The subscriber cannot show anything before the next keyframe.

@@ -1,8 +1,8 @@
 //! The metrics as prometheus knows them: names, helps, and how totals get onto the page.
 
 use super::labels::{
-    DatagramDrop, DeliveryOutcome, Direction, ForwardDrop, JoinOutcome, LiveState,
-    PreflightOutcome, Queue, SignalError,
+    DatagramDrop, DeliveryOutcome, Direction, Floor, ForwardDrop, JoinOutcome, Layer, Limit,
+    LiveState, PreflightOutcome, Queue, SignalError,
 };
 use super::{AdmissionTotals, DeliveryTotals, StoreTotals, WorkerTotals};
 use crate::base::{Millis, Unix};
@@ -37,6 +37,10 @@ pub(super) struct Page {
 struct Media {
     sessions: IntGaugeVec,
     participants: IntGauge,
+    layers: IntGaugeVec,
+    limits: IntGaugeVec,
+    floors_up: IntGaugeVec,
+    floors_down: IntGaugeVec,
     packets: IntCounterVec,
     bytes: IntCounterVec,
     forward_drops: IntCounterVec,
@@ -204,6 +208,34 @@ impl Media {
                 ("state", LiveState::WORDS),
             )?,
             participants: to.gauge("beistand_participants", "Participants connected now.")?,
+            layers: to.gauges(
+                (
+                    "beistand_subscriptions",
+                    "Video subscriptions now, by the layer that they get.",
+                ),
+                ("layer", Layer::WORDS),
+            )?,
+            limits: to.gauges(
+                (
+                    "beistand_subscriptions_limited",
+                    "Video subscriptions now, by what keeps them from more.",
+                ),
+                ("by", Limit::WORDS),
+            )?,
+            floors_up: to.gauges(
+                (
+                    "beistand_floors_up",
+                    "Participants now, by how the promised bandwidth from them stands.",
+                ),
+                ("state", Floor::WORDS),
+            )?,
+            floors_down: to.gauges(
+                (
+                    "beistand_floors_down",
+                    "Participants now, by how the promised bandwidth to them stands.",
+                ),
+                ("state", Floor::WORDS),
+            )?,
             packets: to.counters(("beistand_packets_total", "Media packets."), direction)?,
             bytes: to.counters(
                 (
@@ -248,6 +280,7 @@ impl Media {
             gauge.set(signed(totals.sessions.of(*state)));
         }
         self.participants.set(signed(totals.participants));
+        self.set_links(totals);
         for direction in Direction::ALL {
             let label = &[direction.as_str()];
             set_total(
@@ -289,6 +322,24 @@ impl Media {
             );
         }
         set_total(&self.plis_suppressed, totals.plis_suppressed);
+    }
+
+    fn set_links(&self, totals: &WorkerTotals) {
+        for layer in Layer::ALL {
+            let gauge = self.layers.with_label_values(&[layer.as_str()]);
+            gauge.set(signed(totals.layers.of(*layer)));
+        }
+        for limit in Limit::ALL {
+            let gauge = self.limits.with_label_values(&[limit.as_str()]);
+            gauge.set(signed(totals.limits.of(*limit)));
+        }
+        for state in Floor::ALL {
+            let label = &[state.as_str()];
+            let up = self.floors_up.with_label_values(label);
+            up.set(signed(totals.floors_up.of(*state)));
+            let down = self.floors_down.with_label_values(label);
+            down.set(signed(totals.floors_down.of(*state)));
+        }
     }
 }
 

@@ -31,6 +31,10 @@ fn worker() -> WorkerTotals {
             .into_iter()
             .collect(),
         participants: 5,
+        layers: [(Layer::Low, 2)].into_iter().collect(),
+        limits: [(Limit::Downlink, 2)].into_iter().collect(),
+        floors_up: [(Floor::Met, 3)].into_iter().collect(),
+        floors_down: [(Floor::Breached, 1)].into_iter().collect(),
         packets: [(Direction::In, 100), (Direction::Out, 300)]
             .into_iter()
             .collect(),
@@ -63,6 +67,10 @@ fn totals_of_workers_are_added_up_and_a_later_report_replaces_the_earlier() {
         let text = text(&metrics);
         has(&text, "beistand_sessions{state=\"live\"} 4");
         has(&text, "beistand_sessions{state=\"waiting\"} 0");
+        has(&text, "beistand_subscriptions{layer=\"low\"} 4");
+        has(&text, "beistand_subscriptions_limited{by=\"downlink\"} 4");
+        has(&text, "beistand_floors_up{state=\"met\"} 6");
+        has(&text, "beistand_floors_down{state=\"breached\"} 2");
         has(&text, "beistand_participants 10");
         has(&text, "beistand_packets_total{direction=\"out\"} 600");
         has(&text, "beistand_bytes_total{direction=\"in\"} 240000");
