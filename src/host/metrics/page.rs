@@ -37,10 +37,7 @@ pub(super) struct Page {
 struct Media {
     sessions: IntGaugeVec,
     participants: IntGauge,
-    layers: IntGaugeVec,
-    limits: IntGaugeVec,
-    floors_up: IntGaugeVec,
-    floors_down: IntGaugeVec,
+    links: Links,
     packets: IntCounterVec,
     bytes: IntCounterVec,
     forward_drops: IntCounterVec,
@@ -49,6 +46,14 @@ struct Media {
     plis: IntCounterVec,
     plis_suppressed: IntCounter,
     queue_drops: IntCounterVec,
+}
+
+/// What links carry now, and how floors stand.
+struct Links {
+    layers: IntGaugeVec,
+    limits: IntGaugeVec,
+    floors_up: IntGaugeVec,
+    floors_down: IntGaugeVec,
 }
 
 /// What the ledger's writer reports.
@@ -208,34 +213,7 @@ impl Media {
                 ("state", LiveState::WORDS),
             )?,
             participants: to.gauge("beistand_participants", "Participants connected now.")?,
-            layers: to.gauges(
-                (
-                    "beistand_subscriptions",
-                    "Video subscriptions now, by the layer that they get.",
-                ),
-                ("layer", Layer::WORDS),
-            )?,
-            limits: to.gauges(
-                (
-                    "beistand_subscriptions_limited",
-                    "Video subscriptions now, by what keeps them from more.",
-                ),
-                ("by", Limit::WORDS),
-            )?,
-            floors_up: to.gauges(
-                (
-                    "beistand_floors_up",
-                    "Participants now, by how the promised bandwidth from them stands.",
-                ),
-                ("state", Floor::WORDS),
-            )?,
-            floors_down: to.gauges(
-                (
-                    "beistand_floors_down",
-                    "Participants now, by how the promised bandwidth to them stands.",
-                ),
-                ("state", Floor::WORDS),
-            )?,
+            links: Links::new(to)?,
             packets: to.counters(("beistand_packets_total", "Media packets."), direction)?,
             bytes: to.counters(
                 (
@@ -280,7 +258,7 @@ impl Media {
             gauge.set(signed(totals.sessions.of(*state)));
         }
         self.participants.set(signed(totals.participants));
-        self.set_links(totals);
+        self.links.set(totals);
         for direction in Direction::ALL {
             let label = &[direction.as_str()];
             set_total(
@@ -323,8 +301,43 @@ impl Media {
         }
         set_total(&self.plis_suppressed, totals.plis_suppressed);
     }
+}
 
-    fn set_links(&self, totals: &WorkerTotals) {
+impl Links {
+    fn new(to: &Shelf) -> Result<Links> {
+        Ok(Links {
+            layers: to.gauges(
+                (
+                    "beistand_subscriptions",
+                    "Video subscriptions now, by the layer that they get.",
+                ),
+                ("layer", Layer::WORDS),
+            )?,
+            limits: to.gauges(
+                (
+                    "beistand_subscriptions_limited",
+                    "Video subscriptions now, by what keeps them from more.",
+                ),
+                ("by", Limit::WORDS),
+            )?,
+            floors_up: to.gauges(
+                (
+                    "beistand_floors_up",
+                    "Participants now, by how the promised bandwidth from them stands.",
+                ),
+                ("state", Floor::WORDS),
+            )?,
+            floors_down: to.gauges(
+                (
+                    "beistand_floors_down",
+                    "Participants now, by how the promised bandwidth to them stands.",
+                ),
+                ("state", Floor::WORDS),
+            )?,
+        })
+    }
+
+    fn set(&self, totals: &WorkerTotals) {
         for layer in Layer::ALL {
             let gauge = self.layers.with_label_values(&[layer.as_str()]);
             gauge.set(signed(totals.layers.of(*layer)));
