@@ -113,12 +113,13 @@ impl Scene {
         self.booked.insert(room, booked);
     }
 
-    /// So many of the booked people come, the customer first.
+    /// So many of the booked people come, the customer first, who only listens.
     fn enter(&mut self, room: &str, people: usize) {
         for person in 0..people {
             let booked = &self.booked[room]["participants"][person];
             let who = text(&booked["identity"]);
-            let mut command = join(&self.node, &who, &text(&booked["token"]), &["audio"]);
+            let publish: &[&str] = if who == "erika" { &["audio"] } else { &[] };
+            let mut command = join(&self.node, &who, &text(&booked["token"]), publish);
             command["as"] = json!(format!("{who} in {room}"));
             self.driver.ask(&command);
         }
