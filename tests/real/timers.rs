@@ -257,8 +257,15 @@ fn the_short_ones_end(scene: &mut Scene) {
     assert_eq!(spent["accrued_ms"], 10_000, "{spent}");
     let missed = scene.event(&scene.first("missed"), "ended no_show");
     assert_eq!(missed["waited"][0]["identity"], "karl", "{missed}");
-    let waited = ms(&missed["waited"][0]["waited_ms"]);
-    assert!((10_000.0..20_000.0).contains(&waited), "{missed}");
+    let record = format!("GET /v1/sessions/{}", scene.first("missed"));
+    let record = scene.api.expect(200, &record, &Value::Null);
+    let closed = ms(&record["policy"]["window"]["closes_at"]) * 1_000.0;
+    let waited = &missed["intervals"][0];
+    let at = ms(&waited["end_unix_ms"]);
+    assert_near("the end of the window", (at, closed), EXACT_MS);
+    let waited = at - ms(&waited["start_unix_ms"]);
+    let said = ms(&missed["waited"][0]["waited_ms"]);
+    assert_near("the time waited", (said, waited), EXACT_MS);
 }
 
 fn prepaid_time_pauses_and_is_topped_up(scene: &mut Scene) {
