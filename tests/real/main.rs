@@ -20,5 +20,6 @@ mod preflight;
 mod proxy;
 mod receiver;
 mod sessions;
+mod timers;
 mod turn;
 mod wait;

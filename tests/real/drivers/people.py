@@ -228,6 +228,21 @@ async def on_hear(command):
     return {"times": person.data.count(wanted)}
 
 
+async def on_told(command):
+    """What the node said under a topic with these fields: the `times`th such message."""
+    person, times, wanted = PEOPLE[command["who"]], command.get("times", 1), command["wanted"].items()
+
+    def said():
+        return [json.loads(p["text"]) for p in person.data if p["topic"] == command["topic"] and p["from"] is None]
+
+    def fitting():
+        return [message for message in said() if all(message.get(name) == value for name, value in wanted)]
+
+    what = lambda: f"{command['who']} is told {command['topic']} {dict(wanted)}; it was told {said()[-3:]}"
+    await until(what, lambda: len(fitting()) >= times, command.get("timeout_s", 15))
+    return {"told": fitting()[times - 1]}
+
+
 async def on_people(command):
     person = PEOPLE[command["who"]]
     others = person.room.remote_participants
@@ -305,7 +320,7 @@ async def on_marks(_command):
 
 
 COMMANDS = {
-    "join": on_join, "receive": on_receive, "send": on_send, "hear": on_hear, "people": on_people,
+    "join": on_join, "receive": on_receive, "send": on_send, "hear": on_hear, "told": on_told, "people": on_people,
     "stats": on_stats, "more_packets": on_more_packets, "watch": on_watch, "live_for": on_live_for, "mute": on_mute,
     "leave": on_leave, "gone": on_gone, "marks": on_marks,
 }
