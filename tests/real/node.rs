@@ -172,14 +172,19 @@ impl Node {
     }
 }
 
-/// The built binary with nothing of our environment in its configuration.
-pub fn beistand(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_beistand"));
+/// A command that sees no setting of ours, such as the marks of the task runner.
+pub fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("BEISTAND_") {
             command.env_remove(name);
         }
     }
+    command
+}
+
+/// The built binary with nothing of our environment in its configuration.
+pub fn beistand(arguments: &[&str]) -> Command {
+    let mut command = without_settings(Command::new(env!("CARGO_BIN_EXE_beistand")));
     command.args(arguments);
     command
 }

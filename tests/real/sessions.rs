@@ -3,7 +3,7 @@
 
 use crate::api::{Api, admin_token, exchange};
 use crate::driver::{Driver, join};
-use crate::node::{Node, SECRET, beistand};
+use crate::node::{Node, SECRET, beistand, without_settings};
 use crate::oracle::ms;
 use crate::place::{self, Folder};
 use crate::receiver::{Receiver, check_story, story};
@@ -153,7 +153,7 @@ fn run_step(step: &str, node: &Node, folder: &Folder) -> Value {
     let script = step
         .replace("http://127.0.0.1:7880", &node.url())
         .replace("$(beistand ", &format!("$({binary} "));
-    let output = Command::new("bash")
+    let output = without_settings(Command::new("bash"))
         .args(["-euo", "pipefail", "-c", &script])
         .current_dir(folder.join(""))
         .output()
