@@ -289,8 +289,7 @@ impl Room {
             .filter(|(_, publication)| publication.publisher == publisher && !publication.muted);
         tracks
             .map(|(_, publication)| {
-                let roused = self.roused.contains(&publisher);
-                let wanted = publication.wanted.filter(|_| !roused).unwrap_or(Some(2));
+                let wanted = publication.wanted.unwrap_or(Some(2));
                 let layers = publication.spec.layers.iter();
                 let up_to = layers.filter(|layer| Some(layer.quality) <= wanted);
                 up_to.map(|layer| layer.bitrate).sum::<Bitrate>()

@@ -119,6 +119,8 @@ pub struct Floor {
     config: FloorConfig,
     state: FloorState,
     less_since: Option<Mono>,
+    /// Since when there is less without a break.
+    less_run: Option<Mono>,
     better_since: Option<Mono>,
     enough_at: Option<Mono>,
 }
@@ -130,6 +132,7 @@ impl Floor {
             config,
             state: FloorState::Unproven,
             less_since: None,
+            less_run: None,
             better_since: None,
             enough_at: None,
         }
@@ -174,7 +177,10 @@ impl Floor {
     }
 
     fn on_less(&mut self, now: Mono) {
-        self.better_since = None;
+        let run = now.since(*self.less_run.get_or_insert(now));
+        if self.state != FloorState::Breached || run >= BLINK {
+            self.better_since = None;
+        }
         let lasted = now.since(*self.less_since.get_or_insert(now));
         if lasted >= self.config.breach_after {
             self.state = FloorState::Breached;
@@ -184,6 +190,7 @@ impl Floor {
     }
 
     fn on_better(&mut self, to: FloorState, now: Mono) {
+        self.less_run = None;
         let lasted = now.since(*self.better_since.get_or_insert(now));
         let enough_for = match self.state {
             FloorState::Breached => self.config.restore_after,
@@ -269,9 +276,13 @@ mod tests {
         say(&mut floor, Enough, 500);
         assert_eq!(say(&mut floor, Less, 300), FloorState::Short);
         assert_eq!(say(&mut floor, Less, 7_000), FloorState::Breached);
-        assert_eq!(say(&mut floor, Enough, 4_900), FloorState::Breached);
-        assert_eq!(say(&mut floor, Less, 100), FloorState::Breached);
-        assert_eq!(say(&mut floor, Nothing, 5_100), FloorState::Unproven);
+        assert_eq!(say(&mut floor, Enough, 4_000), FloorState::Breached);
+        // A second of less begins the recovery anew, a moment of it does not.
+        assert_eq!(say(&mut floor, Less, 1_200), FloorState::Breached);
+        assert_eq!(say(&mut floor, Enough, 3_000), FloorState::Breached);
+        assert_eq!(say(&mut floor, Less, 800), FloorState::Breached);
+        assert_eq!(say(&mut floor, Nothing, 1_100), FloorState::Breached);
+        assert_eq!(say(&mut floor, Nothing, 1_000), FloorState::Met);
     }
 
     #[test]
