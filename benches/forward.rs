@@ -59,6 +59,9 @@ impl Wire {
     }
 }
 
+/// A burst that is not out after so many milliseconds is lost.
+const MOST_ROUNDS: u32 = 300;
+
 /// Copy and seal a burst for each subscriber, and send it with GSO.
 fn floor(wire: &Wire, keys: &[LessSafeKey], counter: &mut u64, arena: &mut [u8]) {
     for (receiver, key) in keys.iter().enumerate() {
@@ -89,8 +92,13 @@ fn connected(subscribers: usize) -> World {
     world.run(Millis(500));
     world.send_media(0, &KEYFRAME);
     world.run(Millis(50));
-    world.send_media(0, &KEYFRAME);
-    world.run(Millis(50));
+    // The congestion controllers find out that the way is wide: a paced link would be measured else.
+    for _ in 0..90 {
+        for _ in 0..BURST {
+            world.send_media(0, &KEYFRAME);
+        }
+        world.run(Millis(33));
+    }
     let flowing = world
         .clients
         .iter()
@@ -112,7 +120,21 @@ fn forward(
     for (source, datagram) in burst {
         world.shard.handle_datagram(*source, datagram, world.now);
     }
-    world.shard.handle_timeout(world.now);
+    let (mut sent, mut rounds) = (0, 0);
+    while sent < expected && rounds < MOST_ROUNDS {
+        // The pacer spreads a burst over a few milliseconds.
+        world.now.mono = world.now.mono + Millis(u64::from(rounds > 0));
+        world.shard.handle_timeout(world.now);
+        sent += send_all(world, wire);
+        rounds += 1;
+    }
+    let elapsed = start.elapsed();
+    assert!(sent >= expected, "every packet went to every subscriber");
+    elapsed
+}
+
+/// Sends what the shard has to send, in runs of one size to one address; returns the media packets.
+fn send_all(world: &mut World, wire: &Wire) -> usize {
     let mut sent = 0;
     let mut run: (Option<SocketAddr>, usize, Vec<u8>) =
         (None, 0, Vec::with_capacity(BURST * 1_500));
@@ -135,9 +157,7 @@ fn forward(
         run.2.extend_from_slice(&bytes);
     }
     flush(&mut run);
-    let elapsed = start.elapsed();
-    assert_eq!(sent, expected, "every packet went to every subscriber");
-    elapsed
+    sent
 }
 
 fn bench(criterion: &mut Criterion) {

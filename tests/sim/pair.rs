@@ -82,6 +82,9 @@ impl World {
         let node_address = SocketAddr::from(([10, 0, 0, 1], 7882));
         let mut wide = Policy::default();
         wide.capacity.max_participants = 1_000;
+        // For the benchmark: nothing is paused, and the controllers look far.
+        wide.floor.on_breach = Vec::new();
+        wide.floor.down_bps = 20_000_000;
         let mut asking = Policy::default();
         asking.presence.after_min = 1;
         asking.presence.grace_min = 1;
