@@ -13,6 +13,8 @@ pub mod node;
 #[deny(missing_docs)]
 pub mod peer;
 #[deny(missing_docs)]
+pub mod record;
+#[deny(missing_docs)]
 pub mod room;
 #[deny(missing_docs)]
 pub mod session;

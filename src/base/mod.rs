@@ -4,6 +4,7 @@ mod bitrate;
 pub mod crypto;
 mod ids;
 mod pii;
+mod recording;
 mod rng;
 mod terms;
 mod time;
@@ -16,6 +17,10 @@ pub use ids::{
     TrackSid,
 };
 pub use pii::Pii;
+pub use recording::{
+    Actor, Consent, ConsentState, NoRecordingId, Purpose, RecordingId, RecordingNote,
+    RecordingResult, RecordingStep,
+};
 pub use rng::Rng;
 pub use terms::{FloorReport, Inherited, OpenPrompt, Terms, Warning, WarningKind};
 pub use time::{Millis, Mono, Now, Unix};

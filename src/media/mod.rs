@@ -11,7 +11,7 @@ mod vp8;
 pub use arrival::Arrival;
 pub use codec::Codec;
 pub use munge::{Munged, Munger};
-pub use packet::{Mid, Packet, Rid, StreamId};
+pub use packet::{Mid, Packet, Rid, SenderTime, StreamId};
 pub use rate::RateMeter;
 pub use stun::{StunPeek, is_stun};
 pub use vp8::{Picture, Temporal, Vp8};

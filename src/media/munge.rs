@@ -200,6 +200,7 @@ mod tests {
             keyframe: false,
             picture: Some(Picture { id, tl0: Some(1) }),
             temporal: None,
+            reported: None,
         }
     }
 

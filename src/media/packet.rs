@@ -74,6 +74,16 @@ pub struct StreamId {
     pub rid: Option<Rid>,
 }
 
+/// A moment in both clocks of a stream's sender, from its newest sender report (RFC 3550, 6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SenderTime {
+    /// The sender's wall clock, in microseconds since 1970. The same clock for all streams of a
+    /// sender; of use for differences alone.
+    pub wall_us: u64,
+    /// The same moment as RTP timestamp of the stream.
+    pub timestamp: u32,
+}
+
 /// An authenticated RTP packet. The payload is shared from here on, never copied until encryption.
 #[derive(Clone, Debug)]
 pub struct Packet {
@@ -99,6 +109,8 @@ pub struct Packet {
     pub picture: Option<Picture>,
     /// VP8's temporal layer, where frames of it can be left out: with picture numbering alone.
     pub temporal: Option<Temporal>,
+    /// What the stream's newest sender report said, if one has come.
+    pub reported: Option<SenderTime>,
 }
 
 impl Packet {

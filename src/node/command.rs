@@ -5,12 +5,12 @@ use super::control::News;
 use super::live_room::{Context, LiveRoom};
 use super::shard::Output;
 use crate::base::{
-    Direction, EndReason, FloorReport, Identity, LimitedBy, ParticipantSid, Role, RoomName,
-    SessionId, SessionState, TrackSid, TrackSource,
+    Actor, ConsentState, Direction, EndReason, FloorReport, Identity, LimitedBy, ParticipantSid,
+    Purpose, RecordingId, Role, RoomName, SessionId, SessionState, TrackSid, TrackSource,
 };
 use crate::peer::signal::{LeaveAction, LeaveReason};
 use crate::room::View;
-use crate::session::{Policy, Prompt};
+use crate::session::{Answer, Policy, Prompt, RecordingRefusal};
 
 /// What is asked of a running session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,17 @@ pub enum SessionCommand {
         /// Minutes in all since the session first went live.
         max_min: Option<u64>,
     },
+    /// Someone may be recorded, or may not.
+    Consent(Answer),
+    /// The recording for a purpose shall run, or no longer.
+    Record {
+        /// For what.
+        purpose: Purpose,
+        /// Run.
+        on: bool,
+        /// By whose hand.
+        actor: Actor,
+    },
     /// Nothing: only how it stands.
     Inspect,
 }
@@ -46,6 +57,9 @@ pub enum CommandRefusal {
     /// There is nothing to confirm.
     #[error("nobody is asked whether they are still there: there is nothing to confirm")]
     NoPrompt,
+    /// The policy, or what is known of the participant, forbids it.
+    #[error(transparent)]
+    Recording(#[from] RecordingRefusal),
 }
 
 /// How a running session stands.
@@ -65,6 +79,38 @@ pub struct SessionView {
     pub participants: Vec<ParticipantView>,
     /// Who gets what, and what limits it.
     pub subscriptions: Vec<SubscriptionView>,
+    /// What is recorded, one for each purpose of the policy; none where it records nothing.
+    pub recordings: Vec<RecordingView>,
+}
+
+/// How the recording for a purpose stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingView {
+    /// The recording.
+    pub id: RecordingId,
+    /// It shall run.
+    pub requested: bool,
+    /// Someone is recorded now.
+    pub active: bool,
+    /// Why it cannot go on.
+    pub failed: Option<String>,
+    /// Everyone connected, in the order of joining.
+    pub people: Vec<RecordedView>,
+}
+
+/// How a participant stands to a recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedView {
+    /// Who.
+    pub identity: Identity,
+    /// What they said; none: they have not answered.
+    pub consent: Option<ConsentState>,
+    /// Never recorded.
+    pub minor: bool,
+    /// They publish something that is encrypted end to end, which cannot be recorded.
+    pub encrypted: bool,
+    /// Recorded now.
+    pub recorded: bool,
 }
 
 /// A connected participant.
@@ -115,6 +161,10 @@ impl LiveRoom {
         let now = context.now;
         match command {
             SessionCommand::Inspect => {}
+            SessionCommand::Consent(answer) => self.on_consent(answer, context)?,
+            SessionCommand::Record { purpose, on, actor } => {
+                self.on_record(purpose, on, actor, context)?;
+            }
             SessionCommand::End(reason) => self.on_end_asked(reason, context),
             SessionCommand::Pause => {
                 taken(
@@ -195,6 +245,7 @@ impl LiveRoom {
             prompt: self.billing.prompt(),
             participants: participants.collect(),
             subscriptions: self.subscriptions(),
+            recordings: self.recording_views(),
         }
     }
 

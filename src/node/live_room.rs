@@ -15,7 +15,7 @@ use crate::peer::signal::token::ParticipantKind;
 use crate::peer::signal::{Card, LeaveAction, LeaveReason, Response, RoomFacts, encode, token};
 use crate::peer::transport::Purpose;
 use crate::room::{Forward, MemberKey, MemberOptions, Room};
-use crate::session::Policy;
+use crate::session::{Consents, Policy};
 use crate::usage::{Carried, Checkpoint, SessionFacts};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
@@ -53,6 +53,7 @@ pub(super) struct LiveRoom {
     session: SessionId,
     facts: RoomFacts,
     pub(super) policy: Policy,
+    pub(super) consents: Consents,
     pub(super) room: Room,
     pub(super) billing: Billing,
     pub(super) members: Slab<Member>,
@@ -125,6 +126,7 @@ impl LiveRoom {
             name: join.join.room.clone(),
             session,
             facts: wire,
+            consents: Consents::new(&policy.recording),
             policy,
             room: Room::new(rng.next_u64()),
             billing: Billing::new(opening, now),

@@ -20,6 +20,9 @@ pub mod verdicts;
 
 pub use bandwidth::Links;
 pub use booking::{Booking, Guest};
-pub use command::{CommandRefusal, ParticipantView, SessionCommand, SessionView, SubscriptionView};
+pub use command::{
+    CommandRefusal, ParticipantView, RecordedView, RecordingView, SessionCommand, SessionView,
+    SubscriptionView,
+};
 pub use control::{Arrival, BookRefusal, Capacity, Control, Cpu, News, Place, Refusal, Reserved};
 pub use shard::{Continued, JoinRequest, Output, Shard, ShardConfig, Stats};

@@ -24,6 +24,7 @@ fn packet(rid: Option<&str>, seq: u64, keyframe: bool) -> Packet {
         keyframe,
         picture: None,
         temporal: None,
+        reported: None,
     }
 }
 

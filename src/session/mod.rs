@@ -5,6 +5,7 @@
 //! until which nothing can change any more ([`Session::settled`]). No word of money in here: the
 //! meters are next door, and `node` introduces the two.
 
+mod consent;
 mod machine;
 pub mod policy;
 mod presence;
@@ -12,9 +13,11 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
+pub use consent::{Answer, Consents, MAX_WORDING_BYTES, RecordingRefusal};
 pub use machine::{Session, Stats};
 pub use policy::{
-    Admission, Basis, Floor, OnBreach, OnExhausted, Policy, PolicyError, Who, Window,
+    Admission, Basis, Floor, Mode, OnBreach, OnExhausted, Policy, PolicyError, Recording, Who,
+    Window,
 };
 pub use stage::{Change, Output, Prompt, Reason};
 

@@ -3,9 +3,11 @@
 
 mod floor;
 mod presence;
+mod recording;
 
 pub use floor::{Admission, Floor, OnBreach};
 pub use presence::{Presence, Who};
+pub use recording::{Mode, Recording, Retention};
 
 use crate::base::Millis;
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,8 @@ pub struct Policy {
     pub capacity: Capacity,
     /// When the billing clock runs, and how it reports.
     pub billing: Billing,
+    /// What is recorded, for what, and for how long it is kept.
+    pub recording: Recording,
     /// Grace time after a side vanished, in seconds: until then the pause is `reconnecting`.
     pub departure_timeout_s: u64,
     /// The session ends with a side away for this many seconds.
@@ -121,6 +125,7 @@ impl Default for Policy {
             window: Window::default(),
             capacity: Capacity::default(),
             billing: Billing::default(),
+            recording: Recording::default(),
             departure_timeout_s: 20,
             abandon_after_s: 300,
             external_ref: None,
@@ -172,6 +177,14 @@ pub enum PolicyError {
         /// Largest allowed.
         most: u64,
     },
+    /// A list that says nothing, or the same twice.
+    #[error("{key} must name each of {allowed} at most once, and at least one of them")]
+    List {
+        /// Where it stands.
+        key: &'static str,
+        /// What may stand in it.
+        allowed: &'static str,
+    },
     /// A value that is too long.
     #[error("{key} has {is} bytes; allowed are at most {most}")]
     Long {
@@ -194,6 +207,7 @@ impl Policy {
         let grace = self.departure_timeout_s;
         self.floor.validate()?;
         self.presence.validate()?;
+        self.recording.validate()?;
         range("duration.max_min", self.duration.max_min, 1, 1440)?;
         if let Some(quota) = self.duration.quota_s {
             range("duration.quota_s", quota, 1, 31_536_000)?;
@@ -277,7 +291,10 @@ mod tests {
 
     #[test]
     fn a_key_that_is_not_honoured_yet_is_unknown() {
-        for json in [r#"{"floor":{"bps":1}}"#, r#"{"recording":{"mode":"off"}}"#] {
+        for json in [
+            r#"{"floor":{"bps":1}}"#,
+            r#"{"recording":{"layout":"grid"}}"#,
+        ] {
             let error = serde_json::from_str::<Policy>(json)
                 .unwrap_err()
                 .to_string();

@@ -40,6 +40,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rusqlite", HOST),
     ("reqwest", &["host", "client"]),
     ("object_store", HOST),
+    ("cap_std", HOST),
     ("prometheus", HOST),
     ("clap", HOST),
     ("toml", HOST),

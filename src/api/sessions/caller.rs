@@ -186,8 +186,10 @@ pub(super) async fn command(
             Ok(Some(view))
         }
         Err(CommandRefusal::Gone) => Ok(None),
-        Err(refusal @ (CommandRefusal::NotLive | CommandRefusal::NoPrompt)) => {
-            Err(Problem::conflict(refusal, None))
-        }
+        Err(
+            refusal @ (CommandRefusal::NotLive
+            | CommandRefusal::NoPrompt
+            | CommandRefusal::Recording(_)),
+        ) => Err(Problem::conflict(refusal, None)),
     }
 }

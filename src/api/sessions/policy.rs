@@ -338,6 +338,10 @@ fn told(error: &PolicyError, path: &str) -> Problem {
         PolicyError::Long { key, most, .. } => {
             Problem::body(&join(path, key), &format!("at most {most} bytes"))
         }
+        PolicyError::List { key, allowed } => {
+            let allowed = format!("each of {allowed} at most once, and at least one");
+            Problem::body(&join(path, key), &allowed)
+        }
     }
 }
 

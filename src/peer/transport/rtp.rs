@@ -1,10 +1,11 @@
 //! RTP through str0m: what goes when `wire` comes.
 
-use crate::media::{Codec, Mid, Munged, Packet, Rid, StreamId};
-use std::time::Instant;
+use crate::media::{Codec, Mid, Munged, Packet, Rid, SenderTime, StreamId};
+use std::time::{Instant, SystemTime};
 use str0m::Rtc;
 use str0m::format::Codec as StrCodec;
 use str0m::media::{KeyframeRequestKind, Pt};
+use str0m::rtp::rtcp::SenderInfo;
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Vp8Descriptor};
 
 fn codec_of(codec: StrCodec) -> Option<Codec> {
@@ -53,9 +54,21 @@ pub(super) fn receive(rtc: &mut Rtc, packet: RtpPacket) -> Option<Packet> {
         keyframe: false,
         picture: None,
         temporal: None,
+        reported: packet.last_sender_info.and_then(sender_time),
     };
     packet.classify();
     Some(packet)
+}
+
+/// A wall clock before 1970 is none.
+fn sender_time(info: SenderInfo) -> Option<SenderTime> {
+    let wall = info.ntp_time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    // str0m reads the 32 bits of the report, in units of a clock that it does not know there.
+    let timestamp = u32::try_from(info.rtp_time.numer() & u64::from(u32::MAX)).ok()?;
+    Some(SenderTime {
+        wall_us: u64::try_from(wall.as_micros()).ok()?,
+        timestamp,
+    })
 }
 
 /// True if the stream is known to str0m.
