@@ -14,6 +14,7 @@ mod member;
 mod packets;
 pub mod preflight;
 mod publishing;
+mod recording;
 mod shard;
 mod signalling;
 pub mod verdicts;
