@@ -1,7 +1,19 @@
 //! L2, packets in, container bytes out: one [`Recorder`] per session and purpose. No file, no clock, no
 //! thread; `host` writes what comes out, and `node` says who may be recorded.
 
+mod evenly;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod label;
+pub mod manifest;
 pub mod matroska;
+pub mod merge;
+pub mod mux;
+mod opus;
 mod output;
+pub mod plan;
+pub mod poster;
+pub mod read;
+pub mod survey;
 
 pub use output::{Output, SegmentId, TrackFacts, TrackKey};
