@@ -2,13 +2,14 @@
 //! time: real str0m, real DTLS and SRTP, no socket and no sleep. The clients are str0m in its
 //! ordinary full-ICE form, so they are independent of how the node drives it.
 
-use beistand::base::{Bitrate, Millis, Mono};
+use beistand::base::{Bitrate, Millis, Mono, Purpose};
 use beistand::base::{ConnectionId, NodeId, Now, Unix, Verdict};
 use beistand::node::{JoinRequest, Output, Shard, ShardConfig};
 use beistand::peer::signal::token::{Claims, Keys, authorize_join};
 use beistand::peer::signal::{ClientParams, Frame};
 use beistand::peer::transport::Factory;
-use beistand::session::Policy;
+use beistand::record;
+use beistand::session::{Mode, Policy};
 use livekit_protocol as proto;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message as Told;
@@ -35,6 +36,8 @@ pub struct Client {
     pub joined: Option<proto::JoinResponse>,
     pub others: BTreeMap<String, proto::ParticipantInfo>,
     pub left: Option<proto::LeaveRequest>,
+    /// The room says that someone is recorded.
+    pub recording: bool,
     /// RTP sequence numbers received on the subscriber connection, by media section.
     pub received: BTreeMap<String, Vec<u64>>,
     pub received_bytes: u64,
@@ -58,11 +61,31 @@ pub struct World {
     pub now: Now,
     pub ended: u32,
     pub appended: Vec<beistand::usage::Append>,
+    /// What recorders want written, and how many clients had been shown a recording by then.
+    pub recorded: Vec<(record::Output, usize)>,
     pub node_address: SocketAddr,
     pub keys: Arc<Keys>,
     /// What the next to join has measured before.
     pub preflight: Option<Verdict>,
     anchor: Instant,
+}
+
+impl Client {
+    /// Who is shown as recorded, and for what.
+    pub fn recorded(&self) -> BTreeMap<String, String> {
+        let shown = self.others.values().filter_map(|info| {
+            let purposes = info.attributes.get("recording")?;
+            Some((info.identity.clone(), purposes.clone()))
+        });
+        shown.collect()
+    }
+}
+
+fn recorded(mode: Mode) -> Policy {
+    let mut policy = Policy::default();
+    policy.recording.mode = mode;
+    policy.recording.purposes = Purpose::ALL.to_vec();
+    policy
 }
 
 const STEP: Millis = Millis(1);
@@ -90,7 +113,9 @@ impl World {
         asking.presence.grace_min = 1;
         let policies = BTreeMap::from([
             ("asking".to_owned(), asking),
+            ("always".to_owned(), recorded(Mode::Always)),
             ("default".to_owned(), Policy::default()),
+            ("on_request".to_owned(), recorded(Mode::OnRequest)),
             ("wide".to_owned(), wide),
         ]);
         let config = ShardConfig {
@@ -107,6 +132,7 @@ impl World {
             now,
             ended: 0,
             appended: Vec::new(),
+            recorded: Vec::new(),
             node_address,
             keys,
             preflight: None,
@@ -148,6 +174,7 @@ impl World {
             joined: None,
             others: BTreeMap::new(),
             left: None,
+            recording: false,
             received: BTreeMap::new(),
             received_bytes: 0,
             data: Vec::new(),
@@ -374,6 +401,11 @@ impl World {
                             .handle_committed(&checkpoint.facts.session, self.now);
                     }
                 }
+                Output::Recorded(output) => {
+                    let told = |client: &&Client| client.recording && !client.recorded().is_empty();
+                    let told = self.clients.iter().filter(told).count();
+                    self.recorded.push((output, told));
+                }
                 Output::RoomEnded(_) => self.ended += 1,
                 Output::RoomNotOpened(_) | Output::News(_) | Output::Preflighted { .. } => {}
             }
@@ -475,6 +507,10 @@ impl World {
                 }
             }
             Some(Told::RefreshToken(token)) => self.clients[index].tokens.push(token),
+            Some(Told::RoomUpdate(update)) => {
+                let room = update.room.expect("an update has a room");
+                self.clients[index].recording = room.active_recording;
+            }
             Some(Told::Leave(leave)) => self.clients[index].left = Some(leave),
             Some(_) | None => {}
         }
@@ -577,6 +613,13 @@ pub const KEYFRAME: [u8; 1_100] = {
     let mut payload = [0x55; 1_100];
     payload[0] = 0x10;
     payload[1] = 0x00;
+    // Start code, 320 by 180 pixels (RFC 6386, 9.1).
+    let head = [0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00];
+    let mut index = 0;
+    while index < head.len() {
+        payload[4 + index] = head[index];
+        index += 1;
+    }
     payload
 };
 
