@@ -67,6 +67,8 @@ pub struct World {
     pub keys: Arc<Keys>,
     /// What the next to join has measured before.
     pub preflight: Option<Verdict>,
+    /// While this is set the clients' datagrams are kept in it.
+    held: Option<Vec<(SocketAddr, Vec<u8>)>>,
     anchor: Instant,
 }
 
@@ -108,6 +110,8 @@ impl World {
         // For the benchmark: nothing is paused, and the controllers look far.
         wide.floor.on_breach = Vec::new();
         wide.floor.down_bps = 20_000_000;
+        let mut wide_recorded = wide.clone();
+        wide_recorded.recording = recorded(Mode::OnRequest).recording;
         let mut asking = Policy::default();
         asking.presence.after_min = 1;
         asking.presence.grace_min = 1;
@@ -116,6 +120,7 @@ impl World {
             ("always".to_owned(), recorded(Mode::Always)),
             ("default".to_owned(), Policy::default()),
             ("on_request".to_owned(), recorded(Mode::OnRequest)),
+            ("on_request_wide".to_owned(), wide_recorded),
             ("wide".to_owned(), wide),
         ]);
         let config = ShardConfig {
@@ -136,6 +141,7 @@ impl World {
             node_address,
             keys,
             preflight: None,
+            held: None,
             anchor,
         }
     }
@@ -275,9 +281,13 @@ impl World {
         self.exchange();
     }
 
-    /// Writes one packet of the client's track; it leaves with the next step.
+    /// Writes one packet of the client's track, a frame by itself; it leaves with the next step.
     pub fn send_media(&mut self, index: usize, payload: &[u8]) {
-        let at = self.instant();
+        self.send_packet(index, payload, true);
+    }
+
+    fn send_packet(&mut self, index: usize, payload: &[u8], marker: bool) {
+        let (at, now) = (self.instant(), self.now.mono);
         let client = &mut self.clients[index];
         let (kind, wanted) = if payload.len() == AUDIO.len() {
             (MediaKind::Audio, Codec::Opus)
@@ -297,11 +307,35 @@ impl World {
         };
         let seq = client.seq.entry(kind.to_string()).or_default();
         *seq += 1;
-        let timestamp = u32::try_from(*seq * 3_000).unwrap_or(0);
-        let write = RtpWrite::new(pt, (*seq).into(), timestamp, at, payload).marker(true);
+        let clock = if kind == MediaKind::Audio { 48 } else { 90 };
+        let timestamp = u32::try_from(now.since(Mono::ZERO).0 * clock).unwrap_or(0);
+        let write = RtpWrite::new(pt, (*seq).into(), timestamp, at, payload).marker(marker);
         if let Some(stream) = client.publisher.direct_api().stream_tx_by_mid(mid, None) {
             stream.write_rtp(write);
         }
+    }
+
+    /// Writes a frame of the client's video: `packets` packets with one timestamp.
+    pub fn send_frame(&mut self, index: usize, payload: &[u8], packets: usize) {
+        for packet in 0..packets {
+            let payload = if packet == 0 { payload } else { &MIDDLE };
+            self.send_packet(index, payload, packet + 1 == packets);
+        }
+    }
+
+    /// A millisecond passes for the clients; what they send is kept for [`World::depart`].
+    pub fn tick(&mut self) {
+        self.now = Now {
+            mono: self.now.mono + STEP,
+            unix: Unix(self.now.unix.0 + STEP.0),
+        };
+        self.held = Some(Vec::new());
+        self.drive_clients();
+    }
+
+    /// What the clients have sent since the last tick.
+    pub fn depart(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
+        self.held.take().unwrap_or_default()
     }
 
     /// Both connections say goodbye by DTLS, and the network goes silent.
@@ -412,7 +446,7 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, to: SocketAddr, bytes: &[u8]) {
+    pub fn deliver(&mut self, to: SocketAddr, bytes: &[u8]) {
         let found = self.clients.iter().enumerate().find_map(|(index, client)| {
             client
                 .addresses
@@ -451,7 +485,10 @@ impl World {
                     let (source, bytes) = (transmit.source, &transmit.contents[..]);
                     let sent = (!client.cut).then(|| client.up.send(source, bytes, now.mono));
                     if let Some(bytes) = sent.flatten() {
-                        self.shard.handle_datagram(source, &bytes, now);
+                        match &mut self.held {
+                            Some(held) => held.push((source, bytes)),
+                            None => self.shard.handle_datagram(source, &bytes, now),
+                        }
                     }
                 }
                 Ok(str0m::Output::Event(event)) => self.on_event(index, event),
@@ -476,7 +513,7 @@ impl World {
         }
     }
 
-    fn hear(&mut self, conn: ConnectionId, frame: &Frame) {
+    pub fn hear(&mut self, conn: ConnectionId, frame: &Frame) {
         let Frame::Binary(bytes) = frame else {
             panic!("binary clients get binary frames")
         };
@@ -628,6 +665,13 @@ pub const DELTA: [u8; 1_100] = {
     let mut payload = [0x55; 1_100];
     payload[0] = 0x10;
     payload[1] = 0x01;
+    payload
+};
+
+/// What follows in a frame of several packets.
+pub const MIDDLE: [u8; 1_100] = {
+    let mut payload = [0x55; 1_100];
+    payload[0] = 0x00;
     payload
 };
 

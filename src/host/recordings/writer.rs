@@ -369,3 +369,6 @@ impl Writer {
 fn sync_dir(dir: &Dir) -> io::Result<()> {
     dir.try_clone()?.into_std_file().sync_all()
 }
+
+#[cfg(test)]
+mod tests;
