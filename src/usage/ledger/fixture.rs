@@ -64,6 +64,7 @@ pub fn totals(waiting: u64, live: u64, paused: u64) -> Totals {
             .then_some((away, Millis(paused)))
             .into_iter()
             .collect(),
+        recording_ms: BTreeMap::new(),
         intervals,
         participants,
     }
@@ -163,6 +164,8 @@ pub fn life(session: &str) -> Vec<Append> {
                     terms: None,
                     warning: None,
                     confirmed_by: None,
+                    consent: None,
+                    recording: None,
                     estimated: false,
                     bound_ms: None,
                 };
