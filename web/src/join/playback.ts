@@ -5,6 +5,8 @@ import type { ListError, RecordingOf } from './recordings';
 
 /** While files are being made. */
 const POLL_MS = 2_000;
+/** What failed during the session may still become files after it: looked at so many times, and no more. */
+const FAILED_LOOKS = 150;
 /** After a failure that may pass. */
 const AGAIN_MS = 5_000;
 /** Links are good for an hour: fresh ones come well before. */
@@ -21,6 +23,7 @@ export class Playback {
   private ask: List | null = null;
   private asking: AbortController | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private looks = 0;
 
   constructor() {
     this.again.addEventListener('click', () => void this.look());
@@ -29,6 +32,7 @@ export class Playback {
   open(ask: List): void {
     this.close();
     this.ask = ask;
+    this.looks = 0;
     this.root.hidden = false;
     say(need('recordings-message', HTMLElement), 'Looking for recordings…');
     void this.look();
@@ -52,6 +56,7 @@ export class Playback {
     const asking = new AbortController();
     this.asking = asking;
     this.again.hidden = true;
+    this.looks += 1;
     try {
       const recordings = await ask(asking.signal);
       if (!asking.signal.aborted) this.show(recordings);
@@ -69,8 +74,9 @@ export class Playback {
     }
     for (const recording of recordings) this.reel(recording.id).show(recording);
     this.again.hidden = recordings.length > 0;
-    const isMaking = recordings.some(({ state }) => state === 'recording' || state === 'stopped' || state === 'finishing');
-    const isThere = recordings.some(({ state }) => state === 'ready');
+    const is = (...states: RecordingOf['state'][]) => recordings.some(({ state }) => states.includes(state));
+    const isMaking = is('recording', 'stopped', 'finishing') || (is('failed') && this.looks < FAILED_LOOKS);
+    const isThere = is('ready');
     if (isMaking || isThere) this.timer = setTimeout(() => void this.look(), isMaking ? POLL_MS : FRESH_MS);
   }
 

@@ -1,5 +1,5 @@
 // The recordings of a session as the node lists them, and why it does not.
-import { fieldsOf, isCount, isCountOrNull, isText, wordOf, type Fields } from './fields';
+import { fieldsOf, isCount, isText, wordOf, type Fields } from './fields';
 import { purposeOf, type Purpose } from './recording';
 
 const STATES = ['recording', 'stopped', 'finishing', 'ready', 'failed', 'deleted'] as const;
@@ -17,7 +17,7 @@ export interface RecordingOf {
   id: string;
   purpose: Purpose;
   state: (typeof STATES)[number];
-  /** How far the files are made, in thousandths; null: nobody knows. */
+  /** How far the making of the files is, in thousandths; null: not begun, or over. */
   progress_permille: number | null;
   duration_ms: number | null;
   /** When it is deleted; null: it is kept. */
@@ -40,20 +40,27 @@ export class ListError extends Error {
 /** What the node has of a session, as far as this token may see it. Rejects with a `ListError` alone. */
 export async function listRecordings(serverUrl: string, token: string, session: string, signal: AbortSignal): Promise<RecordingOf[]> {
   const base = `${serverUrl.replace(/^ws/, 'http').replace(/\/+$/, '')}/`;
+  const get = (path: string) => ask(new URL(path, base), token, signal);
+  const list = decodeList(await get(`v1/recordings?${new URLSearchParams({ session })}`));
+  if (!list) throw new ListError(UNREADABLE, false);
+  // The list is in short; files and progress come with each recording alone.
+  return Promise.all(list.map(async (one) => (hasMore(one) ? recordingOf(await get(`v1/recordings/${one.id}`), base) ?? one : one)));
+}
+
+async function ask(url: URL, token: string, signal: AbortSignal): Promise<unknown> {
   let response: Response;
-  let body: unknown;
   try {
-    const query = new URLSearchParams({ session });
-    response = await fetch(new URL(`v1/recordings?${query}`, base), { headers: { Authorization: `Bearer ${token}` }, signal });
-    body = response.ok ? await response.json() : null;
+    response = await fetch(url, { headers: { Authorization: `Bearer ${token}` }, cache: 'no-store', signal });
+    if (response.ok) return await response.json();
   } catch (error) {
     if (error instanceof SyntaxError) throw new ListError(UNREADABLE, false);
     throw new ListError('The server cannot be reached. Check your internet connection.', true);
   }
-  if (!response.ok) throw refusal(response.status);
-  const recordings = decodeRecordings(body, base);
-  if (!recordings) throw new ListError(UNREADABLE, false);
-  return recordings;
+  throw refusal(response.status);
+}
+
+function hasMore({ state }: RecordingOf): boolean {
+  return state === 'finishing' || state === 'ready';
 }
 
 const UNREADABLE = "The server's answer cannot be read by this page. Reload it to get the newest one.";
@@ -72,10 +79,10 @@ function refusal(status: number): ListError {
 }
 
 /** Null for anything that is no list of recordings. */
-export function decodeRecordings(body: unknown, base: string): RecordingOf[] | null {
+function decodeList(body: unknown): RecordingOf[] | null {
   const list = fieldsOf(body)?.['recordings'];
   if (!Array.isArray(list)) return null;
-  const recordings = list.map((one) => recordingOf(one, base)).filter((one) => one !== null);
+  const recordings = list.map((one) => recordingOf(one, document.baseURI)).filter((one) => one !== null);
   return recordings.length === list.length ? recordings : null;
 }
 
@@ -89,12 +96,18 @@ function recordingOf(value: unknown, base: string): RecordingOf | null {
     id,
     purpose,
     state,
-    progress_permille: countOf(fields, 'progress_permille'),
+    progress_permille: permilleOf(fieldsOf(fields['progress'])),
     duration_ms: countOf(fields, 'duration_ms'),
     expires_unix_ms: countOf(fields, 'expires_unix_ms'),
     reason: textOf(fields, 'reason'),
     files: filesOf(fields['files'], base),
   };
+}
+
+function permilleOf(progress: Fields | null): number | null {
+  const done = progress && countOf(progress, 'done_bytes');
+  const all = progress && countOf(progress, 'all_bytes');
+  return done === null || !all ? null : Math.min(1000, Math.floor((1000 * done) / all));
 }
 
 function filesOf(value: unknown, base: string): RecordedFile[] {
@@ -105,8 +118,11 @@ function filesOf(value: unknown, base: string): RecordedFile[] {
 function fileOf(value: unknown, base: string): RecordedFile | null {
   const fields = fieldsOf(value);
   const { name, url } = fields ?? {};
-  if (!fields || !isText(name) || !isText(url) || !URL.canParse(url, base)) return null;
-  const address = new URL(url, base);
+  if (!fields || !isText(name) || !isText(url)) return null;
+  // The node does not know the prefix of a proxy before it: from there its address goes on.
+  const path = url.replace(/^\/+/, '');
+  if (!URL.canParse(path, base)) return null;
+  const address = new URL(path, base);
   // A link from elsewhere may be no script.
   if (address.protocol !== 'https:' && address.protocol !== 'http:') return null;
   return { name, url: address.href, bytes: countOf(fields, 'bytes'), identity: textOf(fields, 'identity') };
@@ -114,8 +130,8 @@ function fileOf(value: unknown, base: string): RecordedFile | null {
 
 /** What an answer leaves out, or says in a way that we do not know, is unknown. */
 function countOf(fields: Fields, name: string): number | null {
-  const value = fields[name] ?? null;
-  return isCountOrNull(value) && isCount(value) ? value : null;
+  const value = fields[name];
+  return isCount(value) ? value : null;
 }
 
 function textOf(fields: Fields, name: string): string | null {

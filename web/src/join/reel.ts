@@ -93,7 +93,7 @@ export class Reel {
   private choose(): void {
     const file = this.files.find(({ name }) => name === this.select.value);
     if (!file) return;
-    this.download.href = file.url;
+    this.download.href = `${file.url}&download=1`;
     this.download.download = file.name;
     say(this.download, file.bytes === null ? 'Download' : `Download (${size(file.bytes)})`);
     const isRenewal = this.renewing && this.loaded === file.name;
