@@ -239,3 +239,69 @@ fn an_expert_starts_and_stops_a_recording_and_sees_how_it_stands() {
     assert_eq!(failed["states"][0], "Failed: the disk is full");
     assert_eq!(failed["buttons"], json!(["Try again", start]));
 }
+
+/// An expert leaves a session in which recording was possible; the node answers what the test says.
+fn after_the_session(driver: &mut Driver, status: u16, body: &Value) {
+    let node = Node::dev();
+    page_of("expert", &node, driver);
+    driver.ask(&json!({"do": "billed", "who": "expert", "ms": 0}));
+    driver.ask(&json!({"do": "receive", "who": "expert", "topic": "beistand.recording", "message": asked()}));
+    driver.ask(&json!({"do": "key", "who": "expert", "key": "Escape"}));
+    driver.ask(&json!({"do": "answers", "who": "expert", "status": status, "body": body}));
+    driver.ask(&json!({"do": "leave", "who": "expert"}));
+}
+
+fn reads(driver: &mut Driver, words: &str) {
+    driver.ask(&json!({"do": "recordings", "who": "expert", "words": words}));
+}
+
+#[test]
+fn the_last_panel_says_in_words_why_there_is_no_recording() {
+    let _turn = turn::alone();
+    let mut driver = Driver::browsers();
+    after_the_session(&mut driver, 0, &json!({}));
+    reads(&mut driver, "The server cannot be reached.");
+    let again = json!({"do": "press", "who": "expert", "button": "recordings-again"});
+    for (status, words) in [
+        (401, "Your link has expired"),
+        (403, "Your link does not let you see the recordings"),
+        (404, "The server knows no recordings of this session."),
+        (503, "The server cannot show the recordings now (503)."),
+    ] {
+        driver.ask(&json!({"do": "answers", "who": "expert", "status": status}));
+        driver.ask(&again);
+        reads(&mut driver, words);
+    }
+    let none = json!({"recordings": [], "next": null});
+    driver.ask(&json!({"do": "answers", "who": "expert", "status": 200, "body": none}));
+    reads(&mut driver, "Nothing of this session has been recorded.");
+    driver.ask(&json!({"do": "answers", "who": "expert", "status": 200, "body": [1]}));
+    driver.ask(&again);
+    reads(&mut driver, "cannot be read by this page");
+}
+
+#[test]
+fn the_last_panel_follows_a_recording_until_it_is_finished_and_says_when_it_failed() {
+    let _turn = turn::alone();
+    let mut driver = Driver::browsers();
+    let nothing = json!({"recordings": [], "next": null});
+    after_the_session(&mut driver, 200, &nothing);
+    reads(&mut driver, "Nothing of this session has been recorded.");
+    for (state, words) in [
+        ("stopped", "The session goes on without you."),
+        ("finishing", "The recording is being finished: 43 %"),
+        ("failed", "The recording failed: the disk is full"),
+        ("deleted", "The recording was deleted."),
+    ] {
+        // One body answers for the list and for the recording alone.
+        let mut body = json!({"id": "RC_a_shared", "session": "SE_a", "purpose": "shared", "state": state,
+                              "reason": "the disk is full", "files": [],
+                              "progress": {"done_bytes": 435, "all_bytes": 1000}});
+        body["recordings"] = json!([body.clone()]);
+        driver.ask(&json!({"do": "answers", "who": "expert", "status": 200, "body": body}));
+        if state == "stopped" {
+            driver.ask(&json!({"do": "press", "who": "expert", "button": "recordings-again"}));
+        }
+        reads(&mut driver, words);
+    }
+}

@@ -184,6 +184,21 @@ const COMMANDS = {
     await page(who).keyboard.press(key);
     return {};
   },
+  /** Requests of the page for recordings are answered with this status and body from now on; status 0: not at all. */
+  async answers({ who, status, body = {} }) {
+    const requests = /\/v1\/recordings/;
+    await page(who).unroute(requests);
+    await page(who).route(requests, (request) => (status === 0 ? request.abort() : request.fulfill({ status, json: body })));
+    return {};
+  },
+  /** The words about recordings on the last panel become these. */
+  async recordings({ who, words, ms = 15_000 }) {
+    return await until(page(who), `${who} reads "${words}"`, (words) => {
+      const text = document.querySelector('[data-testid="recordings"]').innerText;
+      window.__last = text;
+      return text.includes(words) && { text };
+    }, words, ms);
+  },
   /** What the page has said to the server since it was opened. */
   async said({ who }) {
     return { said: await page(who).evaluate(() => window.__said) };

@@ -93,7 +93,7 @@ export class ConsentDialog {
     this.draw();
   }
 
-  /** The server could not do it. */
+  /** It was not done, for this reason. */
   refuse(text: string): void {
     this.deeds.fail(text);
     this.draw();
@@ -113,16 +113,22 @@ export class ConsentDialog {
     this.questions.clear();
     this.steers.clear();
     for (const purpose of purposes) {
-      this.questions.set(purpose, new Question(purpose, () => this.draw()));
+      this.questions.set(purpose, new Question(purpose, () => this.onChoice()));
       this.steers.set(purpose, new Steer((action) => this.request(purpose, action)));
     }
     need('consent-purposes', HTMLElement).replaceChildren(...[...this.questions.values()].map(({ root }) => root));
     need('recording-steer', HTMLElement).replaceChildren(...[...this.steers.values()].map(({ root }) => root));
   }
 
+  private onChoice(): void {
+    this.deeds.failure = null;
+    this.draw();
+  }
+
   private answer(): void {
     const answers = [...this.questions].map(([purpose, { answer }]) => [purpose, answer] as const);
-    if (this.deeds.isSending('consent') || answers.some(([, answer]) => answer === null)) return;
+    if (this.deeds.isSending('consent')) return;
+    if (answers.some(([, answer]) => answer === null)) return this.refuse('Please choose yes or no for each, or continue without being recorded.');
     this.tell(answers.map(([purpose, answer]) => [purpose, answer === true]));
   }
 

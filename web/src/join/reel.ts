@@ -14,6 +14,7 @@ export class Reel {
   private readonly progress = make('progress');
   private readonly choice = make('label', 'field');
   private readonly select = make('select');
+  private readonly hint = make('p', 'muted', HINT);
   private readonly video = make('video');
   private readonly problem = make('p', 'notice');
   private readonly download = make('a', 'button');
@@ -35,7 +36,7 @@ export class Reel {
     this.select.addEventListener('change', () => this.choose());
     this.prepareVideo();
     this.download.dataset['testid'] = 'recording-download';
-    this.root.append(this.title, this.state, this.progress, this.choice, this.video, this.problem, this.download, this.kept);
+    this.root.append(this.title, this.state, this.progress, this.choice, this.hint, this.video, this.problem, this.download, this.kept);
     this.problem.hidden = true;
   }
 
@@ -73,6 +74,7 @@ export class Reel {
   private drawPlayer({ purpose, files }: RecordingOf): void {
     const isThere = this.files.length > 0;
     this.choice.hidden = this.files.length < 2;
+    this.hint.hidden = true;
     this.video.hidden = !isThere;
     this.download.hidden = !isThere;
     if (!isThere) return this.unload();
@@ -93,6 +95,7 @@ export class Reel {
   private choose(): void {
     const file = this.files.find(({ name }) => name === this.select.value);
     if (!file) return;
+    this.hint.hidden = this.files.length < 3 || !isSession(file);
     this.download.href = `${file.url}&download=1`;
     this.download.download = file.name;
     say(this.download, file.bytes === null ? 'Download' : `Download (${size(file.bytes)})`);
@@ -124,14 +127,21 @@ export class Reel {
   }
 }
 
+/** The file of the session has a track for each picture and sound; a browser plays the first of each. */
+const HINT = 'Here you see and hear one participant of it: choose another one by name. A player such as VLC plays all of them.';
+
+function isSession({ name }: RecordedFile): boolean {
+  return name.startsWith('session.');
+}
+
 function sessionFirst(a: RecordedFile, b: RecordedFile): number {
-  const rank = ({ name }: RecordedFile) => (name.startsWith('session.') ? 0 : Number(/\d+/.exec(name)?.[0] ?? 0));
+  const rank = (file: RecordedFile) => (isSession(file) ? 0 : Number(/\d+/.exec(file.name)?.[0] ?? 0));
   return rank(a) - rank(b);
 }
 
-function fileInWords({ name, identity }: RecordedFile): string {
-  if (name.startsWith('session.')) return 'The whole session';
-  return identity ?? `Participant ${/\d+/.exec(name)?.[0] ?? ''}`;
+function fileInWords(file: RecordedFile): string {
+  if (isSession(file)) return 'The whole session';
+  return file.identity ?? `Participant ${/\d+/.exec(file.name)?.[0] ?? ''}`;
 }
 
 function stateInWords({ state, duration_ms, reason, progress_permille }: RecordingOf): string | null {
