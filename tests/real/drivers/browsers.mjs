@@ -199,12 +199,32 @@ const COMMANDS = {
       return text.includes(words) && { text };
     }, words, ms);
   },
+  /** The file of a recording of this name, as the page offers it, plays to its end in the page; the names of all. */
+  async plays({ who, name, ms = 60_000 }) {
+    const names = await page(who).evaluate((name) => {
+      const select = document.querySelector('[data-testid="recording-file"]');
+      const options = [...select.options];
+      select.value = options.find((one) => one.textContent === name)?.value;
+      select.dispatchEvent(new Event('change'));
+      return options.map((one) => one.textContent);
+    }, name);
+    await page(who).evaluate(() => {
+      const video = document.querySelector('[data-testid="recording-video"]');
+      video.playbackRate = 4;
+      return video.play();
+    });
+    return await until(page(who), `"${name}" plays to its end`, (names) => {
+      const video = document.querySelector('[data-testid="recording-video"]');
+      window.__last = { at: video.currentTime, duration: video.duration, error: video.error?.message, width: video.videoWidth };
+      return video.ended && { names, duration: video.duration, width: video.videoWidth, height: video.videoHeight, poster: video.poster };
+    }, names, ms);
+  },
   /** What the page has said to the server since it was opened. */
   async said({ who }) {
     return { said: await page(who).evaluate(() => window.__said) };
   },
   /** What the page shows of recording becomes this: one field of it. */
-  async recording({ who, field, value, ms = 10_000 }) {
+  async recording({ who, field, value, ms = 20_000 }) {
     return await until(page(who), `${who} is shown ${field} ${JSON.stringify(value)}`, ({ field, value }) => {
       const shown = window.__shown();
       window.__last = shown.recording;

@@ -269,15 +269,16 @@ class Steer {
 
   draw(state: PurposeState, people: string[], sending: boolean): void {
     const { purpose, requested, failed } = state;
-    // What failed does not run, whatever was asked for.
-    this.action = requested && failed === null ? 'stop' : 'start';
+    this.action = requested ? 'stop' : 'start';
     this.root.dataset['state'] = failed !== null ? 'failed' : state.active ? 'active' : requested ? 'requested' : 'off';
     this.state.dataset['testid'] = `recording-state-${purpose}`;
     this.button.dataset['testid'] = `recording-request-${purpose}`;
     say(this.title, TITLE[purpose]);
     say(this.state, stepInWords(state));
     say(this.people, people.length > 0 ? `${capital(list(people))}.` : '');
-    say(this.button, this.action === 'stop' ? 'Stop recording' : failed !== null ? 'Try again' : 'Start recording');
+    say(this.button, this.action === 'stop' ? 'Stop recording' : 'Start recording');
+    // What failed neither runs nor starts again in this session.
+    this.button.hidden = failed !== null;
     this.button.setAttribute('aria-label', `${this.button.textContent} ${FOR[purpose]}`);
     this.button.setAttribute('aria-disabled', String(sending));
   }
