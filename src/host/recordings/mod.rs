@@ -3,5 +3,5 @@
 mod start;
 mod writer;
 
-pub use start::{Started, start};
+pub use start::{Started, open, start};
 pub use writer::{Held, Lost, Outlet, Writer, WriterStats, Writing};

@@ -5,7 +5,11 @@ use crate::api::Work;
 use crate::host::store::{Desk, StoreHandle};
 use crate::host::worker::WorkerEnds;
 use anyhow::Context;
+use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,6 +30,16 @@ pub struct Started {
     pub stats: Arc<WriterStats>,
 }
 
+/// Opens the directory of recordings, and makes it if need be.
+///
+/// # Errors
+/// It cannot be made or opened.
+pub fn open(path: &Path) -> anyhow::Result<Dir> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let opened = made.and_then(|()| Dir::open_ambient_dir(path, ambient_authority()));
+    opened.with_context(|| format!("recordings.dir {} cannot be used", path.display()))
+}
+
 /// Starts the thread that writes below `dir`. Call it on the control plane's runtime.
 ///
 /// # Errors
@@ -33,7 +47,7 @@ pub struct Started {
 pub fn start(
     dir: &Dir,
     workers: &[WorkerEnds],
-    (desk, store): (Desk, StoreHandle),
+    (store, desk): (StoreHandle, Desk),
 ) -> anyhow::Result<Started> {
     let ends = workers.to_vec();
     let on_lost = move |id: &_, reason: &str| {

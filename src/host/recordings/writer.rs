@@ -121,7 +121,10 @@ impl Outlet {
     /// # Errors
     /// The disk is too slow for this recording: it has lost the piece.
     pub fn push(&mut self, output: Output) -> Result<(), RecordingId> {
-        let id = segment(&output).recording.clone();
+        let Some(segment) = segment(&output) else {
+            return Ok(());
+        };
+        let id = segment.recording.clone();
         let bytes = size(&output);
         let count = self.counts.entry(id.clone()).or_default().clone();
         let closes = matches!(output, Output::Close { .. });
@@ -165,11 +168,13 @@ impl Outlet {
     }
 }
 
-const fn segment(output: &Output) -> &SegmentId {
+/// Of which segment it is; none: it is nothing to be written.
+const fn segment(output: &Output) -> Option<&SegmentId> {
     match output {
         Output::Open { segment, .. }
         | Output::Append { segment, .. }
-        | Output::Close { segment } => segment,
+        | Output::Close { segment } => Some(segment),
+        Output::KeyframeWanted { .. } => None,
     }
 }
 
@@ -179,7 +184,7 @@ fn size(output: &Output) -> usize {
         + match output {
             Output::Open { header, .. } => header.len(),
             Output::Append { bytes, .. } => bytes.len(),
-            Output::Close { .. } => 0,
+            Output::Close { .. } | Output::KeyframeWanted { .. } => 0,
         }
 }
 
@@ -268,11 +273,14 @@ impl Writer {
     }
 
     fn take(&mut self, held: &Held) {
-        let segment = segment(&held.output);
+        let Some(segment) = segment(&held.output) else {
+            return;
+        };
         let done = match &held.output {
             Output::Open { header, .. } => self.open(segment, header),
             Output::Append { bytes, .. } => self.append(segment, bytes),
             Output::Close { .. } => self.close(segment),
+            Output::KeyframeWanted { .. } => Ok(()),
         };
         if let Err(error) = done {
             // It is not among the files: what is lost below are the others.
