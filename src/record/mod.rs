@@ -1,6 +1,7 @@
 //! L2, packets in, container bytes out: one [`Recorder`] per session and purpose. No file, no clock, no
 //! thread; `host` writes what comes out, and `node` says who may be recorded.
 
+mod depacketize;
 mod evenly;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -14,6 +15,16 @@ mod output;
 pub mod plan;
 pub mod poster;
 pub mod read;
+mod recorder;
+mod reorder;
+mod segment;
+mod stats;
 pub mod survey;
+mod take;
+#[cfg(test)]
+mod tests;
+mod timeline;
 
 pub use output::{Output, SegmentId, TrackFacts, TrackKey};
+pub use recorder::{Recorder, RecorderConfig};
+pub use stats::Stats;
