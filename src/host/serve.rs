@@ -449,7 +449,8 @@ fn hooks(
                 StoreReply::Head { .. }
                 | StoreReply::Lanes(_)
                 | StoreReply::Marked { .. }
-                | StoreReply::Desk(_) => return,
+                | StoreReply::Desk(_)
+                | StoreReply::Noted { .. } => return,
             };
             workers
                 .iter()
