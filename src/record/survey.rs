@@ -49,6 +49,8 @@ pub struct Survey {
     pub gaps: Vec<Span>,
     /// What had to be passed over.
     pub damage: Damage,
+    /// So far it can be read: whoever reads it again stops there.
+    pub bytes: u64,
     /// Its best picture.
     pub picture: Option<Candidate>,
 }
@@ -115,8 +117,8 @@ impl Surveyor {
         }
     }
 
-    /// All blocks have been read; none if there was none.
-    pub fn finish(self, damage: Damage) -> Option<Survey> {
+    /// So many bytes, and all blocks in them, have been read; none if there was no block.
+    pub fn finish(self, damage: Damage, bytes: u64) -> Option<Survey> {
         let seen = self.seen?;
         Some(Survey {
             number: self.number,
@@ -129,6 +131,7 @@ impl Surveyor {
             last_ms: seen.last_ms,
             gaps: self.gaps,
             damage,
+            bytes,
             picture: self.picture,
         })
     }

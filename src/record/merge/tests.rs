@@ -1,7 +1,6 @@
 //! Segments in, finished files out: read back by the reader.
 
 use super::super::fixture::{ORIGIN_UNIX_MS, VP8, avc, begin, camera, cluster, microphone};
-use super::super::matroska::write::DocType;
 use super::super::mux::MuxConfig;
 use super::super::plan::{FilePlan, plan};
 use super::super::survey::{Span, Surveyor};
@@ -14,7 +13,7 @@ fn survey(number: u32, file: &[u8]) -> Option<Survey> {
     while let Some(block) = reader.next_block().unwrap() {
         surveyor.handle_block(&block);
     }
-    surveyor.finish(reader.damage())
+    surveyor.finish(reader.damage(), reader.offset())
 }
 
 fn surveys(segments: &[Vec<u8>]) -> Vec<Survey> {

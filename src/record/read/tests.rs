@@ -1,6 +1,7 @@
 //! Files that are cut at any byte, and files with any byte changed.
 
 use super::super::fixture::{VP8, begin, camera, cluster, microphone};
+use super::super::matroska::write::{DocType, TrackCodec};
 use super::*;
 use crate::base::Rng;
 
