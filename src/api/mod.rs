@@ -24,8 +24,8 @@ pub use limit::{Addresses, Rate};
 pub use listen::{Listening, Tls, serve};
 pub use preflight::{PreflightLimits, Preflighted, Preflights};
 pub use recordings::{
-    Answering, CHUNK_BYTES, File, Kept, Later, Piece, Progress, RecordingFilter, Recordings, Row,
-    Said, Standing,
+    Answering, CHUNK_BYTES, File, Kept, Later, Piece, Progress, RecordingFilter, Recordings, Said,
+    Standing,
 };
 pub use router::router;
 pub use sessions::{Filter, Known, Ledger, Read, Request, Unreadable, Work, Write, lapse};

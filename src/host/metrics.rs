@@ -183,7 +183,7 @@ pub struct RecordingTotals {
     pub now: Counts<RecordingState>,
     /// Final steps since the start.
     pub outcomes: Counts<RecordingOutcome>,
-    /// Bytes of media handed to the writer.
+    /// Bytes written to segments.
     pub bytes: u64,
     /// What is missing.
     pub drops: Counts<RecordingDrop>,

@@ -1,9 +1,10 @@
 //! What answers about recordings look like.
 
 use super::link::{expiry, link};
-use super::shelf::{File, Progress, Row, Said, Standing};
+use super::shelf::{File, Progress, Said, Standing};
 use super::words::{ActorWord, ConsentWord, PurposeWord};
 use crate::base::{Actor, ConsentState, Purpose, RecordingId, Unix};
+use crate::usage::ledger::RecordingRecord;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -46,19 +47,19 @@ pub(crate) struct Recording {
     pub manifest_sha256: Option<String>,
 }
 
-impl From<&Row> for Recording {
-    fn from(row: &Row) -> Recording {
+impl From<&RecordingRecord> for Recording {
+    fn from(row: &RecordingRecord) -> Recording {
         let result = row.result.as_ref();
         Recording {
             id: row.id.to_string(),
             session: row.id.session().to_string(),
             room: row.room.to_string(),
             purpose: row.id.purpose(),
-            state: row.standing(),
+            state: Standing::of(row),
             reason: row.reason.clone(),
-            started_unix_ms: row.started.0,
-            ended_unix_ms: row.ended.map(|at| at.0),
-            expires_unix_ms: row.expires.map(|at| at.0),
+            started_unix_ms: row.started_unix_ms.0,
+            ended_unix_ms: row.stopped_unix_ms.map(|at| at.0),
+            expires_unix_ms: row.expires_unix_ms.map(|at| at.0),
             duration_ms: result.map(|result| result.duration_ms.0),
             bytes: result.map(|result| result.bytes),
             manifest_sha256: result.map(|result| result.manifest_sha256.clone()),

@@ -149,7 +149,7 @@ async fn file(
     name: &str,
 ) -> Result<(File, &'static str), Problem> {
     let (_, mime) = known(name).ok_or_else(no_file)?;
-    match row(doors, id).await?.standing() {
+    match Standing::of(&row(doors, id).await?) {
         Standing::Ready => {}
         Standing::Deleted => {
             return Err(Problem::absent("the recording has been deleted"));

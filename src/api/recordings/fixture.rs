@@ -1,16 +1,17 @@
 //! A node's doors with a shelf of two recordings in memory, for tests.
 
-use super::shelf::{File, Kept, Progress, Recordings, Row, Said};
+use super::shelf::{File, Kept, Progress, Recordings, Said};
 use crate::api::doors::{Counters, Doors, Limits};
 use crate::api::preflight::{PreflightLimits, Preflights};
 use crate::api::sessions::{Ledger, Unreadable};
 use crate::api::{Addresses, Rate};
 use crate::base::{
     Actor, Consent, ConsentState, Identity, Millis, Mono, NodeId, Now, Purpose, RecordingId,
-    RecordingResult, RecordingStep, Rng, RoomName, Unix,
+    RecordingResult, Rng, RoomName, Unix,
 };
 use crate::node::{Capacity, Control};
 use crate::peer::signal::token::Keys;
+use crate::usage::ledger::{RecordingRecord, Stage};
 use axum::body::Bytes;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -34,16 +35,18 @@ pub(super) fn id(text: &str) -> RecordingId {
 }
 
 /// A ready recording of the room `lesson`.
-pub(super) fn row(id: &RecordingId) -> Row {
-    Row {
+pub(super) fn row(id: &RecordingId) -> RecordingRecord {
+    RecordingRecord {
         seq: 1,
         id: id.clone(),
         room: RoomName::from("lesson"),
-        step: RecordingStep::Ready,
-        over: true,
-        started: Unix(NOW.0 - 60_000),
-        ended: Some(NOW),
-        expires: None,
+        external_ref: None,
+        stage: Stage::Ready,
+        started_unix_ms: Unix(NOW.0 - 60_000),
+        stopped_unix_ms: Some(NOW),
+        changed_unix_ms: NOW,
+        ended_unix_ms: Some(NOW),
+        expires_unix_ms: None,
         reason: None,
         result: Some(RecordingResult {
             duration_ms: Millis(60_000),
@@ -55,9 +58,9 @@ pub(super) fn row(id: &RecordingId) -> Row {
     }
 }
 
-type Rows = Arc<Mutex<BTreeMap<RecordingId, Row>>>;
+type Rows = Arc<Mutex<BTreeMap<RecordingId, RecordingRecord>>>;
 
-fn shelf(rows: Vec<Row>) -> Recordings {
+fn shelf(rows: Vec<RecordingRecord>) -> Recordings {
     let rows = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
     let rows: Rows = Arc::new(Mutex::new(rows));
     let (listed, found, gone) = (rows.clone(), rows.clone(), rows);
@@ -81,7 +84,7 @@ fn shelf(rows: Vec<Row>) -> Recordings {
         link_key: KEY,
         list: Box::new(move |(filter, _)| {
             let rows = listed.lock().unwrap();
-            let fits = |row: &&Row| {
+            let fits = |row: &&RecordingRecord| {
                 filter.room.as_ref().is_none_or(|room| *room == row.room)
                     && filter.purpose.is_none_or(|p| p == row.id.purpose())
             };
@@ -111,7 +114,7 @@ fn shelf(rows: Vec<Row>) -> Recordings {
                 _ => Ok(()),
             };
             if let (Ok(()), Some(row)) = (&done, rows.get_mut(&id)) {
-                row.step = RecordingStep::Deleted;
+                row.stage = Stage::Deleted;
             }
             Box::pin(async move { done })
         }),
@@ -126,7 +129,7 @@ fn shelf(rows: Vec<Row>) -> Recordings {
 }
 
 /// Doors behind which there are these recordings and nothing else.
-pub(super) fn doors(rows: Vec<Row>) -> Arc<Doors> {
+pub(super) fn doors(rows: Vec<RecordingRecord>) -> Arc<Doors> {
     let rate = Rate {
         per_s: 1,
         burst: 1_000,

@@ -1,12 +1,13 @@
 //! `GET /v1/recordings`: all recordings, page by page.
 
 use super::body::{Recording, RecordingList};
-use super::shelf::{Filter, Row, Standing};
+use super::shelf::{Filter, Standing};
 use crate::api::doors::Doors;
 use crate::api::problem::{Always, Problem};
 use crate::api::sessions::{Caller, read};
 use crate::base::{Purpose, RoomName, SessionId};
 use crate::peer::signal::token::{Reach, authorize_recordings};
+use crate::usage::ledger::RecordingRecord;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, Uri};
@@ -65,7 +66,7 @@ fn narrow(filter: &mut Filter, reach: Reach<'_>) -> Result<(), Problem> {
 }
 
 /// One more than `limit` was asked for: whether it came says whether there is a next page.
-fn page(mut found: Vec<Row>, limit: u64) -> RecordingList {
+fn page(mut found: Vec<RecordingRecord>, limit: u64) -> RecordingList {
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > most;
     found.truncate(most);

@@ -16,7 +16,7 @@ mod words;
 
 pub use shelf::{
     Answering, CHUNK_BYTES, File, Filter as RecordingFilter, Kept, Later, Piece, Progress,
-    Recordings, Row, Said, Standing,
+    Recordings, Said, Standing,
 };
 
 pub(super) use body::{Recording, RecordingDetail, RecordingList};

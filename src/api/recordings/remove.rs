@@ -1,13 +1,14 @@
 //! `DELETE /v1/recordings/{id}`: the files go, and the ledger keeps that they went.
 
 use super::body::RecordingDetail;
-use super::shelf::{Kept, Row, Standing};
+use super::shelf::{Kept, Standing};
 use super::show::{Which, detail, row};
 use crate::api::doors::Doors;
 use crate::api::problem::{Always, InTheWay, OfRecording, Problem};
 use crate::api::sessions::Caller;
 use crate::base::Actor;
 use crate::peer::signal::token::authorize_recordings;
+use crate::usage::ledger::RecordingRecord;
 use axum::Json;
 use axum::extract::State;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub(crate) async fn remove(
     reach
         .direct(found.room.as_str())
         .map_err(Problem::forbidden)?;
-    if found.standing() == Standing::Deleted {
+    if Standing::of(&found) == Standing::Deleted {
         return detail(&doors, &found, caller.now.unix).await.map(Json);
     }
     in_the_way(&found).map_err(|kept| told(&kept))?;
@@ -47,11 +48,11 @@ pub(crate) async fn remove(
 }
 
 /// What the ledger alone says against it; the host knows more.
-const fn in_the_way(row: &Row) -> Result<(), Kept> {
-    if !row.over {
+const fn in_the_way(row: &RecordingRecord) -> Result<(), Kept> {
+    if row.ended_unix_ms.is_none() {
         return Err(Kept::Running);
     }
-    match row.standing() {
+    match Standing::of(row) {
         Standing::Recording | Standing::Stopped => Err(Kept::Running),
         Standing::Finishing => Err(Kept::Finishing),
         Standing::Ready | Standing::Failed | Standing::Deleted => Ok(()),

@@ -2,10 +2,8 @@
 //! the store has their files.
 
 use crate::api::sessions::{Read, Unreadable};
-use crate::base::{
-    Actor, Consent, Identity, Purpose, RecordingId, RecordingResult, RecordingStep, RoomName,
-    SessionId, Unix,
-};
+use crate::base::{Actor, Consent, Identity, Purpose, RecordingId, RoomName, SessionId, Unix};
+use crate::usage::ledger::{RecordingRecord, Stage};
 use axum::body::Bytes;
 use serde::Serialize;
 use std::ops::Range;
@@ -55,15 +53,15 @@ impl Standing {
         }
     }
 
-    /// From its newest step, and whether its session is over.
-    pub const fn of(step: RecordingStep, over: bool) -> Standing {
-        match (step, over) {
-            (RecordingStep::Started, false) => Standing::Recording,
-            (RecordingStep::Stopped, false) => Standing::Stopped,
-            (RecordingStep::Started | RecordingStep::Stopped, true) => Standing::Finishing,
-            (RecordingStep::Failed, _) => Standing::Failed,
-            (RecordingStep::Ready, _) => Standing::Ready,
-            (RecordingStep::Deleted, _) => Standing::Deleted,
+    /// Where a recording stands that the ledger knows.
+    pub const fn of(row: &RecordingRecord) -> Standing {
+        match (row.stage, row.ended_unix_ms) {
+            (Stage::Recording | Stage::Stopped | Stage::Broken, Some(_)) => Standing::Finishing,
+            (Stage::Recording, None) => Standing::Recording,
+            (Stage::Stopped, None) => Standing::Stopped,
+            (Stage::Broken, None) | (Stage::Failed, _) => Standing::Failed,
+            (Stage::Ready, _) => Standing::Ready,
+            (Stage::Deleted, _) => Standing::Deleted,
         }
     }
 }
@@ -81,38 +79,6 @@ pub struct Filter {
     pub purpose: Option<Purpose>,
     /// That stand so.
     pub state: Option<Standing>,
-}
-
-/// A recording that the ledger knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// Its place in the list: later ones have a greater one.
-    pub seq: u64,
-    /// Which.
-    pub id: RecordingId,
-    /// Of which room.
-    pub room: RoomName,
-    /// Its newest step.
-    pub step: RecordingStep,
-    /// Its session is over.
-    pub over: bool,
-    /// When it first started.
-    pub started: Unix,
-    /// When it last stopped; none while it runs.
-    pub ended: Option<Unix>,
-    /// When it is deleted; none: it is kept.
-    pub expires: Option<Unix>,
-    /// In words, where it failed or was deleted.
-    pub reason: Option<String>,
-    /// What came of it.
-    pub result: Option<RecordingResult>,
-}
-
-impl Row {
-    /// How it stands.
-    pub const fn standing(&self) -> Standing {
-        Standing::of(self.step, self.over)
-    }
 }
 
 /// What someone said, and when.
@@ -185,9 +151,9 @@ pub struct Recordings {
     /// Signs links; derived from the node's own key.
     pub link_key: [u8; 32],
     /// Recordings in the order in which they first started, and how many at most.
-    pub list: Read<(Filter, u64), Vec<Row>>,
+    pub list: Read<(Filter, u64), Vec<RecordingRecord>>,
     /// One recording.
-    pub row: Read<RecordingId, Option<Row>>,
+    pub row: Read<RecordingId, Option<RecordingRecord>>,
     /// What was said about a recording, in its order.
     pub consents: Read<RecordingId, Vec<Said>>,
     /// The finished files of a recording; none unless it is ready.
@@ -200,31 +166,4 @@ pub struct Recordings {
     pub progress: Box<dyn Fn(&RecordingId) -> Option<Progress> + Send + Sync>,
     /// Downloads that are open now.
     pub downloads: Arc<AtomicUsize>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_seen_follows_from_the_newest_step_and_the_end_of_the_session() {
-        for (step, running, over) in [
-            (
-                RecordingStep::Started,
-                Standing::Recording,
-                Standing::Finishing,
-            ),
-            (
-                RecordingStep::Stopped,
-                Standing::Stopped,
-                Standing::Finishing,
-            ),
-            (RecordingStep::Failed, Standing::Failed, Standing::Failed),
-            (RecordingStep::Ready, Standing::Ready, Standing::Ready),
-            (RecordingStep::Deleted, Standing::Deleted, Standing::Deleted),
-        ] {
-            let seen = [false, true].map(|over| Standing::of(step, over));
-            assert_eq!(seen, [running, over], "{step:?}");
-        }
-    }
 }

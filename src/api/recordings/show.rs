@@ -1,12 +1,13 @@
 //! `GET /v1/recordings/{id}`: a recording, with links to its files.
 
 use super::body::{RecordingDetail, files};
-use super::shelf::{Row, Standing};
+use super::shelf::Standing;
 use crate::api::doors::Doors;
 use crate::api::problem::{Always, OfRecording, Problem};
 use crate::api::sessions::{Caller, Unreadable, read};
 use crate::base::{RecordingId, Unix};
 use crate::peer::signal::token::authorize_recordings;
+use crate::usage::ledger::RecordingRecord;
 use axum::Json;
 use axum::extract::{FromRequestParts, RawPathParams, State};
 use axum::http::request::Parts;
@@ -50,7 +51,7 @@ pub(super) fn unreadable(error: &Unreadable) -> Problem {
 }
 
 /// A recording that the ledger knows.
-pub(super) async fn row(doors: &Arc<Doors>, id: &RecordingId) -> Result<Row, Problem> {
+pub(super) async fn row(doors: &Arc<Doors>, id: &RecordingId) -> Result<RecordingRecord, Problem> {
     let asked = id.clone();
     let found = read(doors, move |doors| (doors.recordings.row)(&asked)).await?;
     found.ok_or_else(no_recording)
@@ -85,13 +86,13 @@ pub(crate) async fn show(
 /// All that is known of a recording.
 pub(super) async fn detail(
     doors: &Arc<Doors>,
-    row: &Row,
+    row: &RecordingRecord,
     now: Unix,
 ) -> Result<RecordingDetail, Problem> {
     let id = row.id.clone();
     let consents = read(doors, move |doors| (doors.recordings.consents)(&id)).await?;
     let shelf = &doors.recordings;
-    let there = match row.standing() {
+    let there = match Standing::of(row) {
         Standing::Ready => (shelf.files)(row.id.clone()).await,
         Standing::Recording
         | Standing::Stopped
@@ -100,7 +101,7 @@ pub(super) async fn detail(
         | Standing::Deleted => Ok(Vec::new()),
     };
     let there = there.map_err(|error| unreadable(&error))?;
-    let finishing = row.standing() == Standing::Finishing;
+    let finishing = Standing::of(row) == Standing::Finishing;
     Ok(RecordingDetail {
         recording: row.into(),
         files: files(&shelf.link_key, &row.id, &there, now),

@@ -2,14 +2,15 @@
 
 use super::fixture::{KEY, NOW, content, doors, id, row};
 use super::link::{expiry, link};
-use super::shelf::{File, Row};
+use super::shelf::{File, Standing};
 use super::show::Which;
 use super::{download, list, remove, show};
 use crate::api::doors::Doors;
 use crate::api::problem::Problem;
 use crate::api::sessions::{Caller, Passer};
-use crate::base::{Mono, Now, RecordingStep, Unix};
+use crate::base::{Mono, Now, Unix};
 use crate::peer::signal::token::Claims;
+use crate::usage::ledger::{RecordingRecord, Stage};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
@@ -166,7 +167,7 @@ async fn a_link_that_is_expired_altered_or_for_something_else_says_so() {
 
 #[tokio::test]
 async fn what_is_gone_or_cannot_be_read_is_no_success() {
-    let with = |recording: &str, change: fn(&mut Row)| {
+    let with = |recording: &str, change: fn(&mut RecordingRecord)| {
         let mut row = row(&id(recording));
         change(&mut row);
         (doors(vec![row]), address(recording, NOW))
@@ -174,9 +175,9 @@ async fn what_is_gone_or_cannot_be_read_is_no_success() {
     for ((doors, address), status) in [
         (with("RC_gone_shared", |_| {}), 404),
         (with("RC_sick_shared", |_| {}), 503),
-        (with(SHARED, |row| row.step = RecordingStep::Deleted), 404),
-        (with(SHARED, |row| row.step = RecordingStep::Stopped), 404),
-        (with(SHARED, |row| row.step = RecordingStep::Failed), 404),
+        (with(SHARED, |row| row.stage = Stage::Deleted), 404),
+        (with(SHARED, |row| row.stage = Stage::Stopped), 404),
+        (with(SHARED, |row| row.stage = Stage::Failed), 404),
         ((two(), address("RC_other_shared", NOW)), 404),
     ] {
         let refused = fetch(&doors, (Method::GET, &address), None).await;
@@ -220,17 +221,13 @@ async fn each_caller_sees_what_their_token_reaches() {
 
 #[tokio::test]
 async fn a_recording_shows_its_files_when_they_are_ready_and_its_progress_before() {
-    for (step, files, progress) in [
-        (RecordingStep::Ready, 1, Value::Null),
-        (
-            RecordingStep::Stopped,
-            0,
-            json!({"done_bytes": 1, "all_bytes": 2}),
-        ),
-        (RecordingStep::Failed, 0, Value::Null),
+    for (stage, files, progress) in [
+        (Stage::Ready, 1, Value::Null),
+        (Stage::Stopped, 0, json!({"done_bytes": 1, "all_bytes": 2})),
+        (Stage::Failed, 0, Value::Null),
     ] {
         let mut row = row(&id(SHARED));
-        row.step = step;
+        row.stage = stage;
         let shown = show::show(State(doors(vec![row])), app(), which(SHARED, "")).await;
         let shown = serde_json::to_value(&shown.unwrap().0).unwrap();
         assert_eq!(shown["files"].as_array().unwrap().len(), files, "{shown}");
@@ -253,20 +250,22 @@ async fn the_link_of_a_shown_file_leads_to_it() {
 
 #[tokio::test]
 async fn a_recording_is_deleted_once_it_is_over_and_finished() {
-    for (recording, step, over, status) in [
-        (SHARED, RecordingStep::Started, false, 409),
-        (SHARED, RecordingStep::Stopped, false, 409),
-        (SHARED, RecordingStep::Failed, false, 409),
-        (SHARED, RecordingStep::Stopped, true, 409),
-        (SHARED, RecordingStep::Failed, true, 200),
-        (SHARED, RecordingStep::Ready, true, 200),
-        (SHARED, RecordingStep::Deleted, true, 200),
-        ("RC_sick_shared", RecordingStep::Ready, true, 503),
+    for (recording, stage, over, status) in [
+        (SHARED, Stage::Recording, false, 409),
+        (SHARED, Stage::Stopped, false, 409),
+        (SHARED, Stage::Broken, false, 409),
+        (SHARED, Stage::Broken, true, 409),
+        (SHARED, Stage::Stopped, true, 409),
+        (SHARED, Stage::Failed, true, 200),
+        (SHARED, Stage::Ready, true, 200),
+        (SHARED, Stage::Deleted, true, 200),
+        ("RC_sick_shared", Stage::Ready, true, 503),
     ] {
         let mut row = row(&id(recording));
-        (row.step, row.over) = (step, over);
+        row.stage = stage;
+        row.ended_unix_ms = row.ended_unix_ms.filter(|_| over);
         let gone = remove::remove(State(doors(vec![row])), app(), which(recording, "")).await;
-        let what = format!("{recording} {step:?} {over}");
+        let what = format!("{recording} {stage:?} {over}");
         match gone {
             Ok(gone) => {
                 assert_eq!(status, 200, "{what}");
@@ -279,4 +278,17 @@ async fn a_recording_is_deleted_once_it_is_over_and_finished() {
     }
     let none = remove::remove(State(doors(Vec::new())), app(), which(SHARED, "")).await;
     assert_eq!(told(&none.unwrap_err())["status"], 404);
+}
+
+#[test]
+fn what_is_seen_is_in_the_words_of_the_ledger_whether_the_session_runs_or_is_over() {
+    for stage in Stage::ALL {
+        for over in [false, true] {
+            let mut row = row(&id(SHARED));
+            row.stage = stage;
+            row.ended_unix_ms = row.ended_unix_ms.filter(|_| over);
+            let seen = Standing::of(&row).as_str();
+            assert_eq!(seen, row.state(), "{stage:?} {over}");
+        }
+    }
 }

@@ -153,9 +153,11 @@ pub(super) fn refused(refusal: RecordingRefusal) -> Problem {
     match refusal {
         RecordingRefusal::Minor => Problem::forbidden(refusal),
         RecordingRefusal::Wording => Problem::body("wording", "a text of 1 to 64 bytes"),
-        RecordingRefusal::Off | RecordingRefusal::NotForThat(_) | RecordingRefusal::Nobody => {
-            Problem::conflict(refusal, None)
-        }
+        RecordingRefusal::Off
+        | RecordingRefusal::NotForThat(_)
+        | RecordingRefusal::Nobody
+        | RecordingRefusal::Failed
+        | RecordingRefusal::TooMany => Problem::conflict(refusal, None),
     }
 }
 

@@ -209,8 +209,10 @@ labels! {
         Malformed = "malformed",
         /// A frame that is damaged, or wants a keyframe.
         Frame = "frame",
-        /// The writer's queue was full: the recording stops.
-        QueueFull = "queue_full",
+        /// A recording was cut short: the disk is too slow.
+        DiskSlow = "disk_slow",
+        /// A recording was cut short: the disk is full or broken.
+        DiskFailed = "disk_failed",
     }
 
     /// A bounded queue that drops when it is full.

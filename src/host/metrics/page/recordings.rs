@@ -31,12 +31,12 @@ impl Recordings {
             )?,
             bytes: to.counter(
                 "beistand_recording_bytes_total",
-                "Bytes of media handed to the writer of recordings.",
+                "Bytes written to the segments of recordings.",
             )?,
             drops: to.counters(
                 (
                     "beistand_recording_drops_total",
-                    "Packets and frames that are missing in recordings, by reason.",
+                    "Packets and frames missing in recordings; disk_*: recordings cut short.",
                 ),
                 ("reason", RecordingDrop::WORDS),
             )?,
