@@ -1,6 +1,7 @@
 //! Recordings on disk: segments while a session runs, finished files afterwards.
 
 mod catalogue;
+mod desk;
 mod finisher;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -17,6 +18,7 @@ mod tests;
 mod writer;
 
 pub use catalogue::{Ask, Catalogue, Facts};
+pub use desk::{Progresses, Shelves, shelves};
 pub use finisher::Finisher;
 pub use keeper::{Keeper, Keeping, ReadClock};
 pub use key::NodeKey;

@@ -246,6 +246,9 @@ impl<'a> Batch<'a> {
         )?;
         desk::index(&self.tx, entry)?;
         recordings::index(&self.tx, entry)?;
+        if let Some(note) = &entry.recording {
+            self.outcome.tally.step(note.step);
+        }
         if !after.is_empty() {
             self.tx
                 .prepare_cached(after)?

@@ -153,6 +153,28 @@ impl Reader {
         Ok(found.pop())
     }
 
+    /// How many recordings stand so, in the words of [`RecordingRecord::state`]; those that are
+    /// deleted are not counted.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn recording_counts(&self) -> Result<Vec<(String, u64)>, OpenError> {
+        let run = || -> rusqlite::Result<Vec<(String, u64)>> {
+            if !self.has_recordings {
+                return Ok(Vec::new());
+            }
+            let sql = format!(
+                "SELECT {STATE} AS state, count(*) FROM recording
+                 WHERE stage <> 'deleted' GROUP BY state"
+            );
+            self.conn
+                .prepare_cached(&sql)?
+                .query_map([], |row| Ok((row.get(0)?, uint(row.get(1)?))))?
+                .collect()
+        };
+        run().map_err(OpenError::sqlite(&self.dir))
+    }
+
     /// What is left to finish, the oldest end first: the session is over, and the files are neither
     /// made nor given up. So they are found again after a crash.
     ///
