@@ -7,7 +7,7 @@ use crate::base::{
     Identity, Mono, Now, ParticipantSid, Purpose, RecordingId, Role, SessionId, TrackSid,
     TrackSource, Unix,
 };
-use crate::media::{Codec, Mid, Packet, Rid, SenderTime, StreamId};
+use crate::media::{Codec, Mid, Packet, StreamId};
 use blocks::{Block, File};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,6 +5,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
+#[path = "../../src/record/tests/blocks.rs"]
+mod blocks;
 mod consumer;
 mod course;
 mod ledger;
@@ -13,6 +15,7 @@ mod nodes;
 mod oracle;
 #[allow(dead_code, reason = "shared with the benchmark, which uses the rest")]
 mod pair;
+mod recording;
 mod rejects;
 mod scenario;
 mod world;
