@@ -1,6 +1,9 @@
 //! Sentences about recording, as tests over the whole recorder.
 
 mod blocks;
+mod files;
+mod hostile;
+mod video;
 
 use super::*;
 use crate::base::{
