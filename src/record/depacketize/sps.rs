@@ -213,8 +213,11 @@ mod tests {
     use super::*;
     use crate::base::Rng;
 
+    /// Name, parameter set, size, chroma format, depth above 8 bits.
+    type Case = (&'static str, &'static str, (u32, u32), u8, u8);
+
     /// Parameter sets as x264 writes them, and what the pictures were.
-    const SETS: [(&str, &str, (u32, u32), u8, u8); 9] = [
+    const SETS: [Case; 9] = [
         (
             "baseline, cut at right and bottom",
             "6742c01ed900a02fea6c0440000003004000000f03c58b92",
