@@ -9,6 +9,7 @@
 mod blocks;
 mod consumer;
 mod course;
+mod drift;
 mod ledger;
 mod links;
 mod nodes;
