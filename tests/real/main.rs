@@ -19,6 +19,7 @@ mod place;
 mod preflight;
 mod proxy;
 mod receiver;
+mod record;
 mod sessions;
 mod timers;
 mod turn;

@@ -1,0 +1,4 @@
+//! Recordings, as real clients make them and players play them.
+
+mod footage;
+mod tests;
