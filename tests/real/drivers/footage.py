@@ -27,6 +27,8 @@ SMOOTH_S = 0.005
 LOUD, APART_S = 0.02, 0.3
 # Packets of sound this far apart leave a gap.
 GAP_S = 0.1
+# Frames that follow each other this closely are one sound.
+SEAM_S = 0.003
 NUMBER = rb"(-?\d+(?:\.\d+)?)"
 SHOWN = {
     "video": re.compile(rb"pts_time:\s*" + NUMBER + rb".*? s:(\d+)x(\d+) "),
@@ -135,12 +137,15 @@ def listen(raw, shown, tones_hz):
     origin = times[0]
     # Each frame at its own time: a gap in the file must not shift what comes after it.
     line = numpy.zeros(int((max(times) - origin) * RATE) + max(counts) + RATE, numpy.float32)
-    at = 0
+    at = start = 0
     for time, count in zip(times, counts):
-        start = max(0, round((time - origin) * RATE))
+        due = round((time - origin) * RATE)
+        # Times are whole milliseconds: what follows without a gap follows without a seam.
+        start = due if abs(due - start) > SEAM_S * RATE else start
         part = samples[at : at + count]
         line[start : start + len(part)] = part
         at += count
+        start += count
     return {
         "frames": len(times), "first_s": origin, "last_s": times[-1],
         "beeps_s": {str(hz): beeps(line, hz, origin) for hz in tones_hz},

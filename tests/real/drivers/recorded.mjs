@@ -92,13 +92,13 @@ const COMMANDS = {
     return gone;
   },
   /** Plays what lies behind a link (or in a file) to its end; says how that went. */
-  async play({ url, path = null, rate = 8, timeout_ms = 60_000 }) {
+  async play({ url, path = null, rate = 8, listen = false, timeout_ms = 60_000 }) {
     if (path) {
       url = `http://127.0.0.1:${server.address().port}/files/${files.size}`;
       files.set(new URL(url).pathname, readFileSync(path));
     }
     const player = await fresh('player');
-    const played = await player.evaluate((wish) => window.player.play(wish), { url, rate, timeout_ms });
+    const played = await player.evaluate((wish) => window.player.play(wish), { url, rate, listen, timeout_ms });
     await player.close();
     pages.delete('player');
     return { played };

@@ -1,7 +1,7 @@
 //! Two browsers whose pictures flash when their sounds beep, through a switch of layers, a mute and a
 //! rejoin: what was in step when it was sent is in step in the files.
 
-use super::footage::{Footage, Track, median};
+use super::footage::{Footage, Track, median, number};
 use super::studio::{ERIKA, Finished, KARL, Part, Studio, play};
 use crate::driver::Driver;
 use crate::node::Node;
@@ -21,6 +21,9 @@ const MUTED_MS: u64 = 4_000;
 const AWAY_MS: u64 = 2_000;
 /// A rejoin, with its negotiation, its consent and its first keyframe, takes no longer.
 const REJOIN_S: f64 = 8.0;
+/// What is heard may be so far from what is seen when a browser plays, in seconds of the file: it is
+/// looked at 4 times as fast as it was made, and a display shows 60 pictures a second.
+const SHOWN_S: f64 = 0.150;
 /// A container's length may differ from the session's by the first and the last moments.
 const LENGTH_S: f64 = 2.0;
 
@@ -110,6 +113,7 @@ fn two_browsers_stay_in_step_in_the_files_through_a_switch_a_mute_and_a_rejoin()
     }
     told_of_karl(&finished.participant("karl"));
     all_play(&mut driver, &node, &finished, length_s);
+    stays_in_step(&mut driver, &finished);
     node.verify_ledger();
 }
 
@@ -196,4 +200,19 @@ fn all_play(driver: &mut Driver, node: &Node, finished: &Finished, length_s: f64
             "{length_s} s: {played}"
         );
     }
+}
+
+/// A browser plays sound without a look at its times: what was silent must not have got shorter.
+fn stays_in_step(driver: &mut Driver, finished: &Finished) {
+    let files = finished.of("participant");
+    let mut of = files.iter().filter(|file| file.told["identity"] == "erika");
+    let path = &of.next().expect("erika's file").path;
+    let wish = json!({"do": "play", "path": path, "rate": 4, "listen": true});
+    let played = driver.ask(&wish)["played"].take();
+    let steps = played["steps"].as_array().cloned().unwrap_or_default();
+    assert!(steps.len() >= 2 * EDGE, "{played}");
+    let last = steps.iter().rev().take(EDGE).map(|step| number(&step[1]));
+    let last_s = median(last);
+    println!("a browser plays erika's last beeps {last_s:.3} s after her flashes");
+    assert!(last_s.abs() <= SHOWN_S, "{played}");
 }
