@@ -10,7 +10,7 @@ use super::metrics::Metrics;
 use super::shutdown::{self, Alarm, Phase};
 use super::store::{Boot, Desk, Hooks, RunningStore, Store, StoreConfig, StoreReply};
 use super::worker::{Prepared, Surroundings, WorkerEnds};
-use super::{address, admission, ledger, logs, run, tls};
+use super::{address, admission, ledger, logs, recordings, run, tls};
 use crate::api::{
     self, Addresses, Admin, Counters, Dev, Doors, Ledger, Limits, PreflightLimits, Preflights,
     Rate, ToWorker, WorkerDoor,
@@ -165,6 +165,7 @@ impl Node {
         let hooks = hooks((clock, alarm), (&inlet, &desk), &ends, &metrics);
         let store = store.start(hooks);
         let store = store.context("the ledger's thread cannot be started")?;
+        let noted = desk.clone();
         let ledger = ledger::ledger(&config.data.dir, store.handle(), desk);
         let deliver = DeliverConfig {
             endpoints,
@@ -173,6 +174,8 @@ impl Node {
             seed: entropy_seed()?,
         };
         let read_clock = Arc::new(move || clock.now());
+        let recordings = recordings::open(&config.data.dir.join("recordings"))?;
+        let recordings = recordings::start(&recordings, &ends, (store.handle(), noted))?;
         let delivery = Delivery::new(deliver, &inlet, store.handle(), read_clock)?;
         let deliveries = delivery.stats();
         let counters = Arc::new(Counters::new({
@@ -209,7 +212,7 @@ impl Node {
             // A dropped sender asks for the same.
             drop(stopped.await);
         }));
-        node.start_workers(config, sockets.workers, &boot)?;
+        node.start_workers(config, sockets.workers, (&boot, recordings))?;
         let listeners = (sockets.http, sockets.admin, sockets.receiver);
         node.start_listening(config, listeners, tls, gauges);
         let watch = admission::watch(node.doors.clone(), node.store.handle(), clock);
@@ -221,11 +224,12 @@ impl Node {
         &mut self,
         config: &Config,
         prepared: Vec<Prepared>,
-        boot: &Boot,
+        (boot, recordings): (&Boot, recordings::Started),
     ) -> anyhow::Result<()> {
         let factory = Factory::new(self.clock.anchor())?;
         let policies = Arc::new(config.policies.clone());
-        for (index, prepared) in (0..).zip(prepared) {
+        let prepared = prepared.into_iter().zip(recordings.outlets);
+        for (index, (prepared, outlet)) in (0..).zip(prepared) {
             let bound = prepared.local_addr()?;
             let advertised = address::advertised(&config.rtc.advertise, index, bound)?;
             tracing::info!(%bound, ?advertised, "media");
@@ -241,6 +245,7 @@ impl Node {
             let around = Surroundings {
                 clock: self.clock,
                 store: self.store.handle(),
+                recordings: outlet,
                 on_room_ended: Arc::new(move |room: &RoomName, lived| {
                     doors.handle_room_ended(room, lived)
                 }),
@@ -252,6 +257,8 @@ impl Node {
             self.threads
                 .push(thread.context("a worker's thread cannot be started")?);
         }
+        // It ends when the workers have, and is waited for after them.
+        self.threads.push(recordings.thread);
         Ok(())
     }
 

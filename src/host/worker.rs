@@ -3,10 +3,11 @@
 //! counted as lost.
 
 use super::clock::Clock;
+use super::recordings::{Lost, Outlet};
 use super::store::{Job, SendError, StoreHandle};
 use super::udp::{Datagram, Udp, UdpStats};
 use crate::api::{Answer, Reply, Sink, ToWorker};
-use crate::base::{ConnectionId, Mono, Now, PreflightId, RoomName, SessionId};
+use crate::base::{ConnectionId, Mono, Now, PreflightId, RecordingId, RoomName, SessionId};
 use crate::node::preflight::Outcome;
 use crate::node::{News, Output, Shard, Stats};
 use crate::peer::signal::Frame;
@@ -74,6 +75,7 @@ pub struct WorkerEnds {
     pub queue: Sender<ToWorker>,
     waker: Arc<Waker>,
     committed: Committed,
+    lost: Lost,
     published: Arc<Mutex<Published>>,
 }
 
@@ -88,6 +90,12 @@ impl WorkerEnds {
     /// Tells that these sessions have something new on disk. Never blocks for long.
     pub fn handle_committed(&self, sessions: &[SessionId]) {
         hold(&self.committed.0).extend(sessions.iter().cloned());
+        self.wake();
+    }
+
+    /// Tells that the disk does not take a recording.
+    pub fn handle_recording_lost(&self, id: &RecordingId, reason: &str) {
+        self.lost.add(id, reason);
         self.wake();
     }
 
@@ -119,6 +127,8 @@ pub struct Surroundings {
     pub clock: Clock,
     /// The ledger.
     pub store: StoreHandle,
+    /// The way to the disk for what is recorded.
+    pub recordings: Outlet,
     /// Who is told that a room is over.
     pub on_room_ended: OnRoomEnded,
     /// Who is told of rooms and people.
@@ -142,6 +152,7 @@ impl Prepared {
             queue,
             waker,
             committed: Committed::default(),
+            lost: Lost::default(),
             published: Arc::default(),
         };
         Ok(Prepared {
@@ -179,6 +190,7 @@ impl Prepared {
             udp: self.udp,
             messages: self.messages,
             committed: self.ends.committed,
+            lost: self.ends.lost,
             published: self.ends.published,
             shard,
             around,
@@ -201,6 +213,7 @@ struct Worker {
     udp: Udp,
     messages: Receiver<ToWorker>,
     committed: Committed,
+    lost: Lost,
     published: Arc<Mutex<Published>>,
     shard: Shard,
     around: Surroundings,
@@ -249,7 +262,8 @@ impl Worker {
         if self.readable || self.busy {
             return Duration::ZERO;
         }
-        let limit = if self.jobs.is_empty() { PUBLISH } else { RETRY };
+        let behind = !self.jobs.is_empty() || self.around.recordings.is_behind();
+        let limit = if behind { RETRY } else { PUBLISH };
         let due = self
             .shard
             .poll_timeout()
@@ -271,11 +285,15 @@ impl Worker {
         for session in self.committed.take() {
             self.shard.handle_committed(&session, now);
         }
+        for (id, reason) in self.lost.take() {
+            self.shard.handle_recording_failed(&id, &reason, now);
+        }
         let next = self.take_messages(now);
         self.shard.handle_timeout(now);
         self.drain();
         self.udp.flush();
         self.send_jobs();
+        self.send_recorded();
         self.send_answers();
         self.publish(now);
         next
@@ -336,6 +354,11 @@ impl Worker {
                         self.jobs.push_back(Job::Checkpoints(checkpoints));
                     }
                 }
+                Output::Recorded(output) => {
+                    if let Err(id) = self.around.recordings.push(output) {
+                        self.lost.add(&id, "the disk is too slow");
+                    }
+                }
                 Output::RoomEnded(room) => (self.around.on_room_ended)(&room, true),
                 Output::RoomNotOpened(room) => (self.around.on_room_ended)(&room, false),
                 Output::News(news) => (self.around.on_news)(&news),
@@ -380,6 +403,13 @@ impl Worker {
         }
     }
 
+    /// What is recorded follows the entries that allow it.
+    fn send_recorded(&mut self) {
+        if self.jobs.is_empty() {
+            self.around.recordings.flush();
+        }
+    }
+
     fn send_jobs(&mut self) {
         while let Some(job) = self.jobs.pop_front() {
             match self.around.store.send(job) {
@@ -408,9 +438,13 @@ impl Worker {
         self.drain();
         self.udp.flush();
         self.send_jobs();
-        while !self.jobs.is_empty() && self.around.clock.now().mono < until {
+        self.send_recorded();
+        let behind =
+            |worker: &Worker| !worker.jobs.is_empty() || worker.around.recordings.is_behind();
+        while behind(&self) && self.around.clock.now().mono < until {
             std::thread::park_timeout(RETRY);
             self.send_jobs();
+            self.send_recorded();
         }
         if !self.jobs.is_empty() {
             let jobs = self.jobs.len();

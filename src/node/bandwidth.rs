@@ -1,6 +1,7 @@
 //! What the links of a room carry: shared among subscriptions, held against the floor, told.
 
 use super::live_room::{Context, LiveRoom};
+use super::recording::RECORDER;
 use crate::base::{
     Bitrate, Direction, FloorReport, FloorState, LimitedBy, Millis, Mono, TrackKind,
 };
@@ -189,7 +190,8 @@ impl LiveRoom {
             let publication = self.room.publication(view.track);
             publication.is_some_and(|publication| publication.spec.kind == TrackKind::Video)
         };
-        for view in self.room.views().into_iter().filter(videos) {
+        let views = self.room.views().into_iter().filter(videos);
+        for view in views.filter(|view| view.subscriber != RECORDER) {
             let layer = view.rung.map(|rung| usize::from(rung.quality.min(2)));
             match layer {
                 _ if view.paused => links.paused += 1,

@@ -2,8 +2,8 @@
 //! know nothing of each other. One per room.
 
 use crate::base::{
-    Direction, EndReason, FloorReport, Identity, Inherited, Millis, Mono, Now, ParticipantSid,
-    Role, SessionState, TrackSource, Verdict, Warning,
+    Consent, Direction, EndReason, FloorReport, Identity, Inherited, Millis, Mono, Now,
+    ParticipantSid, RecordingNote, Role, SessionState, TrackSource, Verdict, Warning,
 };
 use crate::session::{Change, Output, Policy, Prompt, Reason, Session, Standing, Stats};
 use crate::usage::{Account, Append, Carried, Checkpoint, SessionFacts};
@@ -171,6 +171,18 @@ impl Billing {
     /// A warning that the session does not know of itself, such as that of a preflight.
     pub fn handle_warning(&mut self, warning: Warning, now: Now) {
         self.session.handle_warning(warning, now);
+    }
+
+    /// Somebody said whether they may be recorded: a row of the ledger at once, since it is evidence.
+    /// False: the session is over.
+    pub fn handle_consent(&mut self, consent: Consent, now: Now) -> bool {
+        self.account.handle_consent(consent, now)
+    }
+
+    /// A recording of this session made a step: a row of the ledger at once. False: the session is over,
+    /// or that step may not come now.
+    pub fn handle_recording(&mut self, note: RecordingNote, now: Now) -> bool {
+        self.account.handle_recording(note, now)
     }
 
     /// Ends the session at the last moment that is certain.

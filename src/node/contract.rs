@@ -40,6 +40,8 @@ impl LiveRoom {
         {
             let identity = member.identity().clone();
             self.billing.handle_confirm(Some(&identity), context.now);
+        } else {
+            self.on_recording_message(key, (&topic, &payload), context);
         }
         true
     }

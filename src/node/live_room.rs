@@ -6,7 +6,9 @@ use super::booking::session_of;
 use super::contract::override_policy;
 use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side};
+use super::recording::{RECORDER, Recordings};
 use super::shard::{JoinRequest, Output, ShardConfig, Stats};
+use super::tally;
 use crate::base::{
     Bitrate, ConnectionId, EndReason, Identity, Inherited, Millis, Mono, Now, ParticipantSid, Rng,
     RoomName, RoomSid, SessionId, SessionState, Verdict,
@@ -15,7 +17,7 @@ use crate::peer::signal::token::ParticipantKind;
 use crate::peer::signal::{Card, LeaveAction, LeaveReason, Response, RoomFacts, encode, token};
 use crate::peer::transport::Purpose;
 use crate::room::{Forward, MemberKey, MemberOptions, Room};
-use crate::session::{Consents, Policy};
+use crate::session::Policy;
 use crate::usage::{Carried, Checkpoint, SessionFacts};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
@@ -51,15 +53,15 @@ pub(super) struct LiveRoom {
     pub(super) index: usize,
     name: RoomName,
     session: SessionId,
-    facts: RoomFacts,
+    pub(super) facts: RoomFacts,
     pub(super) policy: Policy,
-    pub(super) consents: Consents,
+    pub(super) recordings: Recordings,
     pub(super) room: Room,
     pub(super) billing: Billing,
     pub(super) members: Slab<Member>,
     pub(super) forwards: Vec<Forward>,
     /// Counts of members that are gone.
-    past: Stats,
+    pub(super) past: Stats,
     ticked: Mono,
     /// What the appends and checkpoints on their way to the disk say, and the newest on it.
     told: VecDeque<Clock>,
@@ -112,6 +114,7 @@ impl LiveRoom {
             departure_timeout_s: u32::try_from(policy.departure_timeout_s).unwrap_or(u32::MAX),
             max_participants: u32::try_from(policy.capacity.max_participants).unwrap_or(u32::MAX),
             num_participants: 0,
+            active_recording: false,
         };
         let opening = Opening {
             facts,
@@ -121,14 +124,21 @@ impl LiveRoom {
                 .as_ref()
                 .map_or_else(Inherited::default, |lost| lost.inherited.clone()),
         };
+        let mut room = Room::new(rng.next_u64());
+        let everything = MemberOptions {
+            auto_subscribe: false,
+            can_subscribe: true,
+            role: None,
+        };
+        room.handle_joined(RECORDER, everything);
         LiveRoom {
             index,
             name: join.join.room.clone(),
             session,
             facts: wire,
-            consents: Consents::new(&policy.recording),
+            recordings: Recordings::new(&policy.recording, now.mono),
             policy,
-            room: Room::new(rng.next_u64()),
+            room,
             billing: Billing::new(opening, now),
             members: Slab::new(),
             forwards: Vec::new(),
@@ -215,8 +225,11 @@ impl LiveRoom {
             role: member.join.role,
         };
         self.room.handle_joined(MemberKey(key), options);
+        let minor = self.members[key].is_minor();
+        self.recordings.handle_joined(&identity, minor);
         self.report_joined(identity, context);
         self.welcome(key, context);
+        self.review_recordings(context);
         self.offer(key, context);
     }
 
@@ -378,10 +391,11 @@ impl LiveRoom {
         for ufrag in &member.ufrags {
             context.demux.remove(ufrag);
         }
-        add_transport_stats(&member, &mut self.past);
+        tally::add_transports(&member, &mut self.past);
         if self.departed.len() == MAX_DEPARTED {
             self.departed.pop_front();
         }
+        self.review_recordings(context);
         self.departed
             .push_back((member.join.identity.clone(), context.now.mono));
         if !member.hidden() {
@@ -451,6 +465,7 @@ impl LiveRoom {
             self.send_queued_data(key);
         }
         self.tend_bandwidth(context);
+        self.tend_recordings(context);
         if now.mono.since(self.clock_sent) >= CLOCK_EVERY {
             self.send_clock(context);
         }
@@ -479,6 +494,7 @@ impl LiveRoom {
         reason: LeaveReason,
         context: &mut Context<'_>,
     ) {
+        self.end_recordings(context);
         for key in self.keys() {
             self.take_out(key, (action, reason), context);
         }
@@ -549,52 +565,5 @@ impl LiveRoom {
                 self.billing.handle_evidence(&identity, at, now);
             }
         }
-    }
-
-    pub(super) fn report_bytes(&mut self, key: usize) {
-        let member = &self.members[key];
-        let (publisher, subscriber) = (member.publisher.stats(), member.subscriber.stats());
-        let bytes = (
-            publisher.in_bytes + subscriber.in_bytes,
-            publisher.out_bytes + subscriber.out_bytes,
-        );
-        self.billing
-            .handle_bytes(&member.join.identity, &member.sid, bytes);
-    }
-
-    pub(super) fn add_stats(&self, stats: &mut Stats) {
-        stats.participants += u64::try_from(self.members.len()).unwrap_or(0);
-        self.add_links(&mut stats.links);
-        self.add_stats_of_the_past(stats);
-        for (_, member) in &self.members {
-            add_transport_stats(member, stats);
-        }
-    }
-
-    pub(super) fn add_stats_of_the_past(&self, stats: &mut Stats) {
-        stats.out_packets += self.past.out_packets;
-        stats.out_bytes += self.past.out_bytes;
-        stats.pli_in += self.past.pli_in;
-        stats.pli_out += self.past.pli_out;
-        stats.pli_held += self.past.pli_held;
-        stats.nacks_in += self.past.nacks_in;
-        stats.nacks_out += self.past.nacks_out;
-        let drops = self.room.drops();
-        stats.drops.not_connected += drops.not_connected;
-        stats.drops.disabled += drops.disabled;
-        stats.drops.awaiting_keyframe += drops.awaiting_keyframe;
-        stats.drops.not_allocated += drops.not_allocated;
-    }
-}
-
-fn add_transport_stats(member: &Member, stats: &mut Stats) {
-    for transport in [member.publisher.stats(), member.subscriber.stats()] {
-        stats.out_packets += transport.out_packets;
-        stats.out_bytes += transport.out_bytes;
-        stats.nacks_in += transport.nacks_received;
-        stats.nacks_out += transport.nacks_sent;
-        stats.pli_in += transport.keyframes_asked;
-        stats.pli_out += transport.keyframe_requests;
-        stats.pli_held += transport.keyframe_requests_held;
     }
 }

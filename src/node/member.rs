@@ -47,6 +47,8 @@ pub(super) struct Published {
     pub(super) mid: Mid,
     /// Its codec in the publisher's words.
     pub(super) codec: String,
+    /// End to end: it cannot be recorded.
+    pub(super) encrypted: bool,
 }
 
 pub(super) struct Member {
@@ -146,6 +148,14 @@ impl Member {
 
     pub(super) fn identity(&self) -> &Identity {
         &self.join.identity
+    }
+
+    /// The token marks a minor.
+    pub(super) fn is_minor(&self) -> bool {
+        self.join
+            .attributes
+            .get("minor")
+            .is_some_and(|minor| minor == "true")
     }
 
     pub(super) fn hidden(&self) -> bool {

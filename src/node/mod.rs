@@ -17,6 +17,7 @@ mod publishing;
 mod recording;
 mod shard;
 mod signalling;
+mod tally;
 pub mod verdicts;
 
 pub use bandwidth::Links;

@@ -2,6 +2,7 @@
 
 use super::live_room::{Context, LiveRoom};
 use super::member::Side;
+use super::recording::RECORDER;
 use crate::media::Packet;
 use crate::peer::negotiate::Sending;
 use crate::peer::signal::{LeaveReason, Response};
@@ -72,6 +73,7 @@ impl LiveRoom {
                 }
                 Heard::ChannelOpen(Channel::Reliable) if side == Side::Subscriber => {
                     self.send_queued_data(key);
+                    self.tell_recording_to(key);
                 }
                 Heard::ChannelOpen(_) => {}
                 Heard::Data(channel, bytes) => self.on_data(key, channel, &bytes, context),
@@ -102,7 +104,9 @@ impl LiveRoom {
         {
             context.stats.no_track += 1;
         }
+        let mut recorded = false;
         for forward in forwards.drain(..) {
+            recorded |= forward.to == RECORDER;
             let Some(member) = self.members.get_mut(forward.to.0) else {
                 continue;
             };
@@ -117,6 +121,9 @@ impl LiveRoom {
             }
         }
         self.forwards = forwards;
+        if recorded {
+            self.record(key, packet, context);
+        }
     }
 
     /// Carries out what followed in the forwarding room from the last input.

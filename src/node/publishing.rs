@@ -137,6 +137,7 @@ impl LiveRoom {
             source: request.source(),
             mid: section.mid,
             codec: request.codec(),
+            encrypted: request.encrypted(),
         };
         member.published.insert(sid.clone(), published);
         self.room.handle_muted(track, request.muted());
@@ -145,6 +146,7 @@ impl LiveRoom {
         self.broadcast(key, context);
         self.room.bind(track, section.mid);
         self.settle(context);
+        self.review_recordings(context);
     }
 
     fn unpublish(&mut self, key: usize, sid: &TrackSid, context: &mut Context<'_>) {
@@ -156,6 +158,7 @@ impl LiveRoom {
         self.room.unpublish(published.key);
         self.broadcast(key, context);
         self.settle(context);
+        self.review_recordings(context);
     }
 
     pub(super) fn on_mute(

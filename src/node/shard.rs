@@ -11,14 +11,15 @@ use super::preflight::{
     Around, Outcome, PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights,
 };
 use crate::base::{
-    ConnectionId, Identity, Inherited, Millis, Mono, NodeId, Now, PreflightId, Rng, RoomName,
-    SessionId, SessionState, Verdict,
+    ConnectionId, Identity, Inherited, Millis, Mono, NodeId, Now, PreflightId, RecordingId, Rng,
+    RoomName, SessionId, SessionState, Verdict,
 };
 use crate::peer::signal::token::{Claims, Join, Keys};
 use crate::peer::signal::{
     ClientParams, Frame, LeaveAction, LeaveReason, Response, decode, encode,
 };
 use crate::peer::transport::Factory;
+use crate::record;
 use crate::room::Drops;
 use crate::session::Policy;
 use crate::usage::{Append, Checkpoint, SessionFacts};
@@ -107,6 +108,9 @@ pub enum Output {
     Append(Box<Append>),
     /// Write to the ledger; answered by `handle_committed`.
     Checkpoints(Vec<Checkpoint>),
+    /// Write to a recording, after the entries before it are on disk; a disk that does not take it is
+    /// told by `handle_recording_failed`.
+    Recorded(record::Output),
     /// A room is over.
     RoomEnded(RoomName),
     /// A join that was placed here opened no room.
@@ -381,6 +385,17 @@ impl Shard {
             return;
         };
         self.with_room(index, now, LiveRoom::handle_committed);
+    }
+
+    /// The disk does not take a recording: it ends, and nothing else does.
+    pub fn handle_recording_failed(&mut self, id: &RecordingId, reason: &str, now: Now) {
+        let mut rooms = self.rooms.iter();
+        let found = rooms.find(|(_, room)| room.session() == id.session());
+        if let Some(index) = found.map(|(index, _)| index) {
+            self.with_room(index, now, |room, context| {
+                room.handle_recording_failed(id.purpose(), reason, context);
+            });
+        }
     }
 
     /// The Sessions API asks something of a session. Whatever it changed is among the outputs

@@ -62,4 +62,9 @@ pub enum Output {
         /// Which.
         segment: SegmentId,
     },
+    /// The track cannot go on without one: ask its publisher.
+    KeyframeWanted {
+        /// Which.
+        track: TrackKey,
+    },
 }

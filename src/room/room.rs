@@ -244,6 +244,13 @@ impl Room {
         }
     }
 
+    /// What a member gets.
+    pub fn subscribed(&self, member: MemberKey) -> Vec<TrackKey> {
+        let publications = self.publications.iter();
+        let gets = publications.filter(|(_, p)| p.subscriptions.contains_key(&member));
+        gets.map(|(key, _)| TrackKey(key)).collect()
+    }
+
     /// What a subscriber asks of a track.
     pub fn handle_wish(&mut self, member: MemberKey, track: TrackKey, wish: Wish) {
         let Some(publication) = self.publications.get_mut(track.0) else {

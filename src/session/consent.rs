@@ -27,15 +27,26 @@ pub enum RecordingRefusal {
     /// Nobody of this identity was in the session.
     #[error("nobody of this identity has joined the session")]
     Nobody,
+    /// It has failed, and does not start again in this session.
+    #[error("the recording has failed in this session: see its state for the reason")]
+    Failed,
+    /// Each change is an entry in the ledger.
+    #[error("it was changed too often in this session; a consent can still be withdrawn")]
+    TooMany,
     /// What was shown to them is part of the evidence.
     #[error("wording must name the version of the text that was shown, in 1 to 64 bytes")]
     Wording,
 }
 
+/// Times that one participant may say yes in a session: each change is an entry in the ledger. No is
+/// always heard.
+const MAX_YES: u32 = 16;
+
 /// What is known of a participant.
 #[derive(Clone, Debug, Default)]
 struct Person {
     minor: bool,
+    yes: u32,
     states: BTreeMap<Purpose, ConsentState>,
 }
 
@@ -122,6 +133,12 @@ impl Consents {
         if before == Some(state) {
             return Ok(None);
         }
+        if answer.given {
+            if person.yes >= MAX_YES {
+                return Err(RecordingRefusal::TooMany);
+            }
+            person.yes += 1;
+        }
         person.states.insert(answer.purpose, state);
         Ok(Some(Consent {
             identity: answer.identity,
@@ -137,6 +154,11 @@ impl Consents {
         self.requested.contains(&purpose)
             && self.state(who, purpose) == Some(ConsentState::Given)
             && !self.is_minor(who)
+    }
+
+    /// Whether anyone may be recorded for a purpose, here or on their way back.
+    pub fn allows_anyone(&self, purpose: Purpose) -> bool {
+        self.people.keys().any(|who| self.allows(who, purpose))
     }
 
     /// What someone said; none: they have not answered.

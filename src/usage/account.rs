@@ -3,10 +3,12 @@
 
 use super::entry::{Append, Checkpoint, Entry, EntryKind, EventKind, SessionFacts};
 use super::event::event;
+use super::ledger::Stages;
 use super::meter::Meter;
 use crate::base::{
-    Direction, Identity, LimitedBy, Millis, Mono, Now, ParticipantSid, PauseReason, Role,
-    SessionState, Terms, TrackSource, Verdict, Warning,
+    Consent, ConsentState, Direction, Identity, LimitedBy, Millis, Mono, Now, ParticipantSid,
+    PauseReason, RecordingNote, RecordingStep, Role, SessionState, Terms, TrackSource, Verdict,
+    Warning,
 };
 use std::collections::{BTreeSet, VecDeque};
 
@@ -27,6 +29,7 @@ pub struct Account {
     event_seq: u64,
     /// Joined and not left, as the world was told.
     announced: BTreeSet<Identity>,
+    recordings: Stages,
     appends: VecDeque<Append>,
     saved: Option<Checkpoint>,
 }
@@ -45,6 +48,7 @@ impl Account {
             entry_seq: 0,
             event_seq: 0,
             announced: BTreeSet::new(),
+            recordings: Stages::default(),
             appends: VecDeque::new(),
             saved: None,
         };
@@ -150,6 +154,41 @@ impl Account {
         breach: Option<Option<LimitedBy>>,
     ) {
         self.meter.handle_floor(at, who, direction, breach);
+    }
+
+    /// Somebody said whether they may be recorded. Evidence, so it does not wait for its turn in event
+    /// time: the entry has the moment at which it was said, and the totals as far as they are certain.
+    /// False: the session is over.
+    pub fn handle_consent(&mut self, consent: Consent, now: Now) -> bool {
+        if matches!(self.state, SessionState::Ended(_)) {
+            return false;
+        }
+        let cause = match consent.state {
+            ConsentState::Given => "consent_given",
+            ConsentState::Refused => "consent_refused",
+            ConsentState::Withdrawn => "consent_withdrawn",
+        };
+        let mut entry = self.entry(EntryKind::Consent, cause, now.mono);
+        entry.consent = Some(consent);
+        self.append(entry, &[(EventKind::ConsentChanged, None)]);
+        true
+    }
+
+    /// A recording made a step; it does not wait either. False: the session is over, or that step may
+    /// not come now.
+    pub fn handle_recording(&mut self, note: RecordingNote, now: Now) -> bool {
+        let over = matches!(self.state, SessionState::Ended(_));
+        let mine = *note.id.session() == self.facts.session;
+        if over || !mine || !self.recordings.handle_step(&note.id, note.step, false) {
+            return false;
+        }
+        let on = note.step == RecordingStep::Started;
+        self.meter.handle_recording(note.id.purpose(), now.mono, on);
+        let event = EventKind::of_step(note.step).map(|kind| (kind, None));
+        let mut entry = self.entry(EntryKind::Recording, note.step.cause(), now.mono);
+        entry.recording = Some(note);
+        self.append(entry, event.as_slice());
+        true
     }
 
     /// Time for an interim report.
@@ -278,6 +317,8 @@ impl Account {
             terms: Some(self.terms.clone()),
             warning: None,
             confirmed_by: None,
+            consent: None,
+            recording: None,
             estimated: false,
             bound_ms: None,
         }

@@ -1,8 +1,9 @@
 //! What the ledger keeps: entries with cumulative totals, the events they cause, and checkpoints.
 
 use crate::base::{
-    Direction, EndReason, Identity, LimitedBy, Millis, NodeId, ParticipantSid, PauseReason, Role,
-    RoomName, RoomSid, SessionId, SessionState, Terms, TrackSource, Unix, Verdict, Warning,
+    Consent, Direction, EndReason, Identity, LimitedBy, Millis, NodeId, ParticipantSid,
+    PauseReason, Purpose, RecordingNote, RecordingStep, Role, RoomName, RoomSid, SessionId,
+    SessionState, Terms, TrackSource, Unix, Verdict, Warning,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -91,6 +92,12 @@ pub struct Entry {
     /// Who said to be there, where the cause is `presence_confirmed`; nobody where the app did.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub confirmed_by: Option<Identity>,
+    /// Whose consent changed, in a `consent` entry alone.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub consent: Option<Consent>,
+    /// Which step a recording made, in a `recording` entry alone.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recording: Option<RecordingNote>,
     /// True where a crash cut the session off: the truth is at most `bound_ms` more.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub estimated: bool,
@@ -109,7 +116,12 @@ pub enum EntryKind {
     Transition,
     /// Nothing changed but the totals.
     Interim,
-    /// Last row of a session.
+    /// Somebody said whether they may be recorded. Written at once, so its moment is later than what the
+    /// totals speak of.
+    Consent,
+    /// A recording made a step. Written at once; the only kind that may come after the `stop` entry.
+    Recording,
+    /// Last row of a session, but for what becomes of its recordings.
     Stop,
     /// A process started; belongs to no session. First row of each chain.
     Boot,
@@ -129,6 +141,9 @@ pub struct Totals {
     /// Paused time by reason.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub paused_ms: BTreeMap<PauseReason, Millis>,
+    /// Time recorded, by purpose: with somebody recorded, and counted in the session.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub recording_ms: BTreeMap<Purpose, Millis>,
     /// Every interval since the first join; neighbours touch.
     pub intervals: Vec<Interval>,
     /// Per participant, by identity.
@@ -215,6 +230,16 @@ pub enum EventKind {
     SessionWarning,
     /// `participant.left`.
     ParticipantLeft,
+    /// `consent.changed`: someone said whether they may be recorded, or took that back.
+    ConsentChanged,
+    /// `recording.started`: somebody is recorded from now on.
+    RecordingStarted,
+    /// `recording.ready`: its files may be fetched.
+    RecordingReady,
+    /// `recording.failed`: it could not go on, or cannot be finished.
+    RecordingFailed,
+    /// `recording.deleted`: its files are gone.
+    RecordingDeleted,
 }
 
 impl EventKind {
@@ -229,6 +254,22 @@ impl EventKind {
             EventKind::SessionWarning => "session.warning",
             EventKind::ParticipantJoined => "participant.joined",
             EventKind::ParticipantLeft => "participant.left",
+            EventKind::ConsentChanged => "consent.changed",
+            EventKind::RecordingStarted => "recording.started",
+            EventKind::RecordingReady => "recording.ready",
+            EventKind::RecordingFailed => "recording.failed",
+            EventKind::RecordingDeleted => "recording.deleted",
+        }
+    }
+
+    /// What a step of a recording tells the world; a stop tells nothing, the end of the session does.
+    pub(super) const fn of_step(step: RecordingStep) -> Option<EventKind> {
+        match step {
+            RecordingStep::Started => Some(EventKind::RecordingStarted),
+            RecordingStep::Stopped => None,
+            RecordingStep::Failed => Some(EventKind::RecordingFailed),
+            RecordingStep::Ready => Some(EventKind::RecordingReady),
+            RecordingStep::Deleted => Some(EventKind::RecordingDeleted),
         }
     }
 }

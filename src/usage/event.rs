@@ -3,8 +3,9 @@
 
 use super::entry::{Entry, Event, EventKind, Interval, ParticipantTotals, SessionFacts, Totals};
 use crate::base::{
-    Direction, FloorState, Identity, LimitedBy, Millis, NodeId, ParticipantSid, PauseReason, Role,
-    RoomName, RoomSid, SessionId, SessionState, TrackSource, Verdict, Warning,
+    Actor, Consent, Direction, FloorState, Identity, LimitedBy, Millis, NodeId, ParticipantSid,
+    PauseReason, Purpose, RecordingId, RecordingNote, Role, RoomName, RoomSid, SessionId,
+    SessionState, TrackSource, Unix, Verdict, Warning,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -43,6 +44,11 @@ pub fn event(
             let known = participant.and_then(|who| entry.totals.participants.get_key_value(who));
             data.participant = known.map(|(who, totals)| Person::new(who, totals));
         }
+        EventKind::ConsentChanged => data.consent = entry.consent.as_ref(),
+        EventKind::RecordingStarted
+        | EventKind::RecordingReady
+        | EventKind::RecordingFailed
+        | EventKind::RecordingDeleted => data.recording = entry.recording.as_ref().map(Told::new),
         EventKind::SessionStarted | EventKind::SessionPaused | EventKind::SessionResumed => {}
     }
     let envelope = Envelope {
@@ -104,6 +110,8 @@ struct Data<'a> {
     overlap_ms: Millis,
     waiting_ms: Millis,
     paused_ms: &'a BTreeMap<PauseReason, Millis>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    recording_ms: &'a BTreeMap<Purpose, Millis>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     estimated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,8 +124,49 @@ struct Data<'a> {
     participant: Option<Person<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     waited: Option<Vec<Wait<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consent: Option<&'a Consent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recording: Option<Told<'a>>,
     #[serde(flatten)]
     warning: Option<Notice<'a>>,
+}
+
+/// What is told of a recording's step.
+#[derive(Serialize)]
+struct Told<'a> {
+    id: &'a RecordingId,
+    purpose: Purpose,
+    actor: Actor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<Millis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest_sha256: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_unix_ms: Option<Unix>,
+}
+
+impl<'a> Told<'a> {
+    fn new(note: &'a RecordingNote) -> Told<'a> {
+        let result = note.result.as_ref();
+        Told {
+            id: &note.id,
+            purpose: note.id.purpose(),
+            actor: note.actor,
+            reason: note.reason.as_deref(),
+            duration_ms: result.map(|result| result.duration_ms),
+            bytes: result.map(|result| result.bytes),
+            files: result.map(|result| result.files),
+            manifest_sha256: result.map(|result| result.manifest_sha256.as_str()),
+            expires_unix_ms: result.and_then(|result| result.expires_unix_ms),
+        }
+    }
 }
 
 /// How long someone was there in a session that was never live.
@@ -211,12 +260,15 @@ impl<'a> Data<'a> {
             overlap_ms: entry.totals.overlap_ms,
             waiting_ms: entry.totals.waiting_ms,
             paused_ms: &entry.totals.paused_ms,
+            recording_ms: &entry.totals.recording_ms,
             estimated: entry.estimated,
             bound_ms: entry.bound_ms,
             intervals: None,
             participants: None,
             participant: None,
             waited: None,
+            consent: None,
+            recording: None,
             warning: None,
         }
     }

@@ -2,6 +2,7 @@
 //! the stop entry that closes what a crash left open. The same fold serves start-up, `beistand usage`,
 //! `beistand ledger verify` and the tests.
 
+mod recordings;
 mod verify;
 
 #[cfg(test)]
@@ -9,6 +10,7 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub use recordings::{NoteRefusal, RecordingRecord, Stage, Stages, after_stop};
 pub use verify::{Fault, FaultKind, Report, Verifier, verify};
 
 use super::event::event;
@@ -240,13 +242,16 @@ impl SessionRecord {
     }
 
     /// Takes in a later entry. Totals are cumulative, so one that comes twice, late or not at all
-    /// changes nothing.
+    /// changes nothing; nor does what becomes of a recording after the end.
     pub fn apply(&mut self, entry: &Entry) {
         if entry.entry_seq <= self.entry_seq {
             return;
         }
-        self.at_unix_ms = entry.at_unix_ms;
         self.entry_seq = entry.entry_seq;
+        if matches!(self.state, SessionState::Ended(_)) {
+            return;
+        }
+        self.at_unix_ms = entry.at_unix_ms;
         self.state = entry.state;
         self.totals.clone_from(&entry.totals);
         self.terms.clone_from(&entry.terms);
@@ -347,6 +352,8 @@ pub fn fold_orphan(
         terms,
         warning: None,
         confirmed_by: None,
+        consent: None,
+        recording: None,
         estimated: true,
         bound_ms: Some(bound(checkpoint)),
     };

@@ -2,7 +2,7 @@
 
 use super::entry::{Interval, ParticipantTotals, Totals};
 use crate::base::{
-    Direction, Identity, LimitedBy, Millis, Mono, Now, ParticipantSid, PauseReason, Role,
+    Direction, Identity, LimitedBy, Millis, Mono, Now, ParticipantSid, PauseReason, Purpose, Role,
     SessionState, TrackSource, Verdict,
 };
 use std::collections::BTreeMap;
@@ -27,6 +27,7 @@ pub struct Meter {
     waiting: Millis,
     overlap: Millis,
     paused: BTreeMap<PauseReason, Millis>,
+    recorded: BTreeMap<Purpose, Spells>,
     stretches: Vec<Stretch>,
     participants: BTreeMap<Identity, Tally>,
 }
@@ -66,7 +67,7 @@ struct Tally {
     bytes: BTreeMap<ParticipantSid, (u64, u64)>,
 }
 
-/// Tracks of one source; a breach counts as one track.
+/// Tracks of one source; a breach, or a recording, counts as one track.
 #[derive(Debug, Default)]
 struct Spells {
     counted: Millis,
@@ -89,6 +90,7 @@ impl Meter {
             waiting: Millis::ZERO,
             overlap: Millis::ZERO,
             paused: BTreeMap::new(),
+            recorded: BTreeMap::new(),
             stretches: Vec::new(),
             participants: BTreeMap::new(),
         }
@@ -195,6 +197,16 @@ impl Meter {
         }
     }
 
+    /// Somebody is recorded for this purpose from `at` on, or nobody any more. That moment may be ahead
+    /// of what is counted: it counts when its turn has come.
+    pub fn handle_recording(&mut self, purpose: Purpose, at: Mono, on: bool) {
+        let recorded = self.recorded.entry(purpose).or_default();
+        recorded.clear(at);
+        if on {
+            recorded.switch(at, true);
+        }
+    }
+
     /// The connection is over at `at`: media of the next one is a stretch of its own, and its
     /// tracks are gone.
     pub fn handle_left(&mut self, who: &Identity, at: Mono) {
@@ -233,6 +245,9 @@ impl Meter {
         if self.both {
             self.overlap += span;
         }
+        for recorded in self.recorded.values_mut() {
+            recorded.count(self.clock, at);
+        }
         self.extend(at);
         self.clock = at;
         self.assert_conservation();
@@ -251,6 +266,12 @@ impl Meter {
             overlap_ms: self.overlap,
             waiting_ms: self.waiting,
             paused_ms: self.paused.clone(),
+            recording_ms: self
+                .recorded
+                .iter()
+                .filter(|(_, recorded)| recorded.counted > Millis::ZERO)
+                .map(|(purpose, recorded)| (*purpose, recorded.counted))
+                .collect(),
             intervals: self
                 .stretches
                 .iter()
@@ -322,6 +343,13 @@ impl Meter {
             "overlap of {} in {since_first}",
             self.overlap
         );
+        for (purpose, recorded) in &self.recorded {
+            let counted = recorded.counted;
+            assert!(
+                counted <= since_first,
+                "{counted} recorded for {purpose} in {since_first}"
+            );
+        }
     }
 }
 

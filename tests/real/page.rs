@@ -8,31 +8,38 @@ use crate::turn;
 use serde_json::{Value, json};
 
 /// The messages from the server to clients: each has a schema, and a decoder in the page.
-const MESSAGES: [&str; 5] = [
+const MESSAGES: [&str; 7] = [
     "beistand.clock",
     "beistand.floor",
     "beistand.presence",
     "beistand.probe",
+    "beistand.recording",
+    "beistand.refused",
     "beistand.warning",
 ];
 
 /// The page of the customer, connected and alone.
-fn page(node: &Node, driver: &mut Driver) {
+pub fn page(node: &Node, driver: &mut Driver) {
+    page_of("customer", node, driver);
+}
+
+/// The page of one side, connected.
+pub fn page_of(who: &str, node: &Node, driver: &mut Driver) {
     let (status, body) = get(&node.http, "/dev/links?room=page");
     assert_eq!(status, 200, "{body}");
     let links: Value = serde_json::from_str(&body).expect("the links are JSON");
-    driver.ask(
-        &json!({"do": "open", "who": "customer", "link": links["customer"], "size": "640x360"}),
-    );
+    driver.ask(&json!({"do": "open", "who": who, "link": links[who], "size": "640x360"}));
 }
 
-fn schema(topic: &str) -> Value {
+/// The schema of a data message.
+pub fn schema(topic: &str) -> Value {
     let file = format!("{}/config/schemas/{topic}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file} is no JSON: {error}"))
 }
 
-fn receive(driver: &mut Driver, topic: &str, message: &Value) -> Value {
+/// Hands the page a message as if the server had sent it: whether it understands, and what it shows.
+pub fn receive(driver: &mut Driver, topic: &str, message: &Value) -> Value {
     driver.ask(&json!({"do": "receive", "who": "customer", "topic": topic, "message": message}))
 }
 

@@ -13,6 +13,7 @@ mod nodes;
 mod oracle;
 #[allow(dead_code, reason = "shared with the benchmark, which uses the rest")]
 mod pair;
+mod recording;
 mod rejects;
 mod scenario;
 mod world;

@@ -2,13 +2,14 @@
 //! time: real str0m, real DTLS and SRTP, no socket and no sleep. The clients are str0m in its
 //! ordinary full-ICE form, so they are independent of how the node drives it.
 
-use beistand::base::{Bitrate, Millis, Mono};
+use beistand::base::{Bitrate, Millis, Mono, Purpose};
 use beistand::base::{ConnectionId, NodeId, Now, Unix, Verdict};
 use beistand::node::{JoinRequest, Output, Shard, ShardConfig};
 use beistand::peer::signal::token::{Claims, Keys, authorize_join};
 use beistand::peer::signal::{ClientParams, Frame};
 use beistand::peer::transport::Factory;
-use beistand::session::Policy;
+use beistand::record;
+use beistand::session::{Mode, Policy};
 use livekit_protocol as proto;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message as Told;
@@ -35,6 +36,8 @@ pub struct Client {
     pub joined: Option<proto::JoinResponse>,
     pub others: BTreeMap<String, proto::ParticipantInfo>,
     pub left: Option<proto::LeaveRequest>,
+    /// The room says that someone is recorded.
+    pub recording: bool,
     /// RTP sequence numbers received on the subscriber connection, by media section.
     pub received: BTreeMap<String, Vec<u64>>,
     pub received_bytes: u64,
@@ -58,11 +61,33 @@ pub struct World {
     pub now: Now,
     pub ended: u32,
     pub appended: Vec<beistand::usage::Append>,
+    /// What recorders want written, and how many clients had been shown a recording by then.
+    pub recorded: Vec<(record::Output, usize)>,
     pub node_address: SocketAddr,
     pub keys: Arc<Keys>,
     /// What the next to join has measured before.
     pub preflight: Option<Verdict>,
+    /// While this is set the clients' datagrams are kept in it.
+    held: Option<Vec<(SocketAddr, Vec<u8>)>>,
     anchor: Instant,
+}
+
+impl Client {
+    /// Who is shown as recorded, and for what.
+    pub fn recorded(&self) -> BTreeMap<String, String> {
+        let shown = self.others.values().filter_map(|info| {
+            let purposes = info.attributes.get("recording")?;
+            Some((info.identity.clone(), purposes.clone()))
+        });
+        shown.collect()
+    }
+}
+
+fn recorded(mode: Mode) -> Policy {
+    let mut policy = Policy::default();
+    policy.recording.mode = mode;
+    policy.recording.purposes = Purpose::ALL.to_vec();
+    policy
 }
 
 const STEP: Millis = Millis(1);
@@ -85,12 +110,17 @@ impl World {
         // For the benchmark: nothing is paused, and the controllers look far.
         wide.floor.on_breach = Vec::new();
         wide.floor.down_bps = 20_000_000;
+        let mut wide_recorded = wide.clone();
+        wide_recorded.recording = recorded(Mode::OnRequest).recording;
         let mut asking = Policy::default();
         asking.presence.after_min = 1;
         asking.presence.grace_min = 1;
         let policies = BTreeMap::from([
             ("asking".to_owned(), asking),
+            ("always".to_owned(), recorded(Mode::Always)),
             ("default".to_owned(), Policy::default()),
+            ("on_request".to_owned(), recorded(Mode::OnRequest)),
+            ("on_request_wide".to_owned(), wide_recorded),
             ("wide".to_owned(), wide),
         ]);
         let config = ShardConfig {
@@ -107,9 +137,11 @@ impl World {
             now,
             ended: 0,
             appended: Vec::new(),
+            recorded: Vec::new(),
             node_address,
             keys,
             preflight: None,
+            held: None,
             anchor,
         }
     }
@@ -148,6 +180,7 @@ impl World {
             joined: None,
             others: BTreeMap::new(),
             left: None,
+            recording: false,
             received: BTreeMap::new(),
             received_bytes: 0,
             data: Vec::new(),
@@ -248,9 +281,13 @@ impl World {
         self.exchange();
     }
 
-    /// Writes one packet of the client's track; it leaves with the next step.
+    /// Writes one packet of the client's track, a frame by itself; it leaves with the next step.
     pub fn send_media(&mut self, index: usize, payload: &[u8]) {
-        let at = self.instant();
+        self.send_packet(index, payload, true);
+    }
+
+    fn send_packet(&mut self, index: usize, payload: &[u8], marker: bool) {
+        let (at, now) = (self.instant(), self.now.mono);
         let client = &mut self.clients[index];
         let (kind, wanted) = if payload.len() == AUDIO.len() {
             (MediaKind::Audio, Codec::Opus)
@@ -270,11 +307,35 @@ impl World {
         };
         let seq = client.seq.entry(kind.to_string()).or_default();
         *seq += 1;
-        let timestamp = u32::try_from(*seq * 3_000).unwrap_or(0);
-        let write = RtpWrite::new(pt, (*seq).into(), timestamp, at, payload).marker(true);
+        let clock = if kind == MediaKind::Audio { 48 } else { 90 };
+        let timestamp = u32::try_from(now.since(Mono::ZERO).0 * clock).unwrap_or(0);
+        let write = RtpWrite::new(pt, (*seq).into(), timestamp, at, payload).marker(marker);
         if let Some(stream) = client.publisher.direct_api().stream_tx_by_mid(mid, None) {
             stream.write_rtp(write);
         }
+    }
+
+    /// Writes a frame of the client's video: `packets` packets with one timestamp.
+    pub fn send_frame(&mut self, index: usize, payload: &[u8], packets: usize) {
+        for packet in 0..packets {
+            let payload = if packet == 0 { payload } else { &MIDDLE };
+            self.send_packet(index, payload, packet + 1 == packets);
+        }
+    }
+
+    /// A millisecond passes for the clients; what they send is kept for [`World::depart`].
+    pub fn tick(&mut self) {
+        self.now = Now {
+            mono: self.now.mono + STEP,
+            unix: Unix(self.now.unix.0 + STEP.0),
+        };
+        self.held = Some(Vec::new());
+        self.drive_clients();
+    }
+
+    /// What the clients have sent since the last tick.
+    pub fn depart(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
+        self.held.take().unwrap_or_default()
     }
 
     /// Both connections say goodbye by DTLS, and the network goes silent.
@@ -374,13 +435,18 @@ impl World {
                             .handle_committed(&checkpoint.facts.session, self.now);
                     }
                 }
+                Output::Recorded(output) => {
+                    let told = |client: &&Client| client.recording && !client.recorded().is_empty();
+                    let told = self.clients.iter().filter(told).count();
+                    self.recorded.push((output, told));
+                }
                 Output::RoomEnded(_) => self.ended += 1,
                 Output::RoomNotOpened(_) | Output::News(_) | Output::Preflighted { .. } => {}
             }
         }
     }
 
-    fn deliver(&mut self, to: SocketAddr, bytes: &[u8]) {
+    pub fn deliver(&mut self, to: SocketAddr, bytes: &[u8]) {
         let found = self.clients.iter().enumerate().find_map(|(index, client)| {
             client
                 .addresses
@@ -419,7 +485,10 @@ impl World {
                     let (source, bytes) = (transmit.source, &transmit.contents[..]);
                     let sent = (!client.cut).then(|| client.up.send(source, bytes, now.mono));
                     if let Some(bytes) = sent.flatten() {
-                        self.shard.handle_datagram(source, &bytes, now);
+                        match &mut self.held {
+                            Some(held) => held.push((source, bytes)),
+                            None => self.shard.handle_datagram(source, &bytes, now),
+                        }
                     }
                 }
                 Ok(str0m::Output::Event(event)) => self.on_event(index, event),
@@ -444,7 +513,7 @@ impl World {
         }
     }
 
-    fn hear(&mut self, conn: ConnectionId, frame: &Frame) {
+    pub fn hear(&mut self, conn: ConnectionId, frame: &Frame) {
         let Frame::Binary(bytes) = frame else {
             panic!("binary clients get binary frames")
         };
@@ -475,6 +544,10 @@ impl World {
                 }
             }
             Some(Told::RefreshToken(token)) => self.clients[index].tokens.push(token),
+            Some(Told::RoomUpdate(update)) => {
+                let room = update.room.expect("an update has a room");
+                self.clients[index].recording = room.active_recording;
+            }
             Some(Told::Leave(leave)) => self.clients[index].left = Some(leave),
             Some(_) | None => {}
         }
@@ -577,6 +650,13 @@ pub const KEYFRAME: [u8; 1_100] = {
     let mut payload = [0x55; 1_100];
     payload[0] = 0x10;
     payload[1] = 0x00;
+    // Start code, 320 by 180 pixels (RFC 6386, 9.1).
+    let head = [0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00];
+    let mut index = 0;
+    while index < head.len() {
+        payload[4 + index] = head[index];
+        index += 1;
+    }
     payload
 };
 
@@ -585,6 +665,13 @@ pub const DELTA: [u8; 1_100] = {
     let mut payload = [0x55; 1_100];
     payload[0] = 0x10;
     payload[1] = 0x01;
+    payload
+};
+
+/// What follows in a frame of several packets.
+pub const MIDDLE: [u8; 1_100] = {
+    let mut payload = [0x55; 1_100];
+    payload[0] = 0x00;
     payload
 };
 

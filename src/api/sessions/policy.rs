@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
-    AdditionalProperties, Array, Object, ObjectBuilder, Schema, SchemaType, Type,
+    AdditionalProperties, Array, ObjectBuilder, Schema, SchemaType, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -156,6 +156,26 @@ pub(super) const RULES: &[Rule] = &[
         "billing.min_billable_ms",
         Whole(0, 3_600_000),
         "Sessions with less accrued report `billable_ms: 0`.",
+    ),
+    rule(
+        "recording.mode",
+        Word(&["off", "on_request", "always"]),
+        "Whether the session is recorded, and at whose word; nobody is without their consent.",
+    ),
+    rule(
+        "recording.purposes",
+        Words(&["qa", "shared"]),
+        "For what: one recording for each.",
+    ),
+    rule(
+        "recording.retention_h.qa",
+        Whole(1, 87_600),
+        "Hours from the session's end until the recording for `qa` is deleted.",
+    ),
+    rule(
+        "recording.retention_h.shared",
+        MaybeWhole(1, 87_600),
+        "The same for `shared`; null: it is kept.",
     ),
     rule(
         "departure_timeout_s",
@@ -305,28 +325,30 @@ fn merge(merged: &mut Value, changes: &Value, at: (&str, &str)) -> Result<(), Pr
 }
 
 fn is_group(path: &str) -> bool {
-    RULES.iter().any(|rule| {
-        rule.path
-            .split_once('.')
-            .is_some_and(|(group, _)| group == path)
-    })
+    !members(path).is_empty()
 }
 
-fn unknown(inside: &str, path: &str, name: &str) -> Problem {
-    let name: String = name.chars().take(64).collect();
-    let mut known: Vec<&str> = Vec::new();
+/// The names within a group, or of the policy itself (`""`), each once.
+fn members(group: &str) -> Vec<&'static str> {
+    let mut names: Vec<&str> = Vec::new();
     for rule in RULES {
-        let word = match inside {
-            "" => rule.path.split('.').next(),
+        let rest = match group {
+            "" => Some(rule.path),
             group => rule
                 .path
                 .strip_prefix(group)
                 .and_then(|rest| rest.strip_prefix('.')),
         };
-        known.extend(word.filter(|word| !known.contains(word)));
+        let name = rest.and_then(|rest| rest.split('.').next());
+        names.extend(name.filter(|name| !names.contains(name)));
     }
+    names
+}
+
+fn unknown(inside: &str, path: &str, name: &str) -> Problem {
+    let name: String = name.chars().take(64).collect();
     let status = StatusCode::UNPROCESSABLE_ENTITY;
-    Problem::unknown(status, &join(path, &name), &known.join(", "))
+    Problem::unknown(status, &join(path, &name), &members(inside).join(", "))
 }
 
 /// What no single field says: one that depends on another.
@@ -350,37 +372,28 @@ pub(crate) struct PolicyDocument;
 
 impl PartialSchema for PolicyDocument {
     fn schema() -> RefOr<Schema> {
-        let closed = || AdditionalProperties::<Schema>::FreeForm(false);
-        let mut groups: Vec<(&str, ObjectBuilder)> = Vec::new();
-        let mut policy = ObjectBuilder::new()
-            .schema_type(Type::Object)
+        group("")
             .description(Some(
                 "The rules of a session. What is left out is that of the template.",
             ))
-            .additional_properties(Some(closed()));
-        for rule in RULES {
-            let schema = rule.allowed.schema(rule.about);
-            let Some((group, name)) = rule.path.split_once('.') else {
-                policy = policy.property(rule.path, schema);
-                continue;
-            };
-            let fresh = || {
-                Object::builder()
-                    .schema_type(Type::Object)
-                    .additional_properties(Some(closed()))
-            };
-            match groups.last_mut() {
-                Some((last, builder)) if *last == group => {
-                    *builder = std::mem::take(builder).property(name, schema);
-                }
-                Some(_) | None => groups.push((group, fresh().property(name, schema))),
-            }
-        }
-        for (group, builder) in groups {
-            policy = policy.property(group, builder);
-        }
-        policy.into()
+            .into()
     }
+}
+
+/// A group of fields, and the groups within it.
+fn group(path: &str) -> ObjectBuilder {
+    let closed = AdditionalProperties::<Schema>::FreeForm(false);
+    let object = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .additional_properties(Some(closed));
+    members(path).into_iter().fold(object, |object, name| {
+        let place = join(path, name);
+        let schema = match RULES.iter().find(|rule| rule.path == place) {
+            Some(rule) => rule.allowed.schema(rule.about),
+            None => group(&place).into(),
+        };
+        object.property(name, schema)
+    })
 }
 
 impl ToSchema for PolicyDocument {

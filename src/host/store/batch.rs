@@ -171,7 +171,11 @@ impl<'a> Batch<'a> {
         let known = self.newest(&entry.session);
         let starts = match entry.kind {
             EntryKind::Start => true,
-            EntryKind::Transition | EntryKind::Interim | EntryKind::Stop => false,
+            EntryKind::Transition
+            | EntryKind::Interim
+            | EntryKind::Consent
+            | EntryKind::Recording
+            | EntryKind::Stop => false,
             EntryKind::Boot => return Ok(None),
         };
         let before = known.unwrap_or_default();
@@ -206,6 +210,8 @@ impl<'a> Batch<'a> {
             EntryKind::Stop => ("stop", "DELETE FROM checkpoint WHERE session = ?1"),
             EntryKind::Transition => ("transition", ""),
             EntryKind::Interim => ("interim", ""),
+            EntryKind::Consent => ("consent", ""),
+            EntryKind::Recording => ("recording", ""),
             EntryKind::Boot => ("boot", ""),
         };
         let owner = Some((&entry.session, entry.entry_seq));

@@ -73,9 +73,15 @@ pub(super) fn index(conn: &Connection, entry: &Entry) -> rusqlite::Result<()> {
             let sql = "UPDATE session SET state = 'ended' WHERE id = ?1";
             conn.prepare_cached(sql)?.execute([session]).map(drop)
         }
-        (EntryKind::Start | EntryKind::Transition | EntryKind::Interim | EntryKind::Boot, _) => {
-            Ok(())
-        }
+        (
+            EntryKind::Start
+            | EntryKind::Transition
+            | EntryKind::Interim
+            | EntryKind::Consent
+            | EntryKind::Recording
+            | EntryKind::Boot,
+            _,
+        ) => Ok(()),
     }
 }
 

@@ -70,6 +70,11 @@ impl PublishRequest {
         first.map_or_else(String::new, |codec| codec.codec.to_ascii_lowercase())
     }
 
+    /// Encrypted end to end: nobody but its receivers can read it.
+    pub const fn encrypted(&self) -> bool {
+        self.0.encryption != proto::encryption::Type::None as i32
+    }
+
     /// Published silent.
     pub fn muted(&self) -> bool {
         self.0.muted

@@ -87,6 +87,8 @@ pub struct RoomFacts {
     pub max_participants: u32,
     /// Now in the room.
     pub num_participants: u32,
+    /// Someone is recorded.
+    pub active_recording: bool,
 }
 
 /// Reads a frame.

@@ -99,6 +99,8 @@ pub enum Response {
     Answer(u32, String),
     /// Subscriber offer.
     Offer(Offer),
+    /// The room as it is now.
+    Room(RoomFacts),
     /// Participants as they are now.
     Update(Vec<Card>),
     /// A participant is gone.
@@ -164,6 +166,9 @@ fn translate(response: Response) -> Wire {
                 .collect();
             Wire::Offer(wire)
         }
+        Response::Room(room) => Wire::RoomUpdate(proto::RoomUpdate {
+            room: Some(room_wire(&room)),
+        }),
         Response::Update(cards) => Wire::Update(proto::ParticipantUpdate {
             participants: cards.into_iter().map(Card::into_wire).collect(),
         }),
@@ -280,6 +285,7 @@ fn room_wire(room: &RoomFacts) -> proto::Room {
         departure_timeout: room.departure_timeout_s,
         max_participants: room.max_participants,
         num_participants: room.num_participants,
+        active_recording: room.active_recording,
         enabled_codecs: ["audio/opus", "video/VP8", "video/H264"]
             .map(codec)
             .to_vec(),

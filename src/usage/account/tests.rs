@@ -1,7 +1,7 @@
 //! Tables over the account: entries, events, numbering.
 
 use super::*;
-use crate::base::{EndReason, Unix};
+use crate::base::{Actor, EndReason, Purpose, RecordingId, Unix};
 use crate::usage::Event;
 
 const EVE: &str = "eve";
@@ -163,4 +163,91 @@ fn a_checkpoint_is_made_only_when_something_changed() {
     assert_eq!(account.checkpoint(at(2_500)), None);
     account.settle(ms(2_001));
     assert!(account.checkpoint(at(2_500)).is_some());
+}
+
+fn consent(state: ConsentState) -> Consent {
+    Consent {
+        identity: CARL.into(),
+        purpose: Purpose::Qa,
+        state,
+        actor: Actor::Participant,
+        wording: "2026-11".to_owned(),
+    }
+}
+
+fn note(purpose: Purpose, step: RecordingStep) -> RecordingNote {
+    RecordingNote {
+        id: RecordingId::new("SE_s".into(), purpose),
+        step,
+        actor: Actor::App,
+        reason: None,
+        result: None,
+    }
+}
+
+#[test]
+fn consents_and_recordings_are_written_at_once_and_counted_when_their_turn_comes() {
+    let mut account = live();
+    appends(&mut account);
+    account.settle(ms(2_000));
+    assert!(account.handle_consent(consent(ConsentState::Given), at(5_000)));
+    assert!(account.handle_recording(note(Purpose::Qa, RecordingStep::Started), at(6_000)));
+    assert!(account.handle_recording(note(Purpose::Shared, RecordingStep::Started), at(8_000)));
+    account.settle(ms(9_000));
+    let both = [
+        (Purpose::Qa, Millis(3_000)),
+        (Purpose::Shared, Millis(1_000)),
+    ]
+    .into();
+    assert_eq!(
+        account.checkpoint(at(9_000)).unwrap().totals.recording_ms,
+        both
+    );
+    assert!(account.handle_recording(note(Purpose::Qa, RecordingStep::Stopped), at(10_000)));
+    assert!(account.handle_recording(note(Purpose::Qa, RecordingStep::Started), at(11_000)));
+    assert!(account.handle_recording(note(Purpose::Qa, RecordingStep::Failed), at(12_000)));
+    assert!(account.handle_consent(consent(ConsentState::Withdrawn), at(13_000)));
+    account.handle_state(ms(20_000), SessionState::Ended(EndReason::EndedByApi));
+    let appends = appends(&mut account);
+    assert_eq!(
+        told(&appends),
+        [
+            "5 5000 consent_given 1000 consent.changed",
+            "6 6000 recording_started 1000 recording.started",
+            "7 8000 recording_started 1000 recording.started",
+            "8 10000 recording_stopped 8000 ",
+            "9 11000 recording_started 8000 recording.started",
+            "10 12000 recording_failed 8000 recording.failed",
+            "11 13000 consent_withdrawn 8000 consent.changed",
+            "12 1000 participant_left 19000 participant.left",
+            "13 0 participant_left 19000 participant.left",
+            "14 20000 ended_by_api 19000 session.ended",
+        ]
+    );
+    let both = [
+        (Purpose::Qa, Millis(5_000)),
+        (Purpose::Shared, Millis(12_000)),
+    ]
+    .into();
+    assert_eq!(appends.last().unwrap().entry.totals.recording_ms, both);
+}
+
+#[test]
+fn a_step_out_of_order_or_after_the_end_is_not_taken() {
+    let mut account = live();
+    for step in [
+        RecordingStep::Stopped,
+        RecordingStep::Failed,
+        RecordingStep::Ready,
+    ] {
+        assert!(!account.handle_recording(note(Purpose::Qa, step), at(5_000)));
+    }
+    let mut other = note(Purpose::Qa, RecordingStep::Started);
+    other.id = RecordingId::new("SE_other".into(), Purpose::Qa);
+    assert!(!account.handle_recording(other, at(5_000)));
+    assert!(account.handle_recording(note(Purpose::Qa, RecordingStep::Started), at(5_000)));
+    assert!(!account.handle_recording(note(Purpose::Qa, RecordingStep::Started), at(6_000)));
+    account.handle_state(ms(20_000), SessionState::Ended(EndReason::EndedByApi));
+    assert!(!account.handle_recording(note(Purpose::Qa, RecordingStep::Stopped), at(21_000)));
+    assert!(!account.handle_consent(consent(ConsentState::Refused), at(21_000)));
 }

@@ -1,7 +1,7 @@
 //! Golden bodies in `tests/golden/events`: `BEISTAND_BLESS=1 cargo test` writes them anew.
 
 use super::*;
-use crate::base::{EndReason, Unix, WarningKind};
+use crate::base::{ConsentState, EndReason, RecordingResult, RecordingStep, WarningKind};
 use crate::usage::EntryKind;
 use std::path::Path;
 
@@ -69,6 +69,7 @@ fn entry(kind: EntryKind, cause: &str, state: SessionState) -> Entry {
             overlap_ms: Millis(60_250),
             waiting_ms: Millis(1_000),
             paused_ms: [(PauseReason::CustomerAway, Millis(5_000))].into(),
+            recording_ms: BTreeMap::new(),
             intervals: vec![
                 interval(0, 1_000, SessionState::Waiting),
                 interval(1_000, 61_250, SessionState::Live),
@@ -80,6 +81,8 @@ fn entry(kind: EntryKind, cause: &str, state: SessionState) -> Entry {
         terms: None,
         warning: None,
         confirmed_by: None,
+        consent: None,
+        recording: None,
         estimated: false,
         bound_ms: None,
     }
@@ -245,4 +248,81 @@ fn every_number_is_an_integer() {
     let entry = entry(EntryKind::Interim, "interim", SessionState::Live);
     let event = event(&facts(), EventKind::SessionUsage, 3, &entry, None);
     look(&serde_json::from_str(&event.body).unwrap());
+}
+
+/// A note of the recording for this purpose.
+fn note(purpose: Purpose, step: RecordingStep, reason: Option<&str>) -> RecordingNote {
+    RecordingNote {
+        id: RecordingId::new(facts().session, purpose),
+        step,
+        actor: Actor::Node,
+        reason: reason.map(str::to_owned),
+        result: None,
+    }
+}
+
+#[test]
+fn a_consent_is_told_with_who_said_it_by_whose_hand_and_to_which_wording() {
+    let mut entry = entry(EntryKind::Consent, "consent_withdrawn", SessionState::Live);
+    entry.consent = Some(Consent {
+        identity: "alice".into(),
+        purpose: Purpose::Shared,
+        state: ConsentState::Withdrawn,
+        actor: Actor::Participant,
+        wording: "2026-11".into(),
+    });
+    let event = event(&facts(), EventKind::ConsentChanged, 15, &entry, None);
+    check("consent.changed", &event);
+}
+
+#[test]
+fn each_step_of_a_recording_is_told_with_what_is_known_of_it() {
+    let ended = SessionState::Ended(EndReason::Left);
+    let disk = Some("the disk is full");
+    let kept = Some("kept for 72 hours");
+    for (kind, step, purpose, state, reason) in [
+        (
+            EventKind::RecordingStarted,
+            RecordingStep::Started,
+            Purpose::Shared,
+            SessionState::Live,
+            None,
+        ),
+        (
+            EventKind::RecordingFailed,
+            RecordingStep::Failed,
+            Purpose::Shared,
+            SessionState::Live,
+            disk,
+        ),
+        (
+            EventKind::RecordingReady,
+            RecordingStep::Ready,
+            Purpose::Qa,
+            ended,
+            None,
+        ),
+        (
+            EventKind::RecordingDeleted,
+            RecordingStep::Deleted,
+            Purpose::Qa,
+            ended,
+            kept,
+        ),
+    ] {
+        let mut note = note(purpose, step, reason);
+        note.result = (step == RecordingStep::Ready).then(|| RecordingResult {
+            duration_ms: Millis(59_960),
+            bytes: 7_654_321,
+            files: 4,
+            manifest_sha256: "ab".repeat(32),
+            expires_unix_ms: Some(Unix(1_764_223_266_250)),
+        });
+        let mut entry = entry(EntryKind::Recording, step.cause(), state);
+        entry.totals.recording_ms = [(purpose, Millis(58_000))].into();
+        entry.recording = Some(note);
+        assert_eq!(EventKind::of_step(step), Some(kind));
+        let event = event(&facts(), kind, 16, &entry, None);
+        check(kind.as_str(), &event);
+    }
 }

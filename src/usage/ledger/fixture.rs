@@ -1,13 +1,15 @@
 //! One life of a session, for the tests of the ledger, the store and the reports.
 
+use super::after_stop;
 use crate::base::{
-    EndReason, Identity, Millis, NodeId, ParticipantSid, PauseReason, Role, RoomName, RoomSid,
-    SessionId, SessionState, Unix,
+    Actor, Consent, ConsentState, EndReason, Identity, Millis, Mono, NodeId, Now, ParticipantSid,
+    PauseReason, Purpose, RecordingId, RecordingNote, RecordingResult, RecordingStep, Role,
+    RoomName, RoomSid, SessionId, SessionState, Terms, Unix,
 };
 use crate::usage::event::event;
 use crate::usage::{
-    Append, Checkpoint, Entry, EntryKind, EventKind, Interval, ParticipantTotals, SessionFacts,
-    Totals,
+    Account, Append, Checkpoint, Entry, EntryKind, EventKind, Interval, ParticipantTotals,
+    SessionFacts, Totals,
 };
 use std::collections::BTreeMap;
 
@@ -64,6 +66,7 @@ pub fn totals(waiting: u64, live: u64, paused: u64) -> Totals {
             .then_some((away, Millis(paused)))
             .into_iter()
             .collect(),
+        recording_ms: BTreeMap::new(),
         intervals,
         participants,
     }
@@ -163,6 +166,8 @@ pub fn life(session: &str) -> Vec<Append> {
                     terms: None,
                     warning: None,
                     confirmed_by: None,
+                    consent: None,
+                    recording: None,
                     estimated: false,
                     bound_ms: None,
                 };
@@ -175,6 +180,78 @@ pub fn life(session: &str) -> Vec<Append> {
             },
         )
         .collect()
+}
+
+/// A life with a recording, made by the account itself: both agree, one takes it back, and what was
+/// recorded becomes ready and is deleted after the end. Fourteen entries.
+pub fn recorded(session: &str) -> Vec<Append> {
+    use RecordingStep::{Deleted, Ready, Started, Stopped};
+    let opened = at(0);
+    let mut account = Account::new(facts(session), Terms::default(), opened);
+    for (who, sid, role) in [
+        ("erika", "PA_expert", Role::Expert),
+        ("karl", "PA_customer", Role::Customer),
+    ] {
+        account.handle_joined(&who.into(), sid.into(), Some(role));
+        account.handle_presence(opened.mono, &who.into(), true);
+    }
+    account.handle_state(opened.mono, SessionState::Live);
+    account.handle_consent(consent("erika", ConsentState::Given), at(1_000));
+    account.handle_consent(consent("karl", ConsentState::Given), at(2_000));
+    account.handle_recording(note(session, Started), at(3_000));
+    account.handle_consent(consent("karl", ConsentState::Withdrawn), at(8_000));
+    account.handle_recording(note(session, Stopped), at(9_000));
+    let over = SessionState::Ended(EndReason::EndedByApi);
+    account.handle_state(at(20_000).mono, over);
+    let mut life: Vec<Append> = std::iter::from_fn(|| account.poll_output()).collect();
+    for (step, moment) in [(Ready, 60_000), (Deleted, 90_000)] {
+        life.push(later(&life, note(session, step), at(moment).unix));
+    }
+    life
+}
+
+/// A step of a recording after the end of a life.
+pub fn later(life: &[Append], note: RecordingNote, moment: Unix) -> Append {
+    let events = life.iter().map(|append| append.events.len() as u64).sum();
+    let last = &life.last().unwrap().entry;
+    after_stop(&facts(last.session.as_str()), last, events, note, moment)
+}
+
+/// So long after the start of every life.
+pub fn at(millis: u64) -> Now {
+    Now {
+        mono: Mono::from_millis(millis),
+        unix: Unix(START.0 + millis),
+    }
+}
+
+/// What someone says of the shared recording.
+pub fn consent(who: &str, state: ConsentState) -> Consent {
+    Consent {
+        identity: who.into(),
+        purpose: Purpose::Shared,
+        state,
+        actor: Actor::Participant,
+        wording: "2026-11".to_owned(),
+    }
+}
+
+/// A step of a session's shared recording, with what came of it where it is ready.
+pub fn note(session: &str, step: RecordingStep) -> RecordingNote {
+    let ready = step == RecordingStep::Ready;
+    RecordingNote {
+        id: RecordingId::new(session.into(), Purpose::Shared),
+        step,
+        actor: Actor::Node,
+        reason: (step == RecordingStep::Deleted).then(|| "kept for so long".to_owned()),
+        result: ready.then(|| RecordingResult {
+            duration_ms: Millis(5_980),
+            bytes: 123_456,
+            files: 4,
+            manifest_sha256: "0f".repeat(32),
+            expires_unix_ms: Some(Unix(START.0 + 80_000)),
+        }),
+    }
 }
 
 /// A checkpoint of a life after its third entry, so much time after going live.

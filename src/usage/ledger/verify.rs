@@ -1,6 +1,7 @@
 //! Says of a stored ledger whether it is whole, and names every fault.
 
-use super::{BootEntry, ChainHead, Hash, Place, Row, chain_hash};
+use super::{BootEntry, ChainHead, Hash, Place, Row, Stages, chain_hash};
+use crate::base::crypto::sha256;
 use crate::base::{Identity, Millis, PauseReason, SessionId, SessionState};
 use crate::usage::{Entry, EntryKind, Interval, Totals};
 use serde::{Deserialize, Serialize};
@@ -63,8 +64,13 @@ pub enum FaultKind {
     EntryGap,
     /// The session does not begin with a start entry, or has a second one.
     StartMisplaced,
-    /// An entry after the stop entry.
+    /// An entry after the stop entry that is no step of a recording, or changes state or totals.
     AfterStop,
+    /// A consent entry without a consent, a recording entry without a step of a recording of its session,
+    /// or one of these in another kind of entry.
+    NoteMisplaced,
+    /// A step of a recording that cannot follow the one before.
+    RecordingOrder,
     /// A total went down, or a past interval changed.
     TotalWentDown,
     /// The totals are not the sums of the intervals.
@@ -85,6 +91,8 @@ impl FaultKind {
             FaultKind::EntryGap => "entry_gap",
             FaultKind::StartMisplaced => "start_misplaced",
             FaultKind::AfterStop => "after_stop",
+            FaultKind::NoteMisplaced => "note_misplaced",
+            FaultKind::RecordingOrder => "recording_order",
             FaultKind::TotalWentDown => "total_went_down",
             FaultKind::NotConserved => "not_conserved",
         }
@@ -107,6 +115,10 @@ impl FaultKind {
             FaultKind::EntryGap => "entries of this session are missing or repeated",
             FaultKind::StartMisplaced => "the session's beginning is missing or repeated",
             FaultKind::AfterStop => "the session was billed on after its end",
+            FaultKind::NoteMisplaced => "this row is no evidence of a consent or a recording",
+            FaultKind::RecordingOrder => {
+                "steps of this recording are missing or invented; what it holds is in doubt"
+            }
             FaultKind::TotalWentDown => {
                 "the past of this session was changed; its totals are in doubt"
             }
@@ -136,8 +148,22 @@ pub struct Verifier {
 /// The newest entry of a session.
 struct Seen {
     entry_seq: u64,
-    /// None once the session is over: its totals are needed no longer.
-    totals: Option<Totals>,
+    course: Course,
+    recordings: Stages,
+}
+
+/// Whether a session is over.
+enum Course {
+    /// Not yet; its totals so far.
+    Open(Box<Totals>),
+    /// It is. What was sealed then (see [`seal`]) stays.
+    Over(Hash),
+}
+
+impl Course {
+    const fn is_over(&self) -> bool {
+        matches!(self, Course::Over(_))
+    }
 }
 
 impl Verifier {
@@ -254,20 +280,33 @@ impl Verifier {
             let detail = format!("the body says {} entry {}", entry.session, entry.entry_seq);
             self.fault(row, FaultKind::ColumnsDiffer, detail);
         }
-        for (kind, detail) in order_faults(&entry, self.sessions.get(&entry.session)) {
+        let mut seen = self.sessions.remove(&entry.session);
+        for (kind, detail) in order_faults(&entry, seen.as_ref()) {
+            self.fault(row, kind, detail);
+        }
+        let over = seen.as_ref().is_some_and(|seen| seen.course.is_over());
+        let mut recordings = seen
+            .as_mut()
+            .map_or_else(Stages::default, |seen| std::mem::take(&mut seen.recordings));
+        if let Some((kind, detail)) = note_fault(&entry, &mut recordings, over) {
             self.fault(row, kind, detail);
         }
         if let Some(detail) = imbalance(&entry.totals) {
             self.fault(row, FaultKind::NotConserved, detail);
         }
-        let totals = (entry.kind != EntryKind::Stop).then_some(entry.totals);
-        self.sessions.insert(
-            entry.session,
-            Seen {
-                entry_seq: entry.entry_seq,
-                totals,
-            },
-        );
+        let course = match seen.map(|seen| seen.course) {
+            Some(Course::Over(sealed)) => Course::Over(sealed),
+            Some(Course::Open(_)) | None if entry.kind == EntryKind::Stop => {
+                Course::Over(seal(&entry))
+            }
+            Some(Course::Open(_)) | None => Course::Open(Box::new(entry.totals)),
+        };
+        let seen = Seen {
+            entry_seq: entry.entry_seq,
+            course,
+            recordings,
+        };
+        self.sessions.insert(entry.session, seen);
     }
 
     fn fault(&mut self, row: &Row, fault: FaultKind, detail: String) {
@@ -288,7 +327,7 @@ impl Verifier {
         let open = self
             .sessions
             .values()
-            .filter(|seen| seen.totals.is_some())
+            .filter(|seen| !seen.course.is_over())
             .count();
         self.report.sessions = u64::try_from(self.sessions.len()).unwrap_or(u64::MAX);
         self.report.open_sessions = u64::try_from(open).unwrap_or(u64::MAX);
@@ -323,20 +362,54 @@ fn order_faults(entry: &Entry, seen: Option<&Seen>) -> Vec<(FaultKind, String)> 
         };
         faults.push((FaultKind::StartMisplaced, detail.to_owned()));
     }
-    match seen {
+    match seen.map(|seen| &seen.course) {
         None => {}
-        Some(Seen { totals: None, .. }) => {
-            faults.push((FaultKind::AfterStop, format!("cause {}", entry.cause)));
+        Some(Course::Over(sealed)) => {
+            if entry.kind != EntryKind::Recording || seal(entry) != *sealed {
+                faults.push((FaultKind::AfterStop, format!("cause {}", entry.cause)));
+            }
         }
-        Some(Seen {
-            totals: Some(before),
-            ..
-        }) => {
+        Some(Course::Open(before)) => {
             let fell = regression(before, &entry.totals);
             faults.extend(fell.map(|detail| (FaultKind::TotalWentDown, detail)));
         }
     }
     faults
+}
+
+/// What may not change once a session is over: its state and its totals, and whether they are an
+/// estimate. An entry of ours is always JSON.
+fn seal(entry: &Entry) -> Hash {
+    let sealed = (
+        entry.state,
+        &entry.totals,
+        entry.estimated,
+        entry.bound_ms,
+        &entry.terms,
+    );
+    Hash(sha256(&serde_json::to_vec(&sealed).unwrap_or_default()))
+}
+
+/// What is wrong with what an entry says of consents and recordings.
+fn note_fault(entry: &Entry, recordings: &mut Stages, over: bool) -> Option<(FaultKind, String)> {
+    let told = |kind: EntryKind, has: bool| (entry.kind == kind) == has;
+    let note = entry.recording.as_ref();
+    let whose = note.is_none_or(|note| *note.id.session() == entry.session);
+    let in_place = told(EntryKind::Consent, entry.consent.is_some())
+        && told(EntryKind::Recording, note.is_some());
+    if !in_place || !whose {
+        let detail = format!("cause {}", entry.cause);
+        return Some((FaultKind::NoteMisplaced, detail));
+    }
+    let note = note?;
+    let before = recordings.stage(&note.id);
+    if recordings.handle_step(&note.id, note.step, over) {
+        return None;
+    }
+    let before = before.map_or("nothing", |stage| stage.as_str());
+    let when = if over { "after the end" } else { "in it" };
+    let detail = format!("{} {} {when} after {before}", note.id, note.step.as_str());
+    Some((FaultKind::RecordingOrder, detail))
 }
 
 /// The first total that went down from `before` to `after`, or the past interval that changed.
@@ -359,8 +432,15 @@ fn regression(before: &Totals, after: &Totals) -> Option<String> {
             fell(&format!("paused_ms.{}", reason.as_str()), was.0, is)
         })
     };
+    let recorded = || {
+        before.recording_ms.iter().find_map(|(purpose, was)| {
+            let is = after.recording_ms.get(purpose).map_or(0, |ms| ms.0);
+            fell(&format!("recording_ms.{purpose}"), was.0, is)
+        })
+    };
     clock
         .or_else(paused)
+        .or_else(recorded)
         .or_else(|| {
             before
                 .participants
@@ -477,5 +557,14 @@ fn imbalance(totals: &Totals) -> Option<String> {
                 let sum = sums.get(reason).copied().unwrap_or(0);
                 differs(&format!("paused_ms.{}", reason.as_str()), *total, sum)
             })
+        })
+        .or_else(|| {
+            let all = live + waiting + sums.values().sum::<u64>();
+            let over = |(_, total): &(_, &Millis)| total.0 > all;
+            let (purpose, total) = totals.recording_ms.iter().find(over)?;
+            Some(format!(
+                "recording_ms.{purpose} is {}, all intervals sum to {all}",
+                total.0
+            ))
         })
 }

@@ -210,3 +210,33 @@ fn time_below_the_floor_is_time_present_with_a_breach_and_says_what_limited_it()
     ];
     assert_eq!(totals.limited_ms, limited.into());
 }
+
+#[test]
+fn recorded_time_is_counted_by_purpose_within_the_session_and_never_twice() {
+    let mut meter = meter();
+    meter.handle_recording(Purpose::Qa, ms(500), true);
+    meter.handle_presence(ms(1_000), &ALICE.into(), true);
+    meter.handle_recording(Purpose::Shared, ms(4_000), true);
+    meter.handle_recording(Purpose::Shared, ms(4_500), true);
+    assert_eq!(meter.totals().recording_ms, [].into());
+    meter.settle(ms(3_000));
+    assert_eq!(
+        meter.totals().recording_ms,
+        [(Purpose::Qa, Millis(2_000))].into()
+    );
+    meter.handle_recording(Purpose::Qa, ms(5_000), false);
+    meter.handle_recording(Purpose::Qa, ms(6_000), true);
+    meter.settle(ms(7_000));
+    let both = [
+        (Purpose::Qa, Millis(5_000)),
+        (Purpose::Shared, Millis(3_000)),
+    ];
+    assert_eq!(meter.totals().recording_ms, both.into());
+    meter.handle_state(ms(8_000), SessionState::Ended(crate::base::EndReason::Left));
+    meter.settle(ms(9_000));
+    let both = [
+        (Purpose::Qa, Millis(6_000)),
+        (Purpose::Shared, Millis(4_000)),
+    ];
+    assert_eq!(meter.totals().recording_ms, both.into());
+}

@@ -60,7 +60,35 @@ function describe() {
     own: all('own-floor'),
     floors: all('floor'),
     notices: all('notice'),
+    recording: recording(all),
   });
+  const recording = (all) => ({
+    asks: document.querySelector('[data-testid="recording"]').open,
+    title: document.getElementById('recording-title').textContent,
+    text: all('recording-text'),
+    ticked: [...document.querySelectorAll('#consent-purposes input:checked')].map((one) => one.dataset.testid),
+    questions: [...document.querySelectorAll('#consent-purposes fieldset')].filter((one) => one.checkVisibility()).map((one) => one.innerText),
+    failed: all('recording-failed'),
+    now: all('recording-now'),
+    own: all('recording-own'),
+    trouble: all('recording-trouble'),
+    states: [...all('recording-state-shared'), ...all('recording-state-qa')],
+    buttons: [...all('recording-request-shared'), ...all('recording-request-qa')],
+    control: all('record').map((text) => text.trim()),
+    marks: all('recorded'),
+    self: all('self-recorded'),
+  });
+}
+
+/** Runs in the page once it is connected: notes what it says to the server, by topic. */
+function listen() {
+  const me = window.beistand.room.localParticipant;
+  const publish = me.publishData.bind(me);
+  window.__said = [];
+  me.publishData = (data, options) => {
+    if (options.reliable) window.__said.push({ topic: options.topic, message: JSON.parse(new TextDecoder().decode(data)) });
+    return publish(data, options);
+  };
 }
 
 /** The remote picture has the size asked for and moves: two looks at it differ. */
@@ -131,6 +159,7 @@ const COMMANDS = {
     const answer = await opened.goto(url.href);
     if (!answer || answer.status() !== 200) throw new Error(`the page answers ${answer?.status()}: ${link.split('#')[0]}`);
     await until(opened, `${who} is connected`, () => document.querySelector('[data-testid="connection-state"]')?.dataset.state === 'connected', null, 30_000);
+    await opened.evaluate(listen);
     return { identity: await opened.evaluate(() => window.beistand.room.localParticipant.identity) };
   },
   async sees({ who, identity, width, height }) {
@@ -150,6 +179,57 @@ const COMMANDS = {
   async press({ who, button }) {
     await page(who).getByTestId(button).click();
     return {};
+  },
+  async key({ who, key }) {
+    await page(who).keyboard.press(key);
+    return {};
+  },
+  /** Requests of the page for recordings are answered with this status and body from now on; status 0: not at all. */
+  async answers({ who, status, body = {} }) {
+    const requests = /\/v1\/recordings/;
+    await page(who).unroute(requests);
+    await page(who).route(requests, (request) => (status === 0 ? request.abort() : request.fulfill({ status, json: body })));
+    return {};
+  },
+  /** The words about recordings on the last panel become these. */
+  async recordings({ who, words, ms = 15_000 }) {
+    return await until(page(who), `${who} reads "${words}"`, (words) => {
+      const text = document.querySelector('[data-testid="recordings"]').innerText;
+      window.__last = text;
+      return text.includes(words) && { text };
+    }, words, ms);
+  },
+  /** The file of a recording of this name, as the page offers it, plays to its end in the page; the names of all. */
+  async plays({ who, name, ms = 60_000 }) {
+    const names = await page(who).evaluate((name) => {
+      const select = document.querySelector('[data-testid="recording-file"]');
+      const options = [...select.options];
+      select.value = options.find((one) => one.textContent === name)?.value;
+      select.dispatchEvent(new Event('change'));
+      return options.map((one) => one.textContent);
+    }, name);
+    await page(who).evaluate(() => {
+      const video = document.querySelector('[data-testid="recording-video"]');
+      video.playbackRate = 4;
+      return video.play();
+    });
+    return await until(page(who), `"${name}" plays to its end`, (names) => {
+      const video = document.querySelector('[data-testid="recording-video"]');
+      window.__last = { at: video.currentTime, duration: video.duration, error: video.error?.message, width: video.videoWidth };
+      return video.ended && { names, duration: video.duration, width: video.videoWidth, height: video.videoHeight, poster: video.poster };
+    }, names, ms);
+  },
+  /** What the page has said to the server since it was opened. */
+  async said({ who }) {
+    return { said: await page(who).evaluate(() => window.__said) };
+  },
+  /** What the page shows of recording becomes this: one field of it. */
+  async recording({ who, field, value, ms = 20_000 }) {
+    return await until(page(who), `${who} is shown ${field} ${JSON.stringify(value)}`, ({ field, value }) => {
+      const shown = window.__shown();
+      window.__last = shown.recording;
+      return JSON.stringify(shown.recording[field]) === JSON.stringify(value) && { shown };
+    }, { field, value }, ms);
   },
   /** The camera and the microphone are both off, as the room knows it. */
   async silent({ who }) {
@@ -184,8 +264,8 @@ const COMMANDS = {
   /** What the page was told, and what it shows of that. */
   async told({ who }) {
     return await page(who).evaluate(() => {
-      const { clock, floor, presence, warnings, verdict, probe } = window.beistand;
-      return { clock, floor, presence, warnings, verdict, probe, shown: window.__shown() };
+      const { clock, floor, presence, recording, refused, warnings, verdict, probe } = window.beistand;
+      return { clock, floor, presence, recording, refused, warnings, verdict, probe, shown: window.__shown() };
     });
   },
   /** What arrives of another participant: size of the picture, frames decoded, packets lost. */

@@ -5,6 +5,8 @@ import type { FloorMessage } from './floor';
 import type { PresenceMessage } from './presence';
 import type { Verdict } from './preflight';
 import type { ProbeSent } from './probe';
+import type { RecordingMessage } from './recording';
+import type { RefusedMessage } from './refused';
 import { received, type Received } from './stats';
 import type { WarningMessage } from './warning';
 
@@ -17,6 +19,8 @@ declare global {
       clock: ClockMessage | null;
       floor: FloorMessage | null;
       presence: PresenceMessage | null;
+      recording: RecordingMessage | null;
+      refused: RefusedMessage | null;
       warnings: WarningMessage[];
       /** What the last preflight found. */
       verdict: Verdict | null;
@@ -40,6 +44,8 @@ window.beistand = {
   clock: null,
   floor: null,
   presence: null,
+  recording: null,
+  refused: null,
   warnings: [],
   verdict: null,
   probe: null,

@@ -3,6 +3,8 @@ import { CLOCK_TOPIC, decodeClock, type ClockMessage } from './clock';
 import { decodeFloor, FLOOR_TOPIC, type FloorMessage } from './floor';
 import { decodePresence, PRESENCE_TOPIC, type PresenceMessage } from './presence';
 import { decodeProbe, PROBE_TOPIC, type ProbeMessage } from './probe';
+import { decodeRecording, RECORDING_TOPIC, type RecordingMessage } from './recording';
+import { decodeRefused, REFUSED_TOPIC, type RefusedMessage } from './refused';
 import { decodeWarning, WARNING_TOPIC, type WarningMessage } from './warning';
 
 export interface Inbox {
@@ -10,6 +12,8 @@ export interface Inbox {
   onFloor(floor: FloorMessage): void;
   onPresence(presence: PresenceMessage): void;
   onWarning(warning: WarningMessage): void;
+  onRecording(recording: RecordingMessage): void;
+  onRefused(refused: RefusedMessage): void;
   onProbe(probe: ProbeMessage): void;
 }
 
@@ -24,6 +28,10 @@ export function receive(topic: string | undefined, payload: Uint8Array, inbox: I
       return hand(decodePresence(payload), (presence) => inbox.onPresence(presence));
     case WARNING_TOPIC:
       return hand(decodeWarning(payload), (warning) => inbox.onWarning(warning));
+    case RECORDING_TOPIC:
+      return hand(decodeRecording(payload), (recording) => inbox.onRecording(recording));
+    case REFUSED_TOPIC:
+      return hand(decodeRefused(payload), (refused) => inbox.onRefused(refused));
     case PROBE_TOPIC:
       return hand(decodeProbe(payload), (probe) => inbox.onProbe(probe));
     default:

@@ -6,8 +6,10 @@ import { endInWords } from './clock';
 import { hook, noteWarning } from './hook';
 import { receive } from './inbox';
 import { readParams, type JoinParams } from './params';
+import { Playback } from './playback';
 import { preflight } from './preflight';
 import { Prejoin, type Setup } from './prejoin';
+import { listRecordings } from './recordings';
 import { Session, type Ending } from './session';
 import { viewToken, type TokenView } from './token';
 import { SessionView } from './view';
@@ -40,8 +42,10 @@ function start(): void {
 
 function begin(params: JoinParams, token: TokenView): void {
   const view = new SessionView(token.role);
+  const playback = new Playback();
   const join = (setup: Setup): void => {
     farewell.hidden = true;
+    playback.close();
     const session = new Session(params, setup, {
       onConnection: (connection) => view.connection(connection),
       onChange: () => view.sync(),
@@ -62,9 +66,18 @@ function begin(params: JoinParams, token: TokenView): void {
         noteWarning(warning);
         view.warning(warning);
       },
+      onRecording: (recording) => {
+        hook.recording = recording;
+        view.recording(recording);
+      },
+      onRefused: (refused) => {
+        hook.refused = refused;
+        view.refused(refused);
+      },
       onEnd: (ending) => {
         view.close(ending.how === 'left' ? 'left' : 'lost');
         showFarewell(TITLES[ending.how], ending.text, ending.detail);
+        showRecordings(playback, params, token.role, session.token);
         // The tracks of this connection are closed; a rejoin opens the same devices again.
         rejoin.textContent = ending.how === 'refused' ? 'Try again' : 'Rejoin';
         rejoin.onclick = () => {
@@ -99,6 +112,13 @@ async function judge(measure: Measure): Promise<void> {
   } catch (error) {
     console.warn('The connection could not be checked:', error);
   }
+}
+
+/** An expert may watch what was recorded; where nothing could be, there is nothing to say of it. */
+function showRecordings(playback: Playback, params: JoinParams, role: string, token: string): void {
+  const session = hook.clock?.session;
+  if (role !== 'expert' || !session || !hook.recording || hook.recording.mode === 'off') return;
+  playback.open((signal) => listRecordings(params.serverUrl, token, session, signal));
 }
 
 function showFarewell(title: string, text: string, detail: string | null): void {

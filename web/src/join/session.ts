@@ -1,11 +1,12 @@
 // One connection to a session: the LiveKit room, what we publish into it, and how it ended.
-import { ConnectionState, DisconnectReason, Room, RoomEvent, Track, type RemoteParticipant } from 'livekit-client';
+import { ConnectionState, DisconnectReason, EngineEvent, Room, RoomEvent, Track, type RemoteParticipant } from 'livekit-client';
 import { receive, type Inbox } from './inbox';
 import { publishDefaults } from './layers';
 import type { JoinParams } from './params';
 import { pick, type Setup } from './prejoin';
 import { encodeAnswer, PRESENCE_TOPIC } from './presence';
 import { PROBE_TOPIC, Prober } from './probe';
+import { CONSENT_TOPIC, encodeConsent, encodeRequest, RECORDING_TOPIC, type Purpose } from './recording';
 import { failureInWords, failureOf, lossInWords, refusalInWords, serverWords, type Device } from './words';
 
 export type Connection = 'connecting' | 'connected' | 'reconnecting';
@@ -43,12 +44,15 @@ const CHANGES = [
   RoomEvent.LocalTrackUnpublished,
   RoomEvent.ActiveSpeakersChanged,
   RoomEvent.AudioPlaybackStatusChanged,
+  RoomEvent.RecordingStatusChanged,
 ] as const;
 
 export class Session {
   readonly room: Room;
   readonly inbox: Inbox;
   readonly prober: Prober;
+  /** The newest: the server renews it during the session. */
+  token: string;
   private joined = false;
   private leaving = false;
   private ended = false;
@@ -60,6 +64,7 @@ export class Session {
   ) {
     // Three layers up, so that each of the others gets what fits their link; and of theirs we ask for what our
     // window shows. A layer that nobody watches is not sent.
+    this.token = params.token;
     this.room = new Room({
       adaptiveStream: true,
       dynacast: true,
@@ -93,6 +98,16 @@ export class Session {
   /** Answers the prompt "still there?". */
   confirm(): Promise<void> {
     return this.room.localParticipant.publishData(encodeAnswer(), { reliable: true, topic: PRESENCE_TOPIC });
+  }
+
+  /** Agrees to be recorded for a purpose, or does not. */
+  consent(purpose: Purpose, given: boolean): Promise<void> {
+    return this.room.localParticipant.publishData(encodeConsent(purpose, given), { reliable: true, topic: CONSENT_TOPIC });
+  }
+
+  /** An expert starts or stops a recording. */
+  request(purpose: Purpose, action: 'start' | 'stop'): Promise<void> {
+    return this.room.localParticipant.publishData(encodeRequest(purpose, action), { reliable: true, topic: RECORDING_TOPIC });
   }
 
   may(source: Track.Source): boolean {
@@ -160,6 +175,7 @@ export class Session {
   private listen(): void {
     const { room, events } = this;
     for (const change of CHANGES) room.on(change, () => events.onChange());
+    room.engine.on(EngineEvent.TokenRefreshed, (token) => (this.token = token));
     room.on(RoomEvent.ConnectionStateChanged, (state) => {
       if (this.ended || this.leaving) return;
       if (state === ConnectionState.Connected) events.onConnection('connected');

@@ -16,8 +16,8 @@ export class Stage {
   private readonly tiles = new Map<string, Tile>();
   private readonly audio = new Map<RemoteTrack, HTMLMediaElement>();
 
-  sync(room: Room, floors: ReadonlyMap<string, FloorOf>): void {
-    this.syncTiles(room, floors);
+  sync(room: Room, floors: ReadonlyMap<string, FloorOf>, recorded: ReadonlyMap<string, unknown>): void {
+    this.syncTiles(room, floors, recorded);
     this.syncSounds(room);
   }
 
@@ -28,7 +28,7 @@ export class Stage {
     this.audio.clear();
   }
 
-  private syncTiles(room: Room, floors: ReadonlyMap<string, FloorOf>): void {
+  private syncTiles(room: Room, floors: ReadonlyMap<string, FloorOf>, recorded: ReadonlyMap<string, unknown>): void {
     const wanted = new Map<string, Shown>();
     for (const participant of room.remoteParticipants.values()) {
       if (participant.getTrackPublication(Track.Source.ScreenShare)?.videoTrack) {
@@ -48,7 +48,7 @@ export class Stage {
         this.tiles.set(key, tile);
         this.root.append(tile.root);
       }
-      tile.show(participant, floors.get(participant.identity) ?? null);
+      tile.show(participant, floors.get(participant.identity) ?? null, recorded.has(participant.identity));
     }
     this.root.dataset['layout'] = layout([...wanted.values()]);
     // CSS places the cameras beside a shared screen by their number.

@@ -9,6 +9,7 @@ export class Tile {
   private readonly caption = make('figcaption');
   private readonly name = make('span');
   private readonly mark = make('span', 'muted-mark');
+  private readonly recorded = make('span', 'recorded-mark');
   private readonly floor = make('span', 'floor');
   private video: HTMLVideoElement | null = null;
   private track: VideoTrack | null = null;
@@ -17,13 +18,14 @@ export class Tile {
     this.root.dataset['source'] = source;
     this.initials.setAttribute('aria-hidden', 'true');
     this.floor.dataset['testid'] = 'floor';
+    this.recorded.dataset['testid'] = 'recorded';
     const who = make('span', 'who');
-    who.append(this.name, this.mark);
+    who.append(this.name, this.mark, this.recorded);
     this.caption.append(who, this.floor);
     this.root.append(this.initials, this.caption);
   }
 
-  show(participant: RemoteParticipant, floor: FloorOf | null): void {
+  show(participant: RemoteParticipant, floor: FloorOf | null, isRecorded: boolean): void {
     const name = participant.name || participant.identity;
     const isScreen = this.source === Track.Source.ScreenShare;
     const publication = participant.getTrackPublication(this.source);
@@ -39,6 +41,7 @@ export class Tile {
     say(this.initials, initials(name));
     say(this.name, label);
     note(this.mark, mark(participant, publication, isScreen));
+    note(this.recorded, isRecorded ? 'recorded' : null);
     drawFloor(this.floor, 'Connection', isScreen ? null : floor);
     this.root.dataset['speaking'] = String(!isScreen && participant.isSpeaking);
   }

@@ -7,13 +7,16 @@ import { drawFloor, type FloorMessage, type FloorOf } from './floor';
 import { Notices } from './notices';
 import type { PresenceMessage } from './presence';
 import { Prompt } from './prompt';
+import { CONSENT_TOPIC, purposesIn, RECORDING_TOPIC, type RecordingMessage } from './recording';
+import { RecordingView } from './recording-view';
+import type { RefusedMessage } from './refused';
 import type { Connection, Session } from './session';
 import { Stage } from './stage';
 import { warningInWords, type WarningMessage } from './warning';
 
-type Control = 'mic' | 'camera' | 'screen' | 'leave';
+type Control = 'mic' | 'camera' | 'screen' | 'record' | 'leave';
 
-const KEYS: Record<string, Control> = { m: 'mic', c: 'camera', s: 'screen', l: 'leave' };
+const KEYS: Record<string, Control> = { m: 'mic', c: 'camera', s: 'screen', r: 'record', l: 'leave' };
 
 const CONNECTION: Record<Connection | 'lost' | 'left', string> = {
   connecting: 'Connecting…',
@@ -24,13 +27,14 @@ const CONNECTION: Record<Connection | 'lost' | 'left', string> = {
 };
 
 /** How long a notice stands. It tells of a change; what holds is told by the clock and the badges for as long as it holds. */
-const NOTICE_MS: Record<WarningMessage['kind'] | 'answered', number> = {
+const NOTICE_MS: Record<WarningMessage['kind'] | 'answered' | 'refused', number> = {
   duration: 30_000,
   quota: 30_000,
   presence: 60_000,
   floor: 15_000,
   preflight: 30_000,
   answered: 10_000,
+  refused: 15_000,
 };
 
 export class SessionView {
@@ -40,6 +44,7 @@ export class SessionView {
   private readonly stage = new Stage();
   private readonly notices = new Notices();
   private readonly prompt: Prompt;
+  private readonly recordings: RecordingView;
   private readonly floors = new Map<string, FloorOf>();
   private readonly buttons: Record<Control, HTMLButtonElement>;
   private session: Session | null = null;
@@ -50,6 +55,7 @@ export class SessionView {
       mic: need('mic', HTMLButtonElement),
       camera: need('camera', HTMLButtonElement),
       screen: need('screen', HTMLButtonElement),
+      record: need('record', HTMLButtonElement),
       leave: need('leave', HTMLButtonElement),
     };
     this.prompt = new Prompt({
@@ -59,6 +65,17 @@ export class SessionView {
       confirm: () => this.session?.confirm() ?? Promise.resolve(),
       leave: () => void this.session?.leave(),
       onAnswered: (names) => this.notices.show('answered', `${names.join(', ')} confirmed: the session goes on.`, NOTICE_MS.answered),
+    });
+    this.recordings = new RecordingView({
+      steers: role === 'expert',
+      me: () => this.session?.room.localParticipant.identity ?? null,
+      nameOf: (identity) => this.nameOf(identity),
+      publishes: () => this.session?.room.localParticipant.permissions?.canPublish === true,
+      isBusy: () => this.prompt.isOpen,
+      marked: () => this.marked(),
+      isActive: () => this.session?.room.isRecording === true,
+      consent: (purpose, given) => this.session?.consent(purpose, given) ?? Promise.resolve(),
+      request: (purpose, action) => this.session?.request(purpose, action) ?? Promise.resolve(),
     });
     for (const control of Object.values(KEYS)) {
       this.buttons[control].addEventListener('click', () => this.press(control));
@@ -81,6 +98,7 @@ export class SessionView {
     this.showOwn(null);
     this.stage.clear();
     this.prompt.close();
+    this.recordings.close();
     this.notices.clear();
     this.floors.clear();
     this.panel.hidden = true;
@@ -109,6 +127,8 @@ export class SessionView {
     bar.dataset['urgent'] = String(isUrgent(clock));
     note(need('clock-left', HTMLElement), leftInWords(clock));
     this.prompt.clock(clock);
+    // The question of recording waits while the prompt is open.
+    this.recordings.sync();
   }
 
   floor({ participants }: FloorMessage): void {
@@ -127,6 +147,18 @@ export class SessionView {
     this.prompt.update(presence);
   }
 
+  recording(recording: RecordingMessage): void {
+    this.recordings.update(recording);
+    this.sync();
+  }
+
+  refused({ topic, text }: RefusedMessage): void {
+    const isOfRecording = topic === CONSENT_TOPIC || topic === RECORDING_TOPIC;
+    // A modal dialog hides the notices behind it: it says so itself.
+    if (isOfRecording && this.recordings.refuse(text)) return;
+    this.notices.show(`refused ${topic}`, `The server refused: ${text}`, NOTICE_MS.refused);
+  }
+
   warning(warning: WarningMessage): void {
     const { kind, identity, direction } = warning;
     // The dialog says it already, and hides whatever is behind it.
@@ -140,7 +172,8 @@ export class SessionView {
     if (!session) return;
     const { room } = session;
     const me = room.localParticipant;
-    this.stage.sync(room, this.floors);
+    this.recordings.sync();
+    this.stage.sync(room, this.floors, this.recordings.recorded());
     this.showOwn(ownCamera(room));
     drawFloor(need('own-floor', HTMLElement), 'Your connection', this.floors.get(me.identity) ?? null);
     const may = { mic: session.may(Track.Source.Microphone), camera: session.may(Track.Source.Camera) };
@@ -167,13 +200,14 @@ export class SessionView {
     if (control === 'mic') void session.toggleMic();
     if (control === 'camera') void session.toggleCamera();
     if (control === 'screen') void session.toggleScreen();
+    if (control === 'record') this.recordings.open();
     if (control === 'leave') void session.leave();
   }
 
   private handleKey(event: KeyboardEvent): void {
     if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || isTyping(event.target)) return;
     const control = KEYS[event.key.toLowerCase()];
-    if (!control || !this.session || this.prompt.isOpen) return;
+    if (!control || !this.session || this.prompt.isOpen || this.recordings.isOpen) return;
     event.preventDefault();
     this.press(control);
   }
@@ -184,6 +218,13 @@ export class SessionView {
     this.ownTrack?.detach(this.selfVideo);
     track?.attach(this.selfVideo);
     this.ownTrack = track;
+  }
+
+  /** Who is recorded by their attribute, which comes before the first byte is written. */
+  private marked() {
+    const room = this.session?.room;
+    const everyone = room ? [room.localParticipant, ...room.remoteParticipants.values()] : [];
+    return everyone.map(({ identity, attributes }) => ({ identity, recorded: purposesIn(attributes['recording']) }));
   }
 
   private nameOf(identity: string): string {

@@ -17,6 +17,19 @@ fn told(changes: &Value) -> Value {
     serde_json::to_value(refused).unwrap()
 }
 
+/// The paths of all fields that are no group; metadata is one field.
+fn leaves(path: &str, value: &Value) -> Vec<String> {
+    match value.as_object().filter(|_| path != "metadata") {
+        Some(group) => {
+            let inner = group.iter();
+            inner
+                .flat_map(|(name, value)| leaves(&join(path, name), value))
+                .collect()
+        }
+        None => vec![path.to_owned()],
+    }
+}
+
 /// Values of other types, and just outside the range.
 fn wrong(allowed: Allowed) -> Vec<Value> {
     let outside = |least: u64, most: u64| {
@@ -67,14 +80,8 @@ fn the_table_holds_each_field_of_the_policy_and_agrees_with_its_checks() {
     };
     (full.window.opens_at, full.window.closes_at) = (Some(1), Some(2));
     full.duration.quota_s = Some(1);
-    let full = serde_json::to_value(full).unwrap();
-    let mut paths: Vec<String> = Vec::new();
-    for (name, value) in full.as_object().unwrap() {
-        match value.as_object().filter(|_| name != "metadata") {
-            Some(group) => paths.extend(group.keys().map(|inner| join(name, inner))),
-            None => paths.push(name.clone()),
-        }
-    }
+    full.recording.retention_h.shared = Some(1);
+    let mut paths = leaves("", &serde_json::to_value(full).unwrap());
     let mut known: Vec<&str> = RULES.iter().map(|rule| rule.path).collect();
     paths.sort();
     known.sort_unstable();
@@ -130,6 +137,16 @@ fn what_does_not_exist_is_named_with_what_does() {
             "overrides.duration.x",
             "max_min, quota_s",
         ),
+        (
+            json!({"recording": {"modes": 1}}),
+            "overrides.recording.modes",
+            "mode, purposes, retention_h",
+        ),
+        (
+            json!({"recording": {"retention_h": {"all": 1}}}),
+            "overrides.recording.retention_h.all",
+            "qa, shared",
+        ),
     ] {
         let problem = told(&changes);
         assert_eq!(problem["field"], field);
@@ -138,6 +155,8 @@ fn what_does_not_exist_is_named_with_what_does() {
     }
     assert_eq!(told(&json!({"floor": 1}))["field"], "overrides.floor");
     assert_eq!(told(&json!(1))["field"], "overrides");
+    let kept = told(&json!({"recording": {"retention_h": 72}}));
+    assert_eq!(kept["field"], "overrides.recording.retention_h");
 }
 
 #[test]
@@ -151,6 +170,10 @@ fn one_that_depends_on_another_is_named_too() {
         (
             json!({"floor": {"breach_after_ms": 2999}}),
             "overrides.floor.breach_after_ms",
+        ),
+        (
+            json!({"recording": {"purposes": ["qa", "qa"]}}),
+            "overrides.recording.purposes",
         ),
     ] {
         assert_eq!(told(&changes)["field"], field);
@@ -172,4 +195,28 @@ fn changes_are_laid_over_the_template_and_null_takes_away() {
         (policy.floor.up_bps, policy.external_ref),
         (5, Some("b".to_owned()))
     );
+}
+
+#[test]
+fn how_long_each_purpose_is_kept_is_changed_by_itself() {
+    let mut template = Policy::default();
+    template.recording.retention_h.shared = Some(24);
+    for (changes, kept) in [
+        (json!({"qa": 1}), (1, Some(24))),
+        (json!({"shared": null}), (72, None)),
+        (json!({"qa": 5, "shared": 6.0}), (5, Some(6))),
+    ] {
+        let changes = json!({"recording": {"retention_h": changes}});
+        let policy = overridden(&template, &changes, "overrides").unwrap();
+        let held = policy.recording.retention_h;
+        assert_eq!((held.qa, held.shared), kept, "{changes}");
+    }
+}
+
+#[test]
+fn the_document_has_groups_within_groups() {
+    let document = serde_json::to_value(PolicyDocument::schema()).unwrap();
+    let kept = &document["properties"]["recording"]["properties"]["retention_h"];
+    assert_eq!(kept["additionalProperties"], json!(false));
+    assert_eq!(kept["properties"]["qa"]["minimum"], json!(1));
 }

@@ -1,0 +1,133 @@
+use super::*;
+use crate::base::{Purpose, SessionId};
+use crate::host::store::fixture::Dir as Scratch;
+use cap_std::ambient_authority;
+use std::sync::mpsc::{Sender, channel};
+
+struct Bench {
+    dir: Scratch,
+    outlet: Outlet,
+    thread: JoinHandle<()>,
+    writing: Writing,
+    lost: Receiver<String>,
+}
+
+/// A writer on a real directory; `flush` is what the ledger answers.
+fn bench(flush: impl Fn() -> bool + Send + 'static) -> Bench {
+    let dir = Scratch::new();
+    std::fs::create_dir_all(&dir.0).unwrap();
+    let root = Dir::open_ambient_dir(&dir.0, ambient_authority()).unwrap();
+    let (tell, lost): (Sender<String>, Receiver<String>) = channel();
+    let on_lost = move |id: &RecordingId, why: &str| tell.send(format!("{id}: {why}")).unwrap();
+    let writer = Writer::new(&root, Box::new(flush), Box::new(on_lost)).unwrap();
+    let writing = writer.writing();
+    let (mut outlets, thread) = writer.start(1).unwrap();
+    Bench {
+        dir,
+        outlet: outlets.pop().unwrap(),
+        thread,
+        writing,
+        lost,
+    }
+}
+
+fn segment_of(number: u32) -> SegmentId {
+    SegmentId {
+        recording: RecordingId::new(SessionId::from("SE_abc"), Purpose::Shared),
+        number,
+    }
+}
+
+fn open(number: u32) -> Output {
+    Output::Open {
+        segment: segment_of(number),
+        header: b"head".to_vec(),
+    }
+}
+
+fn append(number: u32, bytes: &[u8]) -> Output {
+    Output::Append {
+        segment: segment_of(number),
+        bytes: bytes.to_vec(),
+    }
+}
+
+fn close(number: u32) -> Output {
+    Output::Close {
+        segment: segment_of(number),
+    }
+}
+
+#[test]
+fn what_is_handed_out_is_in_the_file_in_order() {
+    let mut bench = bench(|| true);
+    for output in [open(1), append(1, b"one"), append(1, b"two"), close(1)] {
+        bench.outlet.push(output).unwrap();
+    }
+    assert!(bench.writing.is(&segment_of(1).recording));
+    bench.outlet.flush();
+    drop(bench.outlet);
+    bench.thread.join().unwrap();
+    let path = bench.dir.0.join("segments/RC_abc_shared/000001.mkv");
+    assert_eq!(std::fs::read(path).unwrap(), b"headonetwo");
+    assert!(!bench.writing.is(&segment_of(1).recording));
+    assert!(bench.lost.try_recv().is_err());
+}
+
+#[test]
+fn without_the_ledgers_word_nothing_is_written() {
+    let mut bench = bench(|| false);
+    for output in [open(1), append(1, b"one"), close(1)] {
+        bench.outlet.push(output).unwrap();
+    }
+    bench.outlet.flush();
+    drop(bench.outlet);
+    bench.thread.join().unwrap();
+    let why = bench.lost.recv().unwrap();
+    assert!(why.contains("does not confirm the consents"), "{why}");
+    let segments = bench.dir.0.join("segments");
+    assert_eq!(std::fs::read_dir(segments).unwrap().count(), 0);
+    assert!(!bench.writing.is(&segment_of(1).recording));
+}
+
+#[test]
+fn a_file_that_is_there_already_is_never_written_over() {
+    let mut bench = bench(|| true);
+    let parent = bench.dir.0.join("segments/RC_abc_shared");
+    std::fs::create_dir_all(&parent).unwrap();
+    std::fs::write(parent.join("000002.mkv"), b"old").unwrap();
+    for output in [open(1), open(2), append(1, b"one"), close(1), close(2)] {
+        bench.outlet.push(output).unwrap();
+    }
+    bench.outlet.flush();
+    drop(bench.outlet);
+    bench.thread.join().unwrap();
+    assert!(bench.lost.recv().unwrap().contains("RC_abc_shared"));
+    assert_eq!(std::fs::read(parent.join("000002.mkv")).unwrap(), b"old");
+    // The recording is lost as a whole: what came after is not written.
+    assert_eq!(std::fs::read(parent.join("000001.mkv")).unwrap(), b"head");
+    assert!(!bench.writing.is(&segment_of(1).recording));
+}
+
+#[test]
+fn a_disk_that_stands_still_loses_the_recording_and_holds_no_more_than_its_share() {
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let mut bench = bench(move || wait.lock().unwrap().recv().is_ok());
+    bench.outlet.push(open(1)).unwrap();
+    let piece = vec![0; 64 * 1024];
+    let taken = (0..1_000).take_while(|_| {
+        let taken = bench.outlet.push(append(1, &piece)).is_ok();
+        bench.outlet.flush();
+        taken
+    });
+    let bytes = taken.count() * piece.len();
+    assert!((MAX_HELD_BYTES - 2 * piece.len()..=MAX_HELD_BYTES).contains(&bytes));
+    // Its end always has a place.
+    bench.outlet.push(close(1)).unwrap();
+    bench.outlet.flush();
+    go.send(()).unwrap();
+    drop(bench.outlet);
+    bench.thread.join().unwrap();
+    assert!(!bench.writing.is(&segment_of(1).recording));
+}

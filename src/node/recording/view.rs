@@ -1,0 +1,41 @@
+//! How recordings stand, for the API.
+
+use super::super::command::{RecordedView, RecordingView};
+use super::super::live_room::LiveRoom;
+use crate::base::{Purpose, RecordingId};
+
+impl LiveRoom {
+    /// One for each purpose of the policy; none where it records nothing.
+    pub(in crate::node) fn recording_views(&self) -> Vec<RecordingView> {
+        let rules = self.recordings.consents.rules();
+        let purposes = rules.purposes.iter().copied();
+        let purposes = purposes.filter(|purpose| rules.is_for(*purpose));
+        let view = |purpose| {
+            let running = self.recordings.running.get(&purpose);
+            RecordingView {
+                id: RecordingId::new(self.session().clone(), purpose),
+                requested: self.recordings.consents.is_requested(purpose),
+                active: self.recordings.is_active(purpose),
+                failed: running.and_then(|running| running.failed.clone()),
+                people: self.recorded_views(purpose),
+            }
+        };
+        purposes.map(view).collect()
+    }
+
+    fn recorded_views(&self, purpose: Purpose) -> Vec<RecordedView> {
+        let consents = &self.recordings.consents;
+        let members = self.members.iter().map(|(_, member)| member);
+        let visible = members.filter(|member| !member.hidden());
+        visible
+            .map(|member| RecordedView {
+                identity: member.identity().clone(),
+                consent: consents.state(member.identity(), purpose),
+                minor: consents.is_minor(member.identity()),
+                encrypted: member.published.values().any(|track| track.encrypted),
+                recorded: self.recordings.is_active(purpose)
+                    && consents.allows(member.identity(), purpose),
+            })
+            .collect()
+    }
+}
