@@ -373,9 +373,10 @@ impl Writer {
     }
 }
 
-/// A new name is on disk when its directory is.
+/// A new name is on disk when its directory is. The handle itself is only a place to start from
+/// (`O_PATH`), and cannot be synced.
 fn sync_dir(dir: &Dir) -> io::Result<()> {
-    dir.try_clone()?.into_std_file().sync_all()
+    dir.open(".")?.sync_all()
 }
 
 #[cfg(test)]
