@@ -73,9 +73,10 @@ fn flush(desk: Desk, store: StoreHandle) -> Flush {
         let Some(answer) = desk.send(&store, Work::Flush) else {
             return false;
         };
-        let answer = tokio::time::timeout(CONFIRMED_WITHIN, answer);
+        // The limit is made within the runtime: this is a thread without one.
+        let confirmed = async { tokio::time::timeout(CONFIRMED_WITHIN, answer).await };
         runtime
-            .block_on(answer)
+            .block_on(confirmed)
             .is_ok_and(|confirmed| confirmed.is_ok())
     })
 }
