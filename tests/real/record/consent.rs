@@ -98,15 +98,13 @@ fn segments_are_of(node: &Node, studio: &Studio, purpose: &str, sids: &Sids) {
     let segments = segments(&node.data().join("recordings"), &studio.id(purpose));
     assert!(segments.len() >= 4, "two tracks of two: {segments:?}");
     for footage in Footage::of(&segments) {
-        let track = footage.0["tags"]["TRACK"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let tags = &footage.0["tracks"][0]["tags"];
+        let track = tags["TRACK"].as_str().unwrap_or_default().to_owned();
         let wanted = ["erika", "gustav"]
             .iter()
             .any(|who| sids[who].contains(&track));
         assert!(wanted, "{track} of nobody who said yes: {footage:?}");
-        assert_eq!(footage.0["tags"]["PURPOSE"], json!(purpose), "{footage:?}");
+        assert_eq!(tags["PURPOSE"], json!(purpose), "{footage:?}");
     }
 }
 
