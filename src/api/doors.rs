@@ -3,6 +3,7 @@
 use super::dev::Dev;
 use super::limit::{Addresses, Rate};
 use super::preflight::{Preflighted, Preflights};
+use super::recordings::Recordings;
 use super::sessions::Ledger;
 use super::ws::Sink;
 use crate::base::{ConnectionId, NodeId, Now, Rng, RoomName, SessionId, Unix};
@@ -185,6 +186,8 @@ pub struct Doors {
     pub policies: BTreeMap<String, Policy>,
     /// The ways to the ledger.
     pub ledger: Ledger,
+    /// The ways to the recordings.
+    pub recordings: Recordings,
     /// Idempotency keys of requests that are not answered yet.
     pub asking: Mutex<BTreeSet<String>>,
     /// Draws names and ids.

@@ -12,6 +12,7 @@ mod listen;
 mod openapi;
 mod preflight;
 mod problem;
+mod recordings;
 mod router;
 mod sessions;
 mod ws;
@@ -22,6 +23,10 @@ pub use doors::{Answer, Counters, Doors, Happening, Limits, Reply, ToWorker, Wor
 pub use limit::{Addresses, Rate};
 pub use listen::{Listening, Tls, serve};
 pub use preflight::{PreflightLimits, Preflighted, Preflights};
+pub use recordings::{
+    Answering, CHUNK_BYTES, File, Kept, Later, Piece, Progress, RecordingFilter, Recordings, Said,
+    Standing,
+};
 pub use router::router;
 pub use sessions::{Filter, Known, Ledger, Read, Request, Unreadable, Work, Write, lapse};
 pub use ws::Sink;

@@ -1,8 +1,10 @@
 //! The document of the HTTP API: OpenAPI 3.1 at `/openapi.json`, made of the code itself.
 
 use super::problem::Problem;
+use super::recordings::{Recording, RecordingDetail, RecordingList, operations as recordings};
 use super::sessions::{
-    Created, NewSession, NewToken, Patch, PolicyDocument, Session, SessionList, Token, operations,
+    Created, NewConsent, NewRecording, NewSession, NewToken, Patch, PolicyDocument, RecordingNow,
+    RecordingsNow, Session, SessionList, TakenConsent, Token, operations,
 };
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -13,7 +15,7 @@ use utoipa::{Modify, OpenApi};
 #[openapi(
     info(
         title = "Beistand",
-        description = "Sessions of a Beistand node: booked, read, extended, paused, ended. \
+        description = "Sessions of a Beistand node: booked, read, extended, paused, recorded, ended. \
             Times are integers: `_ms` are milliseconds, `_unix_ms` milliseconds since 1970. \
             What goes wrong is told as RFC 9457 has it.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
@@ -28,9 +30,17 @@ use utoipa::{Modify, OpenApi};
         operations::resume,
         operations::confirm,
         operations::issue,
+        operations::consent,
+        operations::record,
+        recordings::list,
+        recordings::show,
+        recordings::remove,
+        recordings::download,
     ),
     components(schemas(
-        Created, NewSession, NewToken, Patch, PolicyDocument, Problem, Session, SessionList, Token
+        Created, NewConsent, NewRecording, NewSession, NewToken, Patch, PolicyDocument, Problem,
+        Recording, RecordingDetail, RecordingList, RecordingNow, RecordingsNow, Session,
+        SessionList, TakenConsent, Token
     )),
     modifiers(&Tokens)
 )]
@@ -42,7 +52,8 @@ struct Tokens;
 impl Modify for Tokens {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let about = "An access token as LiveKit's server SDKs make it, with the grant `roomCreate`, \
-                     `roomList` or `roomAdmin`: `beistand token --admin` prints one.";
+                     `roomList`, `roomAdmin` or `roomRecord`: `beistand token --admin` prints one. \
+                     Where it is said, a participant's room token is good as well.";
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")

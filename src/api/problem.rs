@@ -107,6 +107,30 @@ impl Problem {
         )
     }
 
+    /// A link that lets nobody in: its time is over, or it is none of ours for this.
+    pub fn link(detail: impl ToString, expired: bool) -> Problem {
+        let kind = if expired {
+            "urn:beistand:problem:link-expired"
+        } else {
+            "urn:beistand:problem:link-not-valid"
+        };
+        Problem::new(StatusCode::FORBIDDEN, kind, detail)
+    }
+
+    /// Bytes that a file does not have.
+    pub fn range(length: u64) -> Problem {
+        let detail = format!("the file has {length} bytes: the header `Range` asks for others");
+        Problem {
+            field: Some("Range".into()),
+            allowed: Some(format!("bytes within 0 to {length}").into()),
+            ..Problem::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "urn:beistand:problem:invalid-field",
+                detail,
+            )
+        }
+    }
+
     /// There is no such thing.
     pub fn absent(detail: impl ToString) -> Problem {
         Problem::new(
@@ -250,6 +274,48 @@ pub(super) enum OfOne {
     /// There is no such session.
     #[response(status = 404, content_type = "application/problem+json")]
     Absent(#[to_schema] Problem),
+}
+
+/// What an operation on one recording may answer besides.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "read by the derive alone: the document is made of it"
+)]
+pub(super) enum OfRecording {
+    /// There is no such recording.
+    #[response(status = 404, content_type = "application/problem+json")]
+    Absent(#[to_schema] Problem),
+}
+
+/// What a link to a file may answer besides the file.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "read by the derive alone: the document is made of it"
+)]
+pub(super) enum OfFile {
+    /// The link or the address cannot be read; `field` names the part.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(#[to_schema] Problem),
+    /// The link has expired, or is not valid for this file; `type` says which.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(#[to_schema] Problem),
+    /// There is no such file, or it has been deleted.
+    #[response(status = 404, content_type = "application/problem+json")]
+    Absent(#[to_schema] Problem),
+    /// Not with this method.
+    #[response(status = 405, content_type = "application/problem+json")]
+    Method(#[to_schema] Problem),
+    /// The file does not have these bytes; `Content-Range` says how many it has.
+    #[response(status = 416, content_type = "application/problem+json")]
+    Range(#[to_schema] Problem),
+    /// Too many requests from this address; `Retry-After` says when to come back.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(#[to_schema] Problem),
+    /// The file cannot be read now, or too many are; `Retry-After` says when to come back.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] Problem),
 }
 
 /// What an operation that changes something may answer besides.

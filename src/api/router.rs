@@ -4,7 +4,7 @@
 use super::dev;
 use super::doors::Doors;
 use super::join::{Knock, Refusal, check};
-use super::{openapi, preflight, sessions, ws};
+use super::{openapi, preflight, recordings, sessions, ws};
 use axum::Router;
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
@@ -36,6 +36,7 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .route("/v1/preflights", post(preflight::begin))
         .route("/v1/preflights/{id}", get(preflight::result))
         .route("/openapi.json", get(openapi::document))
+        .merge(recordings::routes())
         .merge(sessions::routes());
     let routes = match &doors.web_dir {
         Some(dir) => routes.fallback_service(ServeDir::new(dir)),

@@ -142,7 +142,8 @@ impl Inlet {
             StoreReply::Appended { events: 0, .. }
             | StoreReply::CheckpointsStored { .. }
             | StoreReply::Marked { .. }
-            | StoreReply::Desk(_) => return,
+            | StoreReply::Desk(_)
+            | StoreReply::Noted { .. } => return,
         }
         self.0.wake.notify_one();
     }

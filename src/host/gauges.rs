@@ -5,13 +5,17 @@ use super::deliver::DeliverStats;
 use super::metrics::{
     AdmissionTotals, Counts, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction, Floor,
     ForwardDrop, JoinOutcome, Layer, Limit, LiveState, Metrics, PreflightOutcome, Queue,
-    SignalError, StoreTotals, WorkerTotals,
+    RecordingDrop, RecordingOutcome, RecordingState, RecordingTotals, SignalError, StoreTotals,
+    WorkerTotals,
 };
+use super::recordings::WriterStats;
+use super::store::read::Reader;
 use super::store::{StoreHandle, StoreStats};
 use super::worker::{Published, WorkerEnds};
 use crate::api::{Counters, Happening, Preflighted};
 use crate::base::Millis;
 use crate::node::Control;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,6 +28,8 @@ pub(super) struct Gauges {
     pub deliveries: Arc<DeliverStats>,
     pub counters: Arc<Counters>,
     pub control: Arc<Mutex<Control>>,
+    /// The directory of the ledger, and what the writer of recordings counts.
+    pub recordings: (PathBuf, Arc<WriterStats>),
     /// Signalling messages, errors, and joins of full rooms that are on the page already, by worker.
     pub told: Mutex<Vec<Told>>,
 }
@@ -41,6 +47,7 @@ impl Gauges {
         self.metrics
             .report_deliveries(delivery_totals(&self.deliveries));
         self.metrics.report_admission(self.admission());
+        self.metrics.report_recordings(self.recordings());
         let open = self.counters.connections.load(Relaxed);
         self.metrics
             .set_connections(u64::try_from(open).unwrap_or(u64::MAX));
@@ -48,6 +55,31 @@ impl Gauges {
             tracing::error!(%error, "the metrics page cannot be made");
             String::new()
         })
+    }
+
+    fn recordings(&self) -> RecordingTotals {
+        let (ledger, writer) = &self.recordings;
+        let counts = Reader::open(ledger).and_then(|reader| reader.recording_counts());
+        let counts = counts.unwrap_or_else(|error| {
+            tracing::error!(%error, "the recordings cannot be counted");
+            Vec::new()
+        });
+        let of = |state: &RecordingState| {
+            let found = counts.iter().find(|(word, _)| word == state.as_str());
+            (*state, found.map_or(0, |(_, count)| *count))
+        };
+        let outcomes = [
+            RecordingOutcome::Ready,
+            RecordingOutcome::Failed,
+            RecordingOutcome::Deleted,
+        ];
+        let steps = self.store.stats().recordings_total();
+        RecordingTotals {
+            now: RecordingState::ALL.iter().map(of).collect(),
+            outcomes: outcomes.into_iter().zip(steps).collect(),
+            bytes: writer.bytes.load(Relaxed),
+            drops: recording_drops(writer),
+        }
     }
 
     fn admission(&self) -> AdmissionTotals {
@@ -171,6 +203,17 @@ fn worker_totals(published: &Published) -> WorkerTotals {
             (Queue::Data, shard.data_dropped),
         ]),
     }
+}
+
+/// What is missing in recordings. The recorders' own counts, of the workers' shards, belong here.
+fn recording_drops(writer: &WriterStats) -> Counts<RecordingDrop> {
+    Counts::from_iter([
+        (RecordingDrop::DiskSlow, writer.too_slow.load(Relaxed)),
+        (
+            RecordingDrop::DiskFailed,
+            writer.disk_failures.load(Relaxed),
+        ),
+    ])
 }
 
 fn store_totals(stats: &StoreStats, clock: Clock) -> StoreTotals {

@@ -19,7 +19,11 @@ pub(super) fn ledger(dir: &Path, store: StoreHandle, desk: Desk) -> Ledger {
     }
 }
 
-fn read<A>(dir: &Path, ask: impl FnOnce(&Reader) -> Result<A, OpenError>) -> Result<A, Unreadable> {
+/// Asks the ledger in `dir`, as it is on disk now.
+pub(super) fn read<A>(
+    dir: &Path,
+    ask: impl FnOnce(&Reader) -> Result<A, OpenError>,
+) -> Result<A, Unreadable> {
     let reader = Reader::open(dir);
     reader
         .and_then(|reader| ask(&reader))

@@ -11,7 +11,8 @@ mod tests;
 
 pub use labels::{
     DatagramDrop, DeliveryOutcome, Direction, Floor, ForwardDrop, JoinOutcome, Layer, Limit,
-    LiveState, PreflightOutcome, Queue, SignalError,
+    LiveState, PreflightOutcome, Queue, RecordingDrop, RecordingOutcome, RecordingState,
+    SignalError,
 };
 
 use crate::base::{Millis, Unix};
@@ -37,6 +38,7 @@ struct Reported {
     store: StoreTotals,
     deliveries: DeliveryTotals,
     admission: AdmissionTotals,
+    recordings: RecordingTotals,
     /// Drops of the queues outside the workers.
     queue_drops: Counts<Queue>,
 }
@@ -174,6 +176,19 @@ pub struct DeliveryTotals {
     pub disabled: u64,
 }
 
+/// What is told of recordings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordingTotals {
+    /// Recordings that are not deleted.
+    pub now: Counts<RecordingState>,
+    /// Final steps since the start.
+    pub outcomes: Counts<RecordingOutcome>,
+    /// Bytes written to segments.
+    pub bytes: u64,
+    /// What is missing.
+    pub drops: Counts<RecordingDrop>,
+}
+
 impl Metrics {
     /// An empty page of a process that started at `started`.
     ///
@@ -205,6 +220,11 @@ impl Metrics {
     /// Takes what admission says.
     pub fn report_admission(&self, totals: AdmissionTotals) {
         self.reported().admission = totals;
+    }
+
+    /// Takes what is told of recordings.
+    pub fn report_recordings(&self, totals: RecordingTotals) {
+        self.reported().recordings = totals;
     }
 
     /// Counts an attempt to join.
@@ -277,6 +297,7 @@ impl Metrics {
         self.0.page.set_store(&reported.store);
         self.0.page.set_deliveries(&reported.deliveries);
         self.0.page.set_admission(&reported.admission);
+        self.0.page.set_recordings(&reported.recordings);
         // The lock is held until the text is made: totals are set by way of zero.
         let text = self.0.page.encode()?;
         drop(reported);

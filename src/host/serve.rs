@@ -165,7 +165,7 @@ impl Node {
         let hooks = hooks((clock, alarm), (&inlet, &desk), &ends, &metrics);
         let store = store.start(hooks);
         let store = store.context("the ledger's thread cannot be started")?;
-        let noted = desk.clone();
+        let noted = (store.handle(), desk.clone());
         let ledger = ledger::ledger(&config.data.dir, store.handle(), desk);
         let deliver = DeliverConfig {
             endpoints,
@@ -174,8 +174,10 @@ impl Node {
             seed: entropy_seed()?,
         };
         let read_clock = Arc::new(move || clock.now());
-        let recordings = recordings::open(&config.data.dir.join("recordings"))?;
-        let recordings = recordings::start(&recordings, &ends, (store.handle(), noted))?;
+        let at = config.data.dir.join("recordings");
+        let dir = recordings::open(&at)?;
+        let shelves = recordings::shelves((&config.data.dir, &at), &dir, noted.clone())?;
+        let recordings = recordings::start(&dir, &ends, noted)?;
         let delivery = Delivery::new(deliver, &inlet, store.handle(), read_clock)?;
         let deliveries = delivery.stats();
         let counters = Arc::new(Counters::new({
@@ -183,7 +185,13 @@ impl Node {
             move |happening| note(&metrics, happening)
         }));
         let served = (dev, tls.is_some());
-        let doors = doors(config, served, (clock, &counters), &ends, (&boot, ledger))?;
+        let doors = doors(
+            config,
+            served,
+            (clock, &counters),
+            &ends,
+            (&boot, ledger, shelves),
+        )?;
         let gauges = Gauges {
             metrics,
             clock,
@@ -192,6 +200,7 @@ impl Node {
             deliveries,
             counters,
             control: doors.control.clone(),
+            recordings: (config.data.dir.clone(), recordings.stats.clone()),
             told: Mutex::default(),
         };
         let (stop_delivery, stopped) = oneshot::channel::<()>();
@@ -449,7 +458,8 @@ fn hooks(
                 StoreReply::Head { .. }
                 | StoreReply::Lanes(_)
                 | StoreReply::Marked { .. }
-                | StoreReply::Desk(_) => return,
+                | StoreReply::Desk(_)
+                | StoreReply::Noted { .. } => return,
             };
             workers
                 .iter()
@@ -468,7 +478,7 @@ fn doors(
     (dev, tls): (bool, bool),
     (clock, counters): (Clock, &Arc<Counters>),
     workers: &[WorkerEnds],
-    (boot, ledger): (&Boot, Ledger),
+    (boot, ledger, shelves): (&Boot, Ledger, recordings::Shelves),
 ) -> anyhow::Result<Arc<Doors>> {
     let keys = Arc::new(config.api_keys()?);
     let dev = dev
@@ -501,6 +511,7 @@ fn doors(
         node: boot.node.clone(),
         policies: config.policies.clone(),
         ledger,
+        recordings: shelves.open(),
         asking: Mutex::default(),
         rng: Mutex::new(Rng::from_seed(entropy_seed()?)),
         dev: dev.map(Arc::new),

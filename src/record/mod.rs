@@ -2,12 +2,24 @@
 //! thread; `host` writes what comes out, and `node` says who may be recorded.
 
 mod depacketize;
+mod evenly;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod label;
+pub mod manifest;
 pub mod matroska;
+pub mod merge;
+pub mod mux;
+mod opus;
 mod output;
+pub mod plan;
+pub mod poster;
+pub mod read;
 mod recorder;
 mod reorder;
 mod segment;
 mod stats;
+pub mod survey;
 mod take;
 #[cfg(test)]
 mod tests;

@@ -155,3 +155,121 @@ fn oldest(held: &VecDeque<Option<Box<Held>>>, now: Mono) -> Mono {
     let arrivals = held.iter().flatten().map(|held| held.arrival);
     arrivals.min().unwrap_or(now)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::{Codec, Mid, StreamId};
+    use std::sync::Arc;
+
+    fn packet(seq: u64, bytes: usize) -> Packet {
+        Packet {
+            stream: StreamId {
+                mid: Mid::from("0"),
+                rid: None,
+            },
+            seq,
+            timestamp: 0,
+            marker: false,
+            codec: Codec::Opus,
+            payload: Arc::from(vec![0; bytes]),
+            audio_level: None,
+            voice_activity: None,
+            keyframe: true,
+            picture: None,
+            temporal: None,
+            reported: None,
+        }
+    }
+
+    /// A line for each thing that comes out: a number, or `-n` for a gap.
+    fn drain(reorder: &mut Reorder, now_ms: u64) -> Vec<String> {
+        std::iter::from_fn(|| reorder.poll(Mono::from_millis(now_ms)))
+            .map(|step| match step {
+                Step::Packet(held) => held.packet.seq.to_string(),
+                Step::Gap(missing) => format!("-{missing}"),
+            })
+            .collect()
+    }
+
+    fn play(packets: &[(u64, u64)]) -> (Reorder, Vec<String>) {
+        let (mut reorder, mut out) = (Reorder::default(), Vec::new());
+        for (ms, seq) in packets {
+            match reorder.handle_packet(&packet(*seq, 100), Mono::from_millis(*ms)) {
+                Place::Next => out.push(seq.to_string()),
+                Place::Kept => {}
+                Place::Late => out.push(format!("late {seq}")),
+            }
+            out.extend(drain(&mut reorder, *ms));
+        }
+        (reorder, out)
+    }
+
+    #[test]
+    fn packets_come_out_in_order_and_holes_are_waited_for() {
+        type Case<'a> = (&'a str, &'a [(u64, u64)], &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
+            ("in order", &[(0, 7), (1, 8), (2, 9)], &["7", "8", "9"]),
+            ("swapped", &[(0, 7), (1, 9), (2, 8)], &["7", "8", "9"]),
+            (
+                "two holes",
+                &[(0, 1), (1, 3), (2, 5), (3, 2), (4, 4)],
+                &["1", "2", "3", "4", "5"],
+            ),
+            (
+                "twice",
+                &[(0, 1), (1, 1), (2, 3), (3, 3), (4, 2)],
+                &["1", "late 1", "late 3", "2", "3"],
+            ),
+            ("before the first", &[(0, 5), (1, 4)], &["5", "late 4"]),
+            (
+                "a hole is given up after 500 ms",
+                &[(0, 1), (1, 3), (400, 4), (501, 5), (502, 2)],
+                &["1", "-1", "3", "4", "5", "late 2"],
+            ),
+            (
+                "the second hole has its own time",
+                &[(0, 1), (100, 3), (300, 6), (601, 7), (799, 8), (800, 9)],
+                &["1", "-1", "3", "-2", "6", "7", "8", "9"],
+            ),
+            (
+                "a jump is not waited for",
+                &[(0, 1), (1, 3), (2, 5_000), (3, 5_001)],
+                &["1", "-1", "3", "-4996", "5000", "5001"],
+            ),
+            (
+                "a jump with nothing waiting",
+                &[(0, 1), (1, 514), (2, 2)],
+                &["1", "-512", "514", "late 2"],
+            ),
+        ];
+        for (name, packets, expected) in cases {
+            assert_eq!(play(packets).1, *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_deadline_is_that_of_the_oldest_packet_that_waits() {
+        let (mut reorder, _) = play(&[(0, 1), (100, 6), (300, 3)]);
+        assert_eq!(reorder.deadline(), Some(Mono::from_millis(600)));
+        assert!(drain(&mut reorder, 599).is_empty());
+        assert_eq!(drain(&mut reorder, 600), ["-1", "3", "-2", "6"]);
+        assert_eq!((reorder.deadline(), reorder.is_idle()), (None, true));
+    }
+
+    #[test]
+    fn no_more_waits_than_the_bounds_allow() {
+        let mut reorder = Reorder::default();
+        for seq in (0..400).filter(|seq| *seq != 1) {
+            reorder.handle_packet(&packet(seq, 1_200), Mono::ZERO);
+            drain(&mut reorder, 0);
+            assert!(reorder.held_bytes <= MAX_HELD_BYTES);
+        }
+        assert_eq!((reorder.next, reorder.held_bytes), (Some(400), 0));
+        for seq in (401..5_000).filter(|seq| seq % 2 == 0) {
+            reorder.handle_packet(&packet(seq, 1), Mono::ZERO);
+            drain(&mut reorder, 0);
+            assert!(reorder.held.len() <= 512);
+        }
+    }
+}

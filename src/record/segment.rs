@@ -1,11 +1,12 @@
 //! One file in the making: whole frames gathered into clusters, and handed out piece by piece.
 
+use super::label::source_word;
 use super::matroska::ids;
 use super::matroska::write::{
     self, DocType, OPEN_BLOCK_HEADER, TrackCodec, TrackEntry, put_cluster,
 };
 use super::output::{Output, SegmentId, TrackFacts};
-use crate::base::{Millis, Mono, Now, TrackSource};
+use crate::base::{Millis, Mono, Now};
 
 /// Longest frame: a keyframe of a shared screen in 4K has a few hundred kilobytes. Bounds, with what waits in
 /// [`super::reorder`], the memory of a track at 2 MiB.
@@ -157,17 +158,6 @@ impl Segment {
     }
 }
 
-/// LiveKit's word for a source, in lower case.
-const fn source_word(source: TrackSource) -> &'static str {
-    match source {
-        TrackSource::Camera => "camera",
-        TrackSource::Microphone => "microphone",
-        TrackSource::ScreenShare => "screen_share",
-        TrackSource::ScreenShareAudio => "screen_share_audio",
-        TrackSource::Unknown => "unknown",
-    }
-}
-
 /// All that a player must know before the first cluster, and all by which the file is found later.
 fn header(head: Head<'_>, codec: &TrackCodec) -> Vec<u8> {
     let (facts, recording) = (head.facts, &head.segment.recording);
@@ -177,6 +167,7 @@ fn header(head: Head<'_>, codec: &TrackCodec) -> Vec<u8> {
         uid,
         codec,
         name: None,
+        default: true,
     };
     let origin_unix_ms = head.origin.unix.0.to_string();
     let mut tags = vec![

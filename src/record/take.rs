@@ -150,6 +150,9 @@ impl Take {
         self.timeline.switch();
         self.after_gap = true;
         self.wait = None;
+        if !packet.keyframe {
+            self.want_keyframe(now, studio);
+        }
         true
     }
 
@@ -167,7 +170,7 @@ impl Take {
             match step {
                 Step::Packet(held) => self.on_packet(&held.packet, held.arrival, studio),
                 Step::Gap(missing) => {
-                    studio.stats.holes += missing;
+                    studio.stats.holes = studio.stats.holes.saturating_add(missing);
                     self.on_damage(now, studio);
                     self.after_gap = true;
                 }
@@ -188,7 +191,8 @@ impl Take {
 
     fn on_sound(&mut self, packet: &Packet, arrival: Mono, studio: &mut Studio<'_>) {
         let at_ms = self.place(packet, arrival, studio);
-        self.segment.begin_frame(at_ms, true);
+        // Each is a keyframe, so none is a better place for a new cluster than another.
+        self.segment.begin_frame(at_ms, false);
         self.segment.bytes_mut().extend_from_slice(&packet.payload);
         self.end_frame(true, arrival, studio);
     }

@@ -1,13 +1,16 @@
 //! Sentences about recording, as tests over the whole recorder.
 
 mod blocks;
+mod files;
+mod hostile;
+mod video;
 
 use super::*;
 use crate::base::{
     Identity, Mono, Now, ParticipantSid, Purpose, RecordingId, Role, SessionId, TrackSid,
     TrackSource, Unix,
 };
-use crate::media::{Codec, Mid, Packet, Rid, SenderTime, StreamId};
+use crate::media::{Codec, Mid, Packet, StreamId};
 use blocks::{Block, File};
 use std::collections::BTreeMap;
 use std::sync::Arc;

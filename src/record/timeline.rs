@@ -348,3 +348,6 @@ fn signed(us: u64) -> i64 {
 fn signed_difference(a: u32, b: u32) -> i64 {
     i64::from(a.wrapping_sub(b).cast_signed())
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,6 +72,18 @@ impl Api {
 
 /// Sends bytes and reads the answer to its end.
 pub fn exchange(address: &str, request: &str) -> Answer {
+    let (head, body) = transfer(address, request);
+    let body = String::from_utf8_lossy(&body);
+    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
+    Answer {
+        status: status.unwrap_or(0),
+        head: head.to_ascii_lowercase(),
+        body: serde_json::from_str(&body).unwrap_or_else(|_| Value::from(&*body)),
+    }
+}
+
+/// The same: head and body as they are.
+pub fn transfer(address: &str, request: &str) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).expect("the node accepts connections");
     stream
         .set_read_timeout(Some(LIMIT))
@@ -81,13 +93,10 @@ pub fn exchange(address: &str, request: &str) -> Answer {
         .expect("the request is sent");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("the answer is read");
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
-    let text = || Value::from(body);
-    Answer {
-        status: status.unwrap_or(0),
-        head: head.to_ascii_lowercase(),
-        body: serde_json::from_str(body).unwrap_or_else(|_| text()),
-    }
+    let end = b"\r\n\r\n";
+    let at = answer.windows(4).position(|window| window == end);
+    let at = at.unwrap_or(answer.len());
+    let head = String::from_utf8_lossy(&answer[..at]).into_owned();
+    let body = answer.get(at + 4..).unwrap_or_default().to_vec();
+    (head, body)
 }

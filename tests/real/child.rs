@@ -60,6 +60,11 @@ impl Child {
         }
     }
 
+    /// Its number among the processes.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Writes a line to its standard input.
     pub fn tell(&mut self, line: &str) {
         let input = self.process.stdin.as_mut().expect("standard input is open");

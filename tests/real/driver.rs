@@ -40,6 +40,12 @@ impl Driver {
         Driver::start("links.mjs", Command::new(place::node_js()))
     }
 
+    /// Clients whose pictures and sounds tell when they were sent, and a player.
+    pub fn recorded() -> Driver {
+        place::chromium();
+        Driver::start("recorded.mjs", Command::new(place::node_js()))
+    }
+
     fn start(name: &str, mut command: Command) -> Driver {
         let folder = Folder::new();
         command

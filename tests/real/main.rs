@@ -20,6 +20,7 @@ mod place;
 mod preflight;
 mod proxy;
 mod receiver;
+mod record;
 mod sessions;
 mod timers;
 mod turn;

@@ -28,6 +28,7 @@ pub struct Node {
     // The process ends before its folder goes.
     child: Child,
     arguments: Vec<String>,
+    disk_kib: Option<u32>,
     /// `127.0.0.1:PORT` of HTTP and WebSocket.
     pub http: String,
     /// `127.0.0.1:PORT` of metrics and health.
@@ -93,6 +94,10 @@ impl Node {
     }
 
     fn start(folder: Folder, mode: Vec<String>) -> Node {
+        Node::start_in(folder, mode, None)
+    }
+
+    fn start_in(folder: Folder, mode: Vec<String>, disk_kib: Option<u32>) -> Node {
         let data = folder.join("data").display().to_string();
         let mut arguments = vec!["serve".to_owned()];
         arguments.extend(mode);
@@ -105,10 +110,11 @@ impl Node {
         ] {
             arguments.extend([flag.to_owned(), value.to_owned()]);
         }
-        let (child, (http, admin, udp)) = launch(&folder, &arguments);
+        let (child, (http, admin, udp)) = launch(&folder, &arguments, disk_kib);
         Node {
             child,
             arguments,
+            disk_kib,
             http,
             admin,
             udp,
@@ -126,6 +132,32 @@ impl Node {
         format!("ws://{}", self.http)
     }
 
+    /// As `with`, with a disk of this size for its recordings, which goes with the node.
+    pub fn with_small_disk(receivers: &[&Receiver], kib: u32) -> Node {
+        let folder = Folder::new();
+        let disk = folder.join("disk");
+        std::fs::create_dir(&disk).expect("a folder can be made");
+        let rtc = "advertise = [\"127.0.0.1\"]";
+        let more = format!("\n[recordings]\ndir = \"{}\"\n", disk.display());
+        let file = folder.join("beistand.toml");
+        let text = config(rtc, receivers, 15_000) + &more;
+        std::fs::write(&file, text).expect("the configuration is written");
+        let mode = vec!["--config".to_owned(), file.display().to_string()];
+        Node::start_in(folder, mode, Some(kib))
+    }
+
+    /// Its disk for recordings, as it sees it itself.
+    pub fn disk(&self) -> PathBuf {
+        let seen = format!("/proc/{}/root", self.child.id());
+        let disk = self.folder.join("disk");
+        PathBuf::from(seen + &disk.display().to_string())
+    }
+
+    /// Where it keeps its data.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill();
@@ -134,7 +166,7 @@ impl Node {
     /// Starts it again, on the same data and with the same configuration. Ports are new.
     pub fn restart(&mut self) {
         self.child.kill();
-        let (child, ports) = launch(&self.folder, &self.arguments);
+        let (child, ports) = launch(&self.folder, &self.arguments, self.disk_kib);
         self.child = child;
         (self.http, self.admin, self.udp) = ports;
     }
@@ -189,9 +221,12 @@ pub fn beistand(arguments: &[&str]) -> Command {
     command
 }
 
-fn launch(folder: &Folder, arguments: &[String]) -> (Child, Ports) {
+fn launch(folder: &Folder, arguments: &[String], disk_kib: Option<u32>) -> (Child, Ports) {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut command = beistand(&words);
+    let mut command = match disk_kib {
+        Some(kib) => on_small_disk(folder, kib, &words),
+        None => beistand(&words),
+    };
     // The page is found from the root of the repository, whatever folder the tests are run in.
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     let mut child = Child::start("the node", &mut command, &folder.join("node.log"));
@@ -203,6 +238,20 @@ fn launch(folder: &Folder, arguments: &[String]) -> (Child, Ports) {
         child,
         (port(&ports["http"]), port(&ports["admin"]), first_worker),
     )
+}
+
+/// The binary in a namespace of its own, where a file system in memory lies on the folder `disk`: it is
+/// gone when the process is.
+fn on_small_disk(folder: &Folder, kib: u32, arguments: &[&str]) -> Command {
+    let mount = "mount -t tmpfs -o \"size=$1k,mode=700\" tmpfs \"$2\" && shift 2 && exec \"$@\"";
+    // Who is not root may mount in a namespace in which they are.
+    let script =
+        format!("[ \"$(id -u)\" = 0 ] && r= || r=-r; exec unshare $r -m sh -c '{mount}' sh \"$@\"");
+    let mut command = without_settings(Command::new("sh"));
+    command.args(["-c", &script, "sh", &kib.to_string()]);
+    command.arg(folder.join("disk"));
+    command.arg(env!("CARGO_BIN_EXE_beistand")).args(arguments);
+    command
 }
 
 fn port(value: &Value) -> String {

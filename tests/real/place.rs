@@ -41,6 +41,12 @@ pub fn chromium() -> PathBuf {
     existing(PathBuf::from("/usr/bin/chromium"), "Chromium")
 }
 
+/// What decodes the files that a recording makes; `ffprobe` comes with it.
+pub fn ffmpeg() -> PathBuf {
+    existing(PathBuf::from("/usr/bin/ffprobe"), "ffprobe");
+    existing(PathBuf::from("/usr/bin/ffmpeg"), "ffmpeg")
+}
+
 /// The built page.
 pub fn web() -> PathBuf {
     let dist = root().join("web/dist");

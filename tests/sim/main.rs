@@ -5,8 +5,11 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
+#[path = "../../src/record/tests/blocks.rs"]
+mod blocks;
 mod consumer;
 mod course;
+mod drift;
 mod ledger;
 mod links;
 mod nodes;

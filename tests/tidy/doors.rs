@@ -25,6 +25,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["peer/signal/token"]),
     // The doors that people and programs knock at.
     ("axum", API),
+    ("http_body", API),
     ("utoipa", API),
     ("tower", API),
     ("tower_http", API),

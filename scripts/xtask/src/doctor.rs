@@ -69,6 +69,11 @@ fn needs() -> Vec<Need> {
         need("Node.js", at_least("node", NODE), NODEJS),
         need("npm", first_line("npm", &["--version"]), NODEJS),
         need("Chromium", chromium(), "apt-get install chromium"),
+        need(
+            "ffmpeg",
+            first_line("/usr/bin/ffmpeg", &["-version"]),
+            "apt-get install ffmpeg",
+        ),
         need("Python packages", python_packages(&python), SETUP),
         need(
             "npm packages",

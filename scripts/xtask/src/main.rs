@@ -21,6 +21,8 @@ Usage: cargo xtask <COMMAND>
   sim [--seeds N] [--first SEED]   the simulation in virtual time: N seeds, from SEED on
   preflight [--runs N]             real preflights over links of known rates, N of each, as
                                    a table (20 unless told otherwise)
+  record [--minutes N] [--kills N] a recorded session of N minutes (3 unless told otherwise), and
+                                   a recording node killed at N moments (50), in real time
   bench                            what a forwarded packet costs
   doctor                           what this machine lacks for the tests, and the remedy
   help                             this text
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         ["tidy"] => cargo(&["test", "--test", "tidy"], &[]),
         ["sim", options @ ..] => sim(options),
         ["preflight", options @ ..] => preflight(options),
+        ["record", options @ ..] => record(options),
         ["bench"] => cargo(&["bench", "--bench", "forward"], &[]),
         ["doctor"] => Ok(doctor::report()),
         [] | ["help" | "-h" | "--help"] => {
@@ -101,6 +104,43 @@ fn preflight_runs<'a>(options: &[&'a str]) -> Result<&'a str, String> {
     }
 }
 
+/// The long recordings of the real tests: what was asked for, or both.
+fn record(options: &[&str]) -> Result<bool, String> {
+    let (minutes, kills) = record_options(options)?;
+    let mut passed = true;
+    for (wanted, name, test) in [
+        (minutes, "BEISTAND_RECORD_MINUTES", "record::sync::"),
+        (kills, "BEISTAND_RECORD_KILLS", "record::crash::"),
+    ] {
+        if let Some(number) = wanted {
+            let arguments = ["test", "--test", "real", "--", "--nocapture", test];
+            passed &= cargo(&arguments, &[(name, number)])?;
+        }
+    }
+    Ok(passed)
+}
+
+/// Minutes and kills; the one that is not named is not run, unless neither is.
+fn record_options<'a>(options: &[&'a str]) -> Result<(Option<&'a str>, Option<&'a str>), String> {
+    let (mut minutes, mut kills) = (None, None);
+    for pair in options.chunks(2) {
+        let place = match pair.first() {
+            Some(&"--minutes") => &mut minutes,
+            Some(&"--kills") => &mut kills,
+            other => return Err(format!("record knows no option {other:?}")),
+        };
+        let number = pair.get(1).copied().unwrap_or_default();
+        if !number.parse::<u32>().is_ok_and(|number| number > 0) {
+            return Err(format!("`{}` needs a number above 0", pair[0]));
+        }
+        *place = Some(number);
+    }
+    if options.is_empty() {
+        return Ok((Some("3"), Some("50")));
+    }
+    Ok((minutes, kills))
+}
+
 /// What the simulation is told through its environment.
 fn sim_environment<'a>(options: &[&'a str]) -> Result<Vec<(&'static str, &'a str)>, String> {
     let mut environment = Vec::new();
@@ -155,6 +195,17 @@ mod tests {
         assert_eq!(preflight_runs(&["--runs", "3"]).as_deref(), Ok("3"));
         for wrong in [&["--runs"][..], &["--runs", "0"], &["--seeds", "3"]] {
             assert!(preflight_runs(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn record_runs_what_is_asked_for_or_both() {
+        assert_eq!(record_options(&[]), Ok((Some("3"), Some("50"))));
+        assert_eq!(record_options(&["--minutes", "1"]), Ok((Some("1"), None)));
+        let both = ["--kills", "9", "--minutes", "2"];
+        assert_eq!(record_options(&both), Ok((Some("2"), Some("9"))));
+        for wrong in [&["--minutes"][..], &["--kills", "0"], &["--hours", "1"]] {
+            assert!(record_options(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What requests and answers look like.
 
 use super::policy::PolicyDocument;
+use super::recorded::RecordingNow;
 use crate::base::{FloorReport, FloorState, Identity, LimitedBy, Role, SessionState, Verdict};
 use crate::node::SubscriptionView;
 use crate::session::{Prompt, Who};
@@ -240,6 +241,9 @@ pub(crate) struct Session {
     pub participants: Vec<Participant>,
     /// Who gets what now.
     pub subscriptions: Vec<Subscription>,
+    /// What is recorded now, one for each purpose of the policy; empty where it records nothing, and
+    /// unless the session runs: `GET /v1/recordings?session=ID` has what there is of it.
+    pub recordings: Vec<RecordingNow>,
 }
 
 /// The open question "still there?".

@@ -1,6 +1,7 @@
 //! Who calls: rate, token, body; each failure is a problem with a name.
 
 use super::ledger::Work;
+use super::recorded::refused;
 use crate::api::address;
 use crate::api::doors::{Answer, Doors, ToWorker, lock};
 use crate::api::problem::Problem;
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ID_BYTES: usize = 64;
 
 /// A caller with a good token, within the rate.
-pub(super) struct Caller {
+pub(in crate::api) struct Caller {
     pub claims: Claims,
     pub now: Now,
 }
@@ -43,6 +44,26 @@ impl FromRequestParts<Arc<Doors>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, doors: &Arc<Doors>) -> Result<Caller, Problem> {
+        let Passer { now } = Passer::from_request_parts(parts, doors).await?;
+        let header = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .map(|value| value.to_str().unwrap_or(""));
+        let token = token::presented(header, None).map_err(Problem::unauthorized)?;
+        let claims = token::verify(token, &doors.keys, now).map_err(Problem::unauthorized)?;
+        Ok(Caller { claims, now })
+    }
+}
+
+/// Anybody, within the rate: what they show is looked at by whom they knock at.
+pub(in crate::api) struct Passer {
+    pub now: Now,
+}
+
+impl FromRequestParts<Arc<Doors>> for Passer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, doors: &Arc<Doors>) -> Result<Passer, Problem> {
         let now = (doors.clock)();
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         if let Some(ConnectInfo(peer)) = peer {
@@ -52,13 +73,7 @@ impl FromRequestParts<Arc<Doors>> for Caller {
                 return Err(Problem::too_many());
             }
         }
-        let header = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .map(|value| value.to_str().unwrap_or(""));
-        let token = token::presented(header, None).map_err(Problem::unauthorized)?;
-        let claims = token::verify(token, &doors.keys, now).map_err(Problem::unauthorized)?;
-        Ok(Caller { claims, now })
+        Ok(Passer { now })
     }
 }
 
@@ -131,7 +146,7 @@ pub(super) async fn written(doors: &Doors, work: Work) -> Result<(), Problem> {
 }
 
 /// Reads the ledger on a thread that may block.
-pub(super) async fn read<A: Send + 'static>(
+pub(in crate::api) async fn read<A: Send + 'static>(
     doors: &Arc<Doors>,
     ask: impl FnOnce(&Doors) -> Result<A, super::Unreadable> + Send + 'static,
 ) -> Result<A, Problem> {
@@ -186,10 +201,9 @@ pub(super) async fn command(
             Ok(Some(view))
         }
         Err(CommandRefusal::Gone) => Ok(None),
-        Err(
-            refusal @ (CommandRefusal::NotLive
-            | CommandRefusal::NoPrompt
-            | CommandRefusal::Recording(_)),
-        ) => Err(Problem::conflict(refusal, None)),
+        Err(CommandRefusal::Recording(refusal)) => Err(refused(refusal)),
+        Err(refusal @ (CommandRefusal::NotLive | CommandRefusal::NoPrompt)) => {
+            Err(Problem::conflict(refusal, None))
+        }
     }
 }

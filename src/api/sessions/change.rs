@@ -33,7 +33,7 @@ pub(super) fn has_ended() -> Problem {
 }
 
 /// A booking that is just about to begin, or a session that is just about to end.
-fn between() -> Problem {
+pub(super) fn between() -> Problem {
     Problem::unavailable("the session is just changing: ask again")
 }
 

@@ -69,6 +69,18 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| Problem::body(&self.place(name), &allowed()))
     }
 
+    /// The same, which must be there.
+    pub fn needed(
+        &mut self,
+        name: &'static str,
+        bytes: RangeInclusive<usize>,
+    ) -> Result<&'a str, Problem> {
+        let (least, most) = (*bytes.start(), *bytes.end());
+        let allowed = || format!("a text of {least} to {most} bytes, which must be there");
+        self.text(name, bytes)?
+            .ok_or_else(|| Problem::body(&self.place(name), &allowed()))
+    }
+
     /// A whole number.
     pub fn whole(
         &mut self,

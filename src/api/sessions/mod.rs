@@ -10,6 +10,7 @@ mod ledger;
 mod list;
 mod policy;
 mod record;
+mod recorded;
 mod tokens;
 
 pub use lapse::lapse;
@@ -17,7 +18,9 @@ pub use ledger::{Filter, Known, Ledger, Read, Request, Unreadable, Work, Write};
 
 pub(super) use body::{Created, Session, SessionList, Token};
 pub(super) use body::{NewSession, NewToken, Patch};
+pub(super) use caller::{Caller, Passer, read};
 pub(super) use policy::PolicyDocument;
+pub(super) use recorded::{NewConsent, NewRecording, RecordingNow, RecordingsNow, TakenConsent};
 
 use super::doors::Doors;
 use super::problem::Problem;
@@ -33,6 +36,7 @@ pub(super) mod operations {
     pub use super::create::__path_create;
     pub use super::list::__path_list;
     pub use super::record::__path_show;
+    pub use super::recorded::{__path_consent, __path_record};
     pub use super::tokens::__path_issue;
 }
 
@@ -45,6 +49,8 @@ pub(super) fn routes() -> Router<Arc<Doors>> {
         .route("/v1/sessions/{id}/pause", post(change::pause))
         .route("/v1/sessions/{id}/resume", post(change::resume))
         .route("/v1/sessions/{id}/presence", post(change::confirm))
+        .route("/v1/sessions/{id}/consent", post(recorded::consent))
+        .route("/v1/sessions/{id}/recordings", post(recorded::record))
         .route("/v1/sessions/{id}/tokens", post(tokens::issue))
         .route("/v1", get(absent).fallback(absent))
         .route("/v1/{*rest}", get(absent).fallback(absent))

@@ -120,6 +120,7 @@ pub(super) fn session(doors: &Doors, known: &Known, view: Option<SessionView>) -
         |facts| facts.metadata.clone(),
     );
     let continues = facts.and_then(|facts| facts.continues.as_ref());
+    let recordings = view.as_ref().map(|view| view.recordings.clone());
     Session {
         summary: known.summary(),
         continues: continues.map(SessionId::to_string),
@@ -135,6 +136,11 @@ pub(super) fn session(doors: &Doors, known: &Known, view: Option<SessionView>) -
         subscriptions: view.map_or_else(Vec::new, |view| {
             view.subscriptions.into_iter().map(Into::into).collect()
         }),
+        recordings: recordings
+            .unwrap_or_default()
+            .into_iter()
+            .map(Into::into)
+            .collect(),
     }
 }
 

@@ -69,12 +69,7 @@ impl Mint<'_> {
 /// Reads identity, name and role.
 pub(super) fn guest(fields: &mut Fields<'_>) -> Result<Guest, Problem> {
     let needed = |field: String, allowed: &str| Problem::body(&field, allowed);
-    let identity = fields.text("identity", 1..=NAME_BYTES)?.ok_or_else(|| {
-        needed(
-            fields.place("identity"),
-            "a text of 1 to 256 bytes, which must be there",
-        )
-    })?;
+    let identity = fields.needed("identity", 1..=NAME_BYTES)?;
     let name = fields.text("name", 0..=NAME_BYTES)?.unwrap_or_default();
     let word = fields.any("role").and_then(|word| word.as_str());
     let role: Option<Role> = word.and_then(|word| word.parse().ok());

@@ -27,6 +27,13 @@ pub(super) fn check(config: &Config, flags: &Flags, found: &mut Origins) {
     if config.data.dir.as_os_str().is_empty() {
         found.refuse("data.dir", "is empty: name a directory");
     }
+    let recordings = config.recordings.dir.as_ref();
+    if recordings.is_some_and(|dir| dir.as_os_str().is_empty()) {
+        found.refuse(
+            "recordings.dir",
+            "is empty: name a directory, or leave it out",
+        );
+    }
 }
 
 fn binds(config: &Config) -> [(&'static str, SocketAddr); 3] {

@@ -19,7 +19,8 @@ pub use load::Flags;
 pub use net::Network;
 pub use origin::{Problem, Problems};
 pub use schema::{
-    Admin, Config, Data, Endpoint, Format, Http, Level, Limits, Log, Node, Rtc, Tls, Webhooks,
+    Admin, Config, Data, Endpoint, Format, Http, Level, Limits, Log, Node, Recordings, Rtc, Tls,
+    Webhooks,
 };
 pub use secret::Secret;
 

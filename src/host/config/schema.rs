@@ -9,7 +9,7 @@ use crate::session::Policy;
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[data]`
     pub data: Data,
+    /// `[recordings]`
+    pub recordings: Recordings,
     /// `[node]`
     pub node: Node,
     /// `[keys]`: API key → secret.
@@ -47,6 +49,7 @@ impl Default for Config {
             rtc: Rtc::default(),
             admin: Admin::default(),
             data: Data::default(),
+            recordings: Recordings::default(),
             node: Node::default(),
             keys: BTreeMap::new(),
             limits: Limits::default(),
@@ -171,6 +174,22 @@ impl Default for Data {
         Data {
             dir: PathBuf::from("/var/lib/beistand"),
         }
+    }
+}
+
+/// `[recordings]`: where they are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recordings {
+    /// Their directory; none: `recordings` in that of the data.
+    pub dir: Option<PathBuf>,
+}
+
+impl Recordings {
+    /// Their directory, for a node with this directory of data.
+    pub fn dir(&self, data: &Path) -> PathBuf {
+        let own = self.dir.clone();
+        own.unwrap_or_else(|| data.join("recordings"))
     }
 }
 

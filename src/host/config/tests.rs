@@ -114,6 +114,7 @@ fn a_bad_file_is_refused_with_line_and_words() {
         ("[rtc]\nadvertise = [\"[2001:db8::1]:7882\"]", 4, "[2001:db8::1]:7882 is IPv6 but"),
         ("[admin]\nbind = \"0.0.0.0:7880\"", 4, "is taken by http.bind"),
         ("[data]\ndir = \"\"", 4, "name a directory"),
+        ("[recordings]\ndir = \"\"", 4, "name a directory, or leave it out"),
         ("[limits]\nmax_sessions = 0", 4, "1 to 100000 are allowed"),
         ("[limits]\nws_message_bytes = \"2 MiB\"", 4, "expected u32"),
         ("[limits]\nhandshake_timeout_ms = 1", 4, "100 to 120000"),

@@ -173,6 +173,48 @@ labels! {
         Network = "network",
     }
 
+    /// How a recording stands that is not deleted.
+    RecordingState {
+        /// Someone is recorded.
+        Recording = "recording",
+        /// Its session runs, and nobody is recorded now.
+        Stopped = "stopped",
+        /// Its files are in the making.
+        Finishing = "finishing",
+        /// Its files may be fetched.
+        Ready = "ready",
+        /// It could not go on, or could not be finished: an alarm.
+        Failed = "failed",
+    }
+
+    /// What came of a recording.
+    RecordingOutcome {
+        /// Its files may be fetched.
+        Ready = "ready",
+        /// It could not go on, or could not be finished.
+        Failed = "failed",
+        /// Its files are gone.
+        Deleted = "deleted",
+    }
+
+    /// Why something is missing in a recording.
+    RecordingDrop {
+        /// A packet of someone who did not consent.
+        NoConsent = "no_consent",
+        /// A packet that came after its place was given up.
+        Late = "late",
+        /// A packet that never came.
+        Lost = "lost",
+        /// A packet whose payload made no sense.
+        Malformed = "malformed",
+        /// A frame that is damaged, or wants a keyframe.
+        Frame = "frame",
+        /// A recording was cut short: the disk is too slow.
+        DiskSlow = "disk_slow",
+        /// A recording was cut short: the disk is full or broken.
+        DiskFailed = "disk_failed",
+    }
+
     /// A bounded queue that drops when it is full.
     Queue {
         /// Data packets to a client.

@@ -1,16 +1,19 @@
 //! The metrics as prometheus knows them: names, helps, and how totals get onto the page.
 
+mod recordings;
+
 use super::labels::{
     DatagramDrop, DeliveryOutcome, Direction, Floor, ForwardDrop, JoinOutcome, Layer, Limit,
     LiveState, PreflightOutcome, Queue, SignalError,
 };
-use super::{AdmissionTotals, DeliveryTotals, StoreTotals, WorkerTotals};
+use super::{AdmissionTotals, DeliveryTotals, RecordingTotals, StoreTotals, WorkerTotals};
 use crate::base::{Millis, Unix};
 use prometheus::core::Collector;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, Result, TextEncoder,
 };
+use recordings::Recordings;
 
 /// Bounds of the histogram of fsync times, in seconds: from a good NVMe disk to one in trouble.
 const FSYNC_SECONDS: [f64; 12] = [
@@ -22,6 +25,7 @@ pub(super) struct Page {
     media: Media,
     store: Store,
     admission: Admission,
+    recordings: Recordings,
     deliveries: IntCounterVec,
     dead_letters: IntCounter,
     disabled_endpoints: IntGauge,
@@ -79,6 +83,7 @@ impl Page {
             media: Media::new(&to)?,
             store: Store::new(&to)?,
             admission: Admission::new(&to)?,
+            recordings: Recordings::new(&to)?,
             deliveries: to.counters(
                 (
                     "beistand_deliveries_total",
@@ -144,6 +149,10 @@ impl Page {
 
     pub(super) fn set_admission(&self, totals: &AdmissionTotals) {
         self.admission.set(totals);
+    }
+
+    pub(super) fn set_recordings(&self, totals: &RecordingTotals) {
+        self.recordings.set(totals);
     }
 
     pub(super) fn encode(&self) -> Result<String> {

@@ -109,7 +109,17 @@ fn what_happens_up_here_is_counted() {
         dead: 1,
         disabled: 1,
     });
+    metrics.report_recordings(RecordingTotals {
+        now: [(RecordingState::Finishing, 2)].into_iter().collect(),
+        outcomes: [(RecordingOutcome::Deleted, 3)].into_iter().collect(),
+        bytes: 7,
+        drops: [(RecordingDrop::Late, 4)].into_iter().collect(),
+    });
     let text = text(&metrics);
+    has(&text, "beistand_recordings{state=\"finishing\"} 2");
+    has(&text, "beistand_recordings_total{outcome=\"deleted\"} 3");
+    has(&text, "beistand_recording_bytes_total 7");
+    has(&text, "beistand_recording_drops_total{reason=\"late\"} 4");
     has(&text, "beistand_joins_total{outcome=\"full\"} 1");
     has(&text, "beistand_preflights_total{outcome=\"below\"} 1");
     has(&text, "beistand_signal_messages_total{direction=\"in\"} 3");

@@ -2,10 +2,10 @@
 //! changes the writer's own state, so a transaction that fails leaves no trace.
 
 use super::stats::{StoreStats, Tally};
-use super::{Job, StoreReply, desk};
+use super::{Job, StoreReply, desk, recordings};
 use crate::api::Work;
-use crate::base::{NodeId, SessionId, Unix};
-use crate::usage::ledger::{BootEntry, ChainHead};
+use crate::base::{NodeId, RecordingNote, SessionId, Unix};
+use crate::usage::ledger::{BootEntry, ChainHead, NoteRefusal};
 use crate::usage::outbox::{Lane, Mark, OutboxRow, Verdict};
 use crate::usage::{Append, Checkpoint, Entry, EntryKind};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -94,6 +94,10 @@ impl<'a> Batch<'a> {
                 self.desk(work)?;
                 StoreReply::Desk(*number)
             }
+            Job::Note { number, note } => StoreReply::Noted {
+                number: *number,
+                outcome: self.note(note)?,
+            },
         };
         self.outcome.replies.push(reply);
         Ok(())
@@ -107,6 +111,17 @@ impl<'a> Batch<'a> {
             }
             Work::Rebook(booking) => desk::rebook(&self.tx, booking),
             Work::Close(life) => life.iter().try_for_each(|append| self.append(append)),
+        }
+    }
+
+    /// Writes a step of a recording behind the end of its session, unless it may not come now.
+    fn note(&mut self, note: &RecordingNote) -> rusqlite::Result<Result<(), NoteRefusal>> {
+        if self.newest(note.id.session()).is_some() {
+            return Ok(Err(NoteRefusal::Running));
+        }
+        match recordings::noted(&self.tx, note, self.now)? {
+            Ok((append, event_seq)) => self.write(&append, event_seq).map(Ok),
+            Err(refusal) => Ok(Err(refusal)),
         }
     }
 
@@ -149,14 +164,19 @@ impl<'a> Batch<'a> {
                 "an entry that does not follow the one before was refused: this session's record ends here");
             return Ok(());
         };
-        self.entry(entry, newest.event_seq)?;
-        for event in &append.events {
-            self.outbox(&entry.session, event)?;
-        }
         let over = entry.kind == EntryKind::Stop;
         self.outcome
             .sessions
             .insert(entry.session.clone(), (!over).then_some(newest));
+        self.write(append, newest.event_seq)
+    }
+
+    fn write(&mut self, append: &Append, event_seq: u64) -> rusqlite::Result<()> {
+        let entry = &append.entry;
+        self.entry(entry, event_seq)?;
+        for event in &append.events {
+            self.outbox(&entry.session, event)?;
+        }
         self.outcome.replies.push(StoreReply::Appended {
             session: entry.session.clone(),
             entry_seq: entry.entry_seq,
@@ -225,6 +245,10 @@ impl<'a> Batch<'a> {
             },
         )?;
         desk::index(&self.tx, entry)?;
+        recordings::index(&self.tx, entry)?;
+        if let Some(note) = &entry.recording {
+            self.outcome.tally.step(note.step);
+        }
         if !after.is_empty() {
             self.tx
                 .prepare_cached(after)?

@@ -115,13 +115,13 @@ fn orphans(conn: &Connection, config: &StoreConfig) -> Result<Vec<Orphan>, OpenE
 }
 
 /// First and last entry of a session, and its newest event.
-struct Parts {
-    start: Option<String>,
-    last: Option<String>,
-    event_seq: u64,
+pub(super) struct Parts {
+    pub start: Option<String>,
+    pub last: Option<String>,
+    pub event_seq: u64,
 }
 
-fn parts(conn: &Connection, session: &SessionId) -> rusqlite::Result<Parts> {
+pub(super) fn parts(conn: &Connection, session: &SessionId) -> rusqlite::Result<Parts> {
     let one = |sql: &str| -> rusqlite::Result<Option<String>> {
         conn.prepare_cached(sql)?
             .query_row([session.as_str()], |row| row.get(0))

@@ -4,8 +4,9 @@
 use super::batch::{int, json};
 use super::{Job, StoreHandle, StoreReply};
 use crate::api::{Request, Work};
-use crate::base::{Millis, Unix};
+use crate::base::{Millis, RecordingNote, Unix};
 use crate::node::Booking;
+use crate::usage::ledger::NoteRefusal;
 use crate::usage::{Entry, EntryKind};
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
@@ -110,7 +111,22 @@ pub struct Desk(Arc<Mutex<Waiting>>);
 #[derive(Default)]
 struct Waiting {
     last: u64,
-    answers: BTreeMap<u64, oneshot::Sender<()>>,
+    answers: BTreeMap<u64, Answer>,
+}
+
+/// Who waits for what.
+enum Answer {
+    Done(oneshot::Sender<()>),
+    Noted(oneshot::Sender<Result<(), NoteRefusal>>),
+}
+
+impl Answer {
+    fn is_closed(&self) -> bool {
+        match self {
+            Answer::Done(answer) => answer.is_closed(),
+            Answer::Noted(answer) => answer.is_closed(),
+        }
+    }
 }
 
 impl Desk {
@@ -118,27 +134,55 @@ impl Desk {
     /// comes when the work, and all that was sent before it, is on disk.
     pub fn send(&self, store: &StoreHandle, work: Work) -> Option<oneshot::Receiver<()>> {
         let (answer, answered) = oneshot::channel();
-        let number = {
-            let mut waiting = self.hold();
-            waiting.answers.retain(|_, answer| !answer.is_closed());
-            if waiting.answers.len() >= WAITING {
-                return None;
-            }
-            waiting.last += 1;
-            let number = waiting.last;
-            waiting.answers.insert(number, answer);
-            number
-        };
+        let number = self.number(Answer::Done(answer))?;
         store.send(Job::Desk { number, work }).ok()?;
         Some(answered)
     }
 
+    /// Hands a step of a recording whose session is over to the writer. None if its queue is full, or
+    /// too many wait already; the answer comes when the step and its event are on disk, or says why
+    /// they are not.
+    pub fn note(
+        &self,
+        store: &StoreHandle,
+        note: RecordingNote,
+    ) -> Option<oneshot::Receiver<Result<(), NoteRefusal>>> {
+        let (answer, answered) = oneshot::channel();
+        let number = self.number(Answer::Noted(answer))?;
+        let note = Box::new(note);
+        store.send(Job::Note { number, note }).ok()?;
+        Some(answered)
+    }
+
+    fn number(&self, answer: Answer) -> Option<u64> {
+        let mut waiting = self.hold();
+        waiting.answers.retain(|_, answer| !answer.is_closed());
+        if waiting.answers.len() >= WAITING {
+            return None;
+        }
+        waiting.last += 1;
+        let number = waiting.last;
+        waiting.answers.insert(number, answer);
+        Some(number)
+    }
+
     /// The writer tells.
     pub fn handle_reply(&self, reply: &StoreReply) {
-        if let StoreReply::Desk(number) = reply {
-            let answer = self.hold().answers.remove(number);
-            // Whoever asked may have gone.
-            answer.map(|answer| answer.send(()));
+        let (number, noted) = match reply {
+            StoreReply::Desk(number) => (number, Ok(())),
+            StoreReply::Noted { number, outcome } => (number, *outcome),
+            StoreReply::Appended { .. }
+            | StoreReply::CheckpointsStored { .. }
+            | StoreReply::Head { .. }
+            | StoreReply::Lanes(_)
+            | StoreReply::Marked { .. } => return,
+        };
+        // Whoever asked may have gone.
+        let answer = self.hold().answers.remove(number);
+        match answer {
+            Some(Answer::Done(answer)) => drop(answer.send(())),
+            Some(Answer::Noted(answer)) => drop(answer.send(noted)),
+            None => {}
         }
     }
 

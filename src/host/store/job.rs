@@ -1,7 +1,8 @@
 //! What the writer does, and what it answers once that is on disk.
 
 use crate::api::Work;
-use crate::base::SessionId;
+use crate::base::{RecordingNote, SessionId};
+use crate::usage::ledger::NoteRefusal;
 use crate::usage::outbox::{Lane, Mark, OutboxRow};
 use crate::usage::{Append, Checkpoint};
 
@@ -24,6 +25,13 @@ pub enum Job {
         number: u64,
         /// What to write.
         work: Work,
+    },
+    /// Write a step of a recording whose session is over; answered by number.
+    Note {
+        /// The number.
+        number: u64,
+        /// The step.
+        note: Box<RecordingNote>,
     },
 }
 
@@ -55,6 +63,13 @@ pub enum StoreReply {
     Lanes(Vec<Lane>),
     /// The work of this number is on disk.
     Desk(u64),
+    /// The step of this number is on disk, with its event; or it may not come now.
+    Noted {
+        /// The number.
+        number: u64,
+        /// Whether it is.
+        outcome: Result<(), NoteRefusal>,
+    },
     /// The outcome is on disk.
     Marked {
         /// The lane.

@@ -2,7 +2,7 @@
 
 use super::OpenError;
 use super::batch::{int, uint};
-use super::schema::open_read_only;
+use super::schema::{WITH_RECORDINGS, open_read_only, version};
 use crate::api::{Filter, Known};
 use crate::base::{NodeId, SessionId};
 use crate::node::Booking;
@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 
 /// An open ledger, as it was at one moment: what a running node writes meanwhile does not show.
 pub struct Reader {
-    conn: Connection,
-    dir: PathBuf,
+    pub(super) conn: Connection,
+    pub(super) dir: PathBuf,
+    /// False in a file that no node of this version has written to yet.
+    pub(super) has_recordings: bool,
 }
 
 impl Reader {
@@ -27,9 +29,11 @@ impl Reader {
         // One read transaction to the end: entries and checkpoints of the same moment.
         conn.execute_batch("BEGIN")
             .map_err(OpenError::sqlite(dir))?;
+        let found = version(&conn).map_err(OpenError::sqlite(dir))?;
         Ok(Reader {
             conn,
             dir: dir.to_path_buf(),
+            has_recordings: found >= WITH_RECORDINGS,
         })
     }
 
@@ -154,11 +158,12 @@ impl Reader {
         Ok(body.and_then(|body| serde_json::from_str(&body).ok()))
     }
 
-    /// Start and last entry are enough: totals are cumulative. A record that cannot be read is left
-    /// out here; `verify` names it.
-    fn record(&self, session: &str) -> rusqlite::Result<Option<SessionRecord>> {
+    /// Start and last entry are enough: totals are cumulative. After the stop entry only recordings go
+    /// on. A record that cannot be read is left out here; `verify` names it.
+    pub(super) fn record(&self, session: &str) -> rusqlite::Result<Option<SessionRecord>> {
         let sql = "SELECT body FROM entry WHERE session = ?1 AND entry_seq IN
-                   (1, (SELECT max(entry_seq) FROM entry WHERE session = ?1)) ORDER BY entry_seq";
+                   (1, coalesce((SELECT entry_seq FROM entry WHERE session = ?1 AND kind = 'stop'),
+                   (SELECT max(entry_seq) FROM entry WHERE session = ?1))) ORDER BY entry_seq";
         let entries: Vec<Entry> = self
             .conn
             .prepare_cached(sql)?

@@ -12,7 +12,9 @@ pub(super) const LEDGER_FILE: &str = "ledger.sqlite";
 /// Locked by the one process that writes. A file of its own: readers must be able to open the ledger.
 const LOCK_FILE: &str = "ledger.lock";
 /// The schema below; `PRAGMA user_version` of the file.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
+/// The first schema that has recordings.
+pub(super) const WITH_RECORDINGS: i64 = 3;
 /// The oldest schema that is read, and brought up to date when it is written to.
 const OLDEST: i64 = 1;
 /// A reader of a WAL never blocks the writer; this is for a person at the sqlite3 command.
@@ -90,6 +92,31 @@ CREATE TABLE request (
     created_unix_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX request_age ON request (created_unix_ms);
+";
+
+/// What version 3 added: where each recording stands, which follows from the entries, and the way to
+/// the end of a session: notes of its recordings may come after it.
+const RECORDINGS: &str = "
+CREATE TABLE recording (
+    seq             INTEGER PRIMARY KEY AUTOINCREMENT,
+    id              TEXT NOT NULL UNIQUE,
+    session         TEXT NOT NULL,
+    purpose         TEXT NOT NULL,
+    stage           TEXT NOT NULL,
+    started_unix_ms INTEGER NOT NULL,
+    stopped_unix_ms INTEGER,
+    changed_unix_ms INTEGER NOT NULL,
+    ended_unix_ms   INTEGER,
+    expires_unix_ms INTEGER,
+    reason          TEXT,
+    result          TEXT
+) STRICT;
+CREATE INDEX recording_session ON recording (session);
+CREATE INDEX recording_unfinished ON recording (ended_unix_ms)
+    WHERE stage IN ('recording', 'stopped', 'broken');
+CREATE INDEX recording_expiry ON recording (expires_unix_ms) WHERE stage = 'ready';
+CREATE INDEX entry_stop ON entry (session) WHERE kind = 'stop';
+CREATE INDEX entry_consent ON entry (session, entry_seq) WHERE kind = 'consent';
 ";
 
 /// Fills the index from the entries of version 1.
@@ -204,8 +231,9 @@ fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), OpenError> {
     let sqlite = OpenError::sqlite(dir);
     match version(conn).map_err(&sqlite)? {
         SCHEMA => Ok(()),
-        0 => create(conn, &[TABLES, SESSIONS]).map_err(sqlite),
-        OLDEST => create(conn, &[SESSIONS, INDEX]).map_err(sqlite),
+        0 => create(conn, &[TABLES, SESSIONS, RECORDINGS]).map_err(sqlite),
+        OLDEST => create(conn, &[SESSIONS, INDEX, RECORDINGS]).map_err(sqlite),
+        2 => create(conn, &[RECORDINGS]).map_err(sqlite),
         found => Err(OpenError::Newer {
             file: dir.join(LEDGER_FILE),
             found,
@@ -223,6 +251,6 @@ fn create(conn: &mut Connection, parts: &[&str]) -> rusqlite::Result<()> {
     tx.commit()
 }
 
-fn version(conn: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn version(conn: &Connection) -> rusqlite::Result<i64> {
     conn.pragma_query_value(None, "user_version", |row| row.get(0))
 }

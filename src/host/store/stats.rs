@@ -1,5 +1,6 @@
 //! Counters and alarms of the store, readable from any thread.
 
+use crate::base::RecordingStep;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// What the writer tells metrics and admission. Each value stands for itself.
@@ -13,6 +14,9 @@ pub struct StoreStats {
     commits: AtomicU64,
     entries: AtomicU64,
     checkpoints: AtomicU64,
+    ready: AtomicU64,
+    failed: AtomicU64,
+    deleted: AtomicU64,
     open_sessions: AtomicU64,
     outbox_depth: AtomicU64,
     /// 0: nothing is pending.
@@ -60,6 +64,11 @@ impl StoreStats {
         self.checkpoints.load(Relaxed)
     }
 
+    /// Recordings that became ready, that failed, and that were deleted.
+    pub fn recordings_total(&self) -> [u64; 3] {
+        [&self.ready, &self.failed, &self.deleted].map(|count| count.load(Relaxed))
+    }
+
     /// Sessions with a start entry and no stop entry.
     pub fn open_sessions(&self) -> u64 {
         self.open_sessions.load(Relaxed)
@@ -96,6 +105,9 @@ impl StoreStats {
         self.entries.fetch_add(tally.entries, Relaxed);
         self.refused.fetch_add(tally.refused, Relaxed);
         self.checkpoints.fetch_add(tally.checkpoints, Relaxed);
+        self.ready.fetch_add(tally.ready, Relaxed);
+        self.failed.fetch_add(tally.failed, Relaxed);
+        self.deleted.fetch_add(tally.deleted, Relaxed);
         self.outbox_depth.fetch_add(tally.queued, Relaxed);
         // Only rows counted before leave, so this never wraps.
         self.outbox_depth.fetch_sub(tally.settled, Relaxed);
@@ -120,6 +132,12 @@ pub(super) struct Tally {
     pub entries: u64,
     pub refused: u64,
     pub checkpoints: u64,
+    /// Recordings that became ready.
+    pub ready: u64,
+    /// Recordings that failed.
+    pub failed: u64,
+    /// Recordings that were deleted.
+    pub deleted: u64,
     /// Outbox rows added.
     pub queued: u64,
     /// Outbox rows delivered or dead.
@@ -127,6 +145,16 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Counts a step of a recording, where it is final.
+    pub const fn step(&mut self, step: RecordingStep) {
+        match step {
+            RecordingStep::Started | RecordingStep::Stopped => {}
+            RecordingStep::Ready => self.ready += 1,
+            RecordingStep::Failed => self.failed += 1,
+            RecordingStep::Deleted => self.deleted += 1,
+        }
+    }
+
     /// Rows that the transaction wrote.
     pub const fn rows(&self) -> u64 {
         self.entries + self.checkpoints + self.queued + self.settled

@@ -145,7 +145,8 @@ impl Writer {
             | Job::Head(_)
             | Job::Lanes
             | Job::Mark(_)
-            | Job::Desk { .. }) => {
+            | Job::Desk { .. }
+            | Job::Note { .. }) => {
                 self.backlog.push_back(job);
             }
         }
@@ -229,9 +230,12 @@ impl Writer {
             let backlog = std::mem::take(&mut self.backlog);
             backlog.into_iter().for_each(|job| match job {
                 Job::Checkpoints(checkpoints) => self.coalesce(checkpoints),
-                Job::Append(_) | Job::Head(_) | Job::Lanes | Job::Mark(_) | Job::Desk { .. } => {
-                    self.backlog.push_back(job)
-                }
+                Job::Append(_)
+                | Job::Head(_)
+                | Job::Lanes
+                | Job::Mark(_)
+                | Job::Desk { .. }
+                | Job::Note { .. } => self.backlog.push_back(job),
             });
         }
         let appends = self

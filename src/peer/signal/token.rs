@@ -9,7 +9,10 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-pub use authorize::{Duty, Join, Permissions, authorize_admin, authorize_join, is_server_owned};
+pub use authorize::{
+    Duty, Join, Permissions, Reach, authorize_admin, authorize_join, authorize_recordings,
+    is_server_owned,
+};
 pub use claims::{Claims, ParticipantKind, RoomConfig, VideoGrant};
 pub use error::{AdminRefusal, JoinRefusal, KeyError, TokenError};
 

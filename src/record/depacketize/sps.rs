@@ -207,3 +207,120 @@ fn cut(size: u32, before: u32, after: u32) -> Result<u32, Malformed> {
         .filter(|left| *left > 0)
         .ok_or(Malformed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Rng;
+
+    /// Name, parameter set, size, chroma format, depth above 8 bits.
+    type Case = (&'static str, &'static str, (u32, u32), u8, u8);
+
+    /// Parameter sets as x264 writes them, and what the pictures were.
+    const SETS: [Case; 9] = [
+        (
+            "baseline, cut at right and bottom",
+            "6742c01ed900a02fea6c0440000003004000000f03c58b92",
+            (638, 358),
+            1,
+            0,
+        ),
+        (
+            "main, cut at the bottom",
+            "674d4028eca03c0113f2e022000003000200000300781e30632c",
+            (1920, 1080),
+            1,
+            0,
+        ),
+        (
+            "high, interlaced",
+            "67640020acd940510bbc44980880000003008000001e0f8b16cb",
+            (1282, 724),
+            1,
+            0,
+        ),
+        (
+            "10 bits, scaling lists",
+            "676e001ea6cd940a43fe22230110000003001000000303c0f162d960",
+            (642, 482),
+            1,
+            2,
+        ),
+        (
+            "4:2:2",
+            "677a001eb6cd940a43fe223f0110000003001000000303c0f162d960",
+            (642, 482),
+            2,
+            2,
+        ),
+        (
+            "4:4:4",
+            "67f4001e919b281407b60220000003002000000781e2c5b2c0",
+            (640, 480),
+            3,
+            0,
+        ),
+        (
+            "grey",
+            "6764001ef3650280f6c05b20000003002000000781e2c5b2c0",
+            (640, 480),
+            0,
+            0,
+        ),
+        (
+            "one macroblock",
+            "6742c00ad91ec044000003000400000300f03c489920",
+            (16, 16),
+            1,
+            0,
+        ),
+        (
+            "8K",
+            "6764003cacd9401e000876c044000003000400000300f03c20106580",
+            (7680, 4320),
+            1,
+            0,
+        ),
+    ];
+
+    fn unhex(text: &str) -> Vec<u8> {
+        let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+        (0..text.len()).step_by(2).map(byte).collect()
+    }
+
+    #[test]
+    fn the_size_of_the_picture_is_read_from_every_profile() {
+        for (name, set, (width, height), chroma, depth) in SETS {
+            let expected = Sequence {
+                size: PixelSize { width, height },
+                chroma_format: chroma,
+                luma_depth_minus_8: depth,
+                chroma_depth_minus_8: depth,
+            };
+            assert_eq!(parse(&unhex(set)), Ok(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn sets_that_are_cut_or_altered_are_refused_or_read_and_nothing_panics() {
+        let mut rng = Rng::from_seed(1);
+        for (_, set, ..) in SETS {
+            let set = unhex(set);
+            for len in 0..5 {
+                assert_eq!(parse(&set[..len]), Err(Malformed));
+            }
+            for _ in 0..5_000 {
+                let mut altered = set.clone();
+                for _ in 0..=rng.below(4) {
+                    let at = usize::try_from(rng.below(set.len() as u64)).unwrap();
+                    altered[at] = rng.next_u64().to_le_bytes()[0];
+                }
+                if let Ok(sequence) = parse(&altered) {
+                    assert!((1..=40_000).contains(&sequence.size.width));
+                    assert!((1..=40_000).contains(&sequence.size.height));
+                }
+            }
+        }
+        assert_eq!(parse(&[0; 64]), Err(Malformed));
+    }
+}

@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn the_descriptor_is_taken_off_whatever_its_shape() {
-        let cases: &[(&str, &[u8], Result<&[u8], Malformed>)] = &[
+        type Case<'a> = (&'a str, &'a [u8], Result<&'a [u8], Malformed>);
+        let cases: &[Case<'_>] = &[
             ("empty", &[], Err(Malformed)),
             ("plain", &[0x10, 1, 2], Ok(&[1, 2])),
             ("nothing behind it", &[0x10], Err(Malformed)),

@@ -73,6 +73,8 @@ pub struct TrackEntry<'a> {
     pub codec: &'a TrackCodec,
     /// Its name, if it has one.
     pub name: Option<&'a str>,
+    /// Whether it is played unless something else is chosen.
+    pub default: bool,
 }
 
 /// Appends an element's id.
@@ -195,6 +197,7 @@ pub fn put_track_entry(out: &mut Vec<u8>, track: &TrackEntry<'_>) {
         put_uint(out, ids::TRACK_NUMBER, u64::from(track.number));
         put_uint(out, ids::TRACK_UID, track.uid);
         put_uint(out, ids::TRACK_TYPE, kind);
+        put_uint(out, ids::FLAG_DEFAULT, u64::from(track.default));
         put_uint(out, ids::FLAG_LACING, 0);
         put_string(out, ids::LANGUAGE, "und");
         if let Some(name) = track.name {

@@ -105,6 +105,9 @@ pub enum NoteRefusal {
     /// There is no such recording.
     #[error("there is no such recording")]
     Unknown,
+    /// What the ledger holds of its session cannot be read.
+    #[error("its session cannot be read; `beistand ledger verify` says why")]
+    Unreadable,
     /// This step may not come now.
     #[error("that cannot follow: the recording is {}", .0.as_str())]
     Order(Stage),
@@ -155,10 +158,14 @@ pub struct RecordingRecord {
     pub stage: Stage,
     /// When it first started.
     pub started_unix_ms: Unix,
+    /// When it last stopped, at the latest with its session; none while it runs.
+    pub stopped_unix_ms: Option<Unix>,
     /// When its newest step was.
     pub changed_unix_ms: Unix,
     /// When its session ended; none while it runs.
     pub ended_unix_ms: Option<Unix>,
+    /// When it is deleted; none: it is kept, or not finished yet.
+    pub expires_unix_ms: Option<Unix>,
     /// Why it failed or was deleted, in words; that of a failure stays when it is finished after all.
     pub reason: Option<String>,
     /// What came of it, once it was ready; kept when it is deleted.

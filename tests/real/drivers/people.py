@@ -13,6 +13,7 @@ import traceback
 
 from livekit import rtc
 
+from pattern import Picture, Sound
 from waiting import now_ms, say, until
 
 WIDTH, HEIGHT, FRAMES_PER_S = 320, 180, 15
@@ -34,10 +35,13 @@ async def stats_of(track):
 
 
 class Person:
-    def __init__(self, identity):
+    def __init__(self, identity, pattern=None):
         self.identity = identity
+        # What others are to know it by: {"colour": [r, g, b], "hz": N}; a bar and a tone without it.
+        self.pattern = pattern
         self.room = rtc.Room()
         self.sources, self.tracks, self.remote, self.tasks = {}, {}, {}, []
+        self.sids = {}
         self.seen, self.data = {}, []
         self.gone = None
         self.reconnecting = 0
@@ -102,9 +106,9 @@ class Person:
             heard["loud"] += energy > HEARD_ENERGY
         await stream.aclose()
 
-    async def join(self, url, token):
+    async def join(self, url, token, receive=True):
         start = now_ms()
-        await self.room.connect(url, token, rtc.RoomOptions(auto_subscribe=True))
+        await self.room.connect(url, token, rtc.RoomOptions(auto_subscribe=receive))
         self.marks["here"] = [start, now_ms()]
 
     async def publish(self, kinds):
@@ -132,21 +136,23 @@ class Person:
 
     async def _publish_one(self, kind):
         if kind == "video":
-            source = rtc.VideoSource(WIDTH, HEIGHT)
+            picture = Picture(self.pattern["colour"]) if self.pattern else None
+            source = rtc.VideoSource(*(picture.size if picture else (WIDTH, HEIGHT)))
             track = rtc.LocalVideoTrack.create_video_track("camera", source)
             place = rtc.TrackSource.SOURCE_CAMERA
-            feed = self._feed_video(source)
+            feed = picture.feed(source) if picture else self._feed_video(source)
         else:
             source = rtc.AudioSource(RATE, 1, queue_size_ms=100)
             track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
             place = rtc.TrackSource.SOURCE_MICROPHONE
-            feed = self._feed_audio(source)
+            feed = Sound(self.pattern["hz"]).feed(source) if self.pattern else self._feed_audio(source)
         self.sources[kind], self.tracks[kind] = source, track
         self.tasks.append(asyncio.create_task(feed))
         options = rtc.TrackPublishOptions(source=place, simulcast=False)
         if kind == "video":
             options.video_codec = rtc.VideoCodec.VP8
-        await self.room.local_participant.publish_track(track, options)
+        published = await self.room.local_participant.publish_track(track, options)
+        self.sids[kind] = published.sid
 
     async def _feed_video(self, source):
         """A bright bar that wanders over a grey ground, at the pace of a camera."""
@@ -196,12 +202,12 @@ PEOPLE = {}
 
 
 async def on_join(command):
-    person = Person(command["identity"])
+    person = Person(command["identity"], command.get("pattern"))
     PEOPLE[command.get("as", command["identity"])] = person
-    await person.join(command["url"], command["token"])
+    await person.join(command["url"], command["token"], command.get("receive", True))
     await person.publish(command.get("publish", []))
     sid = person.room.local_participant.sid
-    return {"sid": sid, "room_sid": await person.room.sid, "marks": person.marks}
+    return {"sid": sid, "room_sid": await person.room.sid, "marks": person.marks, "sids": person.sids}
 
 
 async def on_receive(command):
@@ -241,6 +247,22 @@ async def on_told(command):
     what = lambda: f"{command['who']} is told {command['topic']} {dict(wanted)}; it was told {said()[-3:]}"
     await until(what, lambda: len(fitting()) >= times, command.get("timeout_s", 15))
     return {"told": fitting()[times - 1]}
+
+
+async def on_recorded(command):
+    """Knows that exactly these purposes are recorded of it, and whether anyone is recorded."""
+    person, wanted = PEOPLE[command["who"]], sorted(command["purposes"])
+    recorded = lambda: sorted(filter(None, person.room.local_participant.attributes.get("recording", "").split(",")))
+    what = lambda: f"{command['who']} is recorded for {wanted}, and not for {recorded()}"
+    await until(what, lambda: recorded() == wanted, command.get("timeout_s", 15))
+    return {"at_ms": now_ms()}
+
+
+async def on_pass(command):
+    """Time goes by."""
+    end = now_ms() + command["ms"]
+    await until("the time goes by", lambda: now_ms() >= end, command["ms"] / 1000 + 10)
+    return {"at_ms": now_ms()}
 
 
 async def on_people(command):
@@ -320,7 +342,7 @@ async def on_marks(_command):
 
 
 COMMANDS = {
-    "join": on_join, "receive": on_receive, "send": on_send, "hear": on_hear, "told": on_told, "people": on_people,
+    "join": on_join, "receive": on_receive, "send": on_send, "hear": on_hear, "told": on_told, "people": on_people, "recorded": on_recorded, "pass": on_pass,
     "stats": on_stats, "more_packets": on_more_packets, "watch": on_watch, "live_for": on_live_for, "mute": on_mute,
     "leave": on_leave, "gone": on_gone, "marks": on_marks,
 }

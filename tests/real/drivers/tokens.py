@@ -1,4 +1,4 @@
-"""Tokens by the stock `livekit-api`: argv[1] is a JSON list of {identity, role, room, name?, grants?}."""
+"""Tokens by the stock `livekit-api`: argv[1] is a JSON list of {identity, role, room, name?, grants?, attributes?}."""
 
 import datetime
 import json
@@ -13,8 +13,9 @@ def token(key, secret, wanted):
     grants = api.VideoGrants(room_join=True, room=wanted["room"], **wanted.get("grants", {}))
     builder = api.AccessToken(key, secret).with_identity(wanted["identity"]).with_grants(grants)
     builder = builder.with_ttl(datetime.timedelta(hours=1)).with_name(wanted.get("name", wanted["identity"]))
-    if wanted.get("role"):
-        builder = builder.with_attributes({"role": wanted["role"]})
+    attributes = wanted.get("attributes", {}) | ({"role": wanted["role"]} if wanted.get("role") else {})
+    if attributes:
+        builder = builder.with_attributes(attributes)
     return builder.to_jwt()
 
 

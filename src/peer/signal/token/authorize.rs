@@ -1,7 +1,7 @@
 //! From claims to a join: what the bearer may do, and in which role.
 
 use super::{AdminRefusal, Claims, JoinRefusal, ParticipantKind, RoomConfig};
-use crate::base::{Identity, Pii, Role, RoomName, TrackSource};
+use crate::base::{Identity, Pii, Purpose, Role, RoomName, TrackSource};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -151,6 +151,65 @@ pub fn authorize_admin(claims: &Claims, duty: Duty<'_>) -> Result<(), AdminRefus
         Duty::AdministerRoom(_) => (grant.room_admin, AdminRefusal::NoAdmin),
     };
     (held == Some(true)).then_some(()).ok_or(missing)
+}
+
+/// Which recordings a token lets its bearer see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach<'a> {
+    /// All, and it may start, stop and delete them.
+    All,
+    /// Those of this room, likewise.
+    Room(&'a str),
+    /// Those of this room that are for its participants; they may be read, and nothing more.
+    Shared(&'a str),
+}
+
+/// Which recordings a token lets its bearer see: the grants `roomRecord` and `roomAdmin` are good for
+/// the room that the token names, or for all if it names none; an expert sees what is shared of the
+/// room that their token lets them join.
+///
+/// # Errors
+/// None at all.
+pub fn authorize_recordings(claims: &Claims) -> Result<Reach<'_>, AdminRefusal> {
+    let grant = &claims.video;
+    let own = grant.room.as_deref().filter(|room| !room.is_empty());
+    if grant.room_admin == Some(true) || grant.room_record == Some(true) {
+        return Ok(own.map_or(Reach::All, Reach::Room));
+    }
+    let expert = matches!(role(claims), Ok(Some(Role::Expert)));
+    let joins = expert && grant.room_join == Some(true);
+    own.filter(|_| joins)
+        .map(Reach::Shared)
+        .ok_or(AdminRefusal::NoRecord)
+}
+
+impl Reach<'_> {
+    /// Whether a recording of this room and purpose may be seen.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn see(self, room: &str, purpose: Purpose) -> Result<(), AdminRefusal> {
+        match self {
+            Reach::All => Ok(()),
+            Reach::Room(own) | Reach::Shared(own) if own != room => Err(AdminRefusal::OtherRoom),
+            Reach::Room(_) => Ok(()),
+            Reach::Shared(_) if purpose == Purpose::Shared => Ok(()),
+            Reach::Shared(_) => Err(AdminRefusal::OtherPurpose),
+        }
+    }
+
+    /// Whether recordings of this room may be started, stopped and deleted.
+    ///
+    /// # Errors
+    /// They may not.
+    pub fn direct(self, room: &str) -> Result<(), AdminRefusal> {
+        match self {
+            Reach::All => Ok(()),
+            Reach::Room(own) if own == room => Ok(()),
+            Reach::Room(_) => Err(AdminRefusal::OtherRoom),
+            Reach::Shared(_) => Err(AdminRefusal::NoRecord),
+        }
+    }
 }
 
 fn check_names(room: &str, identity: &str) -> Result<(), JoinRefusal> {

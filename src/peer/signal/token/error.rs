@@ -105,6 +105,14 @@ pub enum AdminRefusal {
     /// The grant `roomAdmin` is not true.
     #[error("the access token does not allow this: set the grant `roomAdmin` to true")]
     NoAdmin,
+    /// Neither the grant `roomRecord` nor `roomAdmin` is true.
+    #[error(
+        "the access token does not allow this: set the grant `roomRecord` or `roomAdmin` to true"
+    )]
+    NoRecord,
+    /// An expert sees what is for the participants.
+    #[error("the room token of an expert is good for recordings with the purpose `shared` alone")]
+    OtherPurpose,
     /// It is good for another room.
     #[error("the access token administers another room: leave the grant `room` out for all rooms")]
     OtherRoom,

@@ -454,3 +454,44 @@ fn each_duty_needs_its_grant_and_a_named_room_is_the_only_one() {
         assert_eq!(answers, expected, "{video}");
     }
 }
+
+#[test]
+fn whoever_records_sees_all_of_their_rooms_and_an_expert_what_is_shared_in_their_own() {
+    use crate::base::Purpose;
+    let (no, other) = (Err(AdminRefusal::NoRecord), Err(AdminRefusal::OtherRoom));
+    let qa = Err(AdminRefusal::OtherPurpose);
+    type Answers = [Result<(), AdminRefusal>; 3];
+    let joins = json!({"roomJoin": true, "room": "lesson"});
+    let elsewhere = json!({"roomJoin": true, "room": "other"});
+    // To see what is shared of the room, what is for quality, and to delete.
+    let table: [(Value, &str, Answers); 13] = [
+        (json!({}), "", [no; 3]),
+        (json!({"roomCreate": true, "roomList": true}), "", [no; 3]),
+        (json!({"roomRecord": true}), "", [Ok(()); 3]),
+        (json!({"roomAdmin": true}), "", [Ok(()); 3]),
+        (
+            json!({"roomRecord": true, "room": "lesson"}),
+            "",
+            [Ok(()); 3],
+        ),
+        (json!({"roomAdmin": true, "room": "other"}), "", [other; 3]),
+        (joins.clone(), "expert", [Ok(()), qa, no]),
+        (joins.clone(), "customer", [no; 3]),
+        (joins.clone(), "guest", [no; 3]),
+        (joins.clone(), "observer", [no; 3]),
+        (joins, "", [no; 3]),
+        (elsewhere, "expert", [other, other, no]),
+        (json!({"room": "lesson"}), "expert", [no; 3]),
+    ];
+    for (video, role, expected) in table {
+        let mut claims = verify(&with("video", video.clone()), &keys(), now()).unwrap();
+        claims.attributes.insert("role".to_owned(), role.to_owned());
+        let reach = authorize_recordings(&claims);
+        let answers = [
+            reach.and_then(|reach| reach.see("lesson", Purpose::Shared)),
+            reach.and_then(|reach| reach.see("lesson", Purpose::Qa)),
+            reach.and_then(|reach| reach.direct("lesson")),
+        ];
+        assert_eq!(answers, expected, "{video} {role}");
+    }
+}

@@ -1,0 +1,181 @@
+//! `GET /v1/recordings`: all recordings, page by page.
+
+use super::body::{Recording, RecordingList};
+use super::shelf::{Filter, Standing};
+use crate::api::doors::Doors;
+use crate::api::problem::{Always, Problem};
+use crate::api::sessions::{Caller, read};
+use crate::base::{Purpose, RoomName, SessionId};
+use crate::peer::signal::token::{Reach, authorize_recordings};
+use crate::usage::ledger::RecordingRecord;
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, Uri};
+use std::sync::Arc;
+
+/// Recordings on a page, unless told otherwise.
+const PAGE: u64 = 50;
+/// Recordings on a page at most.
+const MOST: u64 = 100;
+/// Longest session id that is looked up.
+const ID_BYTES: usize = 64;
+
+/// Lists recordings in the order in which they first started: those that the token reaches.
+#[utoipa::path(
+    get,
+    path = "/v1/recordings",
+    tag = "recordings",
+    operation_id = "list_recordings",
+    params(
+        ("session" = Option<String>, Query, description = "Only of this session.", min_length = 1, max_length = 64),
+        ("purpose" = Option<String>, Query, description = "`qa` or `shared`.", pattern = "^(qa|shared)$"),
+        ("state" = Option<String>, Query, description = "`recording`, `stopped`, `finishing`, `ready`, `failed` or `deleted`.", pattern = "^(recording|stopped|finishing|ready|failed|deleted)$"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before.", pattern = "^[0-9]{1,18}$"),
+        ("limit" = Option<u64>, Query, description = "How many at most; 50 if nothing is said.", minimum = 1, maximum = 100),
+    ),
+    responses((status = 200, description = "A page.", body = RecordingList), Always),
+    security(("token" = []))
+)]
+pub(crate) async fn list(
+    State(doors): State<Arc<Doors>>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<RecordingList>, Problem> {
+    let reach = authorize_recordings(&caller.claims).map_err(Problem::forbidden)?;
+    let (mut filter, limit) = asked(&uri)?;
+    narrow(&mut filter, reach)?;
+    let found = read(&doors, move |doors| {
+        (doors.recordings.list)(&(filter, limit + 1))
+    });
+    Ok(Json(page(found.await?, limit)))
+}
+
+/// Leaves what the token reaches.
+fn narrow(filter: &mut Filter, reach: Reach<'_>) -> Result<(), Problem> {
+    match reach {
+        Reach::All => {}
+        Reach::Room(room) => filter.room = Some(RoomName::from(room)),
+        Reach::Shared(room) => {
+            let purpose = filter.purpose.unwrap_or(Purpose::Shared);
+            reach.see(room, purpose).map_err(Problem::forbidden)?;
+            filter.room = Some(RoomName::from(room));
+            filter.purpose = Some(purpose);
+        }
+    }
+    Ok(())
+}
+
+/// One more than `limit` was asked for: whether it came says whether there is a next page.
+fn page(mut found: Vec<RecordingRecord>, limit: u64) -> RecordingList {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = found.len() > most;
+    found.truncate(most);
+    let last = found.last().filter(|_| more);
+    RecordingList {
+        next: last.map(|last| last.seq.to_string()),
+        recordings: found.iter().map(Recording::from).collect(),
+    }
+}
+
+fn asked(uri: &Uri) -> Result<(Filter, u64), Problem> {
+    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
+    let Ok(Query(pairs)) = pairs else {
+        return Err(Problem::malformed(
+            "the query of the address cannot be decoded",
+        ));
+    };
+    let mut filter = Filter::default();
+    let mut limit = PAGE;
+    for (name, value) in pairs {
+        let refused = |allowed: &str| Problem::field(StatusCode::BAD_REQUEST, &name, allowed);
+        match name.as_str() {
+            "session" if (1..=ID_BYTES).contains(&value.len()) => {
+                filter.session = Some(SessionId::from(value));
+            }
+            "session" => return Err(refused("the id of a session")),
+            "purpose" => {
+                let purpose = Purpose::parse(&value);
+                filter.purpose = Some(purpose.ok_or_else(|| refused("qa, shared"))?);
+            }
+            "state" => {
+                let state = Standing::ALL.into_iter().find(|s| s.as_str() == value);
+                let words = || Standing::ALL.map(Standing::as_str).join(", ");
+                filter.state = Some(state.ok_or_else(|| refused(&words()))?);
+            }
+            "cursor" => {
+                let digits = value.len() <= 18 && value.bytes().all(|b| b.is_ascii_digit());
+                let after = digits.then(|| value.parse().ok()).flatten();
+                filter.after = after.ok_or_else(|| refused("`next` of the page before"))?;
+            }
+            "limit" => {
+                let number = value.parse().ok().filter(|n| (1..=MOST).contains(n));
+                limit = number.ok_or_else(|| refused("1 to 100"))?;
+            }
+            other => {
+                let name: String = other.chars().take(64).collect();
+                let there = "session, purpose, state, limit, cursor";
+                return Err(Problem::unknown(StatusCode::BAD_REQUEST, &name, there));
+            }
+        }
+    }
+    Ok((filter, limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn narrowed(purpose: Option<Purpose>, reach: Reach<'_>) -> Option<Filter> {
+        let mut filter = Filter {
+            purpose,
+            ..Filter::default()
+        };
+        narrow(&mut filter, reach).ok().map(|()| filter)
+    }
+
+    #[test]
+    fn a_list_holds_what_the_token_reaches_and_nothing_else() {
+        let (qa, shared) = (Some(Purpose::Qa), Some(Purpose::Shared));
+        let of = |room: Option<&str>, purpose| {
+            Some(Filter {
+                room: room.map(RoomName::from),
+                purpose,
+                ..Filter::default()
+            })
+        };
+        for (asked, reach, expected) in [
+            (None, Reach::All, of(None, None)),
+            (qa, Reach::All, of(None, qa)),
+            (None, Reach::Room("a"), of(Some("a"), None)),
+            (qa, Reach::Room("a"), of(Some("a"), qa)),
+            (None, Reach::Shared("a"), of(Some("a"), shared)),
+            (shared, Reach::Shared("a"), of(Some("a"), shared)),
+            (qa, Reach::Shared("a"), None),
+        ] {
+            assert_eq!(narrowed(asked, reach), expected, "{asked:?} {reach:?}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_allowed_is_named() {
+        let uri = |query: &str| format!("/v1/recordings?{query}").parse::<Uri>().unwrap();
+        for (query, field) in [
+            ("session=", "session"),
+            ("purpose=other", "purpose"),
+            ("state=running", "state"),
+            ("cursor=-1", "cursor"),
+            ("cursor=", "cursor"),
+            ("limit=0", "limit"),
+            ("limit=101", "limit"),
+            ("room=a", "room"),
+        ] {
+            let refused = serde_json::to_value(asked(&uri(query)).unwrap_err()).unwrap();
+            assert_eq!(refused["status"], 400, "{query}");
+            assert_eq!(refused["field"], field, "{query}");
+        }
+        let query = "session=SE_a&purpose=qa&state=ready&cursor=7&limit=3";
+        let (filter, limit) = asked(&uri(query)).unwrap();
+        assert_eq!((filter.after, limit), (7, 3));
+        assert_eq!(filter.state, Some(Standing::Ready));
+    }
+}

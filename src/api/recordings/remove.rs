@@ -1,0 +1,70 @@
+//! `DELETE /v1/recordings/{id}`: the files go, and the ledger keeps that they went.
+
+use super::body::RecordingDetail;
+use super::shelf::{Kept, Standing};
+use super::show::{Which, detail, row};
+use crate::api::doors::Doors;
+use crate::api::problem::{Always, InTheWay, OfRecording, Problem};
+use crate::api::sessions::Caller;
+use crate::base::Actor;
+use crate::peer::signal::token::authorize_recordings;
+use crate::usage::ledger::RecordingRecord;
+use axum::Json;
+use axum::extract::State;
+use std::sync::Arc;
+
+/// Deletes a recording for good. That it was deleted stays in the ledger; asked again, it says so
+/// again.
+#[utoipa::path(
+    delete,
+    path = "/v1/recordings/{id}",
+    tag = "recordings",
+    operation_id = "delete_recording",
+    params(("id" = String, Path, description = "The recording.")),
+    responses(
+        (status = 200, description = "The recording, `deleted`.", body = RecordingDetail),
+        Always, OfRecording, InTheWay
+    ),
+    security(("token" = []))
+)]
+pub(crate) async fn remove(
+    State(doors): State<Arc<Doors>>,
+    caller: Caller,
+    Which { id, .. }: Which,
+) -> Result<Json<RecordingDetail>, Problem> {
+    let reach = authorize_recordings(&caller.claims).map_err(Problem::forbidden)?;
+    let found = row(&doors, &id).await?;
+    reach
+        .direct(found.room.as_str())
+        .map_err(Problem::forbidden)?;
+    if Standing::of(&found) == Standing::Deleted {
+        return detail(&doors, &found, caller.now.unix).await.map(Json);
+    }
+    in_the_way(&found).map_err(|kept| told(&kept))?;
+    let deleted = (doors.recordings.delete)((id.clone(), Actor::App)).await;
+    deleted.map_err(|kept| told(&kept))?;
+    let gone = row(&doors, &id).await?;
+    detail(&doors, &gone, caller.now.unix).await.map(Json)
+}
+
+/// What the ledger alone says against it; the host knows more.
+const fn in_the_way(row: &RecordingRecord) -> Result<(), Kept> {
+    if row.ended_unix_ms.is_none() {
+        return Err(Kept::Running);
+    }
+    match Standing::of(row) {
+        Standing::Recording | Standing::Stopped => Err(Kept::Running),
+        Standing::Finishing => Err(Kept::Finishing),
+        Standing::Ready | Standing::Failed | Standing::Deleted => Ok(()),
+    }
+}
+
+fn told(kept: &Kept) -> Problem {
+    match kept {
+        Kept::Running | Kept::Finishing => Problem::conflict(kept, None),
+        Kept::Unable(error) => {
+            tracing::error!(error, "a recording cannot be deleted");
+            Problem::unavailable("the recording cannot be deleted now")
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The handlers before a shelf in memory: who gets what, and in which pieces.
+
+use super::fixture::{KEY, NOW, content, doors, id, row};
+use super::link::{expiry, link};
+use super::shelf::{File, Standing};
+use super::show::Which;
+use super::{download, list, remove, show};
+use crate::api::doors::Doors;
+use crate::api::problem::Problem;
+use crate::api::sessions::{Caller, Passer};
+use crate::base::{Mono, Now, Unix};
+use crate::peer::signal::token::Claims;
+use crate::usage::ledger::{RecordingRecord, Stage};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+const SHARED: &str = "RC_abc_shared";
+const QA: &str = "RC_abc_qa";
+
+fn now() -> Now {
+    Now {
+        mono: Mono::ZERO,
+        unix: NOW,
+    }
+}
+
+fn caller(change: impl FnOnce(&mut Claims)) -> Caller {
+    let mut claims = Claims::new("key", "someone", NOW);
+    change(&mut claims);
+    Caller { claims, now: now() }
+}
+
+fn app() -> Caller {
+    caller(|claims| claims.video.room_record = Some(true))
+}
+
+fn expert() -> Caller {
+    caller(|claims| {
+        claims.video.room_join = Some(true);
+        claims.video.room = Some("lesson".to_owned());
+        let role = ("role".to_owned(), "expert".to_owned());
+        claims.attributes.extend([role]);
+    })
+}
+
+fn which(recording: &str, name: &str) -> Which {
+    Which {
+        id: id(recording),
+        name: name.to_owned(),
+    }
+}
+
+fn two() -> Arc<Doors> {
+    doors(vec![row(&id(SHARED)), row(&id(QA))])
+}
+
+fn told(problem: &Problem) -> Value {
+    serde_json::to_value(problem).unwrap()
+}
+
+fn address(recording: &str, at: Unix) -> String {
+    let file = File {
+        name: "session.webm".to_owned(),
+        bytes: 0,
+        sha256: String::new(),
+        identity: None,
+    };
+    link(&KEY, (&id(recording), &file), expiry(at))
+}
+
+async fn fetch(
+    doors: &Arc<Doors>,
+    (method, address): (Method, &str),
+    range: Option<&'static str>,
+) -> Result<Response, Problem> {
+    let uri: Uri = address.parse().unwrap();
+    let mut steps = uri.path().split('/').skip(3);
+    let (recording, name) = (steps.next().unwrap(), steps.nth(1).unwrap());
+    let mut headers = HeaderMap::new();
+    if let Some(range) = range {
+        headers.insert(header::RANGE, HeaderValue::from_static(range));
+    }
+    let which = which(recording, name);
+    let request = (method, uri.clone(), headers);
+    download::download(State(doors.clone()), Passer { now: now() }, which, request).await
+}
+
+async fn bytes(response: Response) -> Vec<u8> {
+    let all = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+    all.unwrap().to_vec()
+}
+
+#[tokio::test]
+async fn a_file_comes_whole_or_in_parts_and_each_part_fits() {
+    let (doors, content) = (two(), content());
+    let address = address(SHARED, NOW);
+    for (range, status, expected) in [
+        (None, 200, 0..600_000),
+        (Some("bytes=0-99"), 206, 0..100),
+        (Some("bytes=262143-262144"), 206, 262_143..262_145),
+        (Some("bytes=100-524300"), 206, 100..524_301),
+        (Some("bytes=-7"), 206, 599_993..600_000),
+        (Some("bytes=599999-"), 206, 599_999..600_000),
+        (Some("bytes=0-1,5-6"), 200, 0..600_000),
+    ] {
+        let got = fetch(&doors, (Method::GET, &address), range).await.unwrap();
+        assert_eq!(got.status(), status, "{range:?}");
+        let length = expected.len().to_string();
+        assert_eq!(got.headers()["content-length"], length, "{range:?}");
+        assert!(bytes(got).await == content[expected], "{range:?}");
+    }
+    let beyond = fetch(&doors, (Method::GET, &address), Some("bytes=600000-"));
+    let beyond = beyond.await.unwrap();
+    assert_eq!(beyond.status(), 416);
+    assert_eq!(beyond.headers()["content-range"], "bytes */600000");
+    assert_eq!(doors.recordings.downloads.load(Relaxed), 0, "all are over");
+}
+
+#[tokio::test]
+async fn a_head_says_the_same_of_the_whole_file_and_reads_nothing() {
+    let doors = doors(vec![row(&id("RC_sick_shared"))]);
+    let address = address("RC_sick_shared", NOW);
+    let head = fetch(&doors, (Method::HEAD, &address), Some("bytes=0-1"));
+    let head = head.await.unwrap();
+    assert_eq!(head.status(), 200);
+    assert_eq!(head.headers()["content-length"], "600000");
+    assert_eq!(head.headers()["accept-ranges"], "bytes");
+    assert!(bytes(head).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_download_has_a_name_of_ours() {
+    let address = format!("{}&download=1", address(SHARED, NOW));
+    let got = fetch(&two(), (Method::GET, &address), None).await.unwrap();
+    let named = "attachment; filename=\"RC_abc_shared-session.webm\"";
+    assert_eq!(got.headers()["content-disposition"], named);
+}
+
+#[tokio::test]
+async fn a_link_that_is_expired_altered_or_for_something_else_says_so() {
+    let doors = two();
+    let good = address(SHARED, NOW);
+    let old = address(SHARED, Unix(NOW.0 - 3_600_000));
+    let (expired, not_valid) = (
+        "urn:beistand:problem:link-expired",
+        "urn:beistand:problem:link-not-valid",
+    );
+    for (address, kind) in [
+        (old, expired),
+        (good.replace("_shared", "_qa"), not_valid),
+        (good.replace("RC_abc", "RC_none"), not_valid),
+        (good.replace("session.webm", "session.mkv"), not_valid),
+        (good.replace("session.webm", "manifest.json"), not_valid),
+        (good.replace("expires=18", "expires=19"), not_valid),
+        (format!("{good}0"), not_valid),
+    ] {
+        let refused = fetch(&doors, (Method::GET, &address), None).await;
+        let refused = told(&refused.unwrap_err());
+        assert_eq!(refused["status"], 403, "{address}");
+        assert_eq!(refused["type"], kind, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_gone_or_cannot_be_read_is_no_success() {
+    let with = |recording: &str, change: fn(&mut RecordingRecord)| {
+        let mut row = row(&id(recording));
+        change(&mut row);
+        (doors(vec![row]), address(recording, NOW))
+    };
+    for ((doors, address), status) in [
+        (with("RC_gone_shared", |_| {}), 404),
+        (with("RC_sick_shared", |_| {}), 503),
+        (with(SHARED, |row| row.stage = Stage::Deleted), 404),
+        (with(SHARED, |row| row.stage = Stage::Stopped), 404),
+        (with(SHARED, |row| row.stage = Stage::Failed), 404),
+        ((two(), address("RC_other_shared", NOW)), 404),
+    ] {
+        let refused = fetch(&doors, (Method::GET, &address), None).await;
+        assert_eq!(told(&refused.unwrap_err())["status"], status, "{address}");
+        assert_eq!(doors.recordings.downloads.load(Relaxed), 0);
+    }
+}
+
+#[tokio::test]
+async fn each_caller_sees_what_their_token_reaches() {
+    let doors = two();
+    for (who, caller, listed, statuses) in [
+        ("app", app as fn() -> Caller, 2, [200, 200, 200]),
+        ("expert", expert, 1, [200, 403, 403]),
+    ] {
+        let uri = Uri::from_static("/v1/recordings");
+        let all = list::list(State(doors.clone()), caller(), uri).await;
+        assert_eq!(all.unwrap().recordings.len(), listed, "{who}");
+        let shared = show::show(State(doors.clone()), caller(), which(SHARED, "")).await;
+        let qa = show::show(State(doors.clone()), caller(), which(QA, "")).await;
+        let one = super::fixture::doors(vec![row(&id(SHARED))]);
+        let gone = remove::remove(State(one), caller(), which(SHARED, "")).await;
+        for (answer, status) in [shared, qa, gone].into_iter().zip(statuses) {
+            let got =
+                answer.map_or_else(|problem| told(&problem)["status"].clone(), |_| json!(200));
+            assert_eq!(got, status, "{who}");
+        }
+    }
+    let customer = || {
+        let mut customer = expert();
+        let role = customer.claims.attributes.get_mut("role");
+        *role.unwrap() = "customer".to_owned();
+        customer
+    };
+    let uri = Uri::from_static("/v1/recordings");
+    let refused = list::list(State(doors.clone()), customer(), uri).await;
+    assert_eq!(told(&refused.unwrap_err())["status"], 403);
+    let refused = show::show(State(doors), customer(), which(SHARED, "")).await;
+    assert_eq!(told(&refused.unwrap_err())["status"], 403);
+}
+
+#[tokio::test]
+async fn a_recording_shows_its_files_when_they_are_ready_and_its_progress_before() {
+    for (stage, files, progress) in [
+        (Stage::Ready, 1, Value::Null),
+        (Stage::Stopped, 0, json!({"done_bytes": 1, "all_bytes": 2})),
+        (Stage::Failed, 0, Value::Null),
+    ] {
+        let mut row = row(&id(SHARED));
+        row.stage = stage;
+        let shown = show::show(State(doors(vec![row])), app(), which(SHARED, "")).await;
+        let shown = serde_json::to_value(&shown.unwrap().0).unwrap();
+        assert_eq!(shown["files"].as_array().unwrap().len(), files, "{shown}");
+        assert_eq!(shown["progress"], progress, "{shown}");
+        assert_eq!(shown["consents"][0]["state"], "given", "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn the_link_of_a_shown_file_leads_to_it() {
+    let doors = two();
+    let shown = show::show(State(doors.clone()), expert(), which(SHARED, "")).await;
+    let shown = shown.unwrap();
+    let file = shown.files.first().unwrap();
+    assert_eq!(file.expires_unix_ms, NOW.0 + 3_600_000);
+    let got = fetch(&doors, (Method::GET, &file.url), None).await.unwrap();
+    assert_eq!(got.headers()["content-type"], file.mime);
+    assert_eq!(got.headers()["etag"], format!("\"{}\"", file.sha256));
+}
+
+#[tokio::test]
+async fn a_recording_is_deleted_once_it_is_over_and_finished() {
+    for (recording, stage, over, status) in [
+        (SHARED, Stage::Recording, false, 409),
+        (SHARED, Stage::Stopped, false, 409),
+        (SHARED, Stage::Broken, false, 409),
+        (SHARED, Stage::Broken, true, 409),
+        (SHARED, Stage::Stopped, true, 409),
+        (SHARED, Stage::Failed, true, 200),
+        (SHARED, Stage::Ready, true, 200),
+        (SHARED, Stage::Deleted, true, 200),
+        ("RC_sick_shared", Stage::Ready, true, 503),
+    ] {
+        let mut row = row(&id(recording));
+        row.stage = stage;
+        row.ended_unix_ms = row.ended_unix_ms.filter(|_| over);
+        let gone = remove::remove(State(doors(vec![row])), app(), which(recording, "")).await;
+        let what = format!("{recording} {stage:?} {over}");
+        match gone {
+            Ok(gone) => {
+                assert_eq!(status, 200, "{what}");
+                let gone = serde_json::to_value(&gone.0).unwrap();
+                assert_eq!(gone["state"], "deleted", "{what}");
+                assert_eq!(gone["files"], json!([]), "{what}");
+            }
+            Err(problem) => assert_eq!(told(&problem)["status"], status, "{what}"),
+        }
+    }
+    let none = remove::remove(State(doors(Vec::new())), app(), which(SHARED, "")).await;
+    assert_eq!(told(&none.unwrap_err())["status"], 404);
+}
+
+#[test]
+fn what_is_seen_is_in_the_words_of_the_ledger_whether_the_session_runs_or_is_over() {
+    for stage in Stage::ALL {
+        for over in [false, true] {
+            let mut row = row(&id(SHARED));
+            row.stage = stage;
+            row.ended_unix_ms = row.ended_unix_ms.filter(|_| over);
+            let seen = Standing::of(&row).as_str();
+            assert_eq!(seen, row.state(), "{stage:?} {over}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Who may say what, and what is wrong with it.
+
+use super::*;
+use crate::base::Unix;
+use serde_json::{Value, json};
+
+fn claims(identity: &str, room: Option<&str>, (join, admin): (bool, bool)) -> Claims {
+    let mut claims = Claims::new("key", identity, Unix(0));
+    claims.video.room = room.map(str::to_owned);
+    claims.video.room_join = join.then_some(true);
+    claims.video.room_admin = admin.then_some(true);
+    claims
+}
+
+#[test]
+fn a_participant_speaks_for_themselves_and_the_app_for_everyone() {
+    let karl = Identity::from("karl");
+    let (own, app) = (Ok(Actor::Participant), Ok(Actor::App));
+    for (identity, room, grants, expected) in [
+        ("karl", Some("lesson"), (true, false), own),
+        ("karl", Some("lesson"), (true, true), own),
+        ("karl", Some("lesson"), (false, true), app),
+        ("", None, (false, true), app),
+        ("erika", Some("lesson"), (true, true), app),
+        ("erika", Some("lesson"), (true, false), Err(NotTheirs)),
+        ("karl", Some("other"), (true, false), Err(NotTheirs)),
+        ("karl", Some("other"), (true, true), Err(NotTheirs)),
+        ("karl", None, (true, false), Err(NotTheirs)),
+        ("karl", Some("lesson"), (false, false), Err(NotTheirs)),
+    ] {
+        let claims = claims(identity, room, grants);
+        let actor = whose(&claims, "lesson", &karl);
+        assert_eq!(actor, expected, "{identity} {room:?} {grants:?}");
+    }
+}
+
+fn told<T: std::fmt::Debug>(result: Result<T, Problem>) -> Value {
+    serde_json::to_value(result.unwrap_err()).unwrap()
+}
+
+#[test]
+fn what_is_wrong_with_a_consent_is_named() {
+    let good =
+        json!({"identity": "karl", "purpose": "shared", "given": false, "wording": "2026-11"});
+    let answer = said(&good).unwrap();
+    assert_eq!((answer.purpose, answer.given), (Purpose::Shared, false));
+    for (field, values) in [
+        (
+            "identity",
+            vec![Value::Null, json!(""), json!(1), json!("x".repeat(257))],
+        ),
+        ("purpose", vec![Value::Null, json!("other"), json!(["qa"])]),
+        ("given", vec![Value::Null, json!("true"), json!(1)]),
+        (
+            "wording",
+            vec![Value::Null, json!(""), json!("x".repeat(65))],
+        ),
+        ("more", vec![json!(1)]),
+    ] {
+        for value in values {
+            let mut bad = good.clone();
+            bad[field] = value.clone();
+            let problem = told(said(&bad));
+            assert_eq!(problem["status"], 422, "{field}: {value}");
+            assert_eq!(problem["field"], field, "{value}");
+            assert!(problem["allowed"].is_string(), "{field}: {value}");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_an_order_is_named() {
+    let purpose = Some(Purpose::Qa);
+    assert_eq!(
+        ordered(&json!({"action": "start", "purpose": "qa"})).unwrap(),
+        (true, purpose)
+    );
+    assert_eq!(ordered(&json!({"action": "stop"})).unwrap(), (false, None));
+    for (body, field) in [
+        (json!({}), "action"),
+        (json!({"action": "pause"}), "action"),
+        (json!({"action": "start", "purpose": "all"}), "purpose"),
+        (json!({"action": "start", "purposes": ["qa"]}), "purposes"),
+        (json!([]), "body"),
+    ] {
+        let problem = told(ordered(&body));
+        assert_eq!(problem["status"], 422, "{body}");
+        assert_eq!(problem["field"], field, "{body}");
+    }
+}
+
+#[test]
+fn each_refusal_has_its_status_and_its_own_words() {
+    for (refusal, status) in [
+        (RecordingRefusal::Off, 409),
+        (RecordingRefusal::NotForThat(Purpose::Qa), 409),
+        (RecordingRefusal::Nobody, 409),
+        (RecordingRefusal::Failed, 409),
+        (RecordingRefusal::TooMany, 409),
+        (RecordingRefusal::Minor, 403),
+        (RecordingRefusal::Wording, 422),
+    ] {
+        let problem = serde_json::to_value(refused(refusal)).unwrap();
+        assert_eq!(problem["status"], status, "{refusal}");
+        if status != 422 {
+            assert_eq!(problem["detail"], refusal.to_string());
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What is told of recordings.
+
+use super::super::RecordingTotals;
+use super::super::labels::{RecordingDrop, RecordingOutcome, RecordingState};
+use super::{Shelf, set_total, signed};
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Result};
+
+pub(super) struct Recordings {
+    now: IntGaugeVec,
+    outcomes: IntCounterVec,
+    bytes: IntCounter,
+    drops: IntCounterVec,
+}
+
+impl Recordings {
+    pub fn new(to: &Shelf) -> Result<Recordings> {
+        Ok(Recordings {
+            now: to.gauges(
+                (
+                    "beistand_recordings",
+                    "Recordings that are not deleted, by state.",
+                ),
+                ("state", RecordingState::WORDS),
+            )?,
+            outcomes: to.counters(
+                (
+                    "beistand_recordings_total",
+                    "Steps of recordings that are final, since the start, by outcome.",
+                ),
+                ("outcome", RecordingOutcome::WORDS),
+            )?,
+            bytes: to.counter(
+                "beistand_recording_bytes_total",
+                "Bytes written to the segments of recordings.",
+            )?,
+            drops: to.counters(
+                (
+                    "beistand_recording_drops_total",
+                    "Packets and frames missing in recordings; disk_*: recordings cut short.",
+                ),
+                ("reason", RecordingDrop::WORDS),
+            )?,
+        })
+    }
+
+    pub fn set(&self, totals: &RecordingTotals) {
+        for state in RecordingState::ALL {
+            let gauge = self.now.with_label_values(&[state.as_str()]);
+            gauge.set(signed(totals.now.of(*state)));
+        }
+        for outcome in RecordingOutcome::ALL {
+            let counter = self.outcomes.with_label_values(&[outcome.as_str()]);
+            set_total(&counter, totals.outcomes.of(*outcome));
+        }
+        for reason in RecordingDrop::ALL {
+            let counter = self.drops.with_label_values(&[reason.as_str()]);
+            set_total(&counter, totals.drops.of(*reason));
+        }
+        set_total(&self.bytes, totals.bytes);
+    }
+}

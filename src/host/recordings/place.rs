@@ -1,0 +1,180 @@
+//! The directory of recordings: all below one handle, by names that no client chose.
+
+use crate::base::RecordingId;
+use crate::record::SegmentId;
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The directory below which each recording has its own.
+const SEGMENTS: &str = "segments";
+/// Where finished files lie until they are stored.
+const FINISH: &str = "finish";
+/// The root of the local store.
+pub const STORE: &str = "store";
+const SEGMENT_ENDING: &str = ".mkv";
+
+/// The directory of recordings.
+#[derive(Clone, Debug)]
+pub struct Place {
+    dir: Arc<Dir>,
+}
+
+/// The directory in which the files of a recording are made.
+#[derive(Debug)]
+pub struct Bench {
+    dir: Dir,
+}
+
+impl Place {
+    /// The directory behind this handle; makes what it lacks.
+    ///
+    /// # Errors
+    /// It cannot be written to.
+    pub fn new(dir: &Dir) -> io::Result<Place> {
+        for name in [SEGMENTS, STORE] {
+            ensure_dir(dir, Path::new(name))?;
+        }
+        let dir = Arc::new(dir.try_clone()?);
+        Ok(Place { dir })
+    }
+
+    /// The numbers of a recording's segments in their order, with their sizes.
+    ///
+    /// # Errors
+    /// The directory cannot be read. One that is not there holds none.
+    pub fn segments(&self, id: &RecordingId) -> io::Result<Vec<(u32, u64)>> {
+        let Some(entries) = there(self.dir.read_dir(home(id)))? else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let number = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(SEGMENT_ENDING));
+            if let Some(number) = number.and_then(|number| number.parse().ok()) {
+                found.push((number, entry.metadata()?.len()));
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Opens a segment.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn segment(&self, id: &RecordingId, number: u32) -> io::Result<File> {
+        let segment = SegmentId {
+            recording: id.clone(),
+            number,
+        };
+        self.dir.open(Path::new(SEGMENTS).join(segment.to_string()))
+    }
+
+    /// The place in which files are made, as an earlier attempt left it; none if there was none.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn bench(&self, id: &RecordingId) -> io::Result<Option<Bench>> {
+        let dir = there(self.dir.open_dir(home(id).join(FINISH)))?;
+        Ok(dir.map(|dir| Bench { dir }))
+    }
+
+    /// An empty place in which files can be made.
+    ///
+    /// # Errors
+    /// It cannot be emptied or made.
+    pub fn empty_bench(&self, id: &RecordingId) -> io::Result<Bench> {
+        self.clear_bench(id)?;
+        let path = home(id).join(FINISH);
+        ensure_dir(&self.dir, &path)?;
+        let dir = self.dir.open_dir(path)?;
+        Ok(Bench { dir })
+    }
+
+    /// Takes away what an attempt has made.
+    ///
+    /// # Errors
+    /// It cannot be taken away.
+    pub fn clear_bench(&self, id: &RecordingId) -> io::Result<()> {
+        there(self.dir.remove_dir_all(home(id).join(FINISH))).map(drop)
+    }
+
+    /// Takes away the segments of a recording, and all that was made of them here.
+    ///
+    /// # Errors
+    /// Something cannot be taken away; another try goes on with the rest.
+    pub fn clear(&self, id: &RecordingId) -> io::Result<()> {
+        if there(self.dir.remove_dir_all(home(id)))?.is_some() {
+            self.dir.open_dir(SEGMENTS)?.open(".")?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+impl Bench {
+    /// A new file.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create(&self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        self.dir.open_with(name, &options)
+    }
+
+    /// A file that was made.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open(&self, name: &str) -> io::Result<File> {
+        self.dir.open(name)
+    }
+
+    /// A small file as a whole, once it is on disk; it is there as a whole or not at all.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let new = format!("{name}.new");
+        let mut file = self.create(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        self.dir.rename(&new, &self.dir, name)?;
+        self.dir.open(".")?.sync_all()
+    }
+
+    /// A small file as a whole; none if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        there(self.dir.read(name))
+    }
+}
+
+fn home(id: &RecordingId) -> PathBuf {
+    Path::new(SEGMENTS).join(id.to_string())
+}
+
+fn ensure_dir(dir: &Dir, path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    match dir.create_dir_with(path, &builder) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+/// What is not there is an answer, no failure.
+fn there<A>(asked: io::Result<A>) -> io::Result<Option<A>> {
+    match asked {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,28 @@
+//! Takes finished recordings away, and what is left of their segments.
+
+use super::place::Place;
+use super::shelf::Shelf;
+use crate::base::{Actor, RecordingId, RecordingNote, RecordingStep};
+
+/// Why the node deletes by itself, in the ledger's words.
+const RETENTION: &str = "retention";
+
+/// Deletes all files of a recording. Cut off at any moment, another call does the rest.
+///
+/// # Errors
+/// A disk or the store says no.
+pub async fn delete(place: &Place, shelf: &Shelf, id: &RecordingId) -> anyhow::Result<()> {
+    place.clear(id)?;
+    shelf.delete(id).await
+}
+
+/// What is written down after the node has deleted a recording because its time has come.
+pub fn expired(id: &RecordingId) -> RecordingNote {
+    RecordingNote {
+        id: id.clone(),
+        step: RecordingStep::Deleted,
+        actor: Actor::Node,
+        reason: Some(RETENTION.to_owned()),
+        result: None,
+    }
+}

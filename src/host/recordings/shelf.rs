@@ -1,0 +1,255 @@
+//! Finished files, wherever they are kept. The local directory is one place; S3, GCS and Azure are
+//! others of the same kind.
+
+use crate::base::RecordingId;
+use crate::base::crypto::{Sha256, hex};
+use crate::record::manifest::{Manifest, Verified, verify};
+use anyhow::Context;
+use bytes::Bytes;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
+use std::io::Read;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What is sent or fetched at once: S3 wants 5 MiB at least, and memory holds one.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+/// A manifest has a few kilobytes; of a day of screen sharing, a megabyte.
+const MAX_MANIFEST_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The manifest, in its canonical form.
+pub const MANIFEST: &str = "manifest.json";
+/// The manifest with its signature. The last file to be put: where it is, all are.
+pub const SIGNED: &str = "manifest.jws";
+
+/// Where finished recordings are kept.
+#[derive(Clone, Debug)]
+pub struct Shelf {
+    store: Arc<dyn ObjectStore>,
+}
+
+/// A file as it lies there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shelved {
+    /// Its name within the recording.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl Shelf {
+    /// A shelf in this store.
+    pub const fn new(store: Arc<dyn ObjectStore>) -> Shelf {
+        Shelf { store }
+    }
+
+    /// The shelf in this directory, which exists. What was put is on disk.
+    ///
+    /// # Errors
+    /// The directory cannot be used.
+    pub fn local(dir: &std::path::Path) -> anyhow::Result<Shelf> {
+        let store = LocalFileSystem::new_with_prefix(dir)
+            .with_context(|| format!("{} cannot be used", dir.display()))?;
+        let store = store.with_fsync(true).with_automatic_cleanup(true);
+        Ok(Shelf::new(Arc::new(store)))
+    }
+
+    /// Puts a file, and reads it back.
+    ///
+    /// # Errors
+    /// It cannot be read or stored, or something else is read back.
+    pub async fn put(
+        &self,
+        id: &RecordingId,
+        file: &Shelved,
+        from: &mut (dyn Read + Send),
+        on_bytes: &mut (dyn FnMut(u64) -> bool + Send),
+    ) -> anyhow::Result<()> {
+        let place = place(id, &file.name);
+        let mut upload = self.store.put_multipart(&place).await?;
+        if let Err(error) = send(&mut *upload, from, on_bytes).await {
+            // What is half there has no name yet; where even that fails, the store clears it away.
+            drop(upload.abort().await);
+            return Err(error);
+        }
+        upload.complete().await?;
+        let found = self.sum(id, &file.name, on_bytes).await?;
+        anyhow::ensure!(
+            found.as_ref() == Some(file),
+            "{place} was stored, and something else is read back"
+        );
+        Ok(())
+    }
+
+    /// Size and sum of a file as it is read now; none if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be read, or `on_bytes` says stop.
+    pub async fn sum(
+        &self,
+        id: &RecordingId,
+        name: &str,
+        on_bytes: &mut (dyn FnMut(u64) -> bool + Send),
+    ) -> anyhow::Result<Option<Shelved>> {
+        let Some(size) = self.size(id, name).await? else {
+            return Ok(None);
+        };
+        let mut sum = Sha256::default();
+        let mut at = 0;
+        while at < size {
+            let end = size.min(at + PART_BYTES as u64);
+            let Some(part) = self.read(id, name, at..end).await? else {
+                return Ok(None);
+            };
+            anyhow::ensure!(!part.is_empty(), "{name} ends early");
+            sum.update(&part);
+            at += part.len() as u64;
+            anyhow::ensure!(on_bytes(part.len() as u64), Interrupted);
+        }
+        Ok(Some(Shelved {
+            name: name.to_owned(),
+            bytes: size,
+            sha256: hex(&sum.finish()),
+        }))
+    }
+
+    async fn size(&self, id: &RecordingId, name: &str) -> anyhow::Result<Option<u64>> {
+        Ok(known(self.store.head(&place(id, name)).await)?.map(|meta| meta.size))
+    }
+
+    /// Bytes of a file; none if it is not there.
+    ///
+    /// # Errors
+    /// They cannot be read: the range is not within the file, or the store does not answer.
+    pub async fn read(
+        &self,
+        id: &RecordingId,
+        name: &str,
+        range: Range<u64>,
+    ) -> anyhow::Result<Option<Bytes>> {
+        Ok(known(self.store.get_range(&place(id, name), range).await)?)
+    }
+
+    /// A small file as a whole; none if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be read, or is large.
+    pub async fn whole(&self, id: &RecordingId, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let Some(size) = self.size(id, name).await? else {
+            return Ok(None);
+        };
+        anyhow::ensure!(size <= MAX_MANIFEST_BYTES, "{name} has {size} bytes");
+        if size == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        let bytes = self.read(id, name, 0..size).await?;
+        Ok(bytes.map(|bytes| bytes.to_vec()))
+    }
+
+    /// The manifest of a finished recording, as it was signed; none unless all of its files are there.
+    ///
+    /// # Errors
+    /// It cannot be read, or its signature does not fit.
+    pub async fn manifest(&self, id: &RecordingId) -> anyhow::Result<Option<Verified>> {
+        let Some(jws) = self.whole(id, SIGNED).await? else {
+            return Ok(None);
+        };
+        let verified = verify(&String::from_utf8_lossy(&jws), None)
+            .with_context(|| format!("the manifest of {id}"))?;
+        anyhow::ensure!(
+            verified.manifest.recording == *id,
+            "the manifest of {id} is that of another recording"
+        );
+        Ok(Some(verified))
+    }
+
+    /// All files of a finished recording, manifest and signature last; none unless it is finished.
+    ///
+    /// # Errors
+    /// The manifest cannot be read.
+    pub async fn files(&self, id: &RecordingId) -> anyhow::Result<Option<Vec<Shelved>>> {
+        let Some(jws) = self.whole(id, SIGNED).await? else {
+            return Ok(None);
+        };
+        let Some(verified) = self.manifest(id).await? else {
+            return Ok(None);
+        };
+        let mut files = listed(&verified.manifest);
+        files.push(Shelved::of(MANIFEST, &verified.bytes));
+        files.push(Shelved::of(SIGNED, &jws));
+        Ok(Some(files))
+    }
+
+    /// Deletes all files of a recording, those that nobody knows of among them.
+    ///
+    /// # Errors
+    /// The store does not answer: some may be left, and another try deletes the rest.
+    pub async fn delete(&self, id: &RecordingId) -> anyhow::Result<()> {
+        // The signature first: what is half deleted is not finished.
+        known(self.store.delete(&place(id, SIGNED)).await)?;
+        let prefix = Path::from(id.to_string());
+        let found = self.store.list_with_delimiter(Some(&prefix)).await?;
+        for object in found.objects {
+            known(self.store.delete(&object.location).await)?;
+        }
+        Ok(())
+    }
+}
+
+impl Shelved {
+    /// A file with these bytes.
+    pub fn of(name: &str, bytes: &[u8]) -> Shelved {
+        Shelved {
+            name: name.to_owned(),
+            bytes: bytes.len() as u64,
+            sha256: hex(&crate::base::crypto::sha256(bytes)),
+        }
+    }
+}
+
+/// The files that a manifest names.
+pub fn listed(manifest: &Manifest) -> Vec<Shelved> {
+    let shelved = |file: &crate::record::manifest::File| Shelved {
+        name: file.name.clone(),
+        bytes: file.bytes,
+        sha256: file.sha256.clone(),
+    };
+    manifest.files.iter().map(shelved).collect()
+}
+
+/// Told to stop.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
+async fn send(
+    upload: &mut dyn MultipartUpload,
+    from: &mut (dyn Read + Send),
+    on_bytes: &mut (dyn FnMut(u64) -> bool + Send),
+) -> anyhow::Result<()> {
+    loop {
+        let mut part = Vec::new();
+        let read = from.take(PART_BYTES as u64).read_to_end(&mut part)?;
+        if read == 0 {
+            return Ok(());
+        }
+        upload.put_part(part.into()).await?;
+        anyhow::ensure!(on_bytes(read as u64), Interrupted);
+    }
+}
+
+fn place(id: &RecordingId, name: &str) -> Path {
+    Path::from_iter([id.to_string().as_str(), name])
+}
+
+/// What is not there is an answer, no failure.
+fn known<A>(asked: object_store::Result<A>) -> object_store::Result<Option<A>> {
+    match asked {
+        Ok(found) => Ok(Some(found)),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

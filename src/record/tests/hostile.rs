@@ -1,0 +1,145 @@
+//! Packets as nobody should send them: nothing panics, files stay readable, memory stays bounded.
+
+use super::*;
+use crate::base::Rng;
+use crate::media::{Rid, SenderTime};
+
+/// A good packet of some codec, to be spoiled.
+fn good(rng: &mut Rng, seq: u64) -> Packet {
+    match rng.below(3) {
+        0 => sound(seq),
+        1 => picture(seq, rng.below(10) == 0),
+        _ => {
+            let payloads: [&[u8]; 5] = [
+                &[
+                    0x67, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40, 0x50, 0x17, 0xfc, 0xb0,
+                ],
+                &[0x78, 0, 2, 0x67, 1, 0, 1, 0x68],
+                &[0x7c, 0x85, 1, 2, 3],
+                &[0x7c, 0x45, 4, 5],
+                &[0x41, 1, 2, 3],
+            ];
+            let timestamp = u32::try_from(seq * 1_500).unwrap();
+            let index = usize::try_from(rng.below(5)).unwrap();
+            packet(Codec::H264, seq, timestamp, payloads[index])
+        }
+    }
+}
+
+fn byte(rng: &mut Rng) -> u8 {
+    rng.next_u64().to_le_bytes()[0]
+}
+
+fn spoil(packet: &mut Packet, rng: &mut Rng) {
+    let mut payload = packet.payload.to_vec();
+    match rng.below(8) {
+        0 => payload.truncate(usize::try_from(rng.below(6)).unwrap()),
+        1 => payload = (0..rng.below(40)).map(|_| byte(rng)).collect(),
+        2 => payload.resize(usize::try_from(rng.below(60_000)).unwrap(), byte(rng)),
+        _ => {
+            for _ in 0..rng.below(4) {
+                if let Some(at) = payload.len().checked_sub(1) {
+                    payload[usize::try_from(rng.below(at as u64 + 1)).unwrap()] = byte(rng);
+                }
+            }
+        }
+    }
+    packet.payload = Arc::from(payload);
+    packet.classify();
+    match rng.below(12) {
+        0 => packet.timestamp = u32::try_from(rng.below(1 << 32)).unwrap(),
+        1 => packet.marker = !packet.marker,
+        2 => packet.seq = packet.seq.saturating_sub(rng.below(700)),
+        3 => packet.seq += rng.below(700),
+        4 if rng.below(50) == 0 => packet.seq = rng.next_u64(),
+        5 => packet.stream.rid = [None, Some(Rid::from("q"))][usize::from(byte(rng) & 1)],
+        6 => packet.keyframe = !packet.keyframe,
+        7 => {
+            packet.reported = Some(SenderTime {
+                wall_us: rng.next_u64() >> rng.below(64),
+                timestamp: u32::try_from(rng.below(1 << 32)).unwrap(),
+            });
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_hundred_thousand_spoiled_packets_break_nothing() {
+    let mut rng = Rng::from_seed(12);
+    let mut desk = Desk::video();
+    let mut ms = 0;
+    for round in 0..200 {
+        // Within a round the codec changes as well; a new round begins far away.
+        for seq in 0..500 {
+            let mut packet = good(&mut rng, seq + round);
+            if rng.below(3) > 0 {
+                spoil(&mut packet, &mut rng);
+            }
+            ms += rng.below(30);
+            desk.packet(&packet, ms);
+            if rng.below(4) == 0 {
+                desk.timeout(ms);
+            }
+        }
+        if rng.below(4) == 0 {
+            desk.gate(false, ms);
+            desk.gate(true, ms);
+        }
+    }
+    let stats = desk.recorder.stats();
+    assert!(
+        stats.frames > 1_000 && stats.malformed > 100 && stats.late > 100,
+        "{stats:?}"
+    );
+    let desk = desk.stop(ms);
+    for (number, bytes) in &desk.files {
+        let file = blocks::read(bytes);
+        let times: Vec<i64> = file.blocks.iter().map(|block| block.at_ms).collect();
+        assert!(
+            times.windows(2).all(|pair| pair[0] < pair[1]),
+            "file {number}"
+        );
+    }
+}
+
+#[test]
+fn one_codec_spoiled_all_along_breaks_nothing_either() {
+    for codec in [Codec::Opus, Codec::Vp8, Codec::H264] {
+        let mut rng = Rng::from_seed(13);
+        let mut desk = Desk::video();
+        for seq in 0..20_000 {
+            let mut packet = std::iter::repeat_with(|| good(&mut rng, seq))
+                .find(|packet| packet.codec == codec)
+                .unwrap();
+            if rng.below(10) == 0 {
+                spoil(&mut packet, &mut rng);
+            }
+            desk.packet(&packet, seq * 10);
+        }
+        let desk = desk.stop(200_000);
+        desk.files
+            .values()
+            .for_each(|bytes| drop(blocks::read(bytes)));
+    }
+}
+
+#[test]
+fn a_frame_without_end_is_given_up_and_the_memory_stays_bounded() {
+    let mut desk = Desk::video();
+    desk.packet(&picture(0, true), 0);
+    let mut middle = picture(1, false);
+    middle.marker = false;
+    desk.packet(&middle, 33);
+    let mut payload = vec![0; 1_200];
+    for seq in 2..5_000_u64 {
+        payload[1..9].copy_from_slice(&seq.to_be_bytes());
+        let mut packet = packet(Codec::Vp8, seq, middle.timestamp, &payload);
+        packet.marker = false;
+        desk.packet(&packet, 34);
+    }
+    assert_eq!(desk.recorder.stats().malformed, 1);
+    desk.packet(&picture(5_000, true), 200);
+    let desk = desk.stop(300);
+    assert_eq!(desk.numbers(1), [0, 5_000]);
+}
