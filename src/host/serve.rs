@@ -142,6 +142,7 @@ struct Node {
     udp: Vec<SocketAddr>,
     threads: Vec<JoinHandle<()>>,
     store: RunningStore,
+    keeping: recordings::Keeping,
     delivery: JoinSet<()>,
     stop_delivery: oneshot::Sender<()>,
     listening: api::Listening,
@@ -174,10 +175,7 @@ impl Node {
             seed: entropy_seed()?,
         };
         let read_clock = Arc::new(move || clock.now());
-        let at = config.data.dir.join("recordings");
-        let dir = recordings::open(&at)?;
-        let shelves = recordings::shelves((&config.data.dir, &at), &dir, noted.clone())?;
-        let recordings = recordings::start(&dir, &ends, noted)?;
+        let recordings = recordings::start(config, &ends, noted, clock)?;
         let delivery = Delivery::new(deliver, &inlet, store.handle(), read_clock)?;
         let deliveries = delivery.stats();
         let counters = Arc::new(Counters::new({
@@ -190,7 +188,7 @@ impl Node {
             served,
             (clock, &counters),
             &ends,
-            (&boot, ledger, shelves),
+            (&boot, ledger, recordings.shelves),
         )?;
         let gauges = Gauges {
             metrics,
@@ -200,7 +198,7 @@ impl Node {
             deliveries,
             counters,
             control: doors.control.clone(),
-            recordings: (config.data.dir.clone(), recordings.stats.clone()),
+            recordings: (config.data.dir.clone(), recordings.stats),
             told: Mutex::default(),
         };
         let (stop_delivery, stopped) = oneshot::channel::<()>();
@@ -212,6 +210,7 @@ impl Node {
             udp: Vec::new(),
             threads: Vec::new(),
             store,
+            keeping: recordings.keeping,
             delivery: JoinSet::new(),
             stop_delivery,
             listening: api::Listening::new(),
@@ -221,7 +220,10 @@ impl Node {
             // A dropped sender asks for the same.
             drop(stopped.await);
         }));
-        node.start_workers(config, sockets.workers, (&boot, recordings))?;
+        let workers = sockets.workers.into_iter().zip(recordings.outlets);
+        node.start_workers(config, workers, &boot)?;
+        // It ends when the workers have, and is waited for after them.
+        node.threads.push(recordings.thread);
         let listeners = (sockets.http, sockets.admin, sockets.receiver);
         node.start_listening(config, listeners, tls, gauges);
         let watch = admission::watch(node.doors.clone(), node.store.handle(), clock);
@@ -232,12 +234,11 @@ impl Node {
     fn start_workers(
         &mut self,
         config: &Config,
-        prepared: Vec<Prepared>,
-        (boot, recordings): (&Boot, recordings::Started),
+        prepared: impl Iterator<Item = (Prepared, recordings::Outlet)>,
+        boot: &Boot,
     ) -> anyhow::Result<()> {
         let factory = Factory::new(self.clock.anchor())?;
         let policies = Arc::new(config.policies.clone());
-        let prepared = prepared.into_iter().zip(recordings.outlets);
         for (index, (prepared, outlet)) in (0..).zip(prepared) {
             let bound = prepared.local_addr()?;
             let advertised = address::advertised(&config.rtc.advertise, index, bound)?;
@@ -266,8 +267,6 @@ impl Node {
             self.threads
                 .push(thread.context("a worker's thread cannot be started")?);
         }
-        // It ends when the workers have, and is waited for after them.
-        self.threads.push(recordings.thread);
         Ok(())
     }
 
@@ -357,7 +356,12 @@ impl Node {
         until(GOODBYES, || counters.connections.load(Relaxed) == 0).await;
         self.tell_workers(|| ToWorker::Stop).await;
         let threads = std::mem::take(&mut self.threads);
-        blocking(move || threads.into_iter().for_each(|thread| drop(thread.join()))).await;
+        let keeping = self.keeping;
+        blocking(move || {
+            threads.into_iter().for_each(|thread| drop(thread.join()));
+            keeping.stop();
+        })
+        .await;
         let store = self.store.handle();
         until(DELIVERIES, || store.stats().outbox_depth() == 0).await;
         // It fails only if the delivery has ended already.

@@ -1,7 +1,17 @@
 //! Puts the writer of recordings to work.
 
-use super::writer::{Flush, Outlet, Writer, WriterStats, Writing};
-use crate::api::Work;
+use super::catalogue::Catalogue;
+use super::desk::{Progresses, Shelves, shelves};
+use super::finisher::Finisher;
+use super::keeper::{Keeper, Keeping};
+use super::key::NodeKey;
+use super::pace::{Bell, Progress};
+use super::place::{Place, STORE};
+use super::shelf::Shelf;
+use super::writer::{Flush, Outlet, Writer, WriterStats};
+use crate::api::{self, Work};
+use crate::host::clock::Clock;
+use crate::host::config::Config;
 use crate::host::store::{Desk, StoreHandle};
 use crate::host::worker::WorkerEnds;
 use anyhow::Context;
@@ -13,21 +23,24 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// The ledger confirms within this, or what waits for it is not recorded. It takes milliseconds, and a
 /// full disk would take for ever.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
 
-/// A writer at work.
+/// All that looks after recordings, at work.
 pub struct Started {
     /// For the workers, in their order.
     pub outlets: Vec<Outlet>,
     /// Ends when all outlets are dropped.
     pub thread: JoinHandle<()>,
-    /// What is not written to its end yet.
-    pub writing: Writing,
-    /// Its counters.
+    /// The writer's counters.
     pub stats: Arc<WriterStats>,
+    /// Finishes and deletes.
+    pub keeping: Keeping,
+    /// For the API.
+    pub shelves: Shelves,
 }
 
 /// Opens the directory of recordings, and makes it if need be.
@@ -40,35 +53,70 @@ pub fn open(path: &Path) -> anyhow::Result<Dir> {
     opened.with_context(|| format!("recordings.dir {} cannot be used", path.display()))
 }
 
-/// Starts the thread that writes below `dir`. Call it on the control plane's runtime.
+/// Starts the writer and the keeper of recordings. Call it on the control plane's runtime.
 ///
 /// # Errors
-/// The directory cannot be written, or there is no thread to be had.
+/// The directory or the node's key cannot be used, or there is no thread to be had.
 pub fn start(
-    dir: &Dir,
+    config: &Config,
     workers: &[WorkerEnds],
     (store, desk): (StoreHandle, Desk),
+    clock: Clock,
 ) -> anyhow::Result<Started> {
+    let data = &config.data.dir;
+    let at = config.recordings.dir(data);
+    let dir = open(&at)?;
+    let place = Place::new(&dir);
+    let place = place.context("recordings.dir cannot be written to")?;
+    let key = NodeKey::open(data)?;
+    let progress = Progress::default();
+    let mut shelves = shelves((data, &at), &dir, (store.clone(), desk.clone()))?;
+    shelves.link_key = key.link_key();
+    shelves.progress = told(progress.clone());
     let ends = workers.to_vec();
     let on_lost = move |id: &_, reason: &str| {
         ends.iter()
             .for_each(|worker| worker.handle_recording_lost(id, reason));
     };
-    let writer = Writer::new(dir, flush(desk, store), Box::new(on_lost));
+    let confirm = flush(desk.clone(), store.clone());
+    let writer = Writer::new(&dir, confirm, Box::new(on_lost));
     let writer = writer.context("recordings.dir cannot be written to")?;
     let (writing, stats) = (writer.writing(), writer.stats());
     let started = writer.start(workers.len());
     let (outlets, thread) = started.context("the recordings' thread cannot be started")?;
+    let finisher = Finisher {
+        place,
+        shelf: Shelf::local(&at.join(STORE))?,
+        key: Arc::new(key.signing),
+        runtime: Handle::current(),
+        progress,
+        bell: Bell::default(),
+        clock: Some(Arc::new(move || clock.now().mono)),
+    };
+    let catalogue = Catalogue::of(data.clone(), (store, desk), writing);
+    let keeper = Keeper::new(finisher, catalogue, Arc::new(move || clock.now())).start();
     Ok(Started {
         outlets,
         thread,
-        writing,
         stats,
+        keeping: keeper.context("the keeper of recordings cannot be started")?,
+        shelves,
+    })
+}
+
+/// How far a recording is, in the API's words.
+fn told(progress: Progress) -> Progresses {
+    Box::new(move |id| {
+        let done = progress.of(id)?;
+        Some(api::Progress {
+            done_bytes: done.done_bytes,
+            all_bytes: done.all_bytes,
+        })
     })
 }
 
 fn flush(desk: Desk, store: StoreHandle) -> Flush {
-    let runtime = tokio::runtime::Handle::current();
+    let runtime = Handle::current();
     Box::new(move || {
         let Some(answer) = desk.send(&store, Work::Flush) else {
             return false;

@@ -1,3 +1,5 @@
+//! The writer on real directories.
+
 use super::*;
 use crate::base::{Purpose, SessionId};
 use crate::host::store::fixture::Dir as Scratch;
