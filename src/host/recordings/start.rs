@@ -121,9 +121,9 @@ fn flush(desk: Desk, store: StoreHandle) -> Flush {
         let Some(answer) = desk.send(&store, Work::Flush) else {
             return false;
         };
-        let answer = tokio::time::timeout(CONFIRMED_WITHIN, answer);
+        // Made within the runtime, whose clock it needs: this thread is none of its own.
         runtime
-            .block_on(answer)
+            .block_on(async { tokio::time::timeout(CONFIRMED_WITHIN, answer).await })
             .is_ok_and(|confirmed| confirmed.is_ok())
     })
 }
