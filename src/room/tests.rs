@@ -192,7 +192,7 @@ fn who_puts_packets_in_order_itself_gets_all_of_its_layer_late_and_repeated_ones
         let mut out = Vec::new();
         room.handle_packet(
             ALICE,
-            &packet(seq, keyframe),
+            &packet(None, seq, keyframe),
             Mono::from_millis(seq),
             &mut out,
         );
