@@ -8,6 +8,8 @@
   const words = [];
   let passed_ms = 0;
   let received = 0;
+  // Of each track that was ever received: what comes again after a rejoin is another one.
+  const decoded = new Map();
   let stopped_ms = 0;
   let moved_ms = null;
   // What the server asks for is not what a test wants to see change: the layers stay as the test has them.
@@ -22,15 +24,15 @@
 
   /** Frames of all others so far, and the longest time without a new one. */
   async function look() {
-    let frames = 0;
     for (const other of room.remoteParticipants.values()) {
       for (const publication of other.videoTrackPublications.values()) {
         const report = await publication.track?.receiver?.getStats();
         for (const stat of report?.values() ?? []) {
-          if (stat.type === 'inbound-rtp') frames += stat.framesDecoded ?? 0;
+          if (stat.type === 'inbound-rtp') decoded.set(publication.trackSid, stat.framesDecoded ?? 0);
         }
       }
     }
+    const frames = [...decoded.values()].reduce((sum, one) => sum + one, 0);
     if (frames > received) moved_ms = now();
     else if (moved_ms) stopped_ms = Math.max(stopped_ms, now() - moved_ms);
     received = Math.max(received, frames);
@@ -76,7 +78,8 @@
       await say('beistand.recording', wish);
       return { at_ms: now() };
     },
-    recorded({ of, purposes }) {
+    recorded({ of, purposes, active = null }) {
+      if (active !== null && room.isRecording !== active) return false;
       const one = of === null ? room.localParticipant : room.remoteParticipants.get(of);
       const list = (one?.attributes.recording ?? '').split(',').filter(Boolean).sort();
       return list.join() === [...purposes].sort().join() && { at_ms: now(), active: room.isRecording };
