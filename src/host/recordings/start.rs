@@ -122,10 +122,9 @@ fn flush(desk: Desk, store: StoreHandle) -> Flush {
         let Some(answer) = desk.send(&store, Work::Flush) else {
             return false;
         };
-        // The limit is made within the runtime: this is a thread without one.
-        let confirmed = async { tokio::time::timeout(CONFIRMED_WITHIN, answer).await };
+        // Made within the runtime, whose clock it needs: this thread is none of its own.
         runtime
-            .block_on(confirmed)
+            .block_on(async { tokio::time::timeout(CONFIRMED_WITHIN, answer).await })
             .is_ok_and(|confirmed| confirmed.is_ok())
     })
 }

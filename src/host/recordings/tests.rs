@@ -1,1 +1,359 @@
-//! t
+//! Recordings from handmade segments to files, cut off at every step, and given back to the disk.
+
+use super::fixture::{Scratch, consents, id, node, segments, write};
+use super::*;
+use crate::base::crypto::SigningKey;
+use crate::base::{Mono, Now, RecordingId, RecordingNote, RecordingStep, Unix};
+use crate::record::read::Reader;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use tokio::runtime::Runtime;
+
+/// A directory of recordings, and all that finishes them.
+struct Bed {
+    scratch: Scratch,
+    runtime: Runtime,
+    key: Arc<SigningKey>,
+}
+
+impl Bed {
+    fn new() -> Bed {
+        let scratch = Scratch::new();
+        write(scratch.path(), &segments());
+        std::fs::create_dir_all(scratch.path().join(STORE)).unwrap();
+        Bed {
+            scratch,
+            runtime: tokio::runtime::Builder::new_multi_thread().build().unwrap(),
+            key: Arc::new(SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap()),
+        }
+    }
+
+    fn finisher(&self) -> Finisher {
+        let dir = Dir::open_ambient_dir(self.scratch.path(), ambient_authority()).unwrap();
+        Finisher {
+            place: Place::new(&dir).unwrap(),
+            shelf: Shelf::local(&self.scratch.path().join(STORE)).unwrap(),
+            key: self.key.clone(),
+            runtime: self.runtime.handle().clone(),
+            progress: Progress::default(),
+            bell: Bell::default(),
+            clock: None,
+        }
+    }
+
+    fn finish(&self) -> Result<RecordingNote, Trouble> {
+        self.finisher().finish(&id(), &facts())
+    }
+
+    fn segments(&self) -> PathBuf {
+        self.scratch.path().join("segments").join(id().to_string())
+    }
+
+    fn stored(&self) -> PathBuf {
+        self.scratch.path().join(STORE).join(id().to_string())
+    }
+
+    /// Name and content of every finished file, but for the signature, which holds the key's name.
+    fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let entries = std::fs::read_dir(self.stored())
+            .unwrap()
+            .map(Result::unwrap);
+        let named = entries.map(|entry| {
+            let name = entry.file_name().into_string().unwrap();
+            (name, std::fs::read(entry.path()).unwrap())
+        });
+        let mut files: Vec<_> = named.filter(|(name, _)| name != "manifest.jws").collect();
+        files.sort();
+        files
+    }
+
+    /// Everything is as it is after one attempt without any disturbance.
+    fn check(&self, note: &RecordingNote) {
+        assert_eq!(note.step, RecordingStep::Ready);
+        assert!(!self.segments().exists());
+        let names: Vec<String> = self.files().into_iter().map(|(name, _)| name).collect();
+        let all = [
+            "manifest.json",
+            "participant-1.webm",
+            "participant-2.webm",
+            "poster.webp",
+            "session.webm",
+        ];
+        assert_eq!(names, all);
+        let shelf = self.finisher().shelf;
+        let files = self.runtime.block_on(shelf.files(&id())).unwrap().unwrap();
+        for file in &files {
+            let bytes = std::fs::read(self.stored().join(&file.name)).unwrap();
+            assert_eq!(*file, Shelved::of(&file.name, &bytes));
+        }
+        let result = note.result.as_ref().unwrap();
+        let media = files
+            .iter()
+            .filter(|file| !file.name.starts_with("manifest"));
+        assert_eq!(
+            (result.bytes, result.files),
+            (media.map(|file| file.bytes).sum(), 4)
+        );
+        assert_eq!(result.duration_ms.0, 6_000);
+        assert_eq!(result.expires_unix_ms, Some(Unix(1_900_000_000_000)));
+        assert_eq!(result.manifest_sha256, files[4].sha256);
+    }
+}
+
+fn facts() -> Facts {
+    let said = Said {
+        node: node(),
+        consents: consents(),
+    };
+    let expires = Some(Unix(1_900_000_000_000));
+    Facts { said, expires }
+}
+
+#[test]
+fn segments_become_files_with_a_signed_manifest() {
+    let bed = Bed::new();
+    let note = bed.finish().unwrap();
+    bed.check(&note);
+    let shelf = bed.finisher().shelf;
+    let verified = bed
+        .runtime
+        .block_on(shelf.manifest(&id()))
+        .unwrap()
+        .unwrap();
+    assert_eq!(verified.public, bed.key.public());
+    let manifest = verified.manifest;
+    assert_eq!(
+        (manifest.node.clone(), manifest.consents.clone()),
+        (node(), consents())
+    );
+    let people: Vec<(&str, &str, u64)> = manifest
+        .participants
+        .iter()
+        .map(|p| (p.identity.as_str(), p.file.as_str(), p.offset_ms.0))
+        .collect();
+    let expected = [
+        ("anna", "participant-1.webm", 0),
+        ("bert", "participant-2.webm", 500),
+    ];
+    assert_eq!(people, expected);
+    let camera = &manifest.participants[0].tracks[0];
+    assert_eq!(camera.intervals_ms.len(), 2);
+    assert_eq!(manifest.participants[0].tracks[1].filled_ms.0, 1_000);
+    for (name, bytes) in bed
+        .files()
+        .iter()
+        .filter(|(name, _)| name.ends_with("webm"))
+    {
+        let mut reader = Reader::new(&bytes[..]).unwrap();
+        while reader.next_block().unwrap().is_some() {}
+        assert!(reader.damage().is_none(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_cut_off_anywhere_is_done_by_the_next_attempt() {
+    let whole = Bed::new();
+    whole.check(&whole.finish().unwrap());
+    // A clock that is read at every point at which work may stop, and that rings at the n-th.
+    let mut cut_off = 0;
+    for stop_at in 0..2_000 {
+        let bed = Bed::new();
+        let mut finisher = bed.finisher();
+        let (bell, read) = (finisher.bell.clone(), AtomicU64::new(0));
+        finisher.clock = Some(Arc::new(move || {
+            if read.fetch_add(1, Relaxed) == stop_at {
+                bell.stop();
+            }
+            Mono::ZERO
+        }));
+        match finisher.finish(&id(), &facts()) {
+            Err(Trouble::Interrupted(_)) => cut_off += 1,
+            Ok(note) => {
+                bed.check(&note);
+                break;
+            }
+            Err(Trouble::Later(error)) => panic!("{error:#}"),
+            Err(Trouble::Hopeless(reason)) => panic!("{reason}"),
+        }
+        let note = bed.finish().unwrap();
+        bed.check(&note);
+        let (ours, theirs) = (bed.files(), whole.files());
+        assert_eq!(ours, theirs, "cut off at {stop_at}");
+    }
+    assert!(cut_off > 20, "{cut_off}");
+}
+
+#[test]
+fn a_kill_between_the_steps_leaves_nothing_that_is_not_repaired() {
+    type Damage = fn(&Bed);
+    let after_made: &[Damage] = &[
+        // Killed amid a file: there is no manifest.
+        |bed| {
+            let finish = bed.segments().join("finish");
+            std::fs::remove_file(finish.join("manifest.jws")).unwrap();
+            std::fs::write(finish.join("session.webm"), b"half").unwrap();
+        },
+        // Killed amid the manifest.
+        |bed| std::fs::write(bed.segments().join("finish/manifest.jws"), b"e30.e").unwrap(),
+        // Killed amid storing: the first file is there, the second is half there.
+        |bed| {
+            std::fs::create_dir_all(bed.stored()).unwrap();
+            let finish = bed.segments().join("finish");
+            let name = "participant-1.webm";
+            std::fs::copy(finish.join(name), bed.stored().join(name)).unwrap();
+            std::fs::write(bed.stored().join("participant-2.webm"), b"half").unwrap();
+        },
+        |_| {},
+    ];
+    for damage in after_made {
+        let bed = Bed::new();
+        let finisher = bed.finisher();
+        let mut pace = Pace::new(&id(), &finisher.progress, &finisher.bell, None);
+        finisher.make(&id(), &facts(), &mut pace).unwrap();
+        damage(&bed);
+        bed.check(&bed.finish().unwrap());
+    }
+    let after_shelved: &[Damage] = &[
+        // Killed before the first segment is removed, amid that, and before the ledger is told.
+        |_| {},
+        |bed| std::fs::remove_file(bed.segments().join("000001.mkv")).unwrap(),
+        |bed| std::fs::remove_dir_all(bed.segments().join("finish")).unwrap(),
+        |bed| std::fs::remove_dir_all(bed.segments()).unwrap(),
+    ];
+    for damage in after_shelved {
+        let bed = Bed::new();
+        let finisher = bed.finisher();
+        let mut pace = Pace::new(&id(), &finisher.progress, &finisher.bell, None);
+        let verified = finisher.make(&id(), &facts(), &mut pace).unwrap();
+        finisher.shelve(&id(), &verified, &mut pace).unwrap();
+        damage(&bed);
+        bed.check(&bed.finish().unwrap());
+    }
+}
+
+#[test]
+fn of_broken_segments_what_can_be_read_is_kept_and_the_rest_is_told() {
+    let bed = Bed::new();
+    let dir = bed.segments();
+    let cut = std::fs::read(dir.join("000001.mkv")).unwrap();
+    std::fs::write(dir.join("000001.mkv"), &cut[..cut.len() - 5]).unwrap();
+    std::fs::write(dir.join("000002.mkv"), b"garbage").unwrap();
+    std::fs::write(dir.join("000006.mkv"), b"").unwrap();
+    assert_eq!(bed.finish().unwrap().step, RecordingStep::Ready);
+    let shelf = bed.finisher().shelf;
+    let verified = bed
+        .runtime
+        .block_on(shelf.manifest(&id()))
+        .unwrap()
+        .unwrap();
+    let losses = verified.manifest.losses;
+    assert_eq!((losses.segments, losses.cut, losses.places), (2, 1, 0));
+}
+
+#[test]
+fn what_belongs_to_another_recording_is_left_out() {
+    let bed = Bed::new();
+    let path = bed.segments().join("000003.mkv");
+    let bert = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains("shared");
+    assert!(bert);
+    let other: Vec<u8> = std::fs::read(&path).unwrap();
+    let at = other.windows(6).position(|w| w == b"shared").unwrap();
+    let mut other = other;
+    other[at..at + 6].copy_from_slice(b"qa\0\0\0\0");
+    std::fs::write(&path, other).unwrap();
+    bed.finish().unwrap();
+    assert!(!bed.stored().join("participant-2.webm").exists());
+}
+
+#[test]
+fn without_one_whole_frame_it_has_failed() {
+    let bed = Bed::new();
+    for entry in std::fs::read_dir(bed.segments()).unwrap() {
+        std::fs::write(entry.unwrap().path(), b"").unwrap();
+    }
+    let note = bed.finish().unwrap();
+    assert_eq!(note.step, RecordingStep::Failed);
+    assert_eq!(
+        note.reason.as_deref(),
+        Some("not one whole frame was recorded")
+    );
+}
+
+/// A ledger of closures.
+#[derive(Clone, Default)]
+struct Book {
+    unfinished: Arc<Mutex<Vec<RecordingId>>>,
+    due: Arc<Mutex<Vec<RecordingId>>>,
+    notes: Arc<Mutex<Vec<RecordingNote>>>,
+    written: Arc<Mutex<bool>>,
+}
+
+impl Book {
+    fn catalogue(&self) -> Catalogue {
+        let [one, two, three] = [self.clone(), self.clone(), self.clone()];
+        let written = self.written.clone();
+        Catalogue {
+            unfinished: Box::new(move |()| Ok(one.unfinished.lock().unwrap().clone())),
+            facts: Box::new(|_| Ok(facts())),
+            due: Box::new(move |_| Ok(two.due.lock().unwrap().clone())),
+            note: Box::new(move |note| {
+                three.unfinished.lock().unwrap().retain(|id| *id != note.id);
+                three.due.lock().unwrap().retain(|id| *id != note.id);
+                three.notes.lock().unwrap().push(note);
+                Ok(())
+            }),
+            is_written: Box::new(move |_| *written.lock().unwrap()),
+        }
+    }
+}
+
+#[test]
+fn the_keeper_finishes_what_is_written_to_its_end_tries_again_and_deletes_in_time() {
+    let bed = Bed::new();
+    let (book, now_ms) = (Book::default(), Arc::new(AtomicU64::new(0)));
+    let read = now_ms.clone();
+    let clock = move || Now {
+        mono: Mono::from_millis(read.load(Relaxed)),
+        unix: Unix(1_800_000_000_000),
+    };
+    let mut keeper = Keeper::new(bed.finisher(), book.catalogue(), Arc::new(clock));
+    book.unfinished.lock().unwrap().push(id());
+    *book.written.lock().unwrap() = true;
+    assert!(!keeper.round(), "the writer is not done with it");
+    *book.written.lock().unwrap() = false;
+    // A file in the place of its directory: it cannot be stored.
+    std::fs::write(bed.stored(), b"").unwrap();
+    assert!(keeper.round());
+    assert!(!keeper.round(), "it waits");
+    assert!(bed.segments().exists() && !bed.segments().join("finish").exists());
+    std::fs::remove_file(bed.stored()).unwrap();
+    now_ms.store(5_000, Relaxed);
+    assert!(keeper.round());
+    bed.check(&book.notes.lock().unwrap()[0]);
+    assert!(!keeper.round());
+    book.due.lock().unwrap().push(id());
+    assert!(keeper.round());
+    let notes = book.notes.lock().unwrap().clone();
+    assert_eq!((notes.len(), notes[1].step), (2, RecordingStep::Deleted));
+    assert_eq!(notes[1].reason.as_deref(), Some("retention"));
+    assert!(!bed.stored().join("session.webm").exists());
+}
+
+#[test]
+fn a_keeper_that_is_stopped_stops() {
+    let bed = Bed::new();
+    let book = Book::default();
+    book.unfinished.lock().unwrap().push(id());
+    let clock = || Now {
+        mono: Mono::ZERO,
+        unix: Unix(0),
+    };
+    let keeper = Keeper::new(bed.finisher(), book.catalogue(), Arc::new(clock));
+    keeper.start().unwrap().stop();
+    // However far it came: the next one does the rest, or it was done.
+    let note = bed.finish().unwrap();
+    bed.check(&note);
+}
