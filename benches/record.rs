@@ -7,7 +7,7 @@
 #[allow(dead_code, reason = "shared with the simulation, which uses the rest")]
 mod pair;
 
-use beistand::base::{Actor, Identity, Millis, Purpose, SessionId};
+use beistand::base::{Actor, Identity, Millis, Mono, Purpose, SessionId};
 use beistand::host::recordings::{Outlet, Writer};
 use beistand::node::{Output, SessionCommand};
 use beistand::session::Answer;
@@ -17,6 +17,7 @@ use pair::{AUDIO, DELTA, KEYFRAME, World};
 use quinn_udp::{Transmit, UdpSocketState};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use str0m::media::MediaKind;
 
@@ -245,6 +246,10 @@ fn written_for() -> Duration {
     Duration::from_nanos(nanos.sum())
 }
 
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).expect("a short run")
+}
+
 /// Resident memory of the process, in bytes.
 fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
@@ -266,7 +271,13 @@ fn main() {
 fn run(scratch: &PathBuf) {
     let dir = Dir::open_ambient_dir(scratch, ambient_authority()).expect("a directory");
     let lost = |id: &_, reason: &str| eprintln!("{id}: {reason}");
-    let writer = Writer::new(&dir, Box::new(|| true), Box::new(lost)).expect("a writer");
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a benchmark has a clock of its own"
+    )]
+    let start = Instant::now();
+    let clock = Arc::new(move || Mono::from_millis(millis(start.elapsed())));
+    let writer = Writer::new(&dir, Box::new(|| true), Box::new(lost), clock).expect("a writer");
     let stats = writer.stats();
     let (mut outlets, thread) = writer.start(1).expect("a thread");
     let mut bench = Bench {

@@ -8,7 +8,7 @@ use super::deliver::{DeliverConfig, Delivery, Endpoint, Inlet};
 use super::gauges::{Gauges, note};
 use super::metrics::Metrics;
 use super::shutdown::{self, Alarm, Phase};
-use super::store::{Boot, Desk, Hooks, RunningStore, Store, StoreConfig, StoreReply};
+use super::store::{Boot, Desk, Hooks, RunningStore, Store, StoreConfig, StoreHandle, StoreReply};
 use super::worker::{Prepared, Surroundings, WorkerEnds};
 use super::{address, admission, ledger, logs, recordings, run, tls};
 use crate::api::{
@@ -168,28 +168,16 @@ impl Node {
         let store = store.context("the ledger's thread cannot be started")?;
         let noted = (store.handle(), desk.clone());
         let ledger = ledger::ledger(&config.data.dir, store.handle(), desk);
-        let deliver = DeliverConfig {
-            endpoints,
-            timeout_ms: config.webhooks.timeout_ms,
-            outbox: OutboxConfig::default(),
-            seed: entropy_seed()?,
-        };
-        let read_clock = Arc::new(move || clock.now());
         let recordings = recordings::start(config, &ends, noted, clock)?;
-        let delivery = Delivery::new(deliver, &inlet, store.handle(), read_clock)?;
+        let delivery = delivery(config, endpoints, (&inlet, store.handle()), clock)?;
         let deliveries = delivery.stats();
         let counters = Arc::new(Counters::new({
             let metrics = metrics.clone();
             move |happening| note(&metrics, happening)
         }));
         let served = (dev, tls.is_some());
-        let doors = doors(
-            config,
-            served,
-            (clock, &counters),
-            &ends,
-            (&boot, ledger, recordings.shelves),
-        )?;
+        let books = (&boot, ledger, recordings.shelves);
+        let doors = doors(config, served, (clock, &counters), &ends, books)?;
         let gauges = Gauges {
             metrics,
             clock,
@@ -442,6 +430,22 @@ fn open_store(config: &Config, inlet: &Inlet, clock: Clock) -> anyhow::Result<(S
         );
     }
     Ok((store, boot))
+}
+
+fn delivery(
+    config: &Config,
+    endpoints: Vec<Endpoint>,
+    (inlet, store): (&Inlet, StoreHandle),
+    clock: Clock,
+) -> anyhow::Result<Delivery> {
+    let deliver = DeliverConfig {
+        endpoints,
+        timeout_ms: config.webhooks.timeout_ms,
+        outbox: OutboxConfig::default(),
+        seed: entropy_seed()?,
+    };
+    let clock = Arc::new(move || clock.now());
+    Ok(Delivery::new(deliver, inlet, store, clock)?)
 }
 
 fn hooks(

@@ -16,6 +16,17 @@ pub struct Munged {
     pub picture: Option<Picture>,
 }
 
+impl Munged {
+    /// The packet's own numbers.
+    pub const fn unaltered(packet: &Packet) -> Munged {
+        Munged {
+            seq: packet.seq,
+            timestamp: packet.timestamp,
+            picture: packet.picture,
+        }
+    }
+}
+
 /// Offsets between what comes in and what goes out, since the last switch of streams.
 #[derive(Clone, Copy, Debug)]
 struct Offsets {

@@ -106,16 +106,7 @@ impl LiveRoom {
                 .map(|lost| lost.facts.session.clone()),
             carried: Carried::default(),
         };
-        let wire = RoomFacts {
-            sid: room_sid.to_string(),
-            name: join.join.room.to_string(),
-            metadata: join.join.room_config.metadata.clone().unwrap_or_default(),
-            created: now.unix,
-            departure_timeout_s: u32::try_from(policy.departure_timeout_s).unwrap_or(u32::MAX),
-            max_participants: u32::try_from(policy.capacity.max_participants).unwrap_or(u32::MAX),
-            num_participants: 0,
-            active_recording: false,
-        };
+        let wire = wire_facts(&room_sid, join, &policy, now);
         let opening = Opening {
             facts,
             policy: policy.clone(),
@@ -124,13 +115,6 @@ impl LiveRoom {
                 .as_ref()
                 .map_or_else(Inherited::default, |lost| lost.inherited.clone()),
         };
-        let mut room = Room::new(rng.next_u64());
-        let everything = MemberOptions {
-            auto_subscribe: false,
-            can_subscribe: true,
-            role: None,
-        };
-        room.handle_joined(RECORDER, everything);
         LiveRoom {
             index,
             name: join.join.room.clone(),
@@ -138,7 +122,7 @@ impl LiveRoom {
             facts: wire,
             recordings: Recordings::new(&policy.recording, now.mono),
             policy,
-            room,
+            room: forwarding(rng),
             billing: Billing::new(opening, now),
             members: Slab::new(),
             forwards: Vec::new(),
@@ -222,6 +206,7 @@ impl LiveRoom {
         let options = MemberOptions {
             auto_subscribe: member.client.auto_subscribe,
             can_subscribe: member.join.permissions.can_subscribe,
+            unaltered: false,
             role: member.join.role,
         };
         self.room.handle_joined(MemberKey(key), options);
@@ -566,4 +551,31 @@ impl LiveRoom {
             }
         }
     }
+}
+
+/// The room as clients see it.
+fn wire_facts(sid: &RoomSid, join: &JoinRequest, policy: &Policy, now: Now) -> RoomFacts {
+    RoomFacts {
+        sid: sid.to_string(),
+        name: join.join.room.to_string(),
+        metadata: join.join.room_config.metadata.clone().unwrap_or_default(),
+        created: now.unix,
+        departure_timeout_s: u32::try_from(policy.departure_timeout_s).unwrap_or(u32::MAX),
+        max_participants: u32::try_from(policy.capacity.max_participants).unwrap_or(u32::MAX),
+        num_participants: 0,
+        active_recording: false,
+    }
+}
+
+/// The forwarding room, with the subscriber that stands for the recorders.
+fn forwarding(rng: &mut Rng) -> Room {
+    let mut room = Room::new(rng.next_u64());
+    let recorder = MemberOptions {
+        auto_subscribe: false,
+        can_subscribe: true,
+        unaltered: true,
+        role: None,
+    };
+    room.handle_joined(RECORDER, recorder);
+    room
 }

@@ -65,6 +65,14 @@ pub(super) fn forward(
         }
         if !subscription.flowing {
             drops.awaiting_keyframe += 1;
+        } else if subscription.unaltered {
+            if subscription.munger.stream() == Some(packet.stream) {
+                out.push(Forward {
+                    to: *member,
+                    mid,
+                    numbers: Munged::unaltered(packet),
+                });
+            }
         } else if subscription.munger.stream() == Some(packet.stream)
             && !subscription.passes(packet)
         {

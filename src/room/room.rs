@@ -20,6 +20,9 @@ pub struct MemberOptions {
     pub auto_subscribe: bool,
     /// The token allows subscribing.
     pub can_subscribe: bool,
+    /// Gets every packet of the layer that it is on, late and repeated ones too, with the numbers they
+    /// came with: it puts them in order itself.
+    pub unaltered: bool,
     /// From the token: whose camera comes first depends on it.
     pub role: Option<Role>,
 }
@@ -200,10 +203,9 @@ impl Room {
     /// A member gets a track: what it has already, what it publishes itself, what is not bound yet
     /// and what its token forbids stay as they are.
     pub fn subscribe(&mut self, member: MemberKey, track: TrackKey) -> bool {
-        let allowed = self
-            .members
-            .get(&member)
-            .is_some_and(|state| state.options.can_subscribe);
+        let options = self.members.get(&member).map(|state| state.options);
+        let allowed = options.is_some_and(|options| options.can_subscribe);
+        let unaltered = options.is_some_and(|options| options.unaltered);
         let Some(publication) = self.publications.get_mut(track.0) else {
             return false;
         };
@@ -215,7 +217,7 @@ impl Room {
         let first_seq = u16::try_from(self.rng.below(1 << 15)).unwrap_or(0);
         publication
             .subscriptions
-            .insert(member, Subscription::new(first_seq));
+            .insert(member, Subscription::new(first_seq, unaltered));
         self.events.push_back(Event::Subscribed { member, track });
         if !std::mem::replace(&mut publication.was_subscribed, true) {
             self.events.push_back(Event::FirstSubscribed { track });

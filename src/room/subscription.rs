@@ -54,6 +54,8 @@ pub(super) struct Subscription {
     /// The subscriber's media section, once negotiated; nothing flows before.
     pub(super) mid: Option<Mid>,
     pub(super) munger: Munger,
+    /// Packets go out as they came.
+    pub(super) unaltered: bool,
     /// The stream whose next keyframe is switched to, and when it was asked for.
     pub(super) awaited: Option<(StreamId, Mono)>,
     /// False until the first packet after a start or a pause went out.
@@ -94,11 +96,12 @@ impl Frames {
 }
 
 impl Subscription {
-    pub(super) fn new(first_seq: u16) -> Subscription {
+    pub(super) fn new(first_seq: u16, unaltered: bool) -> Subscription {
         Subscription {
             wish: Wish::default(),
             mid: None,
             munger: Munger::new(first_seq),
+            unaltered,
             awaited: None,
             flowing: false,
             allowed: Some((2, ALL_FRAMES)),

@@ -33,6 +33,7 @@ fn room_with_subscriber() -> (Room, TrackKey) {
     let options = MemberOptions {
         auto_subscribe: true,
         can_subscribe: true,
+        unaltered: false,
         role: None,
     };
     for member in [ALICE, BOB] {
@@ -118,6 +119,7 @@ fn nobody_gets_what_the_token_forbids_or_what_they_publish_themselves() {
         MemberOptions {
             auto_subscribe: true,
             can_subscribe: false,
+            unaltered: false,
             role: None,
         },
     );
@@ -165,3 +167,37 @@ fn a_keyframe_that_does_not_come_is_asked_for_again_each_second() {
 }
 
 mod layers;
+
+#[test]
+fn who_puts_packets_in_order_itself_gets_all_of_its_layer_late_and_repeated_ones_too() {
+    let (mut room, track) = room_with_subscriber();
+    let carol = MemberKey(7);
+    let options = MemberOptions {
+        auto_subscribe: false,
+        can_subscribe: true,
+        unaltered: true,
+        role: None,
+    };
+    room.handle_joined(carol, options);
+    assert!(room.subscribe(carol, track));
+    room.handle_section(carol, track, Mid::from("9"));
+    let mut numbers = Vec::new();
+    for (seq, keyframe) in [
+        (9, false),
+        (10, true),
+        (13, false),
+        (11, false),
+        (11, false),
+    ] {
+        let mut out = Vec::new();
+        room.handle_packet(
+            ALICE,
+            &packet(None, seq, keyframe),
+            Mono::from_millis(seq),
+            &mut out,
+        );
+        let hers = out.iter().filter(|forward| forward.to == carol);
+        numbers.extend(hers.map(|forward| forward.numbers.seq));
+    }
+    assert_eq!(numbers, [10, 13, 11, 11]);
+}

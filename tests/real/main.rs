@@ -14,6 +14,7 @@ mod links;
 mod node;
 mod oracle;
 mod page;
+mod page_playback;
 mod page_recording;
 mod people;
 mod place;

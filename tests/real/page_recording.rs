@@ -90,14 +90,19 @@ fn an_answer_is_sent_as_its_schema_says_and_nobody_is_asked_twice() {
     page(&node, &mut driver);
     let mut message = asked();
     tell(&mut driver, &message);
-    press(&mut driver, "consent-shared-yes");
-    press(&mut driver, "consent-send");
-    let example = schema("beistand.consent")["examples"][0].clone();
-    assert_eq!(said(&mut driver, "beistand.consent"), vec![example]);
-    message["participants"][0]["consent"]["shared"] = json!("given");
+    driver.ask(&json!({"do": "key", "who": "customer", "key": "Escape"}));
+    press(&mut driver, "recording-answer");
+    for answer in ["consent-shared-yes", "consent-qa-no", "consent-send"] {
+        press(&mut driver, answer);
+    }
+    let examples = schema("beistand.consent")["examples"].take();
+    assert_eq!(json!(said(&mut driver, "beistand.consent")), examples);
+    message["participants"][0]["consent"] = json!({"shared": "given", "qa": "refused"});
     tell(&mut driver, &message);
     let shown = until(&mut driver, "asks", &json!(false));
     assert_eq!(shown["recording"]["control"][0], "Recording: in part");
+    // The button that opened the question is gone: the focus is where the answer can be changed.
+    until(&mut driver, "focus", &json!("record"));
     message["participants"][0]["recorded"] = json!(["shared"]);
     let (shown, _) = tell(&mut driver, &message);
     assert_eq!(

@@ -146,6 +146,9 @@ pub type Later<Q, A> = Box<dyn Fn(Q) -> Answering<A> + Send + Sync>;
 /// read before the client has taken it.
 pub const CHUNK_BYTES: u64 = 256 * 1024;
 
+/// Asks how far the making of a recording's files is.
+pub type Asked = Box<dyn Fn(&RecordingId) -> Option<Progress> + Send + Sync>;
+
 /// The ways to the recordings.
 pub struct Recordings {
     /// Signs links; derived from the node's own key.
@@ -163,7 +166,7 @@ pub struct Recordings {
     /// Deletes the files, and has that on disk in the ledger when it answers.
     pub delete: Later<(RecordingId, Actor), Result<(), Kept>>,
     /// How far the making of its files is, while they are made.
-    pub progress: Box<dyn Fn(&RecordingId) -> Option<Progress> + Send + Sync>,
+    pub progress: Asked,
     /// Downloads that are open now.
     pub downloads: Arc<AtomicUsize>,
 }

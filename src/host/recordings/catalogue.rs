@@ -59,8 +59,9 @@ impl Catalogue {
             note: Box::new(move |note| {
                 let step = note.step;
                 let answer = desk.note(&store, note).context("the ledger is busy")?;
-                let answer = tokio::time::timeout(NOTED_WITHIN, answer);
-                let noted = runtime.block_on(answer).context("the ledger is slow")?;
+                // The limit is made within the runtime: the keeper's thread has none.
+                let noted = async { tokio::time::timeout(NOTED_WITHIN, answer).await };
+                let noted = runtime.block_on(noted).context("the ledger is slow")?;
                 accepted(step, noted.context("the ledger has stopped")?)
             }),
             is_written: Box::new(move |id| writing.is(id)),

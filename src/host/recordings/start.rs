@@ -5,7 +5,7 @@ use super::desk::{Progresses, Shelves, shelves};
 use super::finisher::Finisher;
 use super::keeper::{Keeper, Keeping};
 use super::key::NodeKey;
-use super::pace::{Bell, Progress};
+use super::pace::{Bell, Progress, ReadMono};
 use super::place::{Place, STORE};
 use super::shelf::Shelf;
 use super::writer::{Flush, Outlet, Writer, WriterStats};
@@ -79,7 +79,8 @@ pub fn start(
             .for_each(|worker| worker.handle_recording_lost(id, reason));
     };
     let confirm = flush(desk.clone(), store.clone());
-    let writer = Writer::new(&dir, confirm, Box::new(on_lost));
+    let read: ReadMono = Arc::new(move || clock.now().mono);
+    let writer = Writer::new(&dir, confirm, Box::new(on_lost), read.clone());
     let writer = writer.context("recordings.dir cannot be written to")?;
     let (writing, stats) = (writer.writing(), writer.stats());
     let started = writer.start(workers.len());
@@ -91,7 +92,7 @@ pub fn start(
         runtime: Handle::current(),
         progress,
         bell: Bell::default(),
-        clock: Some(Arc::new(move || clock.now().mono)),
+        clock: Some(read),
     };
     let catalogue = Catalogue::of(data.clone(), (store, desk), writing);
     let keeper = Keeper::new(finisher, catalogue, Arc::new(move || clock.now())).start();
@@ -121,9 +122,9 @@ fn flush(desk: Desk, store: StoreHandle) -> Flush {
         let Some(answer) = desk.send(&store, Work::Flush) else {
             return false;
         };
-        let answer = tokio::time::timeout(CONFIRMED_WITHIN, answer);
+        // Made within the runtime, whose clock it needs: this thread is none of its own.
         runtime
-            .block_on(answer)
+            .block_on(async { tokio::time::timeout(CONFIRMED_WITHIN, answer).await })
             .is_ok_and(|confirmed| confirmed.is_ok())
     })
 }

@@ -1,7 +1,8 @@
 //! The thread that writes segments. Nothing waits for it: what a worker hands out is held up to a limit,
 //! and a disk that is full or too slow ends the recording, never the call.
 
-use crate::base::RecordingId;
+use super::pace::ReadMono;
+use crate::base::{Millis, Mono, RecordingId};
 use crate::record::{Output, SegmentId};
 use cap_std::fs::{Dir, File, OpenOptions};
 use std::collections::{BTreeMap, VecDeque};
@@ -11,14 +12,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Bytes of one recording that are on their way to the disk: some ten seconds of two cameras.
 const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
 /// Pieces on their way to the disk, of all recordings of all workers.
 const QUEUE: usize = 4_096;
 /// What is written is on disk after so long (promised: 2 s; half of it is for the disk).
-const SYNC_EVERY: Duration = Duration::from_secs(1);
+const SYNC_EVERY: Millis = Millis(1_000);
 /// The directory below which each recording has its own.
 const SEGMENTS: &str = "segments";
 
@@ -192,7 +193,7 @@ fn size(output: &Output) -> usize {
 struct Open {
     file: File,
     /// Since when something of it is not on disk.
-    dirty: Option<Instant>,
+    dirty: Option<Mono>,
 }
 
 /// The writer before it has a thread.
@@ -200,6 +201,7 @@ pub struct Writer {
     dir: Dir,
     flush: Flush,
     on_lost: OnLost,
+    clock: ReadMono,
     stats: Arc<WriterStats>,
     writing: Writing,
     files: BTreeMap<SegmentId, Open>,
@@ -210,13 +212,14 @@ impl Writer {
     ///
     /// # Errors
     /// The directory of segments cannot be made.
-    pub fn new(dir: &Dir, flush: Flush, on_lost: OnLost) -> io::Result<Writer> {
+    pub fn new(dir: &Dir, flush: Flush, on_lost: OnLost, clock: ReadMono) -> io::Result<Writer> {
         dir.create_dir_all(SEGMENTS)?;
         sync_dir(dir)?;
         Ok(Writer {
             dir: dir.open_dir(SEGMENTS)?,
             flush,
             on_lost,
+            clock,
             stats: Arc::default(),
             writing: Writing::default(),
             files: BTreeMap::new(),
@@ -260,16 +263,16 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.sync(|dirty| dirty.elapsed() >= SYNC_EVERY);
+            let now = (self.clock)();
+            self.sync(|dirty| now.since(dirty) >= SYNC_EVERY);
         }
         self.sync(|_| true);
     }
 
     fn wait(&self) -> Duration {
         let dirty = self.files.values().filter_map(|open| open.dirty).min();
-        dirty.map_or(SYNC_EVERY, |dirty| {
-            SYNC_EVERY.saturating_sub(dirty.elapsed())
-        })
+        let dirty = dirty.map_or(Millis::ZERO, |dirty| (self.clock)().since(dirty));
+        SYNC_EVERY.duration().saturating_sub(dirty.duration())
     }
 
     fn take(&mut self, held: &Held) {
@@ -320,7 +323,7 @@ impl Writer {
             dropped.fetch_add(u64::try_from(bytes.len()).unwrap_or(0), Relaxed);
             return Ok(());
         };
-        open.dirty.get_or_insert_with(Instant::now);
+        open.dirty.get_or_insert_with(|| (self.clock)());
         open.file.write_all(bytes)?;
         self.wrote(bytes.len());
         Ok(())
@@ -335,7 +338,7 @@ impl Writer {
         Ok(())
     }
 
-    fn sync(&mut self, due: impl Fn(Instant) -> bool) {
+    fn sync(&mut self, due: impl Fn(Mono) -> bool) {
         let mut lost = Vec::new();
         for (segment, open) in &mut self.files {
             if !open.dirty.is_some_and(&due) {

@@ -203,11 +203,15 @@ fn translate(response: Response) -> Wire {
             Wire::RequestResponse(outcome(request_id, refusal, message))
         }
         Response::SubscriptionFailed(track_sid) => {
-            Wire::SubscriptionResponse(proto::SubscriptionResponse {
-                track_sid,
-                err: proto::SubscriptionError::SeTrackNotfound as i32,
-            })
+            Wire::SubscriptionResponse(no_such_track(track_sid))
         }
+    }
+}
+
+fn no_such_track(track_sid: String) -> proto::SubscriptionResponse {
+    proto::SubscriptionResponse {
+        track_sid,
+        err: proto::SubscriptionError::SeTrackNotfound as i32,
     }
 }
 

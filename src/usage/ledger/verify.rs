@@ -364,11 +364,12 @@ fn order_faults(entry: &Entry, seen: Option<&Seen>) -> Vec<(FaultKind, String)> 
     }
     match seen.map(|seen| &seen.course) {
         None => {}
-        Some(Course::Over(sealed)) => {
-            if entry.kind != EntryKind::Recording || seal(entry) != *sealed {
-                faults.push((FaultKind::AfterStop, format!("cause {}", entry.cause)));
-            }
+        Some(Course::Over(sealed))
+            if entry.kind != EntryKind::Recording || seal(entry) != *sealed =>
+        {
+            faults.push((FaultKind::AfterStop, format!("cause {}", entry.cause)));
         }
+        Some(Course::Over(_)) => {}
         Some(Course::Open(before)) => {
             let fell = regression(before, &entry.totals);
             faults.extend(fell.map(|detail| (FaultKind::TotalWentDown, detail)));

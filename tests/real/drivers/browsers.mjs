@@ -223,12 +223,12 @@ const COMMANDS = {
   async said({ who }) {
     return { said: await page(who).evaluate(() => window.__said) };
   },
-  /** What the page shows of recording becomes this: one field of it. */
+  /** What the page shows of recording becomes this: one field of it, or where the focus is. */
   async recording({ who, field, value, ms = 20_000 }) {
     return await until(page(who), `${who} is shown ${field} ${JSON.stringify(value)}`, ({ field, value }) => {
       const shown = window.__shown();
       window.__last = shown.recording;
-      return JSON.stringify(shown.recording[field]) === JSON.stringify(value) && { shown };
+      return JSON.stringify(shown.recording[field] ?? shown[field]) === JSON.stringify(value) && { shown };
     }, { field, value }, ms);
   },
   /** The camera and the microphone are both off, as the room knows it. */

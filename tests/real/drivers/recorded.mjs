@@ -62,8 +62,8 @@ const COMMANDS = {
     return await page(who).evaluate((wish) => window.client.record(wish), { action, purpose });
   },
   /** Knows that exactly these purposes are recorded of a participant (of itself, if none is named). */
-  async recorded({ who, of = null, purposes, timeout_ms = 20_000 }) {
-    return await until(who, `${of ?? 'itself'} is recorded for ${purposes}`, 'recorded', { of, purposes }, timeout_ms);
+  async recorded({ who, of = null, purposes, active = null, timeout_ms = 20_000 }) {
+    return await until(who, `${of ?? 'itself'} is recorded for ${purposes}`, 'recorded', { of, purposes, active }, timeout_ms);
   },
   /** The highest layer of its picture goes out, or does not. */
   async top({ who, active }) {
@@ -92,7 +92,7 @@ const COMMANDS = {
     return gone;
   },
   /** Plays what lies behind a link (or in a file) to its end; says how that went. */
-  async play({ url, path = null, rate = 8, listen = false, timeout_ms = 60_000 }) {
+  async play({ url, path = null, rate = 16, listen = false, timeout_ms = 60_000 }) {
     if (path) {
       url = `http://127.0.0.1:${server.address().port}/files/${files.size}`;
       files.set(new URL(url).pathname, readFileSync(path));

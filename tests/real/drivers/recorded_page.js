@@ -8,6 +8,8 @@
   const words = [];
   let passed_ms = 0;
   let received = 0;
+  // Of each track that was ever received: what comes again after a rejoin is another one.
+  const decoded = new Map();
   let stopped_ms = 0;
   let moved_ms = null;
   // What the server asks for is not what a test wants to see change: the layers stay as the test has them.
@@ -20,17 +22,30 @@
   room.on(RoomEvent.TrackSubscribed, (track) => document.body.append(track.attach()));
   room.on(RoomEvent.TrackUnsubscribed, (track) => track.detach().forEach((element) => element.remove()));
 
+  // The SDK leaves the choice of the codec to the server's answer; what the offer does not name is not chosen.
+  let codec = 'vp8';
+  const { addTransceiver } = RTCPeerConnection.prototype;
+  RTCPeerConnection.prototype.addTransceiver = function (...words) {
+    const transceiver = addTransceiver.apply(this, words);
+    if (words[0]?.kind === 'video') {
+      const wanted = [`video/${codec}`, 'video/rtx'];
+      const known = RTCRtpSender.getCapabilities('video').codecs;
+      transceiver.setCodecPreferences(known.filter(({ mimeType }) => wanted.includes(mimeType.toLowerCase())));
+    }
+    return transceiver;
+  };
+
   /** Frames of all others so far, and the longest time without a new one. */
   async function look() {
-    let frames = 0;
     for (const other of room.remoteParticipants.values()) {
       for (const publication of other.videoTrackPublications.values()) {
         const report = await publication.track?.receiver?.getStats();
         for (const stat of report?.values() ?? []) {
-          if (stat.type === 'inbound-rtp') frames += stat.framesDecoded ?? 0;
+          if (stat.type === 'inbound-rtp') decoded.set(publication.trackSid, stat.framesDecoded ?? 0);
         }
       }
     }
+    const frames = [...decoded.values()].reduce((sum, one) => sum + one, 0);
     if (frames > received) moved_ms = now();
     else if (moved_ms) stopped_ms = Math.max(stopped_ms, now() - moved_ms);
     received = Math.max(received, frames);
@@ -56,12 +71,13 @@
         sids.microphone = made.trackSid;
       }
       if (video) {
+        codec = video.codec ?? 'vp8';
         const preset = ({ width, height, bps }) => new VideoPreset(width, height, bps, 20);
         const track = window.pattern.video(video);
         track.contentHint = 'motion';
         const layers = (video.layers ?? []).map(preset);
         const made = await me.publishTrack(track, {
-          source: SOURCES.camera, videoCodec: video.codec ?? 'vp8', simulcast: layers.length > 0, backupCodec: false,
+          source: SOURCES.camera, videoCodec: codec, simulcast: layers.length > 0, backupCodec: false,
           videoEncoding: { maxBitrate: video.bps, maxFramerate: 20 }, videoSimulcastLayers: layers, degradationPreference: 'maintain-resolution',
         });
         sids.camera = made.trackSid;
@@ -76,7 +92,8 @@
       await say('beistand.recording', wish);
       return { at_ms: now() };
     },
-    recorded({ of, purposes }) {
+    recorded({ of, purposes, active = null }) {
+      if (active !== null && room.isRecording !== active) return false;
       const one = of === null ? room.localParticipant : room.remoteParticipants.get(of);
       const list = (one?.attributes.recording ?? '').split(',').filter(Boolean).sort();
       return list.join() === [...purposes].sort().join() && { at_ms: now(), active: room.isRecording };

@@ -74,7 +74,7 @@ fn a_file_holds_those_who_said_yes_and_ends_with_the_one_who_takes_it_back() {
     studio.end();
     let [qa, shared] = ["qa", "shared"].map(|purpose| studio.finished(&node, purpose));
     for finished in [&qa, &shared] {
-        holds(finished, &[&ERIKA, &GUSTAV], &sids);
+        holds(finished, &[&ERIKA, &GUSTAV]);
     }
     ends_with_the_withdrawal(&shared, withdrawn_ms);
     goes_on(&qa, withdrawn_ms);
@@ -98,15 +98,13 @@ fn segments_are_of(node: &Node, studio: &Studio, purpose: &str, sids: &Sids) {
     let segments = segments(&node.data().join("recordings"), &studio.id(purpose));
     assert!(segments.len() >= 4, "two tracks of two: {segments:?}");
     for footage in Footage::of(&segments) {
-        let track = footage.0["tags"]["TRACK"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let tags = &footage.0["tracks"][0]["tags"];
+        let track = tags["TRACK"].as_str().unwrap_or_default().to_owned();
         let wanted = ["erika", "gustav"]
             .iter()
             .any(|who| sids[who].contains(&track));
         assert!(wanted, "{track} of nobody who said yes: {footage:?}");
-        assert_eq!(footage.0["tags"]["PURPOSE"], json!(purpose), "{footage:?}");
+        assert_eq!(tags["PURPOSE"], json!(purpose), "{footage:?}");
     }
 }
 
@@ -123,7 +121,7 @@ pub fn segments(recordings: &Path, id: &str) -> Vec<PathBuf> {
 }
 
 /// Exactly these participants: by files, by what is decoded, and by the manifest's tracks.
-fn holds(finished: &Finished, parts: &[&Part], sids: &Sids) {
+fn holds(finished: &Finished, parts: &[&Part]) {
     let mut wanted: Vec<&str> = parts.iter().map(|part| part.identity).collect();
     wanted.sort_unstable();
     assert_eq!(finished.whose(), wanted, "{}", finished.record);
@@ -140,13 +138,19 @@ fn holds(finished: &Finished, parts: &[&Part], sids: &Sids) {
         assert_eq!(footage.colours(), [part.ground()], "{}", part.identity);
         assert_eq!(footage.tones(), [part.tone()], "{}", part.identity);
     }
-    let tracks = finished.manifest()["tracks"].to_string();
-    for (who, sids) in sids {
-        for sid in sids {
-            let is = tracks.contains(sid.as_str());
-            assert_eq!(is, wanted.contains(who), "{sid} of {who}: {tracks}");
-        }
-    }
+    let manifest = finished.manifest();
+    let of = |person: &Value| {
+        let tracks = person["tracks"].as_array().map_or(0, Vec::len);
+        (
+            person["identity"].as_str().unwrap_or_default().to_owned(),
+            tracks,
+        )
+    };
+    let all = manifest["participants"].as_array().into_iter().flatten();
+    let mut told: Vec<(String, usize)> = all.map(of).collect();
+    told.sort();
+    let wanted: Vec<(String, usize)> = wanted.iter().map(|who| ((*who).to_owned(), 2)).collect();
+    assert_eq!(told, wanted, "{manifest}");
 }
 
 /// When the newest picture of a track was made, in seconds after `from_ms`.
@@ -200,9 +204,7 @@ fn on_request_means_when_asked_for_and_off_means_never() {
     assert!((400..500).contains(&refused.status), "{refused:?}");
     let asked = json!({"mode": "on_request", "purposes": ["shared"]});
     let studio = Studio::book(&node, "asked", &asked);
-    let mut sids = Sids::new();
-    let made = enter(&mut people, &node, &studio, &ERIKA, &json!({}));
-    sids.insert("erika", sids_of(&made));
+    enter(&mut people, &node, &studio, &ERIKA, &json!({}));
     assert_eq!(studio.consent("erika", "shared", true).status, 200);
     pass(&mut people, 1_500);
     recorded(&mut people, &ERIKA, &[]);
@@ -217,7 +219,7 @@ fn on_request_means_when_asked_for_and_off_means_never() {
     studio.end();
     off.end();
     let finished = studio.finished(&node, "shared");
-    holds(&finished, &[&ERIKA], &sids);
+    holds(&finished, &[&ERIKA]);
     let footage = finished.participant("erika");
     let picture = footage.tracks("video")[0];
     let length_s = picture.last_s() - picture.first_s();

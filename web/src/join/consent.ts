@@ -80,14 +80,11 @@ export class ConsentDialog {
 
   /** The server told something new; what is open agrees with it, and closes when it is answered. */
   update(subject: Subject): void {
-    const before = this.subject?.mine?.consent;
     this.subject = subject;
     if (!this.dialog.open) return;
-    // An answer that was thought lost got through after all.
-    if (before?.shared !== subject.mine?.consent.shared || before?.qa !== subject.mine?.consent.qa) this.deeds.failure = null;
-    const wasSending = this.deeds.isSending('consent');
+    const owed = this.deeds.owes('consent');
     this.deeds.settle(subject);
-    const answered = wasSending && !this.deeds.isSending('consent') && this.deeds.failure === null;
+    const answered = owed && !this.deeds.owes('consent');
     const isOver = this.mode === 'ask' && subject.asked.every((purpose) => !this.questions.has(purpose));
     if (answered || isOver) return this.dialog.close();
     this.draw();
@@ -286,10 +283,18 @@ class Steer {
 
 type Kind = 'consent' | 'request';
 
+interface Deed {
+  kind: Kind;
+  purpose: Purpose;
+  yes: boolean;
+}
+
 /** What was said to the server and is not yet taken note of. */
 class Deeds {
   failure: string | null = null;
-  private readonly open = new Map<string, { kind: Kind; purpose: Purpose; yes: boolean }>();
+  private readonly open = new Map<string, Deed>();
+  /** Failed, or thought so: what was lost may have got through after all. */
+  private readonly lost = new Map<string, Deed>();
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly onChange: () => void) {}
@@ -298,8 +303,14 @@ class Deeds {
     return [...this.open.values()].some((deed) => deed.kind === kind);
   }
 
+  /** Whether anything of it is not taken note of, sent or lost. */
+  owes(kind: Kind): boolean {
+    return this.isSending(kind) || [...this.lost.values()].some((deed) => deed.kind === kind);
+  }
+
   begin(kind: Kind, purpose: Purpose, yes: boolean, sent: Promise<void>): void {
     this.failure = null;
+    this.lost.delete(`${kind} ${purpose}`);
     this.open.set(`${kind} ${purpose}`, { kind, purpose, yes });
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.lose(), ANSWER_MS);
@@ -308,22 +319,29 @@ class Deeds {
 
   /** What the server now says so is done. */
   settle({ purposes, mine }: Subject): void {
-    for (const [key, { kind, purpose, yes }] of this.open) {
-      const state = purposes.find((one) => one.purpose === purpose);
-      const isDone = kind === 'consent' ? isSaid(mine?.consent[purpose] ?? null, yes) : state?.requested === yes;
-      if (isDone) this.open.delete(key);
+    const hadLost = this.lost.size > 0;
+    for (const deeds of [this.open, this.lost]) {
+      for (const [key, { kind, purpose, yes }] of deeds) {
+        const state = purposes.find((one) => one.purpose === purpose);
+        const isDone = kind === 'consent' ? isSaid(mine?.consent[purpose] ?? null, yes) : state?.requested === yes;
+        if (isDone) deeds.delete(key);
+      }
     }
     if (this.open.size === 0) clearTimeout(this.timer);
+    if (hadLost && this.lost.size === 0) this.failure = null;
   }
 
   fail(text: string): void {
-    this.forget();
+    clearTimeout(this.timer);
+    for (const [key, deed] of this.open) this.lost.set(key, deed);
+    this.open.clear();
     this.failure = text;
   }
 
   forget(): void {
     clearTimeout(this.timer);
     this.open.clear();
+    this.lost.clear();
     this.failure = null;
   }
 

@@ -1,8 +1,9 @@
+//! The writer on real directories.
+
 use super::*;
 use crate::base::{Purpose, SessionId};
 use crate::host::store::fixture::Dir as Scratch;
 use cap_std::ambient_authority;
-use std::sync::mpsc::{Sender, channel};
 
 struct Bench {
     dir: Scratch,
@@ -17,9 +18,15 @@ fn bench(flush: impl Fn() -> bool + Send + 'static) -> Bench {
     let dir = Scratch::new();
     std::fs::create_dir_all(&dir.0).unwrap();
     let root = Dir::open_ambient_dir(&dir.0, ambient_authority()).unwrap();
-    let (tell, lost): (Sender<String>, Receiver<String>) = channel();
+    let (tell, lost) = sync_channel::<String>(8);
     let on_lost = move |id: &RecordingId, why: &str| tell.send(format!("{id}: {why}")).unwrap();
-    let writer = Writer::new(&root, Box::new(flush), Box::new(on_lost)).unwrap();
+    let writer = Writer::new(
+        &root,
+        Box::new(flush),
+        Box::new(on_lost),
+        Arc::new(|| Mono::ZERO),
+    )
+    .unwrap();
     let writing = writer.writing();
     let (mut outlets, thread) = writer.start(1).unwrap();
     Bench {
@@ -111,7 +118,7 @@ fn a_file_that_is_there_already_is_never_written_over() {
 
 #[test]
 fn a_disk_that_stands_still_loses_the_recording_and_holds_no_more_than_its_share() {
-    let (go, wait) = channel::<()>();
+    let (go, wait) = sync_channel::<()>(1);
     let wait = Mutex::new(wait);
     let mut bench = bench(move || wait.lock().unwrap().recv().is_ok());
     bench.outlet.push(open(1)).unwrap();
