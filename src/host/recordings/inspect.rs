@@ -1,5 +1,8 @@
 //! `beistand recordings …`: what the ledger and the store say, as text or JSON. Only reads.
 
+#[cfg(test)]
+mod tests;
+
 use super::check::{Checked, Known, check, size};
 use super::export::export;
 use super::key::NodeKey;
