@@ -18,7 +18,7 @@ mod tests;
 mod writer;
 
 pub use catalogue::{Ask, Catalogue, Facts};
-pub use desk::{Progresses, Shelves, shelves};
+pub use desk::{Progresses, Shelves};
 pub use finisher::Finisher;
 pub use keeper::{Keeper, Keeping, ReadClock};
 pub use key::NodeKey;
