@@ -24,7 +24,7 @@ mod writer;
 
 pub use catalogue::{Ask, Catalogue, Facts};
 pub use check::{Checked, Fault, Good, Known, check};
-pub use desk::{Progresses, Shelves, shelves};
+pub use desk::{Progresses, Shelves};
 pub use export::export;
 pub use finisher::Finisher;
 pub use inspect::{Listed, Shown, inspect};
