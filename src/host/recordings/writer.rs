@@ -194,6 +194,29 @@ struct Open {
     file: File,
     /// Since when something of it is not on disk.
     dirty: Option<Mono>,
+    /// Its length, of whole pieces.
+    bytes: u64,
+}
+
+impl Open {
+    fn new(file: File, header: usize) -> Open {
+        Open {
+            file,
+            dirty: None,
+            bytes: u64::try_from(header).unwrap_or(0),
+        }
+    }
+
+    /// All of it, or nothing: a full disk takes a part, which would not play.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Err(error) = self.file.write_all(bytes) {
+            // If this fails too, the reader of segments stops at the last whole block.
+            drop(self.file.set_len(self.bytes));
+            return Err(error);
+        }
+        self.bytes += u64::try_from(bytes.len()).unwrap_or(0);
+        Ok(())
+    }
 }
 
 /// The writer before it has a thread.
@@ -313,7 +336,7 @@ impl Writer {
         sync_dir(&self.dir)?;
         self.wrote(header.len());
         self.files
-            .insert(segment.clone(), Open { file, dirty: None });
+            .insert(segment.clone(), Open::new(file, header.len()));
         Ok(())
     }
 
@@ -324,7 +347,7 @@ impl Writer {
             return Ok(());
         };
         open.dirty.get_or_insert_with(|| (self.clock)());
-        open.file.write_all(bytes)?;
+        open.append(bytes)?;
         self.wrote(bytes.len());
         Ok(())
     }
