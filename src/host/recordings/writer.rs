@@ -192,6 +192,8 @@ fn size(output: &Output) -> usize {
 /// A segment's file.
 struct Open {
     file: File,
+    /// Of whole pieces.
+    whole_bytes: u64,
     /// Since when something of it is not on disk.
     dirty: Option<Mono>,
 }
@@ -312,8 +314,14 @@ impl Writer {
         sync_dir(&self.dir.open_dir(parent)?)?;
         sync_dir(&self.dir)?;
         self.wrote(header.len());
-        self.files
-            .insert(segment.clone(), Open { file, dirty: None });
+        self.files.insert(
+            segment.clone(),
+            Open {
+                file,
+                whole_bytes: u64::try_from(header.len()).unwrap_or(0),
+                dirty: None,
+            },
+        );
         Ok(())
     }
 
@@ -324,7 +332,14 @@ impl Writer {
             return Ok(());
         };
         open.dirty.get_or_insert_with(|| (self.clock)());
-        open.file.write_all(bytes)?;
+        if let Err(error) = open.file.write_all(bytes) {
+            // Part of a piece may be there: without it the file plays to its end.
+            if let Err(error) = open.file.set_len(open.whole_bytes) {
+                tracing::warn!(%error, "a segment ends in the middle of a block");
+            }
+            return Err(error);
+        }
+        open.whole_bytes += u64::try_from(bytes.len()).unwrap_or(0);
         self.wrote(bytes.len());
         Ok(())
     }

@@ -92,7 +92,7 @@ const COMMANDS = {
     return gone;
   },
   /** Plays what lies behind a link (or in a file) to its end; says how that went. */
-  async play({ url, path = null, rate = 8, listen = false, timeout_ms = 60_000 }) {
+  async play({ url, path = null, rate = 16, listen = false, timeout_ms = 60_000 }) {
     if (path) {
       url = `http://127.0.0.1:${server.address().port}/files/${files.size}`;
       files.set(new URL(url).pathname, readFileSync(path));

@@ -115,10 +115,12 @@ impl Track<'_> {
         numbers(&self.0["beeps_s"][hz.to_string()])
     }
 
-    /// Grounds of more than a picture here and there.
+    /// Grounds of more than a twentieth of its pictures: those next to a flash are paler.
     pub fn colours(&self) -> Vec<String> {
-        let all = self.0["colours"].as_object().into_iter().flatten();
-        let often = all.filter(|(_, count)| count.as_u64() > Some(2));
+        let all = || self.0["colours"].as_object().into_iter().flatten();
+        let count = |count: &Value| count.as_u64().unwrap_or(0);
+        let most = all().map(|(_, one)| count(one)).sum::<u64>();
+        let often = all().filter(|(_, one)| count(one) * 20 > most);
         often.map(|(colour, _)| colour.clone()).collect()
     }
 

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The disk, in KiB: some seconds of two small pictures.
-const DISK_KIB: u32 = 512;
+const DISK_KIB: u32 = 96;
 /// Until it is full.
 const FILLS: Duration = Duration::from_secs(60);
 /// The contract: from the moment at which it is full to the event, in milliseconds.

@@ -48,7 +48,7 @@ pub const ERIKA: Part = Part {
 pub const KARL: Part = Part {
     identity: "karl",
     role: "customer",
-    colour: [0, 170, 0],
+    colour: [0, 255, 0],
     hz: 1_700,
 };
 
