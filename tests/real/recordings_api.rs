@@ -327,3 +327,69 @@ fn files_are_served_in_parts(scene: &Scene, address: &str) -> String {
     );
     link
 }
+
+/// What a tool that explores the API needs to get inside: a session that is recorded, another whose
+/// recordings are ready, and who is in them; as a configuration of schemathesis. The driver holds the
+/// session open.
+pub fn staged(node: &Node) -> (String, Driver) {
+    let app = Api::of(node);
+    let mut driver = Driver::people();
+    let mut book = |room: &str| {
+        let wanted = json!({
+            "room": room,
+            "overrides": {"recording": {"mode": "always", "purposes": ["qa", "shared"]}},
+            "participants": [{"identity": room, "role": "expert"}],
+        });
+        let booked = app.expect(201, "POST /v1/sessions", &wanted);
+        enter(&mut driver, node, &booked);
+        let session = text(&booked["id"]);
+        for purpose in ["qa", "shared"] {
+            let said = consent(&app, &session, room, purpose);
+            assert_eq!(said.status, 200, "{said:?}");
+        }
+        pass(&mut driver, 1_500);
+        session
+    };
+    let (live, over) = (book("live"), book("over"));
+    app.expect(200, &format!("POST /v1/sessions/{over}/end"), &Value::Null);
+    let [shown, fetched] = ["qa", "shared"].map(|purpose| recording_of(&over, purpose));
+    until_state(&app, &shown, "ready");
+    let ready = until_state(&app, &fetched, "ready");
+    let files = ready["files"].as_array().cloned().unwrap_or_default();
+    let file = files.iter().find(|file| file["kind"] == "session");
+    let link = file.map(|file| text(&file["url"])).unwrap_or_default();
+    let (_, ticket) = link.split_once("?expires=").expect("a link");
+    let (expires, signature) = ticket.split_once("&signature=").expect("a link");
+    let settings = format!(
+        r#"
+[dictionaries]
+running = {{ values = ["{live}"] }}
+person = {{ values = ["live"] }}
+shown = {{ values = ["{shown}"] }}
+fetched = {{ values = ["{fetched}"] }}
+name = {{ values = ["session.webm"] }}
+expires = {{ values = [{expires}] }}
+signature = {{ values = ["{signature}"] }}
+
+[[operations]]
+include-path = ["/v1/sessions/{{id}}/consent", "/v1/sessions/{{id}}/recordings"]
+[operations.parameters]
+"path.id" = {{ dictionary = "running", probability = 0.8 }}
+"body.identity" = {{ dictionary = "person", probability = 0.5 }}
+
+[[operations]]
+include-path = "/v1/recordings/{{id}}"
+[operations.parameters]
+"path.id" = {{ dictionary = "shown", probability = 0.8 }}
+
+[[operations]]
+include-path = "/v1/recordings/{{id}}/files/{{name}}"
+[operations.parameters]
+"path.id" = {{ dictionary = "fetched", probability = 0.9 }}
+"path.name" = {{ dictionary = "name", probability = 0.9 }}
+"query.expires" = {{ dictionary = "expires", probability = 0.9 }}
+"query.signature" = {{ dictionary = "signature", probability = 0.9 }}
+"#
+    );
+    (settings, driver)
+}
