@@ -42,6 +42,8 @@ pub struct Case {
     /// The session that it continues, as it stood on disk then.
     pub before: Option<Box<Case>>,
     pub entries: Vec<Entry>,
+    /// What became of its recordings, behind its stop entry.
+    pub after: Vec<Entry>,
     /// Every event as often as it was delivered.
     pub deliveries: Vec<Event>,
 }
@@ -286,6 +288,7 @@ impl World {
             continues: continues.map(|id| id.to_string()),
             before,
             entries: Vec::new(),
+            after: Vec::new(),
             deliveries: Vec::new(),
         };
         self.sessions.insert(session, case);
@@ -384,7 +387,13 @@ impl World {
         let mut cases = Vec::new();
         for (session, mut case) in self.sessions {
             case.entries = self.disk.entries.remove(&session).unwrap_or_default();
-            for event in self.disk.events.remove(&session).unwrap_or_default() {
+            let mut events = self.disk.events.remove(&session).unwrap_or_default();
+            let seq = events.last().map_or(0, |event| event.event_seq);
+            for append in crate::evidence::afterwards(&case.entries, seq, &mut self.rng) {
+                case.after.push(append.entry);
+                events.extend(append.events);
+            }
+            for event in events {
                 for _ in 0..=self.rng.below(2) {
                     let index = self.rng.below(case.deliveries.len() as u64 + 1);
                     case.deliveries
@@ -426,6 +435,9 @@ fn put(billing: &mut Billing, action: &Action, (boot, number): (Micros, u64), no
                 limited_by: Some(LimitedBy::Downlink),
             };
             billing.handle_floor(&who, direction, report, now);
+        }
+        Act::Consent { .. } | Act::Record { .. } => {
+            return crate::evidence::put(billing, action, now);
         }
     }
     true
