@@ -1,14 +1,18 @@
 //! The command line: the one door to clap.
 
+mod bar;
 mod preflight;
+mod recordings;
 #[cfg(test)]
 mod tests;
 mod token;
 
+pub use bar::Bar;
 pub use preflight::{PreflightArgs, measure};
+pub use recordings::{ExportArgs, ListArgs, RecordingsCommand, ShowArgs, VerifyRecordingArgs};
 pub use token::{DEFAULT_TTL, TokenArgs, make_token};
 
-use super::config::{Config, Flags, Problems};
+use super::config::{Config, Flags, Problems, Recordings};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -64,6 +68,9 @@ pub enum Command {
     /// Print what was used: sessions with their billed time
     #[command(after_help = USAGE_EXAMPLES)]
     Usage(UsageArgs),
+    /// Look at recordings: list, show, verify, export
+    #[command(subcommand, disable_help_subcommand = true, after_help = recordings::RECORDINGS_EXAMPLES)]
+    Recordings(RecordingsCommand),
     /// Look after the ledger
     #[command(subcommand, disable_help_subcommand = true)]
     Ledger(LedgerCommand),
@@ -258,6 +265,24 @@ impl Place {
             (None, Some(file)) => Ok(Config::load(Some(file), env, &Flags::default())?.data.dir),
             (None, None) => Ok(PathBuf::from("./data")),
         }
+    }
+
+    /// The directory of the ledger and that of the recordings.
+    ///
+    /// # Errors
+    /// All that is wrong with the configuration that should name them.
+    pub fn dirs(
+        &self,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(PathBuf, PathBuf), Problems> {
+        if let (None, Some(file)) = (&self.data, &self.config) {
+            let config = Config::load(Some(file), env, &Flags::default())?;
+            let recordings = config.recordings.dir(&config.data.dir);
+            return Ok((config.data.dir, recordings));
+        }
+        let data = self.dir(env)?;
+        let recordings = Recordings::default().dir(&data);
+        Ok((data, recordings))
     }
 }
 

@@ -132,7 +132,7 @@ fn cells(usage: &SessionUsage) -> [String; 9] {
 }
 
 /// `1:02:03.456`, exact to the millisecond.
-fn clock(span: Millis) -> String {
+pub(super) fn clock(span: Millis) -> String {
     let (secs, millis) = (span.0 / 1_000, span.0 % 1_000);
     format!(
         "{}:{:02}:{:02}.{millis:03}",
@@ -144,7 +144,7 @@ fn clock(span: Millis) -> String {
 
 /// A name that an app or a stranger chose, fit for a terminal: short, and with nothing in it that
 /// moves the cursor or turns the direction of the text.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     let mut text = String::new();
     for c in name.chars().take(ROOM_CHARS) {
         let odd = c.is_control()
@@ -161,7 +161,7 @@ fn shown(name: &str) -> String {
     text
 }
 
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
+pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         rows.iter()
             .map(|row| row[column].chars().count())

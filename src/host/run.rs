@@ -4,6 +4,7 @@ use super::cli::{Command, ConfigCommand, Exit, LedgerCommand, environment, make_
 use super::cli::{TokenArgs, UsageArgs, VerifyArgs};
 use super::clock::Clock;
 use super::config::{Config, Flags, Problems};
+use super::recordings::inspect;
 use super::{report, serve, tls};
 use anyhow::Context;
 use std::io::Write;
@@ -21,6 +22,9 @@ pub fn run(command: &Command) -> Exit {
             measure(args).and_then(|(text, exit)| print(&text).map(|_| exit))
         }
         Command::Usage(args) => usage(args),
+        Command::Recordings(command) => {
+            inspect(command).and_then(|(text, exit)| print(&text).map(|_| exit))
+        }
         Command::Ledger(LedgerCommand::Verify(args)) => verify(args),
         Command::Config(ConfigCommand::Check { file }) => {
             let loaded = Config::load(Some(file), environment(), &Flags::default());

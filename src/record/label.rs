@@ -52,7 +52,7 @@ fn word(text: &str) -> impl serde::Deserializer<'_, Error = Error> {
 }
 
 /// The word for a source, as LiveKit writes it.
-pub(super) const fn source_word(source: TrackSource) -> &'static str {
+pub const fn source_word(source: TrackSource) -> &'static str {
     match source {
         TrackSource::Unknown => "unknown",
         TrackSource::Camera => "camera",

@@ -25,6 +25,7 @@ mod take;
 mod tests;
 mod timeline;
 
+pub use label::source_word;
 pub use output::{Output, SegmentId, TrackFacts, TrackKey};
 pub use recorder::{Recorder, RecorderConfig};
 pub use stats::Stats;

@@ -23,10 +23,13 @@ const STALLED_US: i64 = 5_000_000;
 const PATIENCE_US: i64 = 2_000_000;
 /// … and with them, which come every 5 s at least (RFC 3550, 6.2) and will say where the stream is.
 const PATIENCE_REPORTED_US: i64 = 6_000_000;
+/// A stream's first packets come late: an encoder that starts, a keyframe that is paced. For so long its place
+/// is where the fastest of them says, at once; later it is pulled.
+const FINDING_US: i64 = 1_000_000;
 /// How long a stream is pulled faster, after its beginning and after its first report.
 const SETTLING: Millis = Millis::from_secs(10);
-/// While it settles it is pulled by one part in 50 of the time that passes: 20 ms per second.
-const SETTLING_PARTS: i64 = 50;
+/// While it settles it is pulled by one part in 20 of the time that passes: 50 ms per second.
+const SETTLING_PARTS: i64 = 20;
 /// Afterwards by one in 200: 5 ms per second, twenty-five times the worst drift.
 const SETTLED_PARTS: i64 = 200;
 /// Later than any true wall clock, and small enough to reckon with in nanoseconds.
@@ -105,6 +108,8 @@ struct Stream {
     /// Newest report that was looked at.
     report: Option<SenderTime>,
     anchor: Option<Anchor>,
+    /// Until then its place is still looked for.
+    finding_until_us: i64,
     settling_until_us: i64,
     /// Since when its packets have been late by [`GROSS_US`].
     late_since_us: Option<i64>,
@@ -122,6 +127,7 @@ impl Stream {
             own: Envelope::new(arrival_us, arrival_us),
             report: seen.reported,
             anchor: None,
+            finding_until_us: arrival_us + FINDING_US,
             settling_until_us: arrival_us + settling_us(),
             late_since_us: None,
             error_us: 0,
@@ -170,7 +176,11 @@ impl Stream {
         }
         envelope.observe(arrival_us, wall_us);
         let same_clock = before.filter(|(_, epoch)| *epoch == anchor.epoch);
-        self.error_us = same_clock.map_or(0, |(error, _)| error);
+        if let Some((error_us, _)) = same_clock {
+            // It goes on where the one before it was.
+            self.error_us = error_us;
+            self.finding_until_us = arrival_us;
+        }
         self.base_us = wall_us + envelope.offset_us() - self.error_us;
         self.anchor = Some(anchor);
     }
@@ -199,6 +209,7 @@ impl Stream {
         self.base_us = arrival_us;
         self.own = Envelope::new(arrival_us, arrival_us);
         self.anchor = None;
+        self.finding_until_us = arrival_us + FINDING_US;
         self.settling_until_us = arrival_us + settling_us();
         self.late_since_us = None;
         self.error_us = 0;
@@ -258,7 +269,13 @@ impl Stream {
         };
         let most_us = step_us.max(0) / parts;
         let error_us = target_us - self.at_us();
-        let pulled_us = error_us.clamp(-most_us, most_us);
+        let finds = arrival_us < self.finding_until_us;
+        let least_us = if finds {
+            error_us.min(-most_us)
+        } else {
+            -most_us
+        };
+        let pulled_us = error_us.clamp(least_us, most_us);
         self.base_us += pulled_us;
         self.error_us = error_us - pulled_us;
     }

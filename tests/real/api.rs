@@ -45,6 +45,14 @@ impl Api {
         }
     }
 
+    /// A client with another token.
+    pub fn with(node: &Node, token: &str) -> Api {
+        Api {
+            address: node.http.clone(),
+            token: token.to_owned(),
+        }
+    }
+
     /// Asks, with a body if there is one and with more headers.
     pub fn ask(&self, request: &str, body: &Value, headers: &str) -> Answer {
         let text = if body.is_null() {

@@ -22,6 +22,7 @@ mod preflight;
 mod proxy;
 mod receiver;
 mod record;
+mod recordings_api;
 mod sessions;
 mod timers;
 mod turn;

@@ -136,19 +136,19 @@ fn what_the_readme_shows_by_curl_is_what_happens_and_what_billing_gets() {
 }
 
 /// The blocks of shell that call the Sessions API, in their order.
-fn shell_steps(document: &str) -> Vec<String> {
+pub fn shell_steps(document: &str) -> Vec<String> {
     let path = place::driver("../../..").join(document);
     let text = std::fs::read_to_string(&path).expect("the document is there");
     let blocks = text.split("```sh\n").skip(1);
     blocks
         .filter_map(|block| block.split("```").next())
-        .filter(|block| block.contains("/v1/sessions"))
+        .filter(|block| block.contains("/v1/"))
         .map(str::to_owned)
         .collect()
 }
 
 /// Runs a step as it stands there, but for the address of the node.
-fn run_step(step: &str, node: &Node, folder: &Folder) -> Value {
+pub fn run_step(step: &str, node: &Node, folder: &Folder) -> Value {
     let binary = env!("CARGO_BIN_EXE_beistand");
     let script = step
         .replace("http://127.0.0.1:7880", &node.url())

@@ -38,6 +38,26 @@ fn help_reads_as_in_the_golden_files() {
             include_str!("../../../tests/golden/help/usage.txt"),
         ),
         (
+            "recordings --help",
+            include_str!("../../../tests/golden/help/recordings.txt"),
+        ),
+        (
+            "recordings list --help",
+            include_str!("../../../tests/golden/help/recordings-list.txt"),
+        ),
+        (
+            "recordings show --help",
+            include_str!("../../../tests/golden/help/recordings-show.txt"),
+        ),
+        (
+            "recordings verify --help",
+            include_str!("../../../tests/golden/help/recordings-verify.txt"),
+        ),
+        (
+            "recordings export --help",
+            include_str!("../../../tests/golden/help/recordings-export.txt"),
+        ),
+        (
             "ledger --help",
             include_str!("../../../tests/golden/help/ledger.txt"),
         ),
@@ -91,6 +111,8 @@ fn a_wrong_command_line_is_refused_in_words() {
         ("preflight --url ws://h", "--token <TOKEN>"),
         ("usage --data d --config f", "cannot be used with"),
         ("ledger", "Usage: beistand ledger"),
+        ("recordings", "Usage: beistand recordings"),
+        ("recordings export RC_x_qa", "--to <DIR>"),
         ("config check", "<FILE>"),
         ("fly", "unrecognized subcommand"),
     ] {
@@ -106,6 +128,7 @@ fn serve(line: &str) -> ServeArgs {
         Command::Token(_)
         | Command::Preflight(_)
         | Command::Usage(_)
+        | Command::Recordings(_)
         | Command::Ledger(_)
         | Command::Config(_) => panic!("{line} is not serve"),
     }
@@ -147,6 +170,8 @@ fn a_ledger_is_found_by_directory_or_configuration() {
         config: Some(PathBuf::from("/nonexistent")),
     };
     assert!(file.dir([]).is_err());
+    let dirs = place(Some("d")).dirs([]).unwrap();
+    assert_eq!(dirs, (PathBuf::from("d"), PathBuf::from("d/recordings")));
     let verify = parsed("ledger verify --data a --data b --json").unwrap();
     let data = vec![PathBuf::from("a"), PathBuf::from("b")];
     assert_eq!(
@@ -168,6 +193,7 @@ fn token(line: &str, config: &Config) -> anyhow::Result<String> {
         Command::Serve(_)
         | Command::Preflight(_)
         | Command::Usage(_)
+        | Command::Recordings(_)
         | Command::Ledger(_)
         | Command::Config(_) => panic!("{line} is not token"),
     }

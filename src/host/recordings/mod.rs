@@ -1,10 +1,13 @@
 //! Recordings on disk: segments while a session runs, finished files afterwards.
 
 mod catalogue;
+mod check;
 mod desk;
+mod export;
 mod finisher;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod inspect;
 mod keeper;
 mod key;
 mod make;
@@ -13,13 +16,18 @@ mod place;
 pub mod retention;
 mod shelf;
 mod start;
+
 #[cfg(test)]
 mod tests;
+mod told;
 mod writer;
 
 pub use catalogue::{Ask, Catalogue, Facts};
-pub use desk::{Progresses, Shelves, shelves};
+pub use check::{Checked, Fault, Good, Known, check};
+pub use desk::{Progresses, Shelves};
+pub use export::export;
 pub use finisher::Finisher;
+pub use inspect::{Listed, Shown, inspect};
 pub use keeper::{Keeper, Keeping, ReadClock};
 pub use key::NodeKey;
 pub use make::{Said, Trouble};

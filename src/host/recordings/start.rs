@@ -1,7 +1,7 @@
 //! Puts the writer of recordings to work.
 
 use super::catalogue::Catalogue;
-use super::desk::{Progresses, Shelves, shelves};
+use super::desk::{Progresses, Shelves};
 use super::finisher::Finisher;
 use super::keeper::{Keeper, Keeping};
 use super::key::NodeKey;
@@ -70,9 +70,15 @@ pub fn start(
     let place = place.context("recordings.dir cannot be written to")?;
     let key = NodeKey::open(data)?;
     let progress = Progress::default();
-    let mut shelves = shelves((data, &at), &dir, (store.clone(), desk.clone()))?;
-    shelves.link_key = key.link_key();
-    shelves.progress = told(progress.clone());
+    let shelf = Shelf::local(&at.join(STORE))?;
+    let shelves = Shelves {
+        ledger: data.clone(),
+        shelf: shelf.clone(),
+        place: place.clone(),
+        noted: (store.clone(), desk.clone()),
+        link_key: key.link_key(),
+        progress: told(progress.clone()),
+    };
     let ends = workers.to_vec();
     let on_lost = move |id: &_, reason: &str| {
         ends.iter()
@@ -87,7 +93,7 @@ pub fn start(
     let (outlets, thread) = started.context("the recordings' thread cannot be started")?;
     let finisher = Finisher {
         place,
-        shelf: Shelf::local(&at.join(STORE))?,
+        shelf,
         key: Arc::new(key.signing),
         runtime: Handle::current(),
         progress,

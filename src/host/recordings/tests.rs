@@ -357,3 +357,99 @@ fn a_keeper_that_is_stopped_stops() {
     let note = bed.finish().unwrap();
     bed.check(&note);
 }
+
+/// Checks what is on the shelf against the key of the node.
+fn checked(bed: &Bed) -> Checked {
+    let known = Known {
+        public: Some(bed.key.public().to_vec()),
+        id: Some(id()),
+        manifest_sha256: None,
+    };
+    check(&bed.stored(), &known, &mut |_| {}).unwrap()
+}
+
+#[test]
+fn a_flipped_byte_in_any_file_is_found_and_named() {
+    let bed = Bed::new();
+    bed.finish().unwrap();
+    let mut read = 0;
+    let known = Known::default();
+    let whole = check(&bed.stored(), &known, &mut |bytes| read += bytes).unwrap();
+    assert!(whole.is_whole() && !whole.key_known, "{:?}", whole.faults);
+    assert!(checked(&bed).key_known);
+    assert_eq!(whole.good.len(), 4);
+    assert_eq!(read, whole.good.iter().map(|good| good.bytes).sum::<u64>());
+    let mut names: Vec<String> = bed.files().into_iter().map(|(name, _)| name).collect();
+    names.push("manifest.jws".to_owned());
+    for name in names {
+        let path = bed.stored().join(&name);
+        let before = std::fs::read(&path).unwrap();
+        for at in [0, before.len() / 2, before.len() - 1] {
+            let mut bytes = before.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            let faults = checked(&bed).faults;
+            assert_eq!(
+                (faults.len(), &faults[0].file),
+                (1, &name),
+                "{at}: {faults:?}"
+            );
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(checked(&bed).faults[0].file, name);
+        std::fs::write(&path, before).unwrap();
+    }
+    assert!(checked(&bed).is_whole());
+}
+
+#[test]
+fn another_key_another_recording_and_another_manifest_are_found() {
+    let bed = Bed::new();
+    let note = bed.finish().unwrap();
+    let right = Known {
+        public: Some(bed.key.public().to_vec()),
+        id: Some(id()),
+        manifest_sha256: note.result.map(|result| result.manifest_sha256),
+    };
+    let faults = |known: &Known| check(&bed.stored(), known, &mut |_| {}).unwrap().faults;
+    assert_eq!(faults(&right), []);
+    let (session, purpose) = (id().session().clone(), crate::base::Purpose::Qa);
+    for wrong in [
+        Known {
+            public: Some(vec![7; 32]),
+            ..right.clone()
+        },
+        Known {
+            id: Some(RecordingId::new(session, purpose)),
+            ..right.clone()
+        },
+        Known {
+            manifest_sha256: Some("00".repeat(32)),
+            ..right.clone()
+        },
+    ] {
+        let found = faults(&wrong);
+        assert_eq!((found.len(), found[0].file.as_str()), (1, "manifest.jws"));
+    }
+}
+
+#[test]
+fn an_export_is_a_whole_copy_and_overwrites_nothing() {
+    let bed = Bed::new();
+    bed.finish().unwrap();
+    let out = Scratch::new();
+    let to = out.path().join("evidence").join(id().to_string());
+    let copy = |force| export((&bed.stored(), &to), force, &Known::default(), &mut |_| {});
+    assert!(copy(false).unwrap().is_whole());
+    let refused = format!("{:#}", copy(false).unwrap_err());
+    assert!(refused.contains("--force"), "{refused}");
+    std::fs::write(to.join("session.webm"), b"changed").unwrap();
+    assert!(
+        !check(&to, &Known::default(), &mut |_| {})
+            .unwrap()
+            .is_whole()
+    );
+    assert!(copy(true).unwrap().is_whole());
+    let names = std::fs::read_dir(&to).unwrap().count();
+    assert_eq!(names, 6);
+}

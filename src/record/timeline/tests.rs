@@ -80,13 +80,23 @@ fn the_first_packet_lies_where_it_came_and_the_next_where_their_timestamps_say()
 }
 
 #[test]
-fn a_first_packet_that_took_long_is_corrected_slowly() {
+fn a_first_packet_that_took_long_is_corrected_by_the_first_that_took_less() {
     let (mut play, mut clock) = (Play::new(48_000), SenderClock::default());
     assert_eq!(play.place(0, 100, &mut clock), 100);
-    let mut last = 100;
     for ms in (20..10_000).step_by(20) {
         let at = play.place(ms, 20, &mut clock);
-        assert!((19..=20).contains(&(at - last)), "{last} to {at}");
+        assert!((ms + 19..=ms + 21).contains(&at), "{ms} at {at}");
+    }
+}
+
+#[test]
+fn after_its_first_second_a_stream_is_corrected_slowly() {
+    let (mut play, mut clock) = (Play::new(48_000), SenderClock::default());
+    play.steady((0, 1_140), 100, &mut clock);
+    let mut last = 1_220;
+    for ms in (1_140..10_000).step_by(20) {
+        let at = play.place(ms, 20, &mut clock);
+        assert!((18..=20).contains(&(at - last)), "{last} to {at}");
         last = at;
     }
     assert!((9_999..=10_001).contains(&last), "{last}");
@@ -99,26 +109,33 @@ fn corrections_are_bounded_at_first_and_later() {
     assert_eq!(sound.place(0, 0, &mut clock), 0);
     sound.report(0);
     sound.steady((0, 60_000), 0, &mut clock);
-    // The picture's first frame took 300 ms, and its first report comes later.
+    // The picture takes 300 ms, and its first report comes after a second and a half.
     assert_eq!(video.place(60_000, 300, &mut clock), 60_300);
-    video.report(60_000);
     let mut off = Vec::new();
     for ms in (60_020..100_000).step_by(20) {
+        if ms == 61_500 {
+            video.report(ms);
+        }
+        if ms == 80_000 {
+            video.wall_us -= 100_000;
+            video.report(ms);
+        }
         sound.place(ms, 0, &mut clock);
         let at = video.place(ms, 300, &mut clock);
         if ms % 1_000 == 0 {
             off.push(i64::try_from(at).unwrap() - i64::try_from(ms).unwrap());
         }
     }
-    // 20 ms a second for 10 s, then 5.
+    // 50 ms a second for 10 s, then 5.
     for (second, expected) in [
-        (0, 280),
-        (4, 200),
-        (8, 120),
-        (9, 100),
-        (13, 80),
-        (28, 5),
-        (38, 0),
+        (0, 300),
+        (1, 275),
+        (3, 175),
+        (6, 25),
+        (8, 0),
+        (18, 0),
+        (20, -5),
+        (28, -45),
     ] {
         let off = off[second];
         assert!(
@@ -222,18 +239,18 @@ fn a_senders_clock_that_jumps_moves_neither_of_their_streams() {
 fn another_layer_goes_on_where_the_first_one_was() {
     let mut clock = SenderClock::default();
     let mut play = Play::new(90_000);
-    // The first packet took 220 ms, so at 1 s there is still an error to be pulled out slowly.
+    // The first second took 220 ms longer, so at 2 s there is still an error to be pulled out slowly.
     play.report(0);
-    play.place(0, 220, &mut clock);
-    let before = play.steady((20, 1_000), 20, &mut clock);
-    assert!((1_170..1_190).contains(&before), "{before}");
+    play.steady((0, 1_240), 220, &mut clock);
+    let before = play.steady((1_240, 2_000), 20, &mut clock);
+    assert!((2_150..2_170).contains(&before), "{before}");
     play.first_timestamp = 77;
-    play.report(900);
+    play.report(1_900);
     play.timeline.switch();
-    let after = play.place(1_000, 20, &mut clock);
+    let after = play.place(2_000, 20, &mut clock);
     assert!(after.abs_diff(before + 20) <= 1, "{before} then {after}");
     // One of which nothing is known lies where it comes, until its first report.
-    play.steady((1_020, 30_000), 20, &mut clock);
+    play.steady((2_020, 30_000), 20, &mut clock);
     play.first_timestamp = 99;
     play.reported = None;
     play.timeline.switch();

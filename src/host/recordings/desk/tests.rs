@@ -1,106 +1,133 @@
-//! Files in a store on disk, as they are listed, read and removed.
+//! The files of a finished recording, as they are listed, read and removed.
 
+use super::super::fixture::{Scratch, consents, id, node, segments, write};
+use super::super::{Bell, Facts, Finisher, Progress, STORE, Said as Told};
 use super::*;
-use crate::host::store::fixture::Dir as Folder;
-use object_store::PutPayload;
+use crate::base::crypto::{SigningKey, hex, sha256};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use tokio::runtime::Runtime;
 
-fn id() -> RecordingId {
-    RecordingId::parse("RC_abc_shared").unwrap()
+struct Bed {
+    scratch: Scratch,
+    runtime: Runtime,
+    place: Place,
+    shelf: Shelf,
 }
 
-fn store(folder: &Folder) -> LocalFileSystem {
-    std::fs::create_dir_all(&folder.0).unwrap();
-    LocalFileSystem::new_with_prefix(&folder.0).unwrap()
-}
-
-async fn put(store: &LocalFileSystem, name: &str, content: &'static [u8]) {
-    let content = PutPayload::from_static(content);
-    store.put(&key(&id(), name), content).await.unwrap();
-}
-
-const MANIFEST: &[u8] = br#"{"format":1,"files":[
-    {"name":"participant-1.webm","kind":"participant","bytes":5,"sha256":"aa"},
-    {"name":"session.webm","kind":"session","bytes":6,"sha256":"bb"}],
-    "participants":[{"identity":"karl","role":null,"file":"participant-1.webm"}]}"#;
-
-#[tokio::test]
-async fn the_manifest_says_which_files_there_are_and_is_one_itself() {
-    let folder = Folder::new();
-    let store = store(&folder);
-    assert_eq!(listing(&store, &id()).await.unwrap(), []);
-    put(&store, "manifest.json", MANIFEST).await;
-    put(&store, "manifest.jws", b"abc").await;
-    put(&store, "something.else", b"abc").await;
-    let files = listing(&store, &id()).await.unwrap();
-    let told: Vec<(&str, u64)> = files.iter().map(|f| (f.name.as_str(), f.bytes)).collect();
-    let manifest = u64::try_from(MANIFEST.len()).unwrap();
-    assert_eq!(
-        told,
-        [
-            ("participant-1.webm", 5),
-            ("session.webm", 6),
-            ("manifest.json", manifest),
-            ("manifest.jws", 3)
-        ]
-    );
-    assert_eq!(files[0].identity, Some(Identity::from("karl")));
-    assert_eq!(files[1].identity, None);
-    assert_eq!(files[3].sha256, hex(&sha256(b"abc")));
-}
-
-#[tokio::test]
-async fn a_manifest_that_is_none_is_an_error_and_not_an_empty_recording() {
-    let folder = Folder::new();
-    let store = store(&folder);
-    put(&store, "manifest.json", b"{}").await;
-    listing(&store, &id()).await.unwrap_err();
-}
-
-#[tokio::test]
-async fn a_piece_is_read_from_where_it_begins_to_where_it_ends() {
-    let folder = Folder::new();
-    let store = store(&folder);
-    put(&store, "session.webm", b"0123456789").await;
-    let piece = |name: &str, range| Piece {
-        id: id(),
-        name: name.to_owned(),
-        range,
-    };
-    let read = chunk(&store, piece("session.webm", 2..5)).await.unwrap();
-    assert_eq!(read, Some(Bytes::from_static(b"234")));
-    assert_eq!(
-        chunk(&store, piece("session.mkv", 0..1)).await.unwrap(),
-        None
-    );
-    chunk(&store, piece("session.webm", 20..21))
-        .await
-        .unwrap_err();
-}
-
-#[tokio::test]
-async fn all_files_and_segments_of_one_recording_are_removed_and_those_of_another_stay() {
-    let folder = Folder::new();
-    let store = store(&folder);
-    put(&store, "session.webm", b"1").await;
-    put(&store, "manifest.json", MANIFEST).await;
-    let other = RecordingId::parse("RC_abcd_shared").unwrap();
-    let kept = key(&other, "session.webm");
-    store
-        .put(&kept, PutPayload::from_static(b"2"))
-        .await
-        .unwrap();
-    let ambient = cap_std::ambient_authority();
-    let dir = Arc::new(Dir::open_ambient_dir(&folder.0, ambient).unwrap());
-    for recording in ["RC_abc_shared", "RC_abcd_shared"] {
-        let segments = format!("segments/{recording}/finish");
-        dir.create_dir_all(segments).unwrap();
+impl Bed {
+    /// A directory with the segments of one recording.
+    fn new() -> Bed {
+        let scratch = Scratch::new();
+        write(scratch.path(), &segments());
+        let dir = Dir::open_ambient_dir(scratch.path(), ambient_authority()).unwrap();
+        let place = Place::new(&dir).unwrap();
+        let shelf = Shelf::local(&scratch.path().join(STORE)).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        Bed {
+            scratch,
+            runtime,
+            place,
+            shelf,
+        }
     }
+
+    /// Has it finished.
+    fn finish(&self) {
+        let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
+        let finisher = Finisher {
+            place: self.place.clone(),
+            shelf: self.shelf.clone(),
+            key: Arc::new(key),
+            runtime: self.runtime.handle().clone(),
+            progress: Progress::default(),
+            bell: Bell::default(),
+            clock: None,
+        };
+        let said = Told {
+            node: node(),
+            consents: consents(),
+        };
+        let facts = Facts {
+            said,
+            expires: None,
+        };
+        finisher.finish(&id(), &facts).unwrap();
+    }
+
+    fn listing(&self) -> Result<Vec<File>, Unreadable> {
+        self.runtime.block_on(listing(&self.shelf, &id()))
+    }
+
+    fn stored(&self, name: &str) -> PathBuf {
+        let store = self.scratch.path().join(STORE);
+        store.join(id().to_string()).join(name)
+    }
+
+    fn chunk(&self, name: &str, range: std::ops::Range<u64>) -> Result<Option<Bytes>, Unreadable> {
+        let piece = Piece {
+            id: id(),
+            name: name.to_owned(),
+            range,
+        };
+        self.runtime.block_on(chunk(&self.shelf, piece))
+    }
+}
+
+#[test]
+fn every_file_is_listed_with_its_own_length_and_sum_and_those_of_a_person_with_their_name() {
+    let bed = Bed::new();
+    assert_eq!(bed.listing().unwrap(), [], "it is not finished");
+    bed.finish();
+    let files = bed.listing().unwrap();
+    for name in ["session.webm", "manifest.json", "manifest.jws"] {
+        assert!(files.iter().any(|file| file.name == name), "{files:?}");
+    }
+    for file in &files {
+        let content = std::fs::read(bed.stored(&file.name)).unwrap();
+        assert_eq!(file.bytes, u64::try_from(content.len()).unwrap());
+        assert_eq!(file.sha256, hex(&sha256(&content)), "{}", file.name);
+        let of_a_person = file.name.starts_with("participant-");
+        assert_eq!(file.identity.is_some(), of_a_person, "{}", file.name);
+    }
+}
+
+#[test]
+fn a_manifest_that_was_touched_is_an_error_and_not_an_empty_recording() {
+    let bed = Bed::new();
+    bed.finish();
+    let path = bed.stored("manifest.jws");
+    let signed = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &signed[..signed.len() - 9]).unwrap();
+    bed.listing().unwrap_err();
+}
+
+#[test]
+fn a_piece_is_read_from_where_it_begins_to_where_it_ends() {
+    let bed = Bed::new();
+    bed.finish();
+    let content = std::fs::read(bed.stored("session.webm")).unwrap();
+    let read = bed.chunk("session.webm", 2..5).unwrap();
+    assert_eq!(read.as_deref(), Some(&content[2..5]));
+    assert_eq!(bed.chunk("session.mkv", 0..1).unwrap(), None);
+    let end = u64::try_from(content.len()).unwrap();
+    bed.chunk("session.webm", end + 1..end + 2).unwrap_err();
+}
+
+#[test]
+fn all_files_and_segments_of_a_recording_are_removed_and_again_is_no_failure() {
+    let bed = Bed::new();
+    bed.finish();
+    write(bed.scratch.path(), &segments());
+    let other = bed.scratch.path().join("segments").join("RC_other_shared");
+    std::fs::create_dir_all(&other).unwrap();
+    let id = id();
     for _ in 0..2 {
-        remove(&store, &id()).await.unwrap();
-        without_segments(dir.clone(), &id()).await.unwrap();
-        assert_eq!(listing(&store, &id()).await.unwrap(), []);
-        assert!(!dir.exists("segments/RC_abc_shared"));
+        let removing = remove((bed.place.clone(), &bed.shelf), &id);
+        bed.runtime.block_on(removing).unwrap();
+        assert_eq!(bed.listing().unwrap(), []);
+        assert!(!bed.stored("session.webm").exists());
+        assert_eq!(bed.place.segments(&id).unwrap(), []);
     }
-    store.get(&kept).await.unwrap();
-    assert!(dir.exists("segments/RC_abcd_shared"));
+    assert!(other.exists(), "another one stays");
 }

@@ -1,0 +1,242 @@
+//! `beistand recordings …`: what the ledger and the store say, as text or JSON. Only reads.
+
+#[cfg(test)]
+mod tests;
+
+use super::check::{Checked, Known, check, size};
+use super::export::export;
+use super::key::NodeKey;
+use super::place::STORE;
+use super::shelf::SIGNED;
+use super::told;
+use crate::base::{Consent, Purpose, RecordingId, SessionId, Unix};
+use crate::host::cli::{Bar, Exit, ExportArgs, ListArgs, RecordingsCommand, ShowArgs};
+use crate::host::cli::{Place, VerifyRecordingArgs, environment};
+use crate::host::store::RecordingFilter;
+use crate::host::store::read::Reader;
+use crate::record::manifest::{ConsentAt, Manifest, verify};
+use crate::usage::ledger::RecordingRecord;
+use anyhow::{Context, bail};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// A recording, as the ledger has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// The recording.
+    pub id: String,
+    /// Its session.
+    pub session: SessionId,
+    /// Its room.
+    pub room: String,
+    /// For what.
+    pub purpose: Purpose,
+    /// How it stands.
+    pub state: &'static str,
+    /// Why, where it failed or was deleted.
+    pub reason: Option<String>,
+    /// First start, RFC 3339.
+    pub started: String,
+    /// End of its session, RFC 3339; `null` while it runs.
+    pub ended: Option<String>,
+    /// When it is deleted, RFC 3339.
+    pub expires: Option<String>,
+    /// From its first to its last frame.
+    pub duration_ms: Option<u64>,
+    /// Bytes of its files.
+    pub bytes: Option<u64>,
+    /// SHA-256 of its manifest.
+    pub manifest_sha256: Option<String>,
+}
+
+impl From<&RecordingRecord> for Listed {
+    fn from(record: &RecordingRecord) -> Listed {
+        let label = |at: Option<Unix>| at.map(Unix::rfc3339);
+        let result = record.result.as_ref();
+        Listed {
+            id: record.id.to_string(),
+            session: record.id.session().clone(),
+            room: record.room.to_string(),
+            purpose: record.id.purpose(),
+            state: record.state(),
+            reason: record.reason.clone(),
+            started: record.started_unix_ms.rfc3339(),
+            ended: label(record.ended_unix_ms),
+            expires: label(record.expires_unix_ms),
+            duration_ms: result.map(|result| result.duration_ms.0),
+            bytes: result.map(|result| result.bytes),
+            manifest_sha256: result.map(|result| result.manifest_sha256.clone()),
+        }
+    }
+}
+
+/// All that is known of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// In short.
+    #[serde(flatten)]
+    pub listed: Listed,
+    /// What was said about it, from the ledger.
+    pub consents: Vec<ConsentAt>,
+    /// What was signed, while it is kept.
+    pub manifest: Option<Manifest>,
+}
+
+/// Does what the command says: the text to print, and how the process ends.
+///
+/// # Errors
+/// There is no ledger, no such recording, or something cannot be read.
+pub fn inspect(command: &RecordingsCommand) -> anyhow::Result<(String, Exit)> {
+    match command {
+        RecordingsCommand::List(args) => list(args),
+        RecordingsCommand::Show(args) => show(args),
+        RecordingsCommand::Verify(args) => verify_one(args),
+        RecordingsCommand::Export(args) => export_one(args),
+    }
+}
+
+fn list(args: &ListArgs) -> anyhow::Result<(String, Exit)> {
+    let (data, _) = args.place.dirs(environment())?;
+    let filter = RecordingFilter {
+        session: args.session.as_deref().map(SessionId::from),
+        ..RecordingFilter::default()
+    };
+    let records = Reader::open(&data)?.recordings(&filter, u64::MAX)?;
+    let listed: Vec<Listed> = records.iter().map(Listed::from).collect();
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&listed)?)
+    } else {
+        told::list(&listed, told::is_coloured())
+    };
+    Ok((text, Exit::Ok))
+}
+
+fn show(args: &ShowArgs) -> anyhow::Result<(String, Exit)> {
+    let (data, recordings) = args.place.dirs(environment())?;
+    let id = parse(&args.id)?;
+    let reader = Reader::open(&data)?;
+    let record = known(&reader, &id, &data)?;
+    let said = reader.consents(id.session())?.into_iter();
+    let about = |(_, consent): &(Unix, Consent)| consent.purpose == id.purpose();
+    let shown = Shown {
+        listed: Listed::from(&record),
+        consents: said
+            .filter(about)
+            .map(|(at_unix_ms, consent)| ConsentAt {
+                at_unix_ms,
+                consent,
+            })
+            .collect(),
+        manifest: manifest(&home(&recordings, &id))?,
+    };
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&shown)?)
+    } else {
+        told::shown(&shown, told::is_coloured())
+    };
+    Ok((text, Exit::Ok))
+}
+
+fn verify_one(args: &VerifyRecordingArgs) -> anyhow::Result<(String, Exit)> {
+    let mut given = Known {
+        public: args.public_key.as_deref().map(public).transpose()?,
+        ..Known::default()
+    };
+    let dir = match RecordingId::parse(&args.what) {
+        Some(id) => ours(&args.place, id, &mut given)?,
+        None => PathBuf::from(&args.what),
+    };
+    if !dir.is_dir() {
+        bail!(
+            "{} is no directory, and no id of a recording",
+            dir.display()
+        );
+    }
+    let mut bar = Bar::new("checking", size(&dir).unwrap_or(0));
+    let checked = check(&dir, &given, &mut |bytes| bar.advance(bytes))?;
+    drop(bar);
+    outcome(&checked, args.json, None)
+}
+
+fn export_one(args: &ExportArgs) -> anyhow::Result<(String, Exit)> {
+    let id = parse(&args.id)?;
+    let to = args.to.join(id.to_string());
+    let mut given = Known::default();
+    let from = ours(&args.place, id, &mut given)?;
+    // Copied once, and what was copied is read once.
+    let mut bar = Bar::new("exporting", 2 * size(&from).unwrap_or(0));
+    let done = export((&from, &to), args.force, &given, &mut |bytes| {
+        bar.advance(bytes)
+    });
+    drop(bar);
+    outcome(&done?, args.json, Some(&to))
+}
+
+fn outcome(checked: &Checked, json: bool, to: Option<&Path>) -> anyhow::Result<(String, Exit)> {
+    let exit = if checked.is_whole() {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    };
+    let text = if json {
+        format!("{}\n", serde_json::to_string(checked)?)
+    } else {
+        told::checked(checked, to, told::is_coloured())
+    };
+    Ok((text, exit))
+}
+
+/// The directory of one of this node's own recordings, and what ledger and key say of it.
+fn ours(place: &Place, id: RecordingId, given: &mut Known) -> anyhow::Result<PathBuf> {
+    let (data, recordings) = place.dirs(environment())?;
+    let record = known(&Reader::open(&data)?, &id, &data)?;
+    let dir = home(&recordings, &id);
+    if record.result.is_none() || record.state() == "deleted" {
+        let reason = record
+            .reason
+            .as_ref()
+            .map_or(String::new(), |why| format!(": {why}"));
+        bail!("{id} is {}{reason}: it has no files", record.state());
+    }
+    if given.public.is_none() {
+        let key = NodeKey::read(&data)?;
+        given.public = key.map(|key| key.signing.public().to_vec());
+    }
+    given.manifest_sha256 = record.result.map(|result| result.manifest_sha256);
+    given.id = Some(id);
+    Ok(dir)
+}
+
+fn known(reader: &Reader, id: &RecordingId, data: &Path) -> anyhow::Result<RecordingRecord> {
+    let found = reader.recording(id)?;
+    found.with_context(|| format!("the ledger in {} has no recording {id}", data.display()))
+}
+
+fn home(recordings: &Path, id: &RecordingId) -> PathBuf {
+    recordings.join(STORE).join(id.to_string())
+}
+
+fn manifest(dir: &Path) -> anyhow::Result<Option<Manifest>> {
+    match std::fs::read_to_string(dir.join(SIGNED)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+        Ok(signed) => Ok(verify(&signed, None).ok().map(|verified| verified.manifest)),
+    }
+}
+
+fn parse(text: &str) -> anyhow::Result<RecordingId> {
+    RecordingId::parse(text).with_context(|| {
+        format!("{text:?} is no id of a recording: one looks like RC_0123456789ab_shared")
+    })
+}
+
+fn public(text: &str) -> anyhow::Result<Vec<u8>> {
+    let digit = |at: usize| {
+        text.get(at..at + 2)
+            .and_then(|two| u8::from_str_radix(two, 16).ok())
+    };
+    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(digit).collect();
+    bytes
+        .filter(|bytes| bytes.len() == 32)
+        .context("--public-key: a public key has 64 hexadecimal digits")
+}
