@@ -3,8 +3,8 @@
 //! Three clocks are at work. A stream's RTP timestamps count its samples; a participant's wall clock, which
 //! sender reports relate to the timestamps of each of their streams; and ours, in which the recording is
 //! told. The first two are exact relative to each other, at each report. The third is related to the second by
-//! what came fastest: of (arrival - sender's time) the smallest counts, since a network only ever adds. That
-//! estimate rises slowly by itself, so that it follows a clock that runs slower than ours.
+//! what came fastest: of (arrival - sender's time) the smallest of the last seconds counts, since a network only
+//! ever adds.
 //!
 //! A stream's place moves with its timestamps, and is pulled towards where the clocks say that it is, slowly
 //! enough for nobody to see or hear. Only where that would take forever it is found anew.
@@ -12,8 +12,9 @@
 use crate::base::{Millis, Mono};
 use crate::media::SenderTime;
 
-/// How fast the estimate rises: 400 ppm. Crystals are off by up to 100 ppm each, the test by 200.
-const RISE_NS_PER_MS: i64 = 400;
+/// The smallest of one to two windows counts: long enough for a quick packet to be among them, short enough for a
+/// clock that runs slower than ours (200 ppm are 2 ms in two windows), and to forget a report that was wrong.
+const WINDOW_US: i64 = 5_000_000;
 /// A stream that is this far from where it should be is no longer pulled: its timestamps or the sender's
 /// clock have jumped.
 const GROSS_US: i64 = 500_000;
@@ -35,33 +36,38 @@ const SETTLED_PARTS: i64 = 200;
 /// Later than any true wall clock, and small enough to reckon with in nanoseconds.
 const MAX_WALL_US: u64 = 1 << 52;
 
-/// The smallest delay that was seen lately between two clocks.
+/// The smallest delay that was seen lately between two clocks: in the last whole window, and in the one since.
 #[derive(Clone, Copy, Debug)]
 struct Envelope {
     /// What to add to the sender's time.
-    offset_ns: i64,
-    /// Up to when it has risen.
-    at_us: i64,
+    newest_us: i64,
+    before_us: Option<i64>,
+    /// When the newest window began.
+    since_us: i64,
 }
 
 impl Envelope {
     const fn new(arrival_us: i64, offset_us: i64) -> Envelope {
-        let offset_ns = offset_us.saturating_mul(1000);
         Envelope {
-            offset_ns,
-            at_us: arrival_us,
+            newest_us: offset_us,
+            before_us: None,
+            since_us: arrival_us,
         }
     }
 
     fn observe(&mut self, arrival_us: i64, sender_us: i64) {
-        let passed = (arrival_us - self.at_us).max(0);
-        self.at_us = self.at_us.max(arrival_us);
-        let risen = self.offset_ns + passed * RISE_NS_PER_MS / 1000;
-        self.offset_ns = risen.min((arrival_us - sender_us).saturating_mul(1000));
+        let delay_us = arrival_us.saturating_sub(sender_us);
+        if arrival_us - self.since_us >= WINDOW_US {
+            self.before_us = Some(self.newest_us);
+            self.newest_us = delay_us;
+            self.since_us = arrival_us;
+        }
+        self.newest_us = self.newest_us.min(delay_us);
     }
 
-    const fn offset_us(&self) -> i64 {
-        self.offset_ns / 1000
+    fn offset_us(&self) -> i64 {
+        let before_us = self.before_us.unwrap_or(self.newest_us);
+        self.newest_us.min(before_us)
     }
 }
 
