@@ -33,6 +33,9 @@ const SETTLING: Millis = Millis::from_secs(10);
 const SETTLING_PARTS: i64 = 20;
 /// Afterwards by one in 200: 5 ms per second, twenty-five times the worst drift.
 const SETTLED_PARTS: i64 = 200;
+/// What a sender's wall clock may gain on its timestamps between two reports: crystals are off by 100 ppm each,
+/// and twice as much may be reported.
+const GAIN_PPM: i64 = 400;
 /// Later than any true wall clock, and small enough to reckon with in nanoseconds.
 const MAX_WALL_US: u64 = 1 << 52;
 
@@ -228,7 +231,10 @@ impl Stream {
             self.settling_until_us = arrival_us + settling_us();
         }
         self.late_since_us = None;
-        self.anchor = self.heard(clock);
+        let before = self.anchor;
+        self.anchor = self
+            .heard(clock)
+            .map(|anchor| self.without_stall(anchor, before));
         let Some(anchor) = self.anchor else {
             return false;
         };
@@ -252,6 +258,25 @@ impl Stream {
             ..anchor
         });
         jumped
+    }
+
+    /// Browsers report of sound when it is sent, not when it was heard: after a stall, of what waited, they
+    /// report a moment that is later than the true one, never an earlier one. The report before knows better.
+    fn without_stall(&self, anchor: Anchor, before: Option<Anchor>) -> Anchor {
+        let Some(before) = before.filter(|before| before.epoch == anchor.epoch) else {
+            return anchor;
+        };
+        let passed_us = self.us(anchor.ticks - before.ticks);
+        let gained_us = passed_us.max(0) * GAIN_PPM / 1_000_000;
+        let latest_us = before.wall_us.saturating_add(passed_us + gained_us);
+        let later_us = anchor.wall_us.saturating_sub(latest_us);
+        if !(1..=GROSS_US).contains(&later_us) {
+            return anchor;
+        }
+        Anchor {
+            wall_us: latest_us,
+            ..anchor
+        }
     }
 
     /// Pulls the stream towards where the clocks say that it is.
