@@ -6,7 +6,7 @@ mod tests;
 
 use super::store::OpenError;
 use super::store::read::Reader;
-use crate::base::{Identity, Millis, PauseReason, RoomName, SessionId, SessionState};
+use crate::base::{Identity, Millis, PauseReason, Purpose, RoomName, SessionId, SessionState};
 use crate::usage::ledger::{Report, SessionRecord, Verifier};
 use crate::usage::{Interval, ParticipantTotals};
 use serde::Serialize;
@@ -44,6 +44,9 @@ pub struct SessionUsage {
     pub waiting_ms: Millis,
     /// Paused, by reason.
     pub paused_ms: BTreeMap<PauseReason, Millis>,
+    /// Recorded, by purpose; absent where nobody was.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub recording_ms: BTreeMap<Purpose, Millis>,
     /// True where a crash cut it off.
     pub estimated: bool,
     /// Largest possible error of the estimate.
@@ -76,6 +79,7 @@ impl From<SessionRecord> for SessionUsage {
             overlap_ms: totals.overlap_ms,
             waiting_ms: totals.waiting_ms,
             paused_ms: totals.paused_ms,
+            recording_ms: totals.recording_ms,
             estimated: record.estimated,
             bound_ms: record.bound_ms,
             intervals: totals.intervals,

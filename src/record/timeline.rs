@@ -3,8 +3,8 @@
 //! Three clocks are at work. A stream's RTP timestamps count its samples; a participant's wall clock, which
 //! sender reports relate to the timestamps of each of their streams; and ours, in which the recording is
 //! told. The first two are exact relative to each other, at each report. The third is related to the second by
-//! what came fastest: of (arrival - sender's time) the smallest counts, since a network only ever adds. That
-//! estimate rises slowly by itself, so that it follows a clock that runs slower than ours.
+//! what came fastest: of (arrival - sender's time) the smallest of the last seconds counts, since a network only
+//! ever adds.
 //!
 //! A stream's place moves with its timestamps, and is pulled towards where the clocks say that it is, slowly
 //! enough for nobody to see or hear. Only where that would take forever it is found anew.
@@ -12,8 +12,9 @@
 use crate::base::{Millis, Mono};
 use crate::media::SenderTime;
 
-/// How fast the estimate rises: 400 ppm. Crystals are off by up to 100 ppm each, the test by 200.
-const RISE_NS_PER_MS: i64 = 400;
+/// The smallest of one to two windows counts: long enough for a quick packet to be among them, short enough for a
+/// clock that runs slower than ours (200 ppm are 2 ms in two windows), and to forget a report that was wrong.
+const WINDOW_US: i64 = 5_000_000;
 /// A stream that is this far from where it should be is no longer pulled: its timestamps or the sender's
 /// clock have jumped.
 const GROSS_US: i64 = 500_000;
@@ -32,36 +33,44 @@ const SETTLING: Millis = Millis::from_secs(10);
 const SETTLING_PARTS: i64 = 20;
 /// Afterwards by one in 200: 5 ms per second, twenty-five times the worst drift.
 const SETTLED_PARTS: i64 = 200;
+/// What a sender's wall clock may gain on its timestamps between two reports: crystals are off by 100 ppm each,
+/// and twice as much may be reported.
+const GAIN_PPM: i64 = 400;
 /// Later than any true wall clock, and small enough to reckon with in nanoseconds.
 const MAX_WALL_US: u64 = 1 << 52;
 
-/// The smallest delay that was seen lately between two clocks.
+/// The smallest delay that was seen lately between two clocks: in the last whole window, and in the one since.
 #[derive(Clone, Copy, Debug)]
 struct Envelope {
     /// What to add to the sender's time.
-    offset_ns: i64,
-    /// Up to when it has risen.
-    at_us: i64,
+    newest_us: i64,
+    before_us: Option<i64>,
+    /// When the newest window began.
+    since_us: i64,
 }
 
 impl Envelope {
     const fn new(arrival_us: i64, offset_us: i64) -> Envelope {
-        let offset_ns = offset_us.saturating_mul(1000);
         Envelope {
-            offset_ns,
-            at_us: arrival_us,
+            newest_us: offset_us,
+            before_us: None,
+            since_us: arrival_us,
         }
     }
 
     fn observe(&mut self, arrival_us: i64, sender_us: i64) {
-        let passed = (arrival_us - self.at_us).max(0);
-        self.at_us = self.at_us.max(arrival_us);
-        let risen = self.offset_ns + passed * RISE_NS_PER_MS / 1000;
-        self.offset_ns = risen.min((arrival_us - sender_us).saturating_mul(1000));
+        let delay_us = arrival_us.saturating_sub(sender_us);
+        if arrival_us - self.since_us >= WINDOW_US {
+            self.before_us = Some(self.newest_us);
+            self.newest_us = delay_us;
+            self.since_us = arrival_us;
+        }
+        self.newest_us = self.newest_us.min(delay_us);
     }
 
-    const fn offset_us(&self) -> i64 {
-        self.offset_ns / 1000
+    fn offset_us(&self) -> i64 {
+        let before_us = self.before_us.unwrap_or(self.newest_us);
+        self.newest_us.min(before_us)
     }
 }
 
@@ -222,7 +231,10 @@ impl Stream {
             self.settling_until_us = arrival_us + settling_us();
         }
         self.late_since_us = None;
-        self.anchor = self.heard(clock);
+        let before = self.anchor;
+        self.anchor = self
+            .heard(clock)
+            .map(|anchor| self.without_stall(anchor, before));
         let Some(anchor) = self.anchor else {
             return false;
         };
@@ -246,6 +258,25 @@ impl Stream {
             ..anchor
         });
         jumped
+    }
+
+    /// Browsers report of sound when it is sent, not when it was heard: after a stall, of what waited, they
+    /// report a moment that is later than the true one, never an earlier one. The report before knows better.
+    fn without_stall(&self, anchor: Anchor, before: Option<Anchor>) -> Anchor {
+        let Some(before) = before.filter(|before| before.epoch == anchor.epoch) else {
+            return anchor;
+        };
+        let passed_us = self.us(anchor.ticks - before.ticks);
+        let gained_us = passed_us.max(0) * GAIN_PPM / 1_000_000;
+        let latest_us = before.wall_us.saturating_add(passed_us + gained_us);
+        let later_us = anchor.wall_us.saturating_sub(latest_us);
+        if !(1..=GROSS_US).contains(&later_us) {
+            return anchor;
+        }
+        Anchor {
+            wall_us: latest_us,
+            ..anchor
+        }
     }
 
     /// Pulls the stream towards where the clocks say that it is.

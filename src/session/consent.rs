@@ -191,3 +191,6 @@ impl Consents {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -251,7 +251,7 @@ impl SessionRecord {
         if matches!(self.state, SessionState::Ended(_)) {
             return;
         }
-        self.at_unix_ms = entry.at_unix_ms;
+        self.at_unix_ms = known_at(entry, self.at_unix_ms);
         self.state = entry.state;
         self.totals.clone_from(&entry.totals);
         self.terms.clone_from(&entry.terms);
@@ -301,6 +301,21 @@ pub fn fold<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Result<SessionR
     Ok(record)
 }
 
+/// Up to when an entry's totals are known. One that was written at once speaks of a later moment.
+fn known_at(entry: &Entry, before: Unix) -> Unix {
+    match entry.kind {
+        EntryKind::Consent | EntryKind::Recording => {
+            let last = entry.totals.intervals.last();
+            last.map_or(before, |interval| interval.end_unix_ms.max(before))
+        }
+        EntryKind::Start
+        | EntryKind::Transition
+        | EntryKind::Interim
+        | EntryKind::Stop
+        | EntryKind::Boot => entry.at_unix_ms,
+    }
+}
+
 /// By `entry_seq`, then by what accrued, then by the moment that it speaks of.
 fn is_newer(checkpoint: &Checkpoint, than: (u64, Millis, Unix)) -> bool {
     let key = (
@@ -321,7 +336,8 @@ pub fn fold_orphan(
     facts: &SessionFacts,
     last_event_seq: u64,
 ) -> Append {
-    let mine = (last.entry_seq, last.totals.accrued_ms, last.at_unix_ms);
+    let known = known_at(last, Unix(0));
+    let mine = (last.entry_seq, last.totals.accrued_ms, known);
     let newer = checkpoint.filter(|checkpoint| is_newer(checkpoint, mine));
     let (at, mut totals, terms) = newer.map_or_else(
         || (last.at_unix_ms, last.totals.clone(), last.terms.clone()),

@@ -44,18 +44,25 @@ pub fn check(case: &Case) -> Result<(), String> {
     sums(case, by_seq.values())
 }
 
-/// Started first, ended last, each once; everyone who joined left, in turns.
+/// Started first, ended last but for what becomes of recordings, each once; everyone who joined left,
+/// in turns.
 fn order<'a>(events: impl Iterator<Item = &'a Value>) -> Result<(), String> {
     let mut here = BTreeSet::new();
-    let mut live = false;
+    let (mut live, mut over) = (false, false);
     let kinds: Vec<_> = events
         .map(|event| (event["type"].as_str().unwrap_or("?"), &event["data"]))
         .collect();
     for (index, (kind, data)) in kinds.iter().enumerate() {
         let who = data["participant"]["identity"].as_str();
+        let named = data["recording"]["id"].is_string();
         let fits = match *kind {
+            "recording.ready" | "recording.deleted" => over && named,
+            "recording.failed" => named,
+            _ if over => false,
+            "recording.started" => named,
+            "consent.changed" => data["consent"]["identity"].is_string(),
             "session.started" => index == 0,
-            "session.ended" => index == kinds.len() - 1 && here.is_empty(),
+            "session.ended" => !std::mem::replace(&mut over, true) && here.is_empty(),
             "session.paused" => std::mem::take(&mut live) || data["state"] == "paused",
             "session.resumed" => !std::mem::replace(&mut live, true),
             "session.usage" if data["cause"] == "live" => !std::mem::replace(&mut live, true),
@@ -70,14 +77,15 @@ fn order<'a>(events: impl Iterator<Item = &'a Value>) -> Result<(), String> {
         }
     }
     match kinds.as_slice() {
-        [("session.started", _), .., ("session.ended", _)] => Ok(()),
+        [("session.started", _), ..] if over => Ok(()),
         other => Err(format!("{} events without start or end", other.len())),
     }
 }
 
 /// The last word equals the ledger's, bit for bit.
 fn sums<'a>(case: &Case, events: impl Iterator<Item = &'a Value>) -> Result<(), String> {
-    let last = events.last().ok_or("no event")?;
+    let mut ends = events.filter(|event| event["type"] == "session.ended");
+    let last = ends.next().ok_or("no end")?;
     let totals = json!(case.entries.last().ok_or("no entry")?.totals);
     for key in SUMS {
         if last["data"][key] != totals[key] {
@@ -90,6 +98,10 @@ fn sums<'a>(case: &Case, events: impl Iterator<Item = &'a Value>) -> Result<(), 
     let none = json!({});
     if &last["data"]["paused_ms"] != totals.get("paused_ms").unwrap_or(&none) {
         return Err(format!("paused: told {}", last["data"]["paused_ms"]));
+    }
+    let recorded = |of: &Value| of.get("recording_ms").cloned().unwrap_or(none.clone());
+    if recorded(&last["data"]) != recorded(&totals) {
+        return Err(format!("recorded: told {}", last["data"]["recording_ms"]));
     }
     let kept = totals["participants"]
         .as_object()

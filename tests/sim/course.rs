@@ -169,7 +169,11 @@ impl Walk<'_> {
         for (index, action) in self.case.inputs.iter().enumerate() {
             if !matches!(
                 action.act,
-                Act::Connect | Act::Packet { .. } | Act::Leave { .. }
+                Act::Connect
+                    | Act::Packet { .. }
+                    | Act::Leave { .. }
+                    | Act::Consent { .. }
+                    | Act::Record { .. }
             ) {
                 events.push((action.at, Kind::Command(index), action.who.name));
             }
@@ -386,7 +390,11 @@ impl Walk<'_> {
                     self.tell("floor_restored");
                 }
             }
-            Act::Connect | Act::Packet { .. } | Act::Leave { .. } => {}
+            Act::Connect
+            | Act::Packet { .. }
+            | Act::Leave { .. }
+            | Act::Consent { .. }
+            | Act::Record { .. } => {}
         }
     }
 

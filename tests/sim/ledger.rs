@@ -24,8 +24,9 @@ pub fn faults(cases: &[Case]) -> Vec<String> {
         });
     };
     push(boot.to_string(), None, None);
-    for entry in cases.iter().flat_map(|case| &case.entries) {
-        let body = serde_json::to_string(entry).unwrap();
+    let of = |case: &Case| [case.entries.clone(), case.after.clone()].concat();
+    for entry in cases.iter().flat_map(of) {
+        let body = serde_json::to_string(&entry).unwrap();
         push(body, Some(entry.session.clone()), Some(entry.entry_seq));
     }
     let report = verify(rows);

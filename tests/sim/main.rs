@@ -10,6 +10,7 @@ mod blocks;
 mod consumer;
 mod course;
 mod drift;
+mod evidence;
 mod ledger;
 mod links;
 mod nodes;
@@ -104,7 +105,8 @@ fn occurrences(case: &world::Case) -> BTreeSet<String> {
             None => entry.state.as_str().to_owned(),
         })
         .collect();
-    what.extend(case.entries.iter().map(|entry| entry.cause.clone()));
+    let told = case.entries.iter().chain(&case.after);
+    what.extend(told.map(|entry| entry.cause.clone()));
     let terms = case.entries.first().and_then(|start| start.terms.as_ref());
     if let Some(terms) = terms.filter(|_| case.continues.is_some()) {
         what.insert("inherited".to_owned());
@@ -119,7 +121,7 @@ fn occurrences(case: &world::Case) -> BTreeSet<String> {
 }
 
 /// All that has to occur in a thousand seeds.
-const MUST_OCCUR: [&str; 28] = [
+const MUST_OCCUR: [&str; 36] = [
     "waiting",
     "live",
     "paused by_request",
@@ -145,6 +147,14 @@ const MUST_OCCUR: [&str; 28] = [
     "floor_restored",
     "presence_confirmed",
     "extended",
+    "consent_given",
+    "consent_refused",
+    "consent_withdrawn",
+    "recording_started",
+    "recording_stopped",
+    "recording_failed",
+    "recording_ready",
+    "recording_deleted",
     "inherited prompt, overdue false",
     "inherited prompt, overdue true",
     "inherited pause",

@@ -156,7 +156,9 @@ fn tracks(case: &Case, horizon: Micros) -> BTreeMap<&'static str, Track> {
             | Act::Resume
             | Act::Confirm { .. }
             | Act::Extend { .. }
-            | Act::Floor { .. } => {}
+            | Act::Floor { .. }
+            | Act::Consent { .. }
+            | Act::Record { .. } => {}
         }
     }
     for track in tracks.values_mut() {
@@ -356,6 +358,7 @@ pub fn judge(case: &Case) -> Result<Option<u64>, String> {
         return judge_unknown(case);
     }
     check_entries(case)?;
+    crate::evidence::check(case)?;
     crate::consumer::check(case)?;
     let totals = &case.entries[case.entries.len() - 1].totals;
     check_conservation(case, totals)?;

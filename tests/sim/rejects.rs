@@ -130,3 +130,30 @@ fn a_crashed_session_that_was_tampered_with_is_refused() {
         case.entries.last_mut().unwrap().estimated = false;
     });
 }
+
+#[test]
+fn a_recorded_session_that_was_tampered_with_is_refused() {
+    let recorded = case(|case| {
+        let counted = |totals: &beistand::usage::Totals| !totals.recording_ms.is_empty();
+        let ended = case.entries.last().is_some_and(|e| counted(&e.totals));
+        case.fate == Fate::Own && ended && !case.after.is_empty()
+    });
+    refused("a millisecond of recording more", &recorded, |case| {
+        let totals = &mut case.entries.last_mut().unwrap().totals;
+        totals.recording_ms.values_mut().for_each(|ms| ms.0 += 1);
+        tell_the_same(case);
+    });
+    refused("a step that nobody asked for", &recorded, |case| {
+        let is_step = |action: &crate::scenario::Action| {
+            matches!(action.act, crate::scenario::Act::Record { .. })
+        };
+        let step = case.inputs.iter().rposition(is_step).unwrap();
+        case.inputs.remove(step);
+    });
+    refused("a total that changes behind the end", &recorded, |case| {
+        case.after[0].totals.accrued_ms.0 += 1;
+    });
+    refused("a gap behind the end", &recorded, |case| {
+        case.after[0].entry_seq += 1;
+    });
+}

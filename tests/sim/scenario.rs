@@ -1,7 +1,7 @@
 //! What happens to a room, drawn from a seed: who joins, which of their packets arrive and when,
 //! who leaves, when the node crashes. Times are microseconds on one clock that outlives crashes.
 
-use beistand::base::{Direction, FloorState, Rng, Role};
+use beistand::base::{ConsentState, Direction, FloorState, Purpose, RecordingStep, Rng, Role};
 
 /// Microseconds.
 pub type Micros = u64;
@@ -42,6 +42,16 @@ pub enum Act {
     Floor {
         direction: Direction,
         state: FloorState,
+    },
+    /// They say whether they may be recorded.
+    Consent {
+        purpose: Purpose,
+        state: ConsentState,
+    },
+    /// A recording makes a step, or tries to.
+    Record {
+        purpose: Purpose,
+        step: RecordingStep,
     },
 }
 
@@ -166,6 +176,8 @@ pub fn scenario(seed: u64) -> Scenario {
     } else {
         0
     };
+    // Drawn apart: what else a seed has in it stays as it was.
+    let mut evidence = Rng::from_seed(seed ^ 0xe71d);
     let mut lives = Vec::new();
     let mut boot = 0;
     for number in 0..=crashes {
@@ -180,6 +192,7 @@ pub fn scenario(seed: u64) -> Scenario {
             .flat_map(|who| part(&mut draw, *who, (boot, end), (sparse, floors)))
             .collect();
         actions.extend(wishes(&mut draw, &policy, &people, (boot, end)));
+        actions.extend(crate::evidence::wishes(&mut evidence, &people, (boot, end)));
         actions.sort_by_key(|action| action.at);
         lives.push(Life {
             boot,

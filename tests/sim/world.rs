@@ -42,6 +42,8 @@ pub struct Case {
     /// The session that it continues, as it stood on disk then.
     pub before: Option<Box<Case>>,
     pub entries: Vec<Entry>,
+    /// What became of its recordings, behind its stop entry.
+    pub after: Vec<Entry>,
     /// Every event as often as it was delivered.
     pub deliveries: Vec<Event>,
 }
@@ -64,14 +66,15 @@ struct Disk {
 }
 
 enum Write {
-    Append(Append),
+    Append(Box<Append>),
     Checkpoint(Checkpoint),
 }
 
 impl Disk {
     fn apply(&mut self, write: Write) {
         match write {
-            Write::Append(Append { entry, events }) => {
+            Write::Append(append) => {
+                let Append { entry, events } = *append;
                 self.events
                     .entry(entry.session.clone())
                     .or_default()
@@ -286,6 +289,7 @@ impl World {
             continues: continues.map(|id| id.to_string()),
             before,
             entries: Vec::new(),
+            after: Vec::new(),
             deliveries: Vec::new(),
         };
         self.sessions.insert(session, case);
@@ -299,7 +303,7 @@ impl World {
             while let Some(append) = billing.poll_output() {
                 process
                     .store
-                    .push(Write::Append(append), now, &mut self.rng);
+                    .push(Write::Append(Box::new(append)), now, &mut self.rng);
             }
             if process.next_checkpoint <= now {
                 if let Some(checkpoint) = billing.checkpoint(clock) {
@@ -343,7 +347,7 @@ impl World {
                 while let Some(append) = billing.poll_output() {
                     process
                         .store
-                        .push(Write::Append(append), life.end, &mut self.rng);
+                        .push(Write::Append(Box::new(append)), life.end, &mut self.rng);
                 }
             }
             (Ending::Api | Ending::Quiet, None) => {}
@@ -375,7 +379,7 @@ impl World {
                 .map_or(0, |event| event.event_seq);
             let checkpoint = self.disk.checkpoints.get(session);
             let append = ledger::fold_orphan(&last, checkpoint, &facts, seq);
-            self.disk.apply(Write::Append(append));
+            self.disk.apply(Write::Append(Box::new(append)));
         }
     }
 
@@ -384,7 +388,13 @@ impl World {
         let mut cases = Vec::new();
         for (session, mut case) in self.sessions {
             case.entries = self.disk.entries.remove(&session).unwrap_or_default();
-            for event in self.disk.events.remove(&session).unwrap_or_default() {
+            let mut events = self.disk.events.remove(&session).unwrap_or_default();
+            let seq = events.last().map_or(0, |event| event.event_seq);
+            for append in crate::evidence::afterwards(&case.entries, seq, &mut self.rng) {
+                case.after.push(append.entry);
+                events.extend(append.events);
+            }
+            for event in events {
                 for _ in 0..=self.rng.below(2) {
                     let index = self.rng.below(case.deliveries.len() as u64 + 1);
                     case.deliveries
@@ -426,6 +436,9 @@ fn put(billing: &mut Billing, action: &Action, (boot, number): (Micros, u64), no
                 limited_by: Some(LimitedBy::Downlink),
             };
             billing.handle_floor(&who, direction, report, now);
+        }
+        Act::Consent { .. } | Act::Record { .. } => {
+            return crate::evidence::put(billing, action, now);
         }
     }
     true

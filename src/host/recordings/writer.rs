@@ -192,10 +192,31 @@ fn size(output: &Output) -> usize {
 /// A segment's file.
 struct Open {
     file: File,
-    /// Of whole pieces.
-    whole_bytes: u64,
     /// Since when something of it is not on disk.
     dirty: Option<Mono>,
+    /// Its length, of whole pieces.
+    bytes: u64,
+}
+
+impl Open {
+    fn new(file: File, header: usize) -> Open {
+        Open {
+            file,
+            dirty: None,
+            bytes: u64::try_from(header).unwrap_or(0),
+        }
+    }
+
+    /// All of it, or nothing: a full disk takes a part, which would not play.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Err(error) = self.file.write_all(bytes) {
+            // If this fails too, the reader of segments stops at the last whole block.
+            drop(self.file.set_len(self.bytes));
+            return Err(error);
+        }
+        self.bytes += u64::try_from(bytes.len()).unwrap_or(0);
+        Ok(())
+    }
 }
 
 /// The writer before it has a thread.
@@ -314,14 +335,8 @@ impl Writer {
         sync_dir(&self.dir.open_dir(parent)?)?;
         sync_dir(&self.dir)?;
         self.wrote(header.len());
-        self.files.insert(
-            segment.clone(),
-            Open {
-                file,
-                whole_bytes: u64::try_from(header.len()).unwrap_or(0),
-                dirty: None,
-            },
-        );
+        self.files
+            .insert(segment.clone(), Open::new(file, header.len()));
         Ok(())
     }
 
@@ -332,14 +347,7 @@ impl Writer {
             return Ok(());
         };
         open.dirty.get_or_insert_with(|| (self.clock)());
-        if let Err(error) = open.file.write_all(bytes) {
-            // Part of a piece may be there: without it the file plays to its end.
-            if let Err(error) = open.file.set_len(open.whole_bytes) {
-                tracing::warn!(%error, "a segment ends in the middle of a block");
-            }
-            return Err(error);
-        }
-        open.whole_bytes += u64::try_from(bytes.len()).unwrap_or(0);
+        open.append(bytes)?;
         self.wrote(bytes.len());
         Ok(())
     }

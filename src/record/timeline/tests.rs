@@ -236,6 +236,29 @@ fn a_senders_clock_that_jumps_moves_neither_of_their_streams() {
 }
 
 #[test]
+fn a_report_of_sound_that_had_waited_moves_neither_of_a_senders_streams() {
+    let mut clock = SenderClock::default();
+    let (mut sound, mut video) = (Play::new(48_000), Play::new(90_000));
+    for ms in (0..120_000).step_by(20) {
+        if ms % 1_000 == 0 {
+            video.report(ms);
+        }
+        if ms % 5_000 == 0 {
+            // Every fourth report is made while sound is sent that waited for 160 ms.
+            let stall_ms = if ms % 20_000 == 15_000 { 160 } else { 0 };
+            sound.wall_us += stall_ms * 1_000;
+            sound.report(ms);
+            sound.wall_us -= stall_ms * 1_000;
+        }
+        for (play, delay) in [(&mut sound, 10), (&mut video, 15)] {
+            let at = play.place(ms, delay, &mut clock);
+            assert!(at.abs_diff(ms + 10) <= 6, "{ms} at {at}");
+        }
+    }
+    assert_eq!(sound.restarts + video.restarts, 0);
+}
+
+#[test]
 fn another_layer_goes_on_where_the_first_one_was() {
     let mut clock = SenderClock::default();
     let mut play = Play::new(90_000);

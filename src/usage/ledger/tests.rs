@@ -566,3 +566,26 @@ fn an_orphan_that_was_being_recorded_keeps_what_its_checkpoint_counted() {
     let late = &closed.last().unwrap().entry;
     assert!(late.estimated && late.bound_ms == Some(CRASH_BOUND));
 }
+
+#[test]
+fn a_consent_does_not_make_totals_look_newer_than_they_are() {
+    let appends = recorded("SE_a");
+    let mut record = fold(appends[..5].iter().map(|append| &append.entry)).unwrap();
+    assert_eq!(appends[4].entry.at_unix_ms, at(1_000).unix);
+    assert_eq!(record.at_unix_ms, START, "nothing is counted yet");
+    let mut taken = checkpoint("SE_a", 0);
+    (taken.entry_seq, taken.settled_unix_ms) = (5, at(900).unix);
+    record.apply_checkpoint(&taken);
+    assert_eq!(record.at_unix_ms, at(900).unix);
+    let stop = fold_orphan(&appends[4].entry, Some(&taken), &facts("SE_a"), 5);
+    assert_eq!(
+        stop.entry.totals.waiting_ms,
+        Millis(1_000),
+        "of the checkpoint"
+    );
+    assert_eq!(
+        stop.entry.at_unix_ms,
+        at(1_000).unix,
+        "never before the entry"
+    );
+}
