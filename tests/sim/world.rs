@@ -67,7 +67,7 @@ struct Disk {
 
 enum Write {
     Append(Box<Append>),
-    Checkpoint(Checkpoint),
+    Checkpoint(Box<Checkpoint>),
 }
 
 impl Disk {
@@ -86,7 +86,7 @@ impl Disk {
             }
             Write::Checkpoint(checkpoint) => {
                 self.checkpoints
-                    .insert(checkpoint.facts.session.clone(), checkpoint);
+                    .insert(checkpoint.facts.session.clone(), *checkpoint);
             }
         }
     }
@@ -309,7 +309,7 @@ impl World {
                 if let Some(checkpoint) = billing.checkpoint(clock) {
                     process
                         .store
-                        .push(Write::Checkpoint(checkpoint), now, &mut self.rng);
+                        .push(Write::Checkpoint(Box::new(checkpoint)), now, &mut self.rng);
                 }
                 process.next_checkpoint += CHECKPOINT;
                 process.next_checkpoint = process.next_checkpoint.max(now);
