@@ -15,6 +15,7 @@ use super::worker::{Published, WorkerEnds};
 use crate::api::{Counters, Happening, Preflighted};
 use crate::base::Millis;
 use crate::node::Control;
+use crate::record;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -74,11 +75,15 @@ impl Gauges {
             RecordingOutcome::Deleted,
         ];
         let steps = self.store.stats().recordings_total();
+        let mut recorders = record::Stats::default();
+        for worker in &self.workers {
+            recorders += worker.published().shard.recorders;
+        }
         RecordingTotals {
             now: RecordingState::ALL.iter().map(of).collect(),
             outcomes: outcomes.into_iter().zip(steps).collect(),
             bytes: writer.bytes.load(Relaxed),
-            drops: recording_drops(writer),
+            drops: recording_drops(&recorders, writer),
         }
     }
 
@@ -205,9 +210,14 @@ fn worker_totals(published: &Published) -> WorkerTotals {
     }
 }
 
-/// What is missing in recordings. The recorders' own counts, of the workers' shards, belong here.
-fn recording_drops(writer: &WriterStats) -> Counts<RecordingDrop> {
+/// What is missing in recordings, by the recorders and by the writer.
+fn recording_drops(recorders: &record::Stats, writer: &WriterStats) -> Counts<RecordingDrop> {
     Counts::from_iter([
+        (RecordingDrop::NoConsent, recorders.refused),
+        (RecordingDrop::Late, recorders.late),
+        (RecordingDrop::Lost, recorders.holes),
+        (RecordingDrop::Malformed, recorders.malformed),
+        (RecordingDrop::Frame, recorders.frames_dropped),
         (RecordingDrop::DiskSlow, writer.too_slow.load(Relaxed)),
         (
             RecordingDrop::DiskFailed,

@@ -159,6 +159,8 @@ pub struct Stats {
     pub joins_full: u64,
     /// Packets that a subscriber did not get, by reason.
     pub drops: Drops,
+    /// What the recorders have seen and done.
+    pub recorders: record::Stats,
     /// NACKs received from subscribers.
     pub nacks_in: u64,
     /// NACKs sent to publishers.

@@ -33,6 +33,7 @@ impl LiveRoom {
         stats.pli_held += self.past.pli_held;
         stats.nacks_in += self.past.nacks_in;
         stats.nacks_out += self.past.nacks_out;
+        stats.recorders += self.recordings.stats();
         let drops = self.room.drops();
         stats.drops.not_connected += drops.not_connected;
         stats.drops.disabled += drops.disabled;

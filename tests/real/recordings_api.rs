@@ -202,6 +202,10 @@ fn who_may_say_start_list_read_and_delete_is_as_documented_and_each_change_is_in
     ] {
         assert!(metrics.lines().any(|other| other == line), "no {line}");
     }
+    let written = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("beistand_recording_bytes_total "));
+    assert_ne!(written, Some("0"), "what was recorded was written");
 }
 
 fn consents_are_ones_own_or_the_apps(scene: &Scene) {

@@ -2,7 +2,20 @@
 
 use super::super::command::{RecordedView, RecordingView};
 use super::super::live_room::LiveRoom;
+use super::Recordings;
 use crate::base::{Purpose, RecordingId};
+use crate::record;
+
+impl Recordings {
+    /// What the recorders of all purposes have seen and done.
+    pub(in crate::node) fn stats(&self) -> record::Stats {
+        let mut all = record::Stats::default();
+        for running in self.running.values() {
+            all += running.recorder.stats();
+        }
+        all
+    }
+}
 
 impl LiveRoom {
     /// One for each purpose of the policy; none where it records nothing.
