@@ -131,10 +131,13 @@ fn ticket(uri: &Uri) -> Result<Ticket, Problem> {
             }
         }
     }
-    // A link from which a part was taken is altered: it will not be valid.
+    let missing = |name: &str| {
+        let allowed = "what the link has there, which must be there";
+        Problem::field(StatusCode::BAD_REQUEST, name, allowed)
+    };
     Ok(Ticket {
-        expires_s: expires_s.unwrap_or_default(),
-        signature: signature.unwrap_or_default(),
+        expires_s: expires_s.ok_or_else(|| missing("expires"))?,
+        signature: signature.ok_or_else(|| missing("signature"))?,
         download,
     })
 }

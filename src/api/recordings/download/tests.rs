@@ -11,6 +11,9 @@ fn uri(query: &str) -> Uri {
 #[test]
 fn a_malformed_link_is_a_bad_request_that_names_its_part() {
     for (query, field) in [
+        ("", "expires"),
+        ("?signature=ab", "expires"),
+        ("?expires=1", "signature"),
         ("?expires=&signature=ab", "expires"),
         ("?expires=-1&signature=ab", "expires"),
         ("?expires=%2B1&signature=ab", "expires"),
