@@ -110,13 +110,14 @@ fn no_other_link_lets_in(node: &Node, file: &Fetched, other: &Fetched) {
             "for another file",
             format!("{sibling}/manifest.json?{query}"),
         ),
-        ("without a signature", format!("{path}?{expires}")),
     ] {
         let (head, body) = fetch(&node.http, &wrong);
         let text = String::from_utf8_lossy(&body).into_owned();
         assert!(head.contains(" 403 "), "{what}: {wrong}: {head}: {text}");
         assert!(text.contains("\"detail\""), "{what}: a problem: {text}");
     }
+    let (head, _) = fetch(&node.http, &format!("{path}?{expires}"));
+    assert!(head.contains(" 400 "), "half a link is none: {head}");
     let (head, _) = fetch(&node.http, &good);
     assert!(head.contains(" 200 "), "the good one still does: {head}");
 }
