@@ -128,7 +128,7 @@ impl Bench {
                 self.world.shard.handle_timeout(self.world.now);
                 drain(&mut self.world, &mut self.outlet, &mut out);
                 self.wire.send_all(&out);
-                self.outlet.flush();
+                assert!(self.outlet.flush().is_empty(), "the writer lives");
             });
             self.worker += timed;
             for (to, bytes) in out {

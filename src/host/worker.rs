@@ -406,7 +406,9 @@ impl Worker {
     /// What is recorded follows the entries that allow it.
     fn send_recorded(&mut self) {
         if self.jobs.is_empty() {
-            self.around.recordings.flush();
+            for id in self.around.recordings.flush() {
+                self.lost.add(&id, "nobody writes it any more");
+            }
         }
     }
 

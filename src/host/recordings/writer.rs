@@ -5,7 +5,7 @@ use super::pace::ReadMono;
 use crate::base::{Millis, Mono, RecordingId};
 use crate::record::{Output, SegmentId};
 use cap_std::fs::{Dir, File, OpenOptions};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -145,22 +145,28 @@ impl Outlet {
         Ok(())
     }
 
-    /// Hands over what waits, as far as there is a place.
-    pub fn flush(&mut self) {
+    /// Hands over what waits, as far as there is a place. Returns the recordings that nobody writes any more:
+    /// the thread has ended, which it does by itself after the workers alone.
+    pub fn flush(&mut self) -> BTreeSet<RecordingId> {
         while let Some(held) = self.waiting.pop_front() {
             match self.queue.try_send(held) {
                 Ok(()) => {}
                 Err(TrySendError::Full(held)) => {
                     self.waiting.push_front(held);
-                    return;
+                    return BTreeSet::new();
                 }
-                // The node stops: what is not written is what a crash would cost.
-                Err(TrySendError::Disconnected(_)) => return self.waiting.clear(),
+                Err(TrySendError::Disconnected(held)) => {
+                    let left = std::iter::once(held).chain(self.waiting.drain(..));
+                    let lost =
+                        left.filter_map(|held| Some(segment(&held.output)?.recording.clone()));
+                    return lost.collect();
+                }
             }
         }
         if self.waiting.is_empty() {
             self.counts.retain(|_, count| Arc::strong_count(count) > 1);
         }
+        BTreeSet::new()
     }
 
     /// True while something waits for a place.

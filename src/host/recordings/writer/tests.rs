@@ -72,7 +72,7 @@ fn what_is_handed_out_is_in_the_file_in_order() {
         bench.outlet.push(output).unwrap();
     }
     assert!(bench.writing.is(&segment_of(1).recording));
-    bench.outlet.flush();
+    assert!(bench.outlet.flush().is_empty());
     drop(bench.outlet);
     bench.thread.join().unwrap();
     let path = bench.dir.0.join("segments/RC_abc_shared/000001.mkv");
@@ -87,7 +87,7 @@ fn without_the_ledgers_word_nothing_is_written() {
     for output in [open(1), append(1, b"one"), close(1)] {
         bench.outlet.push(output).unwrap();
     }
-    bench.outlet.flush();
+    assert!(bench.outlet.flush().is_empty());
     drop(bench.outlet);
     bench.thread.join().unwrap();
     let why = bench.lost.recv().unwrap();
@@ -106,7 +106,7 @@ fn a_file_that_is_there_already_is_never_written_over() {
     for output in [open(1), open(2), append(1, b"one"), close(1), close(2)] {
         bench.outlet.push(output).unwrap();
     }
-    bench.outlet.flush();
+    assert!(bench.outlet.flush().is_empty());
     drop(bench.outlet);
     bench.thread.join().unwrap();
     assert!(bench.lost.recv().unwrap().contains("RC_abc_shared"));
@@ -125,16 +125,33 @@ fn a_disk_that_stands_still_loses_the_recording_and_holds_no_more_than_its_share
     let piece = vec![0; 64 * 1024];
     let taken = (0..1_000).take_while(|_| {
         let taken = bench.outlet.push(append(1, &piece)).is_ok();
-        bench.outlet.flush();
+        assert!(bench.outlet.flush().is_empty());
         taken
     });
     let bytes = taken.count() * piece.len();
     assert!((MAX_HELD_BYTES - 2 * piece.len()..=MAX_HELD_BYTES).contains(&bytes));
     // Its end always has a place.
     bench.outlet.push(close(1)).unwrap();
-    bench.outlet.flush();
+    assert!(bench.outlet.flush().is_empty());
     go.send(()).unwrap();
     drop(bench.outlet);
     bench.thread.join().unwrap();
     assert!(!bench.writing.is(&segment_of(1).recording));
+}
+
+#[test]
+fn a_recording_that_nobody_writes_any_more_is_lost_and_not_silent() {
+    let (queue, pieces) = sync_channel(8);
+    let mut outlet = Outlet {
+        queue,
+        waiting: VecDeque::new(),
+        counts: BTreeMap::new(),
+        writing: Writing::default(),
+        stats: Arc::default(),
+    };
+    drop(pieces);
+    outlet.push(open(1)).unwrap();
+    outlet.push(append(1, b"one")).unwrap();
+    assert_eq!(outlet.flush(), BTreeSet::from([segment_of(1).recording]));
+    assert!(outlet.flush().is_empty() && !outlet.is_behind());
 }
