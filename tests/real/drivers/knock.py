@@ -17,6 +17,8 @@ async def main():
         await room.connect(SPEC["url"], SPEC["token"])
     except rtc.ConnectError as error:
         return say({"joined": False, "error": str(error)})
+    # Data goes once the node has finished the handshake: a visit that leaves before is in no record.
+    await room.local_participant.publish_data(b"here")
     await room.disconnect()
     return say({"joined": True})
 
