@@ -15,6 +15,8 @@ pub(super) const MAX_FRAME: usize = 768 << 10;
 const HAND_OUT_AFTER: Millis = Millis(500);
 /// … or once they have so many bytes.
 const HAND_OUT_BYTES: usize = 64 << 10;
+/// Room for the frame that goes beyond them: a piece that grew would be copied, into memory fresh from the kernel.
+const BEYOND: usize = 16 << 10;
 /// Longest stretch of a cluster: RFC 9559, section 25.3, recommends at most 5 s. The times of blocks are 16 bits
 /// relative to it, so 32 s would be the end.
 const CLUSTER: Millis = Millis(5_000);
@@ -147,8 +149,7 @@ impl Segment {
         let segment = self.id.clone().filter(|_| self.whole > 0)?;
         let rest = self.bytes.split_off(self.whole);
         let bytes = std::mem::replace(&mut self.bytes, rest);
-        // The next piece will be about as long.
-        self.bytes.reserve(bytes.len().min(HAND_OUT_BYTES));
+        self.bytes.reserve(HAND_OUT_BYTES + BEYOND);
         if let Some(frame) = &mut self.frame {
             frame.block -= self.whole;
         }

@@ -129,8 +129,10 @@ impl Take {
 
     /// When time matters next.
     pub(super) fn deadline(&self) -> Option<Mono> {
-        let deadlines = [self.reorder.deadline(), self.segment.deadline()];
-        deadlines.into_iter().flatten().min()
+        match (self.reorder.deadline(), self.segment.deadline()) {
+            (Some(hole), Some(piece)) => Some(hole.min(piece)),
+            (hole, piece) => hole.or(piece),
+        }
     }
 
     /// Nothing more comes: what is whole is handed out.
