@@ -63,7 +63,7 @@ fn the_question_is_plain_and_unticked_and_can_be_put_off_and_taken_up_again() {
     assert_eq!(questions.len(), 1, "only what is asked for: {shown}");
     for words in [
         "For the people in this session",
-        "Both of you can watch it afterwards.",
+        "The expert can watch and download it afterwards.",
         "Yes, record me",
         "No",
     ] {
@@ -133,7 +133,7 @@ fn consent_is_withdrawn_with_the_control_at_any_time() {
         "what was said before"
     );
     press(&mut driver, "consent-none");
-    let no = json!({"purpose": "shared", "given": false, "wording": "beistand-1"});
+    let no = json!({"purpose": "shared", "given": false, "wording": "beistand-2"});
     assert_eq!(said(&mut driver, "beistand.consent"), vec![no], "the news");
     let refusal = json!({"topic": "beistand.consent", "text": "the ledger is full"});
     let shown = receive(&mut driver, "beistand.refused", &refusal)["shown"].take();
