@@ -3,6 +3,8 @@
 //! The recorders take what the room forwards to a subscriber of their own, which has no connection and
 //! a perfect link: layers are chosen, and keyframes asked for, as for anyone else.
 
+#[cfg(test)]
+pub(super) mod fixture;
 mod tell;
 mod view;
 

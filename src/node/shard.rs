@@ -559,3 +559,6 @@ impl Shard {
 impl Side {
     pub(super) const BOTH: [Side; 2] = [Side::Publisher, Side::Subscriber];
 }
+
+#[cfg(test)]
+mod tests;

@@ -242,7 +242,11 @@ fn an_expert_starts_and_stops_a_recording_and_sees_how_it_stands() {
     message["purposes"][0]["failed"] = json!("the disk is full");
     let failed = tell(&mut driver, &message);
     assert_eq!(failed["states"][0], "Failed: the disk is full");
-    assert_eq!(failed["buttons"], json!([start]), "that of the other one");
+    assert_eq!(
+        failed["buttons"],
+        json!([start, start]),
+        "it may be tried again"
+    );
 }
 
 /// An expert leaves a session in which recording was possible; the node answers what the test says.

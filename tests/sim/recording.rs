@@ -90,7 +90,7 @@ fn written(world: &World) -> BTreeMap<(Purpose, String), usize> {
 }
 
 /// Whether a header has the tag IDENTITY with this value: id and size of a TagString, and the text.
-fn tags(header: &[u8], who: &str) -> bool {
+pub fn tags(header: &[u8], who: &str) -> bool {
     let mut wanted = vec![0x44, 0x87, 0x80 | u8::try_from(who.len()).unwrap()];
     wanted.extend(who.as_bytes());
     header.windows(wanted.len()).any(|window| window == wanted)
