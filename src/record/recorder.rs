@@ -4,10 +4,12 @@ use super::output::{Output, TrackFacts, TrackKey};
 use super::stats::Stats;
 use super::take::{Studio, Take};
 use super::timeline::SenderClock;
-use crate::base::{Mono, Now, ParticipantSid, RecordingId, TrackSource};
+use crate::base::{Millis, Mono, Now, ParticipantSid, RecordingId, TrackSource};
 use crate::media::Packet;
 use std::collections::VecDeque;
 
+/// A track changes its codec, and thereby its file, no sooner than after so long: a sender cannot make files at will.
+const CODEC_STAYS: Millis = Millis(1_000);
 /// Keys above this are no tracks: `node` numbers them from 0 and uses numbers again.
 const MAX_TRACKS: usize = 4_096;
 
@@ -149,10 +151,12 @@ impl Recorder {
             self.stats.refused += 1;
             return;
         };
-        if take
-            .as_ref()
-            .is_some_and(|take| take.codec() != packet.codec)
-        {
+        let other = take.as_ref().filter(|take| take.codec() != packet.codec);
+        if let Some(other) = other {
+            if now.mono.since(other.since()) < CODEC_STAYS {
+                self.stats.late += 1;
+                return;
+            }
             self.finish(key, now);
         }
         let origin = self.config.origin;

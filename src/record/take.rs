@@ -17,6 +17,8 @@ use std::collections::VecDeque;
 const WAIT_FOR_KEYFRAME: Millis = Millis(2_000);
 /// A keyframe that does not come is asked for again.
 const ASK_AGAIN: Millis = Millis(1_000);
+/// Most files of a recording: sixteen tracks each for thirty who publish anew twenty times.
+const MAX_SEGMENTS: u32 = 9_999;
 /// A layer that was left without a word has been silent for so long.
 const SILENT: Millis = Millis(1_000);
 
@@ -56,6 +58,7 @@ struct Wait {
 #[derive(Debug)]
 pub(super) struct Take {
     codec: Codec,
+    since: Mono,
     stream: StreamId,
     /// When its newest packet came.
     heard: Mono,
@@ -74,6 +77,7 @@ impl Take {
     pub(super) fn new(packet: &Packet, now: Now, origin: Now) -> Take {
         Take {
             codec: packet.codec,
+            since: now.mono,
             stream: packet.stream,
             heard: now.mono,
             reorder: Reorder::default(),
@@ -89,6 +93,11 @@ impl Take {
     /// What it is coded with: another codec is another take.
     pub(super) const fn codec(&self) -> Codec {
         self.codec
+    }
+
+    /// When it began.
+    pub(super) const fn since(&self) -> Mono {
+        self.since
     }
 
     /// The file, if it is open.
@@ -129,8 +138,10 @@ impl Take {
 
     /// When time matters next.
     pub(super) fn deadline(&self) -> Option<Mono> {
-        let deadlines = [self.reorder.deadline(), self.segment.deadline()];
-        deadlines.into_iter().flatten().min()
+        match (self.reorder.deadline(), self.segment.deadline()) {
+            (Some(hole), Some(piece)) => Some(hole.min(piece)),
+            (hole, piece) => hole.or(piece),
+        }
     }
 
     /// Nothing more comes: what is whole is handed out.
@@ -192,7 +203,10 @@ impl Take {
     fn on_sound(&mut self, packet: &Packet, arrival: Mono, studio: &mut Studio<'_>) {
         let at_ms = self.place(packet, arrival, studio);
         // Each is a keyframe, so none is a better place for a new cluster than another.
-        self.segment.begin_frame(at_ms, false);
+        if !self.segment.begin_frame(at_ms, false) {
+            studio.stats.frames_dropped += 1;
+            return;
+        }
         self.segment.bytes_mut().extend_from_slice(&packet.payload);
         self.end_frame(true, arrival, studio);
     }
@@ -215,11 +229,11 @@ impl Take {
             },
         };
         if !frame.written && (packet.keyframe || self.frame.is_none()) {
-            frame.written = self.may_begin(packet, frame.spoiled, arrival, studio);
+            frame.written = self.may_begin(packet, frame.spoiled, arrival, studio)
+                && self.segment.begin_frame(frame.at_ms, packet.keyframe);
             frame.spoiled |= packet.keyframe;
             if frame.written {
                 self.depacketizer.begin();
-                self.segment.begin_frame(frame.at_ms, packet.keyframe);
             }
         }
         frame.keyframe |= packet.keyframe;
@@ -328,7 +342,10 @@ impl Take {
         if !self.segment.is_open() {
             match self.depacketizer.describe(self.segment.frame()) {
                 Ok(codec) => {
-                    let segment = studio.next_segment();
+                    let Some(segment) = studio.next_segment() else {
+                        studio.stats.frames_dropped += 1;
+                        return self.segment.drop_frame();
+                    };
                     let head = studio.head(&segment);
                     let opened = self.segment.open(head, &codec);
                     studio.put(opened);
@@ -371,13 +388,16 @@ impl Studio<'_> {
         self.put(Output::KeyframeWanted { track: self.key });
     }
 
-    fn next_segment(&mut self) -> SegmentId {
-        *self.segments = self.segments.saturating_add(1);
+    fn next_segment(&mut self) -> Option<SegmentId> {
+        if *self.segments >= MAX_SEGMENTS {
+            return None;
+        }
+        *self.segments += 1;
         self.stats.segments += 1;
-        SegmentId {
+        Some(SegmentId {
             recording: self.recording.clone(),
             number: *self.segments,
-        }
+        })
     }
 
     fn head<'a>(&'a self, segment: &'a SegmentId) -> Head<'a> {

@@ -31,7 +31,7 @@ pub enum RecordingRefusal {
     #[error("it was changed too often in this session; a consent can still be withdrawn")]
     TooMany,
     /// What was shown to them is part of the evidence.
-    #[error("wording must name the version of the text that was shown, in 1 to 64 bytes")]
+    #[error("a yes needs wording: the version of the text that was shown, in 1 to 64 bytes")]
     Wording,
 }
 
@@ -140,9 +140,7 @@ impl Consents {
     /// It cannot be taken.
     pub fn handle_answer(&mut self, answer: Answer) -> Result<Option<Consent>, RecordingRefusal> {
         self.allowed(answer.purpose)?;
-        if !(1..=MAX_WORDING_BYTES).contains(&answer.wording.len()) {
-            return Err(RecordingRefusal::Wording);
-        }
+        let wording = wording(&answer)?;
         let person = self.people.get_mut(&answer.identity);
         let person = person.ok_or(RecordingRefusal::Nobody)?;
         if person.minor && answer.given {
@@ -170,7 +168,7 @@ impl Consents {
             purpose: answer.purpose,
             state,
             actor: answer.actor,
-            wording: answer.wording,
+            wording,
         }))
     }
 
@@ -216,6 +214,15 @@ impl Consents {
         }
         Ok(())
     }
+}
+
+/// A yes says what it was said to. A no counts whatever comes with it.
+fn wording(answer: &Answer) -> Result<String, RecordingRefusal> {
+    let text = answer.wording.as_str();
+    if answer.given && !(1..=MAX_WORDING_BYTES).contains(&text.len()) {
+        return Err(RecordingRefusal::Wording);
+    }
+    Ok(text[..text.floor_char_boundary(MAX_WORDING_BYTES)].to_owned())
 }
 
 #[cfg(test)]

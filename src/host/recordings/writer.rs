@@ -18,8 +18,9 @@ use std::time::Duration;
 const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
 /// Pieces on their way to the disk, of all recordings of all workers.
 const QUEUE: usize = 4_096;
-/// What is written is on disk after so long (promised: 2 s; half of it is for the disk).
-const SYNC_EVERY: Millis = Millis(1_000);
+/// What is written is on disk after so long. Promised are 2 s from the packet on, of which
+/// [`crate::record`] keeps half a second; each sync costs what several writes do.
+const SYNC_EVERY: Millis = Millis(1_400);
 /// The directory below which each recording has its own.
 const SEGMENTS: &str = "segments";
 
@@ -234,6 +235,8 @@ pub struct Writer {
     stats: Arc<WriterStats>,
     writing: Writing,
     files: BTreeMap<SegmentId, Open>,
+    /// Not later than any file is due.
+    due: Mono,
 }
 
 impl Writer {
@@ -252,6 +255,7 @@ impl Writer {
             stats: Arc::default(),
             writing: Writing::default(),
             files: BTreeMap::new(),
+            due: Mono::ZERO,
         })
     }
 
@@ -293,15 +297,17 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let now = (self.clock)();
-            self.sync(|dirty| now.since(dirty) >= SYNC_EVERY);
+            if now >= self.due {
+                self.sync(|dirty| now.since(dirty) >= SYNC_EVERY);
+                let dirty = self.files.values().filter_map(|open| open.dirty).min();
+                self.due = dirty.unwrap_or(now) + SYNC_EVERY;
+            }
         }
         self.sync(|_| true);
     }
 
     fn wait(&self) -> Duration {
-        let dirty = self.files.values().filter_map(|open| open.dirty).min();
-        let dirty = dirty.map_or(Millis::ZERO, |dirty| (self.clock)().since(dirty));
-        SYNC_EVERY.duration().saturating_sub(dirty.duration())
+        self.due.since((self.clock)()).duration()
     }
 
     fn take(&mut self, held: &Held) {

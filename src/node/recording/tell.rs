@@ -49,6 +49,7 @@ impl Told {
 struct Said {
     purpose: Purpose,
     given: bool,
+    #[serde(default)]
     wording: String,
 }
 

@@ -143,3 +143,46 @@ fn a_frame_without_end_is_given_up_and_the_memory_stays_bounded() {
     let desk = desk.stop(300);
     assert_eq!(desk.numbers(1), [0, 5_000]);
 }
+
+#[test]
+fn a_track_that_changes_its_codec_with_each_packet_makes_one_file_a_second_at_most() {
+    let mut desk = Desk::sound();
+    for n in 0..5_000 {
+        let packet = if n % 2 == 0 {
+            sound(n)
+        } else {
+            picture(n, true)
+        };
+        desk.packet(&packet, n);
+    }
+    let desk = desk.stop(5_000);
+    assert!((2..=6).contains(&desk.files.len()), "{}", desk.files.len());
+    assert!(desk.recorder.stats().late > 2_000);
+}
+
+#[test]
+fn a_recording_has_so_many_files_and_no_more() {
+    let mut desk = Desk::sound();
+    for n in 0..11_000 {
+        desk.recorder
+            .handle_track(KEY, facts("PA_1", TrackSource::Microphone));
+        desk.gate(true, n);
+        desk.packet(&sound(n), n);
+        desk.recorder.handle_track_ended(KEY, at(n));
+        desk.drain();
+    }
+    assert_eq!(desk.files.len(), 9_999);
+    assert!(desk.recorder.stats().frames_dropped > 0);
+}
+
+#[test]
+fn sound_that_comes_a_hundred_times_too_fast_does_not_run_ahead_of_the_clock() {
+    let mut desk = Desk::sound();
+    for n in 0..100_000 {
+        desk.packet(&sound(n), n / 5);
+    }
+    let desk = desk.stop(20_000);
+    let last = *desk.times(1).last().unwrap();
+    assert!(last < 22_000, "{last}");
+    assert!(desk.recorder.stats().frames_dropped > 50_000);
+}

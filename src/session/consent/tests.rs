@@ -194,7 +194,7 @@ fn the_evidence_names_who_said_what_by_whose_hand_to_which_wording() {
     };
     assert_eq!(kept, expected);
     for wording in [String::new(), "w".repeat(MAX_WORDING_BYTES + 1)] {
-        let mut said = answer(Purpose::Shared, false);
+        let mut said = answer(Purpose::Shared, true);
         said.wording = wording;
         let refused = consents.handle_answer(said);
         assert_eq!(refused, Err(RecordingRefusal::Wording));
@@ -202,6 +202,21 @@ fn the_evidence_names_who_said_what_by_whose_hand_to_which_wording() {
     let mut said = answer(Purpose::Shared, true);
     said.identity = "nobody".into();
     assert_eq!(consents.handle_answer(said), Err(RecordingRefusal::Nobody));
+}
+
+#[test]
+fn a_no_counts_whatever_comes_with_it() {
+    for wording in [String::new(), "ü".repeat(MAX_WORDING_BYTES)] {
+        let mut consents = consents(Mode::Always, &[Purpose::Shared]);
+        consents
+            .handle_answer(answer(Purpose::Shared, true))
+            .unwrap();
+        let mut said = answer(Purpose::Shared, false);
+        said.wording = wording;
+        let kept = consents.handle_answer(said).unwrap().unwrap();
+        assert_eq!(kept.state, ConsentState::Withdrawn);
+        assert!(kept.wording.len() <= MAX_WORDING_BYTES);
+    }
 }
 
 #[test]
