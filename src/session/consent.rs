@@ -161,8 +161,11 @@ impl Consents {
             }
             person.yes += 1;
         }
-        let wording = answer.wording.clone();
-        person.said.insert(answer.purpose, Said { state, wording });
+        let said = Said {
+            state,
+            wording: wording.clone(),
+        };
+        person.said.insert(answer.purpose, said);
         Ok(Some(Consent {
             identity: answer.identity,
             purpose: answer.purpose,
