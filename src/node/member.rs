@@ -105,6 +105,12 @@ pub(super) struct Arrival {
     pub(super) subscriber: Transport,
 }
 
+/// The token marks a minor.
+pub(super) fn is_minor(join: &Join) -> bool {
+    let minor = join.attributes.get("minor");
+    minor.is_some_and(|minor| minor == "true")
+}
+
 impl Member {
     pub(super) fn new(arrival: Arrival, floors: Floors, now: Now) -> Member {
         let Arrival {
@@ -148,14 +154,6 @@ impl Member {
 
     pub(super) fn identity(&self) -> &Identity {
         &self.join.identity
-    }
-
-    /// The token marks a minor.
-    pub(super) fn is_minor(&self) -> bool {
-        self.join
-            .attributes
-            .get("minor")
-            .is_some_and(|minor| minor == "true")
     }
 
     pub(super) fn hidden(&self) -> bool {

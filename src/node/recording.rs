@@ -3,6 +3,8 @@
 //! The recorders take what the room forwards to a subscriber of their own, which has no connection and
 //! a perfect link: layers are chosen, and keyframes asked for, as for anyone else.
 
+#[cfg(test)]
+pub(super) mod fixture;
 mod tell;
 mod view;
 
@@ -86,6 +88,27 @@ impl Recordings {
         running.is_some_and(|running| running.active)
     }
 
+    /// True if it had failed, and may start again.
+    fn try_again(&mut self, purpose: Purpose) -> bool {
+        let running = self.running.get_mut(&purpose);
+        let Some(running) = running.filter(|running| running.failed.is_some()) else {
+            return false;
+        };
+        running.failed = None;
+        running.recorder.handle_again();
+        true
+    }
+
+    /// All that is open ends as it is: its room is gone.
+    pub(super) fn abandon(&mut self) -> Vec<record::Output> {
+        let mut closed = Vec::new();
+        for running in self.running.values_mut() {
+            running.recorder.handle_failed();
+            closed.extend(std::iter::from_fn(|| running.recorder.poll_output()));
+        }
+        closed
+    }
+
     /// For what someone is recorded now.
     fn recorded(&self, who: &Identity) -> impl Iterator<Item = Purpose> {
         let active = self.running.iter().filter(|(_, running)| running.active);
@@ -112,6 +135,19 @@ impl LiveRoom {
         Ok(())
     }
 
+    /// Whoever joins is marked as a minor: what they agreed to ends before anything else.
+    pub(super) fn on_minor(&mut self, who: &Identity, context: &mut Context<'_>) {
+        let lost = self.recordings.consents.handle_minor(who);
+        if lost.is_empty() {
+            return;
+        }
+        self.close_gates(context);
+        for consent in lost {
+            self.billing.handle_consent(consent, context.now);
+        }
+        self.review_recordings(context);
+    }
+
     /// The recording for a purpose shall run, or no longer.
     pub(super) fn on_record(
         &mut self,
@@ -123,11 +159,10 @@ impl LiveRoom {
         if actor == Actor::Participant && self.recordings.requests >= MAX_REQUESTS {
             return Err(RecordingRefusal::TooMany);
         }
-        let failed = |running: &Running| running.failed.is_some();
-        if on && self.recordings.running.get(&purpose).is_some_and(failed) {
-            return Err(RecordingRefusal::Failed);
-        }
-        if self.recordings.consents.handle_request(purpose, on)? {
+        let news = self.recordings.consents.handle_request(purpose, on)?;
+        // Whoever asks for it may know that there is space again; nothing tries that by itself.
+        let again = on && self.recordings.try_again(purpose);
+        if news || again {
             self.recordings.requests += 1;
             self.recordings.told.by(purpose, actor);
         }

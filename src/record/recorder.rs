@@ -179,14 +179,28 @@ impl Recorder {
         }
     }
 
-    /// What was handed out could not be written. Nothing more is recorded.
+    /// What was handed out could not be written. Nothing more is recorded, but that files end is told.
     pub fn handle_failed(&mut self) {
         self.failed = true;
-        self.outputs.clear();
+        self.outputs.retain(|output| match output {
+            Output::Close { .. } => true,
+            Output::Open { .. } | Output::Append { .. } | Output::KeyframeWanted { .. } => false,
+        });
         self.deadline = None;
         for track in self.tracks.iter_mut().flatten() {
-            track.gate = Gate::Closed;
+            let gate = std::mem::replace(&mut track.gate, Gate::Closed);
+            let Gate::Open(Some(take)) = gate else {
+                continue;
+            };
+            if let Some(segment) = take.segment().cloned() {
+                self.outputs.push_back(Output::Close { segment });
+            }
         }
+    }
+
+    /// It is tried again: gates may open, and what comes goes into new files.
+    pub const fn handle_again(&mut self) {
+        self.failed = false;
     }
 
     /// Time has passed.

@@ -11,6 +11,7 @@ mod consumer;
 mod course;
 mod drift;
 mod evidence;
+mod gate;
 mod ledger;
 mod links;
 mod nodes;

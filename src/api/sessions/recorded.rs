@@ -156,7 +156,6 @@ pub(super) fn refused(refusal: RecordingRefusal) -> Problem {
         RecordingRefusal::Off
         | RecordingRefusal::NotForThat(_)
         | RecordingRefusal::Nobody
-        | RecordingRefusal::Failed
         | RecordingRefusal::TooMany => Problem::conflict(refusal, None),
     }
 }

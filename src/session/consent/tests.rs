@@ -136,21 +136,32 @@ fn what_the_policy_does_not_name_is_neither_asked_for_nor_agreed_to() {
 }
 
 #[test]
-fn a_minor_stays_one_and_loses_what_was_said_before_it_was_known() {
+fn a_minor_stays_one_and_loses_with_evidence_what_was_agreed_to_before_it_was_known() {
     let mut consents = consents(Mode::Always, &Purpose::ALL);
     say(&mut consents, Purpose::Qa, "yes");
     assert!(consents.allows(&EVE.into(), Purpose::Qa));
+    say(&mut consents, Purpose::Shared, "no");
+    let lost = consents.handle_minor(&EVE.into());
+    let expected = Consent {
+        identity: EVE.into(),
+        purpose: Purpose::Qa,
+        state: ConsentState::Withdrawn,
+        actor: Actor::Node,
+        wording: "2026-11".to_owned(),
+    };
+    assert_eq!(lost, [expected]);
+    assert_eq!(consents.handle_minor(&EVE.into()), [], "told once");
+    assert_eq!(consents.handle_minor(&"nobody".into()), []);
     consents.handle_joined(&EVE.into(), true);
-    assert_eq!(consents.state(&EVE.into(), Purpose::Qa), None);
+    let state = |purpose| consents.state(&EVE.into(), purpose);
+    assert_eq!(state(Purpose::Qa), Some(ConsentState::Withdrawn));
+    assert_eq!(state(Purpose::Shared), Some(ConsentState::Refused));
     consents.handle_joined(&EVE.into(), false);
     assert!(
         consents.is_minor(&EVE.into()),
         "a second token changes nothing"
     );
-    assert_eq!(
-        say(&mut consents, Purpose::Qa, "yes no"),
-        ["Minor", "refused"]
-    );
+    assert_eq!(say(&mut consents, Purpose::Qa, "yes no"), ["Minor", "-"]);
     assert!(!consents.allows_anyone(Purpose::Qa));
 }
 

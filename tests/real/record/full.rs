@@ -40,6 +40,7 @@ fn a_full_disk_ends_the_recording_and_neither_the_call_nor_the_bill() {
     assert!(said_ms <= SAID_MS, "said after {said_ms} ms");
     the_call_goes_on(&mut people, &studio);
     the_files_play(&node, &studio);
+    a_start_tries_again(&studio, &receiver);
     studio.end();
     check_story(&receiver.until_delivered("session.ended"));
     node.verify_ledger();
@@ -91,6 +92,24 @@ fn the_call_goes_on(people: &mut Driver, studio: &Studio) {
             Ok(())
         } else {
             Err(now_ms.to_string())
+        }
+    });
+}
+
+/// At a word it is tried once more, and it is said that the disk is still full.
+fn a_start_tries_again(studio: &Studio, receiver: &Receiver) {
+    let start = format!("POST /v1/sessions/{}/recordings", studio.session);
+    studio.api.expect(200, &start, &json!({"action": "start"}));
+    let said = |kind: &str| {
+        let attempts = receiver.attempts();
+        attempts.iter().filter(|one| one.kind == kind).count()
+    };
+    wait::until("it starts and fails again", FILLS, || {
+        let steps = ["recording.started", "recording.failed"].map(said);
+        if steps == [2, 2] {
+            Ok(())
+        } else {
+            Err(format!("{steps:?}"))
         }
     });
 }

@@ -95,7 +95,6 @@ fn each_refusal_has_its_status_and_its_own_words() {
         (RecordingRefusal::Off, 409),
         (RecordingRefusal::NotForThat(Purpose::Qa), 409),
         (RecordingRefusal::Nobody, 409),
-        (RecordingRefusal::Failed, 409),
         (RecordingRefusal::TooMany, 409),
         (RecordingRefusal::Minor, 403),
         (RecordingRefusal::Wording, 422),
