@@ -186,7 +186,11 @@ impl Node {
             deliveries,
             counters,
             control: doors.control.clone(),
-            recordings: (config.data.dir.clone(), recordings.stats),
+            recordings: (
+                config.data.dir.clone(),
+                recordings.stats,
+                recordings.keeping.stats(),
+            ),
             told: Mutex::default(),
         };
         let (stop_delivery, stopped) = oneshot::channel::<()>();

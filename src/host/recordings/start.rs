@@ -79,6 +79,7 @@ pub fn start(
         link_key: key.link_key(),
         progress: told(progress.clone()),
     };
+    let lost = workers.iter().map(WorkerEnds::lost).collect();
     let ends = workers.to_vec();
     let on_lost = move |id: &_, reason: &str| {
         ends.iter()
@@ -100,7 +101,7 @@ pub fn start(
         bell: Bell::default(),
         clock: Some(read),
     };
-    let catalogue = Catalogue::of(data.clone(), (store, desk), writing);
+    let catalogue = Catalogue::of(data.clone(), (store, desk), writing, lost);
     let keeper = Keeper::new(finisher, catalogue, Arc::new(move || clock.now())).start();
     Ok(Started {
         outlets,
