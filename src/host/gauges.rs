@@ -30,7 +30,7 @@ pub(super) struct Gauges {
     pub counters: Arc<Counters>,
     pub control: Arc<Mutex<Control>>,
     /// The directory of the ledger, and what the writer and the keeper of recordings count.
-    pub recordings: (PathBuf, Arc<WriterStats>, Arc<KeeperStats>),
+    pub recordings: (PathBuf, (Arc<WriterStats>, Arc<KeeperStats>)),
     /// Signalling messages, errors, and joins of full rooms that are on the page already, by worker.
     pub told: Mutex<Vec<Told>>,
 }
@@ -59,7 +59,7 @@ impl Gauges {
     }
 
     fn recordings(&self) -> RecordingTotals {
-        let (ledger, writer, keeper) = &self.recordings;
+        let (ledger, (writer, keeper)) = &self.recordings;
         let counts = Reader::open(ledger).and_then(|reader| reader.recording_counts());
         let counts = counts.unwrap_or_else(|error| {
             tracing::error!(%error, "the recordings cannot be counted");

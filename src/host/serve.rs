@@ -186,11 +186,7 @@ impl Node {
             deliveries,
             counters,
             control: doors.control.clone(),
-            recordings: (
-                config.data.dir.clone(),
-                recordings.stats,
-                recordings.keeping.stats(),
-            ),
+            recordings: (config.data.dir.clone(), recordings.stats),
             told: Mutex::default(),
         };
         let (stop_delivery, stopped) = oneshot::channel::<()>();

@@ -211,7 +211,7 @@ fn a_panic_between_recordings_does_not_end_the_thread() {
         unfinished(())
     });
     let note = catalogue.note;
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
     catalogue.note = Box::new(move |said| {
         note(said)?;
         Ok(tell.send(())?)
