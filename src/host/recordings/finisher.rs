@@ -56,7 +56,7 @@ impl Finisher {
                     .context("its segments cannot be removed")?;
                 Ok(ready(id, facts, &verified))
             }
-            Err(Trouble::Hopeless(reason)) => Ok(failed(id, reason)),
+            Err(Trouble::Hopeless(reason)) => Ok(given_up(id, reason)),
             Err(trouble) => {
                 self.make_room(id, &trouble);
                 Err(trouble)
@@ -166,7 +166,7 @@ fn ready(id: &RecordingId, facts: &Facts, verified: &Verified) -> RecordingNote 
         id: id.clone(),
         step: RecordingStep::Ready,
         actor: Actor::Node,
-        reason: None,
+        reason: verified.manifest.ended_early.clone(),
         result: Some(RecordingResult {
             duration_ms: verified.manifest.duration_ms,
             bytes: files.iter().map(|file| file.bytes).sum(),
@@ -177,7 +177,8 @@ fn ready(id: &RecordingId, facts: &Facts, verified: &Verified) -> RecordingNote 
     }
 }
 
-fn failed(id: &RecordingId, reason: &str) -> RecordingNote {
+/// What is written down of one that cannot be finished.
+pub fn given_up(id: &RecordingId, reason: &str) -> RecordingNote {
     RecordingNote {
         id: id.clone(),
         step: RecordingStep::Failed,

@@ -26,6 +26,8 @@ const FRAMES: usize = 64;
 pub struct Said {
     /// Who makes and signs it.
     pub node: NodeId,
+    /// Why it ended before its session, where it did.
+    pub ended_early: Option<String>,
     /// Every change of a consent to its purpose.
     pub consents: Vec<ConsentAt>,
 }
@@ -39,6 +41,12 @@ pub enum Trouble {
     /// A disk or the ledger says no: another try may do.
     #[error(transparent)]
     Later(#[from] anyhow::Error),
+    /// The ledger does not answer: the recording itself is all right.
+    #[error(transparent)]
+    Untold(anyhow::Error),
+    /// The making of it has panicked.
+    #[error("it panicked: {0}")]
+    Panicked(String),
     /// No try will do.
     #[error("{0}")]
     Hopeless(&'static str),
@@ -127,6 +135,7 @@ impl Maker<'_> {
             files,
             participants,
             consents: said.consents.clone(),
+            ended_early: said.ended_early.clone(),
             losses: surveyed.losses,
         };
         self.seal(&bench, &manifest, key)

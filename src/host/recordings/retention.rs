@@ -7,6 +7,9 @@ use crate::base::{Actor, RecordingId, RecordingNote, RecordingStep};
 /// Why the node deletes by itself, in the ledger's words.
 const RETENTION: &str = "retention";
 
+/// Why it was never finished, of one whose time has come before.
+pub const UNFINISHED: &str = "its time came before it was finished";
+
 /// Deletes all files of a recording. Cut off at any moment, another call does the rest.
 ///
 /// # Errors

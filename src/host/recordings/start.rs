@@ -3,7 +3,7 @@
 use super::catalogue::Catalogue;
 use super::desk::{Progresses, Shelves};
 use super::finisher::Finisher;
-use super::keeper::{Keeper, Keeping};
+use super::keeper::{Keeper, KeeperStats, Keeping};
 use super::key::NodeKey;
 use super::pace::{Bell, Progress, ReadMono};
 use super::place::{Place, STORE};
@@ -35,8 +35,8 @@ pub struct Started {
     pub outlets: Vec<Outlet>,
     /// Ends when all outlets are dropped.
     pub thread: JoinHandle<()>,
-    /// The writer's counters.
-    pub stats: Arc<WriterStats>,
+    /// The writer's counters, and the keeper's.
+    pub stats: (Arc<WriterStats>, Arc<KeeperStats>),
     /// Finishes and deletes.
     pub keeping: Keeping,
     /// For the API.
@@ -79,6 +79,7 @@ pub fn start(
         link_key: key.link_key(),
         progress: told(progress.clone()),
     };
+    let lost = workers.iter().map(WorkerEnds::lost).collect();
     let ends = workers.to_vec();
     let on_lost = move |id: &_, reason: &str| {
         ends.iter()
@@ -100,13 +101,14 @@ pub fn start(
         bell: Bell::default(),
         clock: Some(read),
     };
-    let catalogue = Catalogue::of(data.clone(), (store, desk), writing);
+    let catalogue = Catalogue::of(data.clone(), (store, desk), writing, lost);
     let keeper = Keeper::new(finisher, catalogue, Arc::new(move || clock.now())).start();
+    let keeping = keeper.context("the keeper of recordings cannot be started")?;
     Ok(Started {
         outlets,
         thread,
-        stats,
-        keeping: keeper.context("the keeper of recordings cannot be started")?,
+        stats: (stats, keeping.stats()),
+        keeping,
         shelves,
     })
 }

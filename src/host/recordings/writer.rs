@@ -29,22 +29,42 @@ pub type Flush = Box<dyn Fn() -> bool + Send>;
 /// Told of recordings that cannot go on, and why.
 pub type OnLost = Box<dyn Fn(&RecordingId, &str) + Send>;
 
-/// Recordings that the disk has refused, for a worker to fetch.
+/// Recordings that the disk has refused, for a worker to fetch, and for whoever finishes them: the
+/// worker's session may be over by then.
 #[derive(Clone, Default)]
-pub struct Lost(Arc<Mutex<BTreeMap<RecordingId, String>>>);
+pub struct Lost(Arc<Mutex<Refused>>);
+
+#[derive(Default)]
+struct Refused {
+    news: BTreeMap<RecordingId, String>,
+    unfinished: BTreeMap<RecordingId, String>,
+}
 
 impl Lost {
-    /// One more. Bounded by the recordings that run.
+    /// One more. Bounded by the recordings that are not finished.
     pub fn add(&self, id: &RecordingId, reason: &str) {
-        self.hold().insert(id.clone(), reason.to_owned());
+        let mut held = self.hold();
+        held.news.insert(id.clone(), reason.to_owned());
+        let first = held.unfinished.entry(id.clone());
+        first.or_insert_with(|| reason.to_owned());
     }
 
     /// All since the last call.
     pub fn take(&self) -> BTreeMap<RecordingId, String> {
-        std::mem::take(&mut *self.hold())
+        std::mem::take(&mut self.hold().news)
     }
 
-    fn hold(&self) -> MutexGuard<'_, BTreeMap<RecordingId, String>> {
+    /// Why this one was refused first, until it is forgotten.
+    pub fn of(&self, id: &RecordingId) -> Option<String> {
+        self.hold().unfinished.get(id).cloned()
+    }
+
+    /// It is finished.
+    pub fn forget(&self, id: &RecordingId) {
+        self.hold().unfinished.remove(id);
+    }
+
+    fn hold(&self) -> MutexGuard<'_, Refused> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -321,12 +341,10 @@ impl Writer {
             Output::KeyframeWanted { .. } => Ok(()),
         };
         if let Err(error) = done {
-            // It is not among the files: what is lost below are the others.
-            self.writing.closed(
-                &segment.recording,
-                usize::from(!self.files.contains_key(segment)),
-            );
+            // It is not among the files: what is lost are the others.
+            let unopened = usize::from(!self.files.contains_key(segment));
             self.lose(&segment.recording, &error);
+            self.writing.closed(&segment.recording, unopened);
         }
     }
 
@@ -393,7 +411,6 @@ impl Writer {
         let before = self.files.len();
         self.files
             .retain(|segment, _| segment.recording != *recording);
-        self.writing.closed(recording, before - self.files.len());
         self.stats.disk_failures.fetch_add(1, Relaxed);
         tracing::error!(%recording, %error, "a recording ends: the disk does not take it");
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
@@ -403,6 +420,8 @@ impl Writer {
             format!("the disk does not take it: {error}")
         };
         (self.on_lost)(recording, &reason);
+        // Whoever finishes it then knows why it ends.
+        self.writing.closed(recording, before - self.files.len());
     }
 
     fn wrote(&self, bytes: usize) {

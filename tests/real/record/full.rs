@@ -43,6 +43,7 @@ fn a_full_disk_ends_the_recording_and_neither_the_call_nor_the_bill() {
     a_start_tries_again(&studio, &receiver);
     studio.end();
     check_story(&receiver.until_delivered("session.ended"));
+    it_is_finished_once_there_is_room(&node, &studio);
     node.verify_ledger();
 }
 
@@ -112,6 +113,27 @@ fn a_start_tries_again(studio: &Studio, receiver: &Receiver) {
             Err(format!("{steps:?}"))
         }
     });
+}
+
+/// It cannot be finished as long as the disk is full, and then it is by itself.
+fn it_is_finished_once_there_is_room(node: &Node, studio: &Studio) {
+    wait::until("it is tried in vain", FILLS, || {
+        let tried = node.logged().contains("a recording cannot be finished now");
+        tried
+            .then_some(())
+            .ok_or_else(|| "no word of it".to_owned())
+    });
+    assert_eq!(studio.shown("shared").body["state"], "finishing");
+    node.enlarge_disk(64 * DISK_KIB);
+    let finished = studio.finished(node, "shared");
+    finished.session();
+    for part in [&ERIKA, &KARL] {
+        finished.participant(part.identity);
+    }
+    assert_eq!(finished.manifest()["ended_early"], "the disk is full");
+    assert_eq!(finished.record["reason"], "the disk is full");
+    let left = segments(&node.disk(), &studio.id("shared"));
+    assert!(left.is_empty(), "segments are left: {left:?}");
 }
 
 /// What was written until then.

@@ -9,6 +9,7 @@ pub(super) struct Recordings {
     now: IntGaugeVec,
     outcomes: IntCounterVec,
     bytes: IntCounter,
+    panics: IntCounter,
     drops: IntCounterVec,
 }
 
@@ -32,6 +33,10 @@ impl Recordings {
             bytes: to.counter(
                 "beistand_recording_bytes_total",
                 "Bytes written to the segments of recordings.",
+            )?,
+            panics: to.counter(
+                "beistand_recording_panics_total",
+                "Panics in the making and deleting of recordings' files: a bug, please report it.",
             )?,
             drops: to.counters(
                 (
@@ -57,5 +62,6 @@ impl Recordings {
             set_total(&counter, totals.drops.of(*reason));
         }
         set_total(&self.bytes, totals.bytes);
+        set_total(&self.panics, totals.panics);
     }
 }

@@ -45,6 +45,7 @@ impl Bed {
             clock: None,
         };
         let said = Told {
+            ended_early: None,
             node: node(),
             consents: consents(),
         };

@@ -78,7 +78,7 @@ impl Bench {
             clock: Some(Arc::new(|| Mono::ZERO)),
         };
         let ledger = (self.store.handle(), self.desk.clone());
-        let catalogue = Catalogue::of(self.dir.0.clone(), ledger, Writing::default());
+        let catalogue = Catalogue::of(self.dir.0.clone(), ledger, Writing::default(), Vec::new());
         let clock = Clock::new();
         let mut keeper = Keeper::new(finisher, catalogue, Arc::new(move || clock.now()));
         // In a test on a thread of a runtime the ledger could not be waited for.
