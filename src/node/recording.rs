@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The subscriber that stands for the recorders: no member has its number.
 pub(super) const RECORDER: MemberKey = MemberKey(usize::MAX);
 
-/// Starts and stops that an expert may ask for in one session: each is an entry in the ledger.
+/// Starts that experts may ask for in one session: each, and its stop, is an entry in the ledger.
 const MAX_REQUESTS: u32 = 64;
 
 /// The recordings of a room.
@@ -156,14 +156,15 @@ impl LiveRoom {
         actor: Actor,
         context: &mut Context<'_>,
     ) -> Result<(), RecordingRefusal> {
-        if actor == Actor::Participant && self.recordings.requests >= MAX_REQUESTS {
+        let counts = on && actor == Actor::Participant;
+        if counts && self.recordings.requests >= MAX_REQUESTS {
             return Err(RecordingRefusal::TooMany);
         }
         let news = self.recordings.consents.handle_request(purpose, on)?;
         // Whoever asks for it may know that there is space again; nothing tries that by itself.
         let again = on && self.recordings.try_again(purpose);
         if news || again {
-            self.recordings.requests += 1;
+            self.recordings.requests += u32::from(counts);
             self.recordings.told.by(purpose, actor);
         }
         self.review_recordings(context);
@@ -282,7 +283,13 @@ impl LiveRoom {
             running.open.clear();
         }
         self.drain_recorders(context);
-        let actor = self.recordings.told.actor(purpose);
+        // Where it is still asked for, nobody stopped it: there is nobody left to record.
+        let asked = self.recordings.consents.is_requested(purpose);
+        let actor = if asked {
+            Actor::Node
+        } else {
+            self.recordings.told.actor(purpose)
+        };
         self.note((purpose, RecordingStep::Stopped), (actor, None), context);
     }
 
@@ -307,7 +314,9 @@ impl LiveRoom {
     fn recordable(&self, purpose: Purpose) -> Vec<Source> {
         let mut sources = Vec::new();
         for (key, member) in &self.members {
-            if !self.recordings.consents.allows(member.identity(), purpose) {
+            // Everyone must see who is recorded, so who is hidden is not.
+            let allowed = self.recordings.consents.allows(member.identity(), purpose);
+            if !allowed || member.hidden() {
                 continue;
             }
             let readable = member

@@ -2,7 +2,7 @@
 
 use super::output::{Output, TrackFacts, TrackKey};
 use super::stats::Stats;
-use super::take::{Studio, Take};
+use super::take::{Segments, Studio, Take};
 use super::timeline::SenderClock;
 use crate::base::{Millis, Mono, Now, ParticipantSid, RecordingId, TrackSource};
 use crate::media::Packet;
@@ -52,7 +52,7 @@ pub struct Recorder {
     config: RecorderConfig,
     tracks: Vec<Option<Track>>,
     clocks: Vec<Option<Clock>>,
-    segments: u32,
+    segments: Segments,
     failed: bool,
     /// Not later than any deadline of a take.
     deadline: Option<Mono>,
@@ -67,7 +67,7 @@ impl Recorder {
             config,
             tracks: Vec::new(),
             clocks: Vec::new(),
-            segments: 0,
+            segments: Segments::new(),
             failed: false,
             deadline: None,
             outputs: VecDeque::new(),

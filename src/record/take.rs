@@ -7,9 +7,9 @@ use super::reorder::{Place, Reorder, Step};
 use super::segment::{Head, MAX_FRAME, Segment};
 use super::stats::Stats;
 use super::timeline::{SenderClock, Sighting, Timeline};
-use crate::base::{Millis, Mono, Now, RecordingId, TrackKind};
+use crate::base::{Identity, Millis, Mono, Now, RecordingId, TrackKind};
 use crate::media::{Codec, Packet, StreamId};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// After a loss frames are left out until a keyframe comes, since they would show smears; but not longer: then a
 /// smear is better than a picture that stands still. The publisher is asked, and answers within a round trip and
@@ -17,8 +17,11 @@ use std::collections::VecDeque;
 const WAIT_FOR_KEYFRAME: Millis = Millis(2_000);
 /// A keyframe that does not come is asked for again.
 const ASK_AGAIN: Millis = Millis(1_000);
-/// Most files of a recording: sixteen tracks each for thirty who publish anew twenty times.
+/// Most files of a recording …
 const MAX_SEGMENTS: u32 = 9_999;
+/// … and of one participant, so that nobody uses up what others need: sixteen tracks that are published anew
+/// thirty times.
+const MAX_SEGMENTS_EACH: u32 = 500;
 /// A layer that was left without a word has been silent for so long.
 const SILENT: Millis = Millis(1_000);
 
@@ -29,10 +32,37 @@ pub(super) struct Studio<'a> {
     pub(super) origin: Now,
     pub(super) facts: &'a TrackFacts,
     pub(super) clock: &'a mut SenderClock,
-    /// Number of the newest segment.
-    pub(super) segments: &'a mut u32,
+    pub(super) segments: &'a mut Segments,
     pub(super) outputs: &'a mut VecDeque<Output>,
     pub(super) stats: &'a mut Stats,
+}
+
+/// The files of a recording so far.
+#[derive(Debug, Default)]
+pub(super) struct Segments {
+    /// Number of the newest.
+    newest: u32,
+    each: BTreeMap<Identity, u32>,
+}
+
+impl Segments {
+    pub(super) const fn new() -> Segments {
+        Segments {
+            newest: 0,
+            each: BTreeMap::new(),
+        }
+    }
+
+    /// The number of one more; none if that would be too many.
+    fn open(&mut self, whose: &Identity) -> Option<u32> {
+        let theirs = self.each.get(whose).copied().unwrap_or(0);
+        if self.newest >= MAX_SEGMENTS || theirs >= MAX_SEGMENTS_EACH {
+            return None;
+        }
+        self.newest += 1;
+        self.each.insert(whose.clone(), theirs + 1);
+        Some(self.newest)
+    }
 }
 
 /// A picture of the stream.
@@ -389,14 +419,11 @@ impl Studio<'_> {
     }
 
     fn next_segment(&mut self) -> Option<SegmentId> {
-        if *self.segments >= MAX_SEGMENTS {
-            return None;
-        }
-        *self.segments += 1;
+        let number = self.segments.open(&self.facts.identity)?;
         self.stats.segments += 1;
         Some(SegmentId {
             recording: self.recording.clone(),
-            number: *self.segments,
+            number,
         })
     }
 

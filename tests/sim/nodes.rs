@@ -315,3 +315,29 @@ fn a_goodbye_that_comes_after_the_connection_was_closed_is_still_a_goodbye() {
     let reconnecting = SessionState::Paused(PauseReason::Reconnecting);
     assert!(away.into_iter().all(|state| state != reconnecting));
 }
+
+#[test]
+fn whoever_takes_the_place_of_another_in_a_section_is_heard_however_often() {
+    let mut world = World::new(11);
+    world.join("help", "cu", Some("customer"));
+    world.run(Millis(300));
+    for turn in 0..24 {
+        let expert = world.join("help", "ex", Some("expert"));
+        world.run(Millis(300));
+        world.publish(expert, MediaKind::Audio);
+        world.run(Millis(300));
+        world.clients[0].received.clear();
+        for _ in 0..10 {
+            world.send_media(expert, &AUDIO);
+            world.run(Millis(20));
+        }
+        let received = &world.clients[0].received;
+        assert_eq!(
+            received.len(),
+            1,
+            "turn {turn}: one section serves them all"
+        );
+        let seqs = received.values().next().expect("packets");
+        assert!(seqs.len() >= 9, "turn {turn}: {} of 10 packets", seqs.len());
+    }
+}

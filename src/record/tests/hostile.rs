@@ -161,18 +161,21 @@ fn a_track_that_changes_its_codec_with_each_packet_makes_one_file_a_second_at_mo
 }
 
 #[test]
-fn a_recording_has_so_many_files_and_no_more() {
-    let mut desk = Desk::sound();
-    for n in 0..11_000 {
-        desk.recorder
-            .handle_track(KEY, facts("PA_1", TrackSource::Microphone));
-        desk.gate(true, n);
-        desk.packet(&sound(n), n);
-        desk.recorder.handle_track_ended(KEY, at(n));
-        desk.drain();
+fn a_recording_has_so_many_files_and_nobody_uses_up_those_of_others() {
+    let mut desk = Desk::new();
+    for who in 0..25 {
+        let mut facts = facts("PA_1", TrackSource::Microphone);
+        facts.identity = Identity::from(format!("person {who}").as_str());
+        for n in 0..600 {
+            desk.recorder.handle_track(KEY, facts.clone());
+            desk.gate(true, n);
+            desk.packet(&sound(n), n);
+            desk.recorder.handle_track_ended(KEY, at(n));
+            desk.drain();
+        }
+        assert_eq!(desk.files.len(), (500 * (who + 1)).min(9_999));
     }
-    assert_eq!(desk.files.len(), 9_999);
-    assert!(desk.recorder.stats().frames_dropped > 0);
+    assert_eq!(desk.recorder.stats().frames_dropped, 15_000 - 9_999);
 }
 
 #[test]
