@@ -21,6 +21,8 @@ const QUEUE: usize = 4_096;
 /// What is written is on disk after so long. Promised are 2 s from the packet on, of which
 /// [`crate::record`] keeps half a second; each sync costs what several writes do.
 const SYNC_EVERY: Millis = Millis(1_400);
+/// A ledger that did not answer is not asked again for so long; it is given 2 s each time.
+const ASK_AGAIN: Millis = Millis(5_000);
 /// The directory below which each recording has its own.
 const SEGMENTS: &str = "segments";
 
@@ -257,6 +259,8 @@ pub struct Writer {
     files: BTreeMap<SegmentId, Open>,
     /// Not later than any file is due.
     due: Mono,
+    /// When the ledger last did not answer, if it has not since.
+    stalled: Option<Mono>,
 }
 
 impl Writer {
@@ -276,6 +280,7 @@ impl Writer {
             writing: Writing::default(),
             files: BTreeMap::new(),
             due: Mono::ZERO,
+            stalled: None,
         })
     }
 
@@ -350,9 +355,7 @@ impl Writer {
 
     /// No byte of anyone is written before the ledger has their consent on disk.
     fn open(&mut self, segment: &SegmentId, header: &[u8]) -> io::Result<()> {
-        if !(self.flush)() {
-            return Err(io::Error::other("the ledger does not confirm the consents"));
-        }
+        self.confirm()?;
         let path = segment.to_string();
         let parent = Path::new(&path).parent().unwrap_or(Path::new("."));
         self.dir.create_dir_all(parent)?;
@@ -368,6 +371,19 @@ impl Writer {
         self.files
             .insert(segment.clone(), Open::new(file, header.len()));
         Ok(())
+    }
+
+    /// A ledger that stands still is not waited for once a file: those that are open would wait as well.
+    fn confirm(&mut self) -> io::Result<()> {
+        let now = (self.clock)();
+        let stalled = self.stalled.is_some_and(|at| now.since(at) < ASK_AGAIN);
+        if !stalled {
+            self.stalled = if (self.flush)() { None } else { Some(now) };
+        }
+        match self.stalled {
+            None => Ok(()),
+            Some(_) => Err(io::Error::other("the ledger does not confirm the consents")),
+        }
     }
 
     fn append(&mut self, segment: &SegmentId, bytes: &[u8]) -> io::Result<()> {

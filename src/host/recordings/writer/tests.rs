@@ -98,6 +98,20 @@ fn without_the_ledgers_word_nothing_is_written() {
 }
 
 #[test]
+fn a_ledger_that_stands_still_is_asked_once_and_not_for_each_file() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let counted = asked.clone();
+    let mut bench = bench(move || counted.fetch_add(1, Relaxed) > 1_000);
+    for number in 1..=5 {
+        bench.outlet.push(open(number)).unwrap();
+    }
+    assert!(bench.outlet.flush().is_empty());
+    drop(bench.outlet);
+    bench.thread.join().unwrap();
+    assert_eq!((asked.load(Relaxed), bench.lost.iter().count()), (1, 5));
+}
+
+#[test]
 fn a_file_that_is_there_already_is_never_written_over() {
     let mut bench = bench(|| true);
     let parent = bench.dir.0.join("segments/RC_abc_shared");
