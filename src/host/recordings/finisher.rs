@@ -117,6 +117,7 @@ impl Finisher {
         files.push(Shelved::of(MANIFEST, &verified.bytes));
         files.push(Shelved::of(SIGNED, &signed));
         pace.set_rest(files.iter().map(|file| 2 * file.bytes).sum());
+        self.runtime.block_on(self.shelf.sweep(id))?;
         for file in &files {
             self.put(id, (&bench, file), pace)?;
         }

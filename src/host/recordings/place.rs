@@ -104,15 +104,14 @@ impl Place {
         there(self.dir.remove_dir_all(home(id).join(FINISH))).map(drop)
     }
 
-    /// Takes away the segments of a recording, and all that was made of them here.
+    /// Takes away the segments of a recording, and all that was made of them here, for good. Syncs
+    /// what was taken away before, too: a try that was cut off may have come so far.
     ///
     /// # Errors
     /// Something cannot be taken away; another try goes on with the rest.
     pub fn clear(&self, id: &RecordingId) -> io::Result<()> {
-        if there(self.dir.remove_dir_all(home(id)))?.is_some() {
-            self.dir.open_dir(SEGMENTS)?.open(".")?.sync_all()?;
-        }
-        Ok(())
+        there(self.dir.remove_dir_all(home(id)))?;
+        self.dir.open_dir(SEGMENTS)?.open(".")?.sync_all()
     }
 }
 
@@ -171,7 +170,7 @@ fn ensure_dir(dir: &Dir, path: &Path) -> io::Result<()> {
 }
 
 /// What is not there is an answer, no failure.
-fn there<A>(asked: io::Result<A>) -> io::Result<Option<A>> {
+pub(super) fn there<A>(asked: io::Result<A>) -> io::Result<Option<A>> {
     match asked {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

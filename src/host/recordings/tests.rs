@@ -222,6 +222,13 @@ fn a_kill_between_the_steps_leaves_nothing_that_is_not_repaired() {
             std::fs::copy(finish.join(name), bed.stored().join(name)).unwrap();
             std::fs::write(bed.stored().join("participant-2.webm"), b"half").unwrap();
         },
+        // Killed amid a file that has no name yet.
+        |bed| {
+            std::fs::create_dir_all(bed.stored()).unwrap();
+            for name in ["participant-1.webm#1", "session.webm#12"] {
+                std::fs::write(bed.stored().join(name), b"half").unwrap();
+            }
+        },
         |_| {},
     ];
     for damage in after_made {

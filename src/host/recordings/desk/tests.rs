@@ -132,3 +132,14 @@ fn all_files_and_segments_of_a_recording_are_removed_and_again_is_no_failure() {
     }
     assert!(other.exists(), "another one stays");
 }
+
+#[test]
+fn what_a_kill_left_half_put_is_removed_with_the_rest() {
+    let bed = Bed::new();
+    bed.finish();
+    std::fs::write(bed.stored("participant-1.webm#1"), b"half").unwrap();
+    let id = id();
+    let removing = remove((bed.place.clone(), &bed.shelf), &id);
+    bed.runtime.block_on(removing).unwrap();
+    assert!(!bed.scratch.path().join(STORE).join(id.to_string()).exists());
+}
