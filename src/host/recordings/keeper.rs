@@ -6,8 +6,8 @@ use super::catalogue::{Catalogue, Due};
 use super::finisher::{Finisher, given_up};
 use super::make::Trouble;
 use super::pace::Bell;
-use super::retention::{UNFINISHED, delete, expired};
-use crate::base::{Millis, Mono, Now, RecordingId};
+use super::retention::{UNFINISHED, delete, deleted};
+use crate::base::{Actor, Millis, Mono, Now, RecordingId};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -218,7 +218,10 @@ impl Keeper {
     }
 
     fn delete_next(&mut self) -> anyhow::Result<bool> {
-        let due = (self.catalogue.due)((self.clock)().unix)?;
+        // What was asked for comes first: who asks has the right to hear that it is done.
+        let asked = self.finisher.place.doomed()?.into_iter().map(Due::asked);
+        let mut due: Vec<Due> = asked.collect();
+        due.extend((self.catalogue.due)((self.clock)().unix)?);
         // What is still held open is deleted all the same: its time has come.
         let Some(due) = self.pick(Work::Delete, due, |due| &due.id, |_, _| false) else {
             return Ok(false);
@@ -236,10 +239,12 @@ impl Keeper {
         if !due.settled {
             note(given_up(id, UNFINISHED))?;
         }
-        let deleted = delete(&finisher.place, &finisher.shelf, id);
-        finisher.runtime.block_on(deleted)?;
-        note(expired(id))?;
-        tracing::info!(recording = %id, "a recording was deleted: its time has come");
+        let gone = delete(&finisher.place, &finisher.shelf, id);
+        finisher.runtime.block_on(gone)?;
+        let actor = if due.asked { Actor::App } else { Actor::Node };
+        note(deleted(id, actor))?;
+        finisher.place.forget_doomed(id)?;
+        tracing::info!(recording = %id, actor = actor.as_str(), "a recording was deleted");
         Ok(())
     }
 

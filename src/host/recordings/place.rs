@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 /// The directory below which each recording has its own.
 const SEGMENTS: &str = "segments";
+/// Which recordings someone has asked to delete: an empty file for each, until the ledger is told.
+const DELETING: &str = "deleting";
 /// Where finished files lie until they are stored.
 const FINISH: &str = "finish";
 /// The root of the local store.
@@ -33,7 +35,7 @@ impl Place {
     /// # Errors
     /// It cannot be written to.
     pub fn new(dir: &Dir) -> io::Result<Place> {
-        for name in [SEGMENTS, STORE] {
+        for name in [SEGMENTS, STORE, DELETING] {
             ensure_dir(dir, Path::new(name))?;
         }
         let dir = Arc::new(dir.try_clone()?);
@@ -101,7 +103,7 @@ impl Place {
     /// # Errors
     /// It cannot be taken away.
     pub fn clear_bench(&self, id: &RecordingId) -> io::Result<()> {
-        there(self.dir.remove_dir_all(home(id).join(FINISH))).map(drop)
+        remove_all(&self.dir, &home(id).join(FINISH))
     }
 
     /// Takes away the segments of a recording, and all that was made of them here, for good. Syncs
@@ -110,8 +112,44 @@ impl Place {
     /// # Errors
     /// Something cannot be taken away; another try goes on with the rest.
     pub fn clear(&self, id: &RecordingId) -> io::Result<()> {
-        there(self.dir.remove_dir_all(home(id)))?;
+        remove_all(&self.dir, &home(id))?;
         self.dir.open_dir(SEGMENTS)?.open(".")?.sync_all()
+    }
+
+    /// Notes, on disk, that a recording is about to be deleted because someone asked for it: a kill
+    /// amid that leaves files gone of which the ledger says that they are there.
+    ///
+    /// # Errors
+    /// It cannot be noted.
+    pub fn doom(&self, id: &RecordingId) -> io::Result<()> {
+        let dir = self.dir.open_dir(DELETING)?;
+        dir.create(id.to_string())?;
+        dir.open(".")?.sync_all()
+    }
+
+    /// The recordings that someone asked to delete, and of which the ledger may not have heard.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn doomed(&self) -> io::Result<Vec<RecordingId>> {
+        let mut found = Vec::new();
+        for entry in self.dir.read_dir(DELETING)? {
+            let name = entry?.file_name();
+            found.extend(name.to_str().and_then(RecordingId::parse));
+        }
+        Ok(found)
+    }
+
+    /// The ledger has heard of the deletion.
+    ///
+    /// # Errors
+    /// The note of it cannot be removed.
+    pub fn forget_doomed(&self, id: &RecordingId) -> io::Result<()> {
+        there(
+            self.dir
+                .remove_file(Path::new(DELETING).join(id.to_string())),
+        )
+        .map(drop)
     }
 }
 
@@ -166,6 +204,22 @@ fn ensure_dir(dir: &Dir, path: &Path) -> io::Result<()> {
     match dir.create_dir_with(path, &builder) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         made => made,
+    }
+}
+
+/// Takes a directory away with all that is in it, also while someone else does the same. That there
+/// is none is no failure.
+pub(super) fn remove_all(dir: &Dir, path: &Path) -> io::Result<()> {
+    loop {
+        match dir.remove_dir_all(path) {
+            // Something in it was gone first, or all of it.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if there(dir.symlink_metadata(path))?.is_none() {
+                    return Ok(());
+                }
+            }
+            removed => return removed,
+        }
     }
 }
 

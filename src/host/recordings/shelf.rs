@@ -1,7 +1,7 @@
 //! Finished files, wherever they are kept. The local directory is one place; S3, GCS and Azure are
 //! others of the same kind.
 
-use super::place::there;
+use super::place::{remove_all, there};
 use crate::base::RecordingId;
 use crate::base::crypto::{Sha256, hex};
 use crate::record::manifest::{Manifest, Verified, verify};
@@ -272,7 +272,7 @@ async fn on_disk(
 
 /// Syncs what was removed before, too: a try that was cut off may have come so far.
 fn remove(dir: &Dir, id: &str) -> io::Result<()> {
-    there(dir.remove_dir_all(id))?;
+    remove_all(dir, std::path::Path::new(id))?;
     dir.open(".")?.sync_all()
 }
 

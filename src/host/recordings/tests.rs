@@ -364,6 +364,7 @@ fn the_keeper_finishes_what_is_written_to_its_end_tries_again_and_deletes_in_tim
     book.due.lock().unwrap().push(Due {
         id: id(),
         settled: true,
+        asked: false,
     });
     assert!(keeper.round());
     let notes = book.notes.lock().unwrap().clone();
