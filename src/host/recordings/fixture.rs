@@ -1,5 +1,6 @@
 //! Directories and recordings for tests on real files.
 
+use super::space::Disk;
 use crate::base::{Actor, Consent, ConsentState, Identity, NodeId, Purpose, RecordingId};
 use crate::base::{SessionId, Unix};
 use crate::record::fixture::{VP8, camera, microphone};
@@ -30,6 +31,12 @@ impl Drop for Scratch {
         drop(std::fs::remove_dir_all(&self.0));
     }
 }
+
+/// A disk on which anything finds its place.
+pub const ROOMY: Disk = Disk {
+    free_bytes: u64::MAX,
+    bytes: u64::MAX,
+};
 
 /// The recording of the segments in `record::fixture`.
 pub fn id() -> RecordingId {

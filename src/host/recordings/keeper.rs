@@ -7,6 +7,7 @@ use super::finisher::{Finisher, given_up};
 use super::make::Trouble;
 use super::pace::Bell;
 use super::retention::{UNFINISHED, delete, deleted};
+use super::space::Short;
 use crate::base::{Actor, Millis, Mono, Now, RecordingId};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub type ReadClock = Arc<dyn Fn() -> Now + Send + Sync>;
 pub struct KeeperStats {
     /// Panics that were caught.
     pub panics: AtomicU64,
+    /// Times that the making of files waited for room on the disk.
+    pub disk_waits: AtomicU64,
 }
 
 /// The keeper of recordings.
@@ -280,8 +283,17 @@ impl Keeper {
         let before = self.waiting.get(&key).copied().unwrap_or(Wait::NONE);
         let wait = before.after(&trouble, (self.clock)().mono);
         self.waiting.insert(key, wait);
+        let again_in_ms = before.next_ms;
+        if let Trouble::Later(error) = &trouble
+            && is_full(error)
+        {
+            self.stats.disk_waits.fetch_add(1, Relaxed);
+            tracing::warn!(recording = %id, error = format!("{error:#}"), again_in_ms,
+                "a recording waits for room on the disk");
+            return;
+        }
         tracing::error!(recording = %id, error = format!("{:#}", anyhow::Error::from(trouble)),
-            again_in_ms = before.next_ms, "a recording cannot be {} now", work.as_str());
+            again_in_ms, "a recording cannot be {} now", work.as_str());
         if let (Work::Finish, Some(reason)) = (work, wait.hopeless()) {
             self.give_up(id, reason);
         }
@@ -321,6 +333,7 @@ fn is_full(error: &anyhow::Error) -> bool {
         let io = cause
             .downcast_ref::<std::io::Error>()
             .map(std::io::Error::kind);
-        matches!(io, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+        let full = matches!(io, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded));
+        full || cause.is::<Short>()
     })
 }

@@ -15,6 +15,7 @@ mod pace;
 mod place;
 pub mod retention;
 mod shelf;
+mod space;
 mod start;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::key::NodeKey;
 use super::pace::{Bell, Progress, ReadMono};
 use super::place::{Place, STORE};
 use super::shelf::Shelf;
+use super::space;
 use super::writer::{Flush, Outlet, Writer, WriterStats};
 use crate::api::{self, Work};
 use crate::host::clock::Clock;
@@ -100,6 +101,7 @@ pub fn start(
         progress,
         bell: Bell::default(),
         clock: Some(read),
+        disk: space::of(&dir)?,
     };
     let catalogue = Catalogue::of(data.clone(), (store, desk), writing, lost);
     let keeper = Keeper::new(finisher, catalogue, Arc::new(move || clock.now())).start();

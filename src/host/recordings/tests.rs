@@ -1,6 +1,6 @@
 //! Recordings from handmade segments to files, cut off at every step, and given back to the disk.
 
-use super::fixture::{Scratch, consents, id, node, segments, write};
+use super::fixture::{ROOMY, Scratch, consents, id, node, segments, write};
 use super::*;
 use crate::base::crypto::SigningKey;
 use crate::base::{Mono, Now, RecordingId, RecordingNote, RecordingStep, Unix};
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use tokio::runtime::Runtime;
 
 mod keeping;
+mod room;
 
 /// A directory of recordings, and all that finishes them.
 struct Bed {
@@ -43,6 +44,7 @@ impl Bed {
             progress: Progress::default(),
             bell: Bell::default(),
             clock: None,
+            disk: Box::new(|| Ok(ROOMY)),
         }
     }
 

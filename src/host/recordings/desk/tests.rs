@@ -1,6 +1,6 @@
 //! The files of a finished recording, as they are listed, read and removed.
 
-use super::super::fixture::{Scratch, consents, id, node, segments, write};
+use super::super::fixture::{ROOMY, Scratch, consents, id, node, segments, write};
 use super::super::{Bell, Facts, Finisher, Progress, STORE, Said as Told};
 use super::*;
 use crate::base::crypto::{SigningKey, hex, sha256};
@@ -43,6 +43,7 @@ impl Bed {
             progress: Progress::default(),
             bell: Bell::default(),
             clock: None,
+            disk: Box::new(|| Ok(ROOMY)),
         };
         let said = Told {
             ended_early: None,

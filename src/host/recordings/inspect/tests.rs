@@ -1,6 +1,6 @@
 //! A recording from the ledger's stop entry to the command line, on real files.
 
-use super::super::fixture::{id, segments, write};
+use super::super::fixture::{ROOMY, id, segments, write};
 use super::super::{
     Bell, Catalogue, Finisher, Keeper, NodeKey, Progress, STORE, Shelf, Writing, open, place,
 };
@@ -76,6 +76,7 @@ impl Bench {
             progress: Progress::default(),
             bell: Bell::default(),
             clock: Some(Arc::new(|| Mono::ZERO)),
+            disk: Box::new(|| Ok(ROOMY)),
         };
         let ledger = (self.store.handle(), self.desk.clone());
         let catalogue = Catalogue::of(self.dir.0.clone(), ledger, Writing::default(), Vec::new());
