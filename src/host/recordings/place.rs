@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The directory below which each recording has its own.
-const SEGMENTS: &str = "segments";
+pub(super) const SEGMENTS: &str = "segments";
 /// Which recordings someone has asked to delete: an empty file for each, until the ledger is told.
 const DELETING: &str = "deleting";
 /// Where finished files lie until they are stored.
@@ -177,12 +177,7 @@ impl Bench {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let new = format!("{name}.new");
-        let mut file = self.create(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        self.dir.rename(&new, &self.dir, name)?;
-        self.dir.open(".")?.sync_all()
+        write_whole(&self.dir, name, bytes)
     }
 
     /// A small file as a whole; none if it is not there.
@@ -205,6 +200,16 @@ fn ensure_dir(dir: &Dir, path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         made => made,
     }
+}
+
+/// Writes a small file: it is there as a whole, on disk, or not at all.
+pub(super) fn write_whole(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let new = format!("{name}.new");
+    let mut file = dir.create(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    dir.rename(&new, dir, name)?;
+    dir.open(".")?.sync_all()
 }
 
 /// Takes a directory away with all that is in it, also while someone else does the same. That there

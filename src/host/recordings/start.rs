@@ -5,6 +5,7 @@ use super::desk::{Progresses, Shelves};
 use super::finisher::Finisher;
 use super::keeper::{Keeper, KeeperStats, Keeping};
 use super::key::NodeKey;
+use super::mark::mark;
 use super::pace::{Bell, Progress, ReadMono};
 use super::place::{Place, STORE};
 use super::shelf::Shelf;
@@ -67,6 +68,7 @@ pub fn start(
     let data = &config.data.dir;
     let at = config.recordings.dir(data);
     let dir = open(&at)?;
+    mark(data, &dir).context("recordings.dir cannot be marked as this ledger's")?;
     let place = Place::new(&dir);
     let place = place.context("recordings.dir cannot be written to")?;
     let key = NodeKey::open(data)?;
