@@ -88,13 +88,12 @@ fn wanted(filter: &api::RecordingFilter) -> RecordingFilter {
 /// The files of a finished recording, the manifest and its signature among them.
 async fn listing(shelf: &Shelf, id: &RecordingId) -> Result<Vec<File>, Unreadable> {
     let unreadable = |error: anyhow::Error| Unreadable(format!("{error:#}"));
-    let Some(verified) = shelf.manifest(id).await.map_err(unreadable)? else {
+    let Some((verified, files)) = shelf.finished(id).await.map_err(unreadable)? else {
         return Ok(Vec::new());
     };
     let people = &verified.manifest.participants;
     let whose = |file: &str| people.iter().find(|person| person.file == file);
-    let files = shelf.files(id).await.map_err(unreadable)?;
-    let told = files.unwrap_or_default().into_iter().map(|file| File {
+    let told = files.into_iter().map(|file| File {
         identity: whose(&file.name).map(|person: &Participant| person.identity.clone()),
         name: file.name,
         bytes: file.bytes,

@@ -158,33 +158,25 @@ impl Shelf {
     /// # Errors
     /// It cannot be read, or its signature does not fit.
     pub async fn manifest(&self, id: &RecordingId) -> anyhow::Result<Option<Verified>> {
-        let Some(jws) = self.whole(id, SIGNED).await? else {
-            return Ok(None);
-        };
-        let verified = verify(&String::from_utf8_lossy(&jws), None)
-            .with_context(|| format!("the manifest of {id}"))?;
-        anyhow::ensure!(
-            verified.manifest.recording == *id,
-            "the manifest of {id} is that of another recording"
-        );
-        Ok(Some(verified))
+        Ok(self.finished(id).await?.map(|(verified, _)| verified))
     }
 
-    /// All files of a finished recording, manifest and signature last; none unless it is finished.
+    /// The manifest of a finished recording, and all of its files, manifest and signature last; none
+    /// unless it is finished. Reads and checks the signature once.
     ///
     /// # Errors
-    /// The manifest cannot be read.
-    pub async fn files(&self, id: &RecordingId) -> anyhow::Result<Option<Vec<Shelved>>> {
+    /// It cannot be read, or its signature does not fit.
+    pub async fn finished(
+        &self,
+        id: &RecordingId,
+    ) -> anyhow::Result<Option<(Verified, Vec<Shelved>)>> {
         let Some(jws) = self.whole(id, SIGNED).await? else {
             return Ok(None);
         };
-        let Some(verified) = self.manifest(id).await? else {
-            return Ok(None);
-        };
-        let mut files = listed(&verified.manifest);
-        files.push(Shelved::of(MANIFEST, &verified.bytes));
-        files.push(Shelved::of(SIGNED, &jws));
-        Ok(Some(files))
+        // It may have megabytes, and there are few threads for what waits.
+        let id = id.clone();
+        let opened = tokio::task::spawn_blocking(move || opened(&id, &jws));
+        opened.await?.map(Some)
     }
 
     /// Takes away what a kill left half put of a recording. Not while something is put.
@@ -237,6 +229,20 @@ pub fn listed(manifest: &Manifest) -> Vec<Shelved> {
         sha256: file.sha256.clone(),
     };
     manifest.files.iter().map(shelved).collect()
+}
+
+/// What a signature says of a recording.
+fn opened(id: &RecordingId, jws: &[u8]) -> anyhow::Result<(Verified, Vec<Shelved>)> {
+    let verified = verify(&String::from_utf8_lossy(jws), None)
+        .with_context(|| format!("the manifest of {id}"))?;
+    anyhow::ensure!(
+        verified.manifest.recording == *id,
+        "the manifest of {id} is that of another recording"
+    );
+    let mut files = listed(&verified.manifest);
+    files.push(Shelved::of(MANIFEST, &verified.bytes));
+    files.push(Shelved::of(SIGNED, jws));
+    Ok((verified, files))
 }
 
 /// Told to stop.

@@ -88,7 +88,8 @@ impl Bed {
         ];
         assert_eq!(names, all);
         let shelf = self.finisher().shelf;
-        let files = self.runtime.block_on(shelf.files(&id())).unwrap().unwrap();
+        let finished = self.runtime.block_on(shelf.finished(&id()));
+        let (_, files) = finished.unwrap().unwrap();
         for file in &files {
             let bytes = std::fs::read(self.stored().join(&file.name)).unwrap();
             assert_eq!(*file, Shelved::of(&file.name, &bytes));
