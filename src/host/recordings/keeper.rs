@@ -129,11 +129,6 @@ impl Keeping {
     pub fn stats(&self) -> Arc<KeeperStats> {
         self.stats.clone()
     }
-
-    /// Wakes it: a session is over, or a recording was deleted.
-    pub fn bell(&self) -> Bell {
-        self.bell.clone()
-    }
 }
 
 impl Keeper {
@@ -159,7 +154,7 @@ impl Keeper {
         let thread = thread.spawn(move || {
             while !heard.is_stopped() {
                 if !self.round() {
-                    heard.wait(LOOK_EVERY);
+                    heard.rest(LOOK_EVERY);
                 }
             }
         })?;

@@ -75,7 +75,7 @@ impl Shelf {
         let place = place(id, &file.name);
         let mut upload = self.store.put_multipart(&place).await?;
         if let Err(error) = send(&mut *upload, from, on_bytes).await {
-            // What is half there has no name yet; where even that fails, the store clears it away.
+            // What is half there has no name yet; where even that fails, the next sweep clears it away.
             drop(upload.abort().await);
             return Err(error);
         }
