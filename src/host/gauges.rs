@@ -84,6 +84,7 @@ impl Gauges {
             outcomes: outcomes.into_iter().zip(steps).collect(),
             bytes: writer.bytes.load(Relaxed),
             panics: keeper.panics.load(Relaxed),
+            disk_waits: keeper.disk_waits.load(Relaxed),
             drops: recording_drops(&recorders, writer),
         }
     }

@@ -26,13 +26,15 @@ pub struct Facts {
     pub expires: Option<Unix>,
 }
 
-/// A recording whose time has come.
+/// A recording that is to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
     /// Which.
     pub id: RecordingId,
     /// Whether its files were made, or given up.
     pub settled: bool,
+    /// Whether the app has asked for it; else its time has come.
+    pub asked: bool,
 }
 
 /// The ways to the ledger.
@@ -99,6 +101,18 @@ impl From<RecordingRecord> for Due {
         Due {
             id: record.id,
             settled,
+            asked: false,
+        }
+    }
+}
+
+impl Due {
+    /// One that the app has asked to delete, which it can once it is settled.
+    pub const fn asked(id: RecordingId) -> Due {
+        Due {
+            id,
+            settled: true,
+            asked: true,
         }
     }
 }

@@ -6,8 +6,9 @@ use super::catalogue::{Catalogue, Due};
 use super::finisher::{Finisher, given_up};
 use super::make::Trouble;
 use super::pace::Bell;
-use super::retention::{UNFINISHED, delete, expired};
-use crate::base::{Millis, Mono, Now, RecordingId};
+use super::retention::{UNFINISHED, delete, deleted};
+use super::space::Short;
+use crate::base::{Actor, Millis, Mono, Now, RecordingId};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -36,6 +37,8 @@ pub type ReadClock = Arc<dyn Fn() -> Now + Send + Sync>;
 pub struct KeeperStats {
     /// Panics that were caught.
     pub panics: AtomicU64,
+    /// Times that the making of files waited for room on the disk.
+    pub disk_waits: AtomicU64,
 }
 
 /// The keeper of recordings.
@@ -126,11 +129,6 @@ impl Keeping {
     pub fn stats(&self) -> Arc<KeeperStats> {
         self.stats.clone()
     }
-
-    /// Wakes it: a session is over, or a recording was deleted.
-    pub fn bell(&self) -> Bell {
-        self.bell.clone()
-    }
 }
 
 impl Keeper {
@@ -156,7 +154,7 @@ impl Keeper {
         let thread = thread.spawn(move || {
             while !heard.is_stopped() {
                 if !self.round() {
-                    heard.wait(LOOK_EVERY);
+                    heard.rest(LOOK_EVERY);
                 }
             }
         })?;
@@ -218,7 +216,10 @@ impl Keeper {
     }
 
     fn delete_next(&mut self) -> anyhow::Result<bool> {
-        let due = (self.catalogue.due)((self.clock)().unix)?;
+        // What was asked for comes first: who asks has the right to hear that it is done.
+        let asked = self.finisher.place.doomed()?.into_iter().map(Due::asked);
+        let mut due: Vec<Due> = asked.collect();
+        due.extend((self.catalogue.due)((self.clock)().unix)?);
         // What is still held open is deleted all the same: its time has come.
         let Some(due) = self.pick(Work::Delete, due, |due| &due.id, |_, _| false) else {
             return Ok(false);
@@ -236,10 +237,12 @@ impl Keeper {
         if !due.settled {
             note(given_up(id, UNFINISHED))?;
         }
-        let deleted = delete(&finisher.place, &finisher.shelf, id);
-        finisher.runtime.block_on(deleted)?;
-        note(expired(id))?;
-        tracing::info!(recording = %id, "a recording was deleted: its time has come");
+        let gone = delete(&finisher.place, &finisher.shelf, id);
+        finisher.runtime.block_on(gone)?;
+        let actor = if due.asked { Actor::App } else { Actor::Node };
+        note(deleted(id, actor))?;
+        finisher.place.forget_doomed(id)?;
+        tracing::info!(recording = %id, actor = actor.as_str(), "a recording was deleted");
         Ok(())
     }
 
@@ -275,8 +278,17 @@ impl Keeper {
         let before = self.waiting.get(&key).copied().unwrap_or(Wait::NONE);
         let wait = before.after(&trouble, (self.clock)().mono);
         self.waiting.insert(key, wait);
+        let again_in_ms = before.next_ms;
+        if let Trouble::Later(error) = &trouble
+            && is_full(error)
+        {
+            self.stats.disk_waits.fetch_add(1, Relaxed);
+            tracing::warn!(recording = %id, error = format!("{error:#}"), again_in_ms,
+                "a recording waits for room on the disk");
+            return;
+        }
         tracing::error!(recording = %id, error = format!("{:#}", anyhow::Error::from(trouble)),
-            again_in_ms = before.next_ms, "a recording cannot be {} now", work.as_str());
+            again_in_ms, "a recording cannot be {} now", work.as_str());
         if let (Work::Finish, Some(reason)) = (work, wait.hopeless()) {
             self.give_up(id, reason);
         }
@@ -316,6 +328,7 @@ fn is_full(error: &anyhow::Error) -> bool {
         let io = cause
             .downcast_ref::<std::io::Error>()
             .map(std::io::Error::kind);
-        matches!(io, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+        let full = matches!(io, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded));
+        full || cause.is::<Short>()
     })
 }

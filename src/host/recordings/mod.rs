@@ -11,10 +11,12 @@ mod inspect;
 mod keeper;
 mod key;
 mod make;
+mod mark;
 mod pace;
 mod place;
 pub mod retention;
 mod shelf;
+mod space;
 mod start;
 
 #[cfg(test)]
@@ -31,6 +33,7 @@ pub use inspect::{Listed, Shown, inspect};
 pub use keeper::{Keeper, KeeperStats, Keeping, ReadClock};
 pub use key::NodeKey;
 pub use make::{Said, Trouble};
+pub use mark::recognise;
 pub use pace::{Bell, Done, Pace, Progress, ReadMono};
 pub use place::{Place, STORE};
 pub use shelf::{Interrupted, Shelf, Shelved};

@@ -5,9 +5,11 @@ use super::desk::{Progresses, Shelves};
 use super::finisher::Finisher;
 use super::keeper::{Keeper, KeeperStats, Keeping};
 use super::key::NodeKey;
+use super::mark::mark;
 use super::pace::{Bell, Progress, ReadMono};
 use super::place::{Place, STORE};
 use super::shelf::Shelf;
+use super::space;
 use super::writer::{Flush, Outlet, Writer, WriterStats};
 use crate::api::{self, Work};
 use crate::host::clock::Clock;
@@ -66,6 +68,7 @@ pub fn start(
     let data = &config.data.dir;
     let at = config.recordings.dir(data);
     let dir = open(&at)?;
+    mark(data, &dir).context("recordings.dir cannot be marked as this ledger's")?;
     let place = Place::new(&dir);
     let place = place.context("recordings.dir cannot be written to")?;
     let key = NodeKey::open(data)?;
@@ -100,6 +103,7 @@ pub fn start(
         progress,
         bell: Bell::default(),
         clock: Some(read),
+        disk: space::of(&dir)?,
     };
     let catalogue = Catalogue::of(data.clone(), (store, desk), writing, lost);
     let keeper = Keeper::new(finisher, catalogue, Arc::new(move || clock.now())).start();

@@ -1,6 +1,6 @@
 //! Recordings from handmade segments to files, cut off at every step, and given back to the disk.
 
-use super::fixture::{Scratch, consents, id, node, segments, write};
+use super::fixture::{ROOMY, Scratch, consents, id, node, segments, write};
 use super::*;
 use crate::base::crypto::SigningKey;
 use crate::base::{Mono, Now, RecordingId, RecordingNote, RecordingStep, Unix};
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use tokio::runtime::Runtime;
 
 mod keeping;
+mod room;
 
 /// A directory of recordings, and all that finishes them.
 struct Bed {
@@ -43,6 +44,7 @@ impl Bed {
             progress: Progress::default(),
             bell: Bell::default(),
             clock: None,
+            disk: Box::new(|| Ok(ROOMY)),
         }
     }
 
@@ -86,7 +88,8 @@ impl Bed {
         ];
         assert_eq!(names, all);
         let shelf = self.finisher().shelf;
-        let files = self.runtime.block_on(shelf.files(&id())).unwrap().unwrap();
+        let finished = self.runtime.block_on(shelf.finished(&id()));
+        let (_, files) = finished.unwrap().unwrap();
         for file in &files {
             let bytes = std::fs::read(self.stored().join(&file.name)).unwrap();
             assert_eq!(*file, Shelved::of(&file.name, &bytes));
@@ -221,6 +224,13 @@ fn a_kill_between_the_steps_leaves_nothing_that_is_not_repaired() {
             let name = "participant-1.webm";
             std::fs::copy(finish.join(name), bed.stored().join(name)).unwrap();
             std::fs::write(bed.stored().join("participant-2.webm"), b"half").unwrap();
+        },
+        // Killed amid a file that has no name yet.
+        |bed| {
+            std::fs::create_dir_all(bed.stored()).unwrap();
+            for name in ["participant-1.webm#1", "session.webm#12"] {
+                std::fs::write(bed.stored().join(name), b"half").unwrap();
+            }
         },
         |_| {},
     ];
@@ -357,6 +367,7 @@ fn the_keeper_finishes_what_is_written_to_its_end_tries_again_and_deletes_in_tim
     book.due.lock().unwrap().push(Due {
         id: id(),
         settled: true,
+        asked: false,
     });
     assert!(keeper.round());
     let notes = book.notes.lock().unwrap().clone();

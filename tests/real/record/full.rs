@@ -118,7 +118,9 @@ fn a_start_tries_again(studio: &Studio, receiver: &Receiver) {
 /// It cannot be finished as long as the disk is full, and then it is by itself.
 fn it_is_finished_once_there_is_room(node: &Node, studio: &Studio) {
     wait::until("it is tried in vain", FILLS, || {
-        let tried = node.logged().contains("a recording cannot be finished now");
+        let tried = node
+            .logged()
+            .contains("a recording waits for room on the disk");
         tried
             .then_some(())
             .ok_or_else(|| "no word of it".to_owned())

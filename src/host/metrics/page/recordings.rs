@@ -10,6 +10,7 @@ pub(super) struct Recordings {
     outcomes: IntCounterVec,
     bytes: IntCounter,
     panics: IntCounter,
+    disk_waits: IntCounter,
     drops: IntCounterVec,
 }
 
@@ -38,6 +39,10 @@ impl Recordings {
                 "beistand_recording_panics_total",
                 "Panics in the making and deleting of recordings' files: a bug, please report it.",
             )?,
+            disk_waits: to.counter(
+                "beistand_recording_disk_waits_total",
+                "Times that a recording was not finished yet, for lack of room on the disk.",
+            )?,
             drops: to.counters(
                 (
                     "beistand_recording_drops_total",
@@ -63,5 +68,6 @@ impl Recordings {
         }
         set_total(&self.bytes, totals.bytes);
         set_total(&self.panics, totals.panics);
+        set_total(&self.disk_waits, totals.disk_waits);
     }
 }

@@ -37,11 +37,11 @@ impl Desk {
     }
 
     fn due(&self, settled: bool) {
-        self.book
-            .due
-            .lock()
-            .unwrap()
-            .push(Due { id: id(), settled });
+        self.book.due.lock().unwrap().push(Due {
+            id: id(),
+            settled,
+            asked: false,
+        });
     }
 
     fn notes(&self) -> Vec<(RecordingStep, String)> {
@@ -116,6 +116,23 @@ fn a_deletion_that_the_ledger_does_not_take_is_done_again() {
     assert!(desk.round(&mut keeper));
     let told = [failed("its time came before it was finished"), deleted()];
     assert_eq!(desk.notes(), told);
+}
+
+#[test]
+fn a_deletion_that_someone_asked_for_and_a_kill_cut_off_is_done_and_told() {
+    let desk = Desk::new();
+    let mut keeper = desk.keeper(desk.book.catalogue());
+    assert!(desk.round(&mut keeper));
+    let place = desk.bed.finisher().place;
+    place.doom(&id()).unwrap();
+    std::fs::remove_file(desk.bed.stored().join("manifest.jws")).unwrap();
+    assert!(desk.round(&mut keeper));
+    assert!(desk.is_empty());
+    let notes = desk.book.notes.lock().unwrap().clone();
+    let told = (notes[1].step, notes[1].actor, notes[1].reason.clone());
+    let expected = (RecordingStep::Deleted, crate::base::Actor::App, None);
+    assert_eq!((notes.len(), told), (2, expected));
+    assert!(!desk.round(&mut keeper), "it is done");
 }
 
 #[test]
