@@ -8,32 +8,35 @@
 use super::publication::MAX_STREAMS;
 use crate::base::{Millis, Mono};
 
-/// So many new frames of a sibling speak against a layer that brought none: at a loss of 5 % so many
-/// in a row are lost once in three million, and that is before retransmission.
-const MISSED_FRAMES: u32 = 5;
+/// So many new frames of a sibling speak against a layer that brought none. Its own frame of the same moment
+/// may be on its way still, the five before are lost once in three million at a loss of 5 %, and that is
+/// before retransmission.
+const MISSED_FRAMES: u32 = 6;
 
-/// They must have come over so long: above the jitter of a wireless link and two rounds of retransmission at
-/// 100 ms each way, below the half second in which LiveKit's stream tracker finds the same.
+/// They must have come over so long: above the jitter of a wireless link and a retransmission at a round
+/// trip of 200 ms, below the half second in which LiveKit's stream tracker finds the same of a camera.
 const MISSED_FOR: Millis = Millis(300);
 
 /// And over so many of the layer's own intervals: a layer may have fewer frames than its siblings, and an
 /// encoder leaves one or two out after a large one.
 const MISSED_PACES: u64 = 3;
 
-/// Without that evidence, and at most, a layer that is silent for this long while another one flows is taken
-/// for switched off: a picture a second, the least of a screen that stands still (libwebrtc), is no silence.
+/// Without that evidence, and at most, a layer that is silent for this long while another one flows is
+/// taken for switched off: a screen that stands still has a picture a second.
 const LAYER_SILENT_AFTER: Millis = Millis(1_500);
 
-/// Who was taken for switched off and came back within [`LAYER_SILENT_AFTER`] paused only, and may do so again:
-/// for so long the evidence of siblings does not count. So a source that pauses makes the picture change
-/// six times a minute at most.
+/// A new layer is taken for slow until it shows otherwise, and none for slower: so many of its intervals
+/// are as long as is waited without evidence.
+const SLOWEST_PACE: Millis = Millis(LAYER_SILENT_AFTER.0 / MISSED_PACES);
+
+/// Who was taken for switched off and came back within [`LAYER_SILENT_AFTER`] only paused, and may do so
+/// again: for so long the evidence of siblings does not count. So a source that pauses makes the picture
+/// change six times a minute at most.
 const PATIENT_FOR: Millis = Millis::from_secs(10);
 
-/// A new layer is taken for slow until it shows otherwise: three times this is [`LAYER_SILENT_AFTER`].
-const FIRST_PACE: Millis = Millis(500);
-
-/// Slower is no pace: twice this is less than a stall.
-const SLOWEST_PACE: Millis = Millis(2_000);
+/// A packet so many numbers or less before the newest one was sent before it, and says nothing of now; what is
+/// further back is another numbering.
+const LATE: u64 = 512;
 
 /// What one sibling brought since the newest packet of the layer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,7 +64,7 @@ impl Pulse {
         Pulse {
             last: now,
             newest: None,
-            pace: FIRST_PACE,
+            pace: SLOWEST_PACE,
             patient_until: Mono::ZERO,
             missed: Default::default(),
         }
@@ -74,23 +77,20 @@ impl Pulse {
 
     /// A packet of the layer came: true if a new frame begins with it.
     pub(super) fn handle_packet(&mut self, (seq, timestamp): (u64, u32), now: Mono) -> bool {
+        let newest = self.newest.unwrap_or((seq, timestamp, now));
+        if seq < newest.0 && seq + LATE >= newest.0 {
+            return false;
+        }
         if self.missed_by_siblings(now) && now.since(self.last) <= LAYER_SILENT_AFTER {
             self.patient_until = now + PATIENT_FOR;
         }
         self.last = now;
         self.forget();
-        let Some((newest, of, at)) = self.newest else {
-            self.newest = Some((seq, timestamp, now));
-            return true;
-        };
-        if seq <= newest {
-            return false;
-        }
-        let begins = timestamp != of;
-        self.newest = Some((seq, timestamp, if begins { now } else { at }));
+        let begins = self.newest.is_none() || timestamp != newest.1;
+        self.newest = Some((seq, timestamp, if begins { now } else { newest.2 }));
         if begins {
             let faded = Millis(self.pace.0 - self.pace.0 / 8);
-            self.pace = now.since(at).min(SLOWEST_PACE).max(faded);
+            self.pace = now.since(newest.2).min(SLOWEST_PACE).max(faded);
         }
         begins
     }
@@ -114,13 +114,11 @@ impl Pulse {
 
     /// True unless it is taken for switched off; `newest` is when anything of the track came last.
     pub(super) fn flows(&self, newest: Mono) -> bool {
-        let limit = LAYER_SILENT_AFTER.max(Millis(self.pace.0 * 2));
-        newest.since(self.last) <= limit && !self.missed_by_siblings(newest)
+        newest.since(self.last) <= LAYER_SILENT_AFTER && !self.missed_by_siblings(newest)
     }
 
     fn missed_by_siblings(&self, now: Mono) -> bool {
-        let over = Millis(self.pace.0 * MISSED_PACES);
-        let over = over.clamp(MISSED_FOR, LAYER_SILENT_AFTER);
+        let over = Millis(self.pace.0 * MISSED_PACES).max(MISSED_FOR);
         let speaks = |missed: &Missed| {
             missed.frames >= MISSED_FRAMES && missed.until.since(missed.since) >= over
         };
