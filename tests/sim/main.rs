@@ -11,6 +11,7 @@ mod consumer;
 mod course;
 mod drift;
 mod evidence;
+mod layers;
 mod ledger;
 mod links;
 mod nodes;
