@@ -12,6 +12,7 @@ mod course;
 mod drift;
 mod evidence;
 mod gate;
+mod layers;
 mod ledger;
 mod links;
 mod nodes;
