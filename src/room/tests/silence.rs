@@ -111,7 +111,7 @@ impl Camera {
                 continue;
             };
             let of = |rid: &&str| stream.rid.is_some_and(|wanted| wanted.as_str() == *rid);
-            let index = LAYERS.iter().position(|rid| of(rid)).unwrap();
+            let index = LAYERS.iter().position(of).unwrap();
             self.asked.push((self.at, LAYERS[index]));
             self.keyframe_from[index] = Some(self.at + ROUND_TRIP / 2);
         }

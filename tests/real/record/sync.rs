@@ -179,6 +179,7 @@ fn told_of_karl(footage: &Footage) {
         .flatten()
         .filter_map(|size| size[1].as_u64())
         .collect();
+    println!("karl's holes: {}", picture.0["holes_s"]);
     assert_eq!(
         widths,
         [240, 480, 240],
