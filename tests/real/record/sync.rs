@@ -1,5 +1,5 @@
-//! Two browsers whose pictures flash when their sounds beep, through a switch of layers, a mute and a
-//! rejoin: what was in step when it was sent is in step in the files.
+//! Two browsers whose pictures flash when their sounds beep, through switches of layers up and down, a mute
+//! and a rejoin: what was in step when it was sent is in step in the files.
 
 use super::footage::{Footage, Track, median, number};
 use super::studio::{ERIKA, Finished, KARL, Part, Studio, play};
@@ -77,7 +77,10 @@ fn act(driver: &mut Driver, node: &Node, studio: &Studio) -> f64 {
     driver.ask(&json!({"do": "mute", "who": "karl", "source": "microphone", "muted": true}));
     pass(driver, MUTED_MS);
     driver.ask(&json!({"do": "mute", "who": "karl", "source": "microphone", "muted": false}));
-    pass(driver, part_ms - MUTED_MS);
+    let rest_ms = part_ms - MUTED_MS;
+    pass(driver, rest_ms / 2);
+    driver.ask(&json!({"do": "top", "who": "karl", "active": false}));
+    pass(driver, rest_ms - rest_ms / 2);
     driver.ask(&json!({"do": "leave", "who": "erika"}));
     pass(driver, AWAY_MS);
     enter(driver, node, studio, &ERIKA, "vp8");
@@ -88,7 +91,7 @@ fn act(driver: &mut Driver, node: &Node, studio: &Studio) -> f64 {
 }
 
 #[test]
-fn two_browsers_stay_in_step_in_the_files_through_a_switch_a_mute_and_a_rejoin() {
+fn two_browsers_stay_in_step_in_the_files_through_switches_a_mute_and_a_rejoin() {
     let _turn = turn::alone();
     let node = Node::with(&[]);
     let recording = json!({"mode": "always", "purposes": ["shared"]});
@@ -167,7 +170,7 @@ fn nothing_stands(part: &Part, footage: &Footage) {
     }
 }
 
-/// The switch shows, and so does the mute.
+/// The switches show, and so does the mute.
 fn told_of_karl(footage: &Footage) {
     let picture = footage.tracks("video")[0];
     let widths: Vec<u64> = picture.0["sizes"]
@@ -176,7 +179,13 @@ fn told_of_karl(footage: &Footage) {
         .flatten()
         .filter_map(|size| size[1].as_u64())
         .collect();
-    assert_eq!(widths, [240, 480], "one switch of layers: {}", picture.0);
+    println!("karl's holes: {}", picture.0["holes_s"]);
+    assert_eq!(
+        widths,
+        [240, 480, 240],
+        "one switch up and one down: {}",
+        picture.0
+    );
     let beeps = footage.tracks("audio")[0].beeps_s(KARL.hz);
     let longest = beeps.windows(2).map(|two| two[1] - two[0]);
     let longest = longest.fold(0.0, f64::max);
