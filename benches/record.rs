@@ -210,7 +210,7 @@ fn sessions_of_two() -> World {
     }
     world.run(Millis(500));
     for index in 0..world.clients.len() {
-        world.publish_all(index, &[MediaKind::Video, MediaKind::Audio]);
+        world.publish_all(index, &[(MediaKind::Video, ""), (MediaKind::Audio, "")]);
         world.run(Millis(20));
     }
     world.run(Millis(500));

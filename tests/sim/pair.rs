@@ -44,6 +44,8 @@ pub struct Client {
     pub data: Vec<Vec<u8>>,
     pub tokens: Vec<String>,
     pub tracks: Vec<(MediaKind, Mid)>,
+    /// What the newest answer of the node says.
+    pub answer: String,
     pending: Option<SdpPendingOffer>,
     channel: Option<str0m::channel::ChannelId>,
     /// The newest sequence number of each kind.
@@ -186,6 +188,7 @@ impl World {
             data: Vec::new(),
             tokens: Vec::new(),
             tracks: Vec::new(),
+            answer: String::new(),
             pending: None,
             channel: None,
             seq: BTreeMap::new(),
@@ -240,22 +243,24 @@ impl World {
 
     /// The client announces one track, with data channels, and offers it.
     pub fn publish(&mut self, index: usize, kind: MediaKind) {
-        self.publish_all(index, &[kind]);
+        self.publish_all(index, &[(kind, "")]);
     }
 
-    /// The client announces a track of each kind, with data channels, and offers them.
-    pub fn publish_all(&mut self, index: usize, kinds: &[MediaKind]) {
+    /// The client announces a track of each kind and codec, with data channels, and offers them.
+    pub fn publish_all(&mut self, index: usize, tracks: &[(MediaKind, &str)]) {
         let mut announced = Vec::new();
         let client = &mut self.clients[index];
         let mut api = client.publisher.sdp_api();
-        for kind in kinds {
-            let cid = format!("cid{index}{kind}");
+        for (kind, codec) in tracks {
+            let cid = format!("cid{index}{kind}{}", client.tracks.len());
             let (stream, id) = (Some("-".into()), Some(cid.clone()));
             let mid = api.add_media(*kind, Direction::SendOnly, stream, id, None);
             client.tracks.push((*kind, mid));
-            announced.push(add_track(cid, *kind));
+            announced.push(add_track(cid, *kind, codec));
         }
-        client.channel = Some(api.add_channel("_reliable".into()));
+        if client.channel.is_none() {
+            client.channel = Some(api.add_channel("_reliable".into()));
+        }
         let (offer, pending) = api.apply().expect("there are changes");
         client.pending = Some(pending);
         for add in announced {
@@ -530,6 +535,7 @@ impl World {
             }
             Some(Told::Offer(offer)) => self.on_offer(index, &offer),
             Some(Told::Answer(answer)) => {
+                self.clients[index].answer.clone_from(&answer.sdp);
                 let answer = SdpAnswer::from_sdp_string(&answer.sdp).expect("a valid answer");
                 let pending = self.clients[index].pending.take().expect("an open offer");
                 let publisher = &mut self.clients[index].publisher;
@@ -577,7 +583,7 @@ impl World {
     }
 }
 
-fn add_track(cid: String, kind: MediaKind) -> proto::AddTrackRequest {
+fn add_track(cid: String, kind: MediaKind, codec: &str) -> proto::AddTrackRequest {
     let video = kind == MediaKind::Video;
     let layer = proto::VideoLayer {
         quality: 2,
@@ -586,10 +592,19 @@ fn add_track(cid: String, kind: MediaKind) -> proto::AddTrackRequest {
         bitrate: 1_500_000,
         ..proto::VideoLayer::default()
     };
+    let codec = proto::SimulcastCodec {
+        codec: codec.to_owned(),
+        cid: cid.clone(),
+        ..proto::SimulcastCodec::default()
+    };
     proto::AddTrackRequest {
         cid,
         r#type: i32::from(video),
         source: if video { 1 } else { 2 },
+        simulcast_codecs: (!codec.codec.is_empty())
+            .then_some(codec)
+            .into_iter()
+            .collect(),
         layers: video.then_some(layer).into_iter().collect(),
         ..proto::AddTrackRequest::default()
     }

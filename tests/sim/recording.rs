@@ -15,7 +15,7 @@ fn pair(policy: &str) -> World {
     world.join_with("help", "cu", &[("role", "customer")]);
     world.run(Millis(500));
     for index in 0..2 {
-        world.publish_all(index, &[MediaKind::Video, MediaKind::Audio]);
+        world.publish_all(index, &[(MediaKind::Video, ""), (MediaKind::Audio, "")]);
     }
     world.run(Millis(500));
     world
