@@ -216,7 +216,7 @@ pub struct RecordingNote {
     pub step: RecordingStep,
     /// By whose hand.
     pub actor: Actor,
-    /// In words, where it failed or was deleted.
+    /// In words, where it failed, ended early or was deleted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
     /// Once it is ready: what came of it.

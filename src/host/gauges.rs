@@ -8,7 +8,7 @@ use super::metrics::{
     RecordingDrop, RecordingOutcome, RecordingState, RecordingTotals, SignalError, StoreTotals,
     WorkerTotals,
 };
-use super::recordings::WriterStats;
+use super::recordings::{KeeperStats, WriterStats};
 use super::store::read::Reader;
 use super::store::{StoreHandle, StoreStats};
 use super::worker::{Published, WorkerEnds};
@@ -29,8 +29,8 @@ pub(super) struct Gauges {
     pub deliveries: Arc<DeliverStats>,
     pub counters: Arc<Counters>,
     pub control: Arc<Mutex<Control>>,
-    /// The directory of the ledger, and what the writer of recordings counts.
-    pub recordings: (PathBuf, Arc<WriterStats>),
+    /// The directory of the ledger, and what the writer and the keeper of recordings count.
+    pub recordings: (PathBuf, (Arc<WriterStats>, Arc<KeeperStats>)),
     /// Signalling messages, errors, and joins of full rooms that are on the page already, by worker.
     pub told: Mutex<Vec<Told>>,
 }
@@ -59,7 +59,7 @@ impl Gauges {
     }
 
     fn recordings(&self) -> RecordingTotals {
-        let (ledger, writer) = &self.recordings;
+        let (ledger, (writer, keeper)) = &self.recordings;
         let counts = Reader::open(ledger).and_then(|reader| reader.recording_counts());
         let counts = counts.unwrap_or_else(|error| {
             tracing::error!(%error, "the recordings cannot be counted");
@@ -83,6 +83,8 @@ impl Gauges {
             now: RecordingState::ALL.iter().map(of).collect(),
             outcomes: outcomes.into_iter().zip(steps).collect(),
             bytes: writer.bytes.load(Relaxed),
+            panics: keeper.panics.load(Relaxed),
+            disk_waits: keeper.disk_waits.load(Relaxed),
             drops: recording_drops(&recorders, writer),
         }
     }

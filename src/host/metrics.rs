@@ -185,6 +185,10 @@ pub struct RecordingTotals {
     pub outcomes: Counts<RecordingOutcome>,
     /// Bytes written to segments.
     pub bytes: u64,
+    /// Panics in the making and deleting of files.
+    pub panics: u64,
+    /// Times that the making of files waited for room on the disk.
+    pub disk_waits: u64,
     /// What is missing.
     pub drops: Counts<RecordingDrop>,
 }

@@ -415,8 +415,10 @@ fn endpoints(config: &Config, dev: Option<SocketAddr>) -> Vec<Endpoint> {
 }
 
 fn open_store(config: &Config, inlet: &Inlet, clock: Clock) -> anyhow::Result<(Store, Boot)> {
+    let data = &config.data.dir;
+    recordings::recognise(data, &config.recordings.dir(data))?;
     let store = StoreConfig {
-        dir: config.data.dir.clone(),
+        dir: data.clone(),
         node: None,
         endpoints: inlet.names(),
     };

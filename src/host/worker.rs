@@ -99,6 +99,11 @@ impl WorkerEnds {
         self.wake();
     }
 
+    /// What it has heard of disks.
+    pub fn lost(&self) -> Lost {
+        self.lost.clone()
+    }
+
     /// The counters of the last second.
     pub fn published(&self) -> Published {
         hold(&self.published).clone()

@@ -107,7 +107,7 @@ pub struct RecordedView {
     pub consent: Option<ConsentState>,
     /// Never recorded.
     pub minor: bool,
-    /// They publish something that is encrypted end to end, which cannot be recorded.
+    /// All that they publish is encrypted end to end, which cannot be recorded.
     pub encrypted: bool,
     /// Recorded now.
     pub recorded: bool,

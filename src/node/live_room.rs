@@ -5,7 +5,7 @@ use super::billing::{Billing, Clock, Join as Granted, Opening};
 use super::booking::session_of;
 use super::contract::override_policy;
 use super::demux::{Demux, Route};
-use super::member::{Ailment, Arrival, Member, Side};
+use super::member::{Ailment, Arrival, Member, Side, is_minor};
 use super::recording::{RECORDER, Recordings};
 use super::shard::{JoinRequest, Output, ShardConfig, Stats};
 use super::tally;
@@ -161,6 +161,10 @@ impl LiveRoom {
         context: &mut Context<'_>,
     ) {
         let identity = request.join.identity.clone();
+        let minor = is_minor(&request.join);
+        if minor {
+            self.on_minor(&identity, context);
+        }
         let returns =
             self.replace_older(&request, context) || self.left_lately(&identity, context.now.mono);
         if !returns && self.members.len() >= self.capacity() {
@@ -210,7 +214,6 @@ impl LiveRoom {
             role: member.join.role,
         };
         self.room.handle_joined(MemberKey(key), options);
-        let minor = self.members[key].is_minor();
         self.recordings.handle_joined(&identity, minor);
         self.report_joined(identity, context);
         self.welcome(key, context);

@@ -105,6 +105,12 @@ pub(super) struct Arrival {
     pub(super) subscriber: Transport,
 }
 
+/// The token marks a minor.
+pub(super) fn is_minor(join: &Join) -> bool {
+    let minor = join.attributes.get("minor");
+    minor.is_some_and(|minor| minor == "true")
+}
+
 impl Member {
     pub(super) fn new(arrival: Arrival, floors: Floors, now: Now) -> Member {
         let Arrival {
@@ -150,12 +156,10 @@ impl Member {
         &self.join.identity
     }
 
-    /// The token marks a minor.
-    pub(super) fn is_minor(&self) -> bool {
-        self.join
-            .attributes
-            .get("minor")
-            .is_some_and(|minor| minor == "true")
+    /// Nothing of what it publishes can be read.
+    pub(super) fn is_encrypted(&self) -> bool {
+        let mut tracks = self.published.values();
+        !self.published.is_empty() && tracks.all(|track| track.encrypted)
     }
 
     pub(super) fn hidden(&self) -> bool {

@@ -3,6 +3,8 @@
 //! The recorders take what the room forwards to a subscriber of their own, which has no connection and
 //! a perfect link: layers are chosen, and keyframes asked for, as for anyone else.
 
+#[cfg(test)]
+pub(super) mod fixture;
 mod tell;
 mod view;
 
@@ -22,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The subscriber that stands for the recorders: no member has its number.
 pub(super) const RECORDER: MemberKey = MemberKey(usize::MAX);
 
-/// Starts and stops that an expert may ask for in one session: each is an entry in the ledger.
+/// Starts that experts may ask for in one session: each, and its stop, is an entry in the ledger.
 const MAX_REQUESTS: u32 = 64;
 
 /// The recordings of a room.
@@ -86,6 +88,27 @@ impl Recordings {
         running.is_some_and(|running| running.active)
     }
 
+    /// True if it had failed, and may start again.
+    fn try_again(&mut self, purpose: Purpose) -> bool {
+        let running = self.running.get_mut(&purpose);
+        let Some(running) = running.filter(|running| running.failed.is_some()) else {
+            return false;
+        };
+        running.failed = None;
+        running.recorder.handle_again();
+        true
+    }
+
+    /// All that is open ends as it is: its room is gone.
+    pub(super) fn abandon(&mut self) -> Vec<record::Output> {
+        let mut closed = Vec::new();
+        for running in self.running.values_mut() {
+            running.recorder.handle_failed();
+            closed.extend(std::iter::from_fn(|| running.recorder.poll_output()));
+        }
+        closed
+    }
+
     /// For what someone is recorded now.
     fn recorded(&self, who: &Identity) -> impl Iterator<Item = Purpose> {
         let active = self.running.iter().filter(|(_, running)| running.active);
@@ -112,6 +135,19 @@ impl LiveRoom {
         Ok(())
     }
 
+    /// Whoever joins is marked as a minor: what they agreed to ends before anything else.
+    pub(super) fn on_minor(&mut self, who: &Identity, context: &mut Context<'_>) {
+        let lost = self.recordings.consents.handle_minor(who);
+        if lost.is_empty() {
+            return;
+        }
+        self.close_gates(context);
+        for consent in lost {
+            self.billing.handle_consent(consent, context.now);
+        }
+        self.review_recordings(context);
+    }
+
     /// The recording for a purpose shall run, or no longer.
     pub(super) fn on_record(
         &mut self,
@@ -120,15 +156,15 @@ impl LiveRoom {
         actor: Actor,
         context: &mut Context<'_>,
     ) -> Result<(), RecordingRefusal> {
-        if actor == Actor::Participant && self.recordings.requests >= MAX_REQUESTS {
+        let counts = on && actor == Actor::Participant;
+        if counts && self.recordings.requests >= MAX_REQUESTS {
             return Err(RecordingRefusal::TooMany);
         }
-        let failed = |running: &Running| running.failed.is_some();
-        if on && self.recordings.running.get(&purpose).is_some_and(failed) {
-            return Err(RecordingRefusal::Failed);
-        }
-        if self.recordings.consents.handle_request(purpose, on)? {
-            self.recordings.requests += 1;
+        let news = self.recordings.consents.handle_request(purpose, on)?;
+        // Whoever asks for it may know that there is space again; nothing tries that by itself.
+        let again = on && self.recordings.try_again(purpose);
+        if news || again {
+            self.recordings.requests += u32::from(counts);
             self.recordings.told.by(purpose, actor);
         }
         self.review_recordings(context);
@@ -247,7 +283,13 @@ impl LiveRoom {
             running.open.clear();
         }
         self.drain_recorders(context);
-        let actor = self.recordings.told.actor(purpose);
+        // Where it is still asked for, nobody stopped it: there is nobody left to record.
+        let asked = self.recordings.consents.is_requested(purpose);
+        let actor = if asked {
+            Actor::Node
+        } else {
+            self.recordings.told.actor(purpose)
+        };
         self.note((purpose, RecordingStep::Stopped), (actor, None), context);
     }
 
@@ -272,7 +314,9 @@ impl LiveRoom {
     fn recordable(&self, purpose: Purpose) -> Vec<Source> {
         let mut sources = Vec::new();
         for (key, member) in &self.members {
-            if !self.recordings.consents.allows(member.identity(), purpose) {
+            // Everyone must see who is recorded, so who is hidden is not.
+            let allowed = self.recordings.consents.allows(member.identity(), purpose);
+            if !allowed || member.hidden() {
                 continue;
             }
             let readable = member

@@ -516,11 +516,13 @@ impl Shard {
         }
     }
 
-    /// Takes away a room that panicked. Its session stays open in the ledger with its last
-    /// checkpoint, and is closed as an estimate at the next start.
+    /// Takes away a room that panicked, and closes what was recorded of it. Its session stays open in the
+    /// ledger with its last checkpoint, and is closed as an estimate, and finished, at the next start.
     fn abandon(&mut self, index: usize) {
-        let room = self.rooms.remove(index);
+        let mut room = self.rooms.remove(index);
         tracing::error!(session = %room.session(), "a room panicked and was taken away");
+        let closed = room.recordings.abandon().into_iter();
+        self.outputs.extend(closed.map(Output::Recorded));
         self.stats.panics += 1;
         self.names.remove(room.name());
         self.demux.remove_room(index);
@@ -557,3 +559,6 @@ impl Shard {
 impl Side {
     pub(super) const BOTH: [Side; 2] = [Side::Publisher, Side::Subscriber];
 }
+
+#[cfg(test)]
+mod tests;

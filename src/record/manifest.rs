@@ -4,8 +4,10 @@ use super::merge::Kept;
 use super::plan::{FilePlan, Person, TrackPlan};
 use super::survey::Span;
 use crate::base::crypto::{SigningKey, hex, sha256, verify_ed25519};
-use crate::base::{Consent, Identity, NodeId, Purpose, RecordingId, Role, SessionId, TrackSource};
-use crate::base::{Millis, Unix};
+use crate::base::{
+    Consent, Identity, Millis, NodeId, ParticipantSid, Purpose, RecordingId, Role, SessionId,
+    TrackSid, TrackSource, Unix,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,9 @@ pub struct Manifest {
     pub participants: Vec<Participant>,
     /// Every change of a consent to this purpose, in the order in which they were made.
     pub consents: Vec<ConsentAt>,
+    /// Why it ended before its session, where it did: a full or a slow disk. What came before is there.
+    #[serde(default)]
+    pub ended_early: Option<String>,
     /// What could not be read.
     pub losses: Losses,
 }
@@ -105,6 +110,9 @@ pub struct Track {
     pub source: TrackSource,
     /// `vp8`, `h264` or `opus`.
     pub codec: String,
+    /// The publications that it was recorded from, in the order of their first frames.
+    #[serde(default)]
+    pub publications: Vec<Publication>,
     /// When it was recorded, on the recording's timeline.
     pub intervals_ms: Vec<Span>,
     /// Within the intervals: where nothing came for a second or longer.
@@ -113,6 +121,18 @@ pub struct Track {
     pub filled_ms: Millis,
     /// Sound that was left out for the same reason.
     pub dropped_ms: Millis,
+}
+
+/// A track of the session, as its participants knew it. One that was published anew is another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publication {
+    /// Which (`TR_…`).
+    pub track: TrackSid,
+    /// In which join of the participant (`PA_…`).
+    pub participant: ParticipantSid,
+    /// From its first frame to the end of its last, on the recording's timeline.
+    pub span_ms: Span,
 }
 
 /// A change of consent, and when.
@@ -163,6 +183,7 @@ impl Track {
             number,
             source: track.source,
             codec: track.codec_word().to_owned(),
+            publications: track.publications.clone(),
             intervals_ms: track.intervals.clone(),
             gaps_ms: track.gaps.clone(),
             filled_ms: Millis(kept.filled_ms),
@@ -342,6 +363,11 @@ mod tests {
                     number: 1,
                     source: TrackSource::Camera,
                     codec: "vp8".to_owned(),
+                    publications: vec![Publication {
+                        track: TrackSid::from("TR_x"),
+                        participant: ParticipantSid::from("PA_x"),
+                        span_ms: [250, 60_000].into(),
+                    }],
                     intervals_ms: vec![[250, 60_000].into()],
                     gaps_ms: vec![[1_000, 4_000].into()],
                     filled_ms: Millis::ZERO,
@@ -358,6 +384,7 @@ mod tests {
                     wording: "v1".to_owned(),
                 },
             }],
+            ended_early: Some("the disk is full".to_owned()),
             losses: Losses::default(),
         }
     }

@@ -219,7 +219,8 @@ fn content_head(config: &MuxConfig, known: Places) -> (Vec<u8>, Places) {
     });
     let info = length(&out);
     // Whole milliseconds fit into a floating-point number for 285,000 years.
-    let duration = config.duration_ms as f64;
+    // A single picture lasts no time, which a duration cannot be (RFC 9559, section 5.1.2.10).
+    let duration = config.duration_ms.max(1) as f64;
     put_segment_info(&mut out, config.date_unix_ms, Some(duration));
     let tracks = length(&out);
     put_master(&mut out, ids::TRACKS, |out| {

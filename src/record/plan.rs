@@ -1,6 +1,7 @@
 //! Which files a recording becomes, and which segment goes into which track.
 
 use super::label::source_word;
+use super::manifest::Publication;
 use super::matroska::write::{DocType, TrackCodec};
 use super::mux::MuxTrack;
 use super::survey::{GAP_MS, Span, Survey};
@@ -55,6 +56,8 @@ pub struct TrackPlan {
     pub codec: TrackCodec,
     /// Its segments in order: their place among the surveys.
     pub segments: Vec<usize>,
+    /// The publications that its segments are of.
+    pub publications: Vec<Publication>,
     /// When there is something.
     pub intervals: Vec<Span>,
     /// Within the intervals: where nothing came for long.
@@ -114,6 +117,14 @@ const fn same_codec(one: &TrackCodec, other: &TrackCodec) -> bool {
     )
 }
 
+fn publication(survey: &Survey) -> Publication {
+    Publication {
+        track: survey.label.track.clone(),
+        participant: survey.label.participant.clone(),
+        span_ms: survey.span,
+    }
+}
+
 impl Person {
     fn new(survey: &Survey) -> Person {
         Person {
@@ -131,6 +142,7 @@ impl TrackPlan {
             source: survey.label.source,
             codec: survey.codec.clone(),
             segments: vec![index],
+            publications: vec![publication(survey)],
             intervals: vec![survey.span],
             gaps: survey.gaps.clone(),
             last_ms: survey.last_ms,
@@ -141,6 +153,11 @@ impl TrackPlan {
         self.segments.push(index);
         self.last_ms = self.last_ms.max(survey.last_ms);
         self.gaps.extend(&survey.gaps);
+        let of = &survey.label.track;
+        match self.publications.iter_mut().find(|one| one.track == *of) {
+            Some(known) => known.span_ms.end_ms = known.span_ms.end_ms.max(survey.span.end_ms),
+            None => self.publications.push(publication(survey)),
+        }
         match self.intervals.last_mut() {
             // Segments that follow each other closely are one interval.
             Some(last) if survey.span.start_ms < last.end_ms + GAP_MS => {

@@ -3,6 +3,8 @@
 
 /// Larger keyframes are passed over: a poster is fetched with a list.
 const MAX_POSTER_BYTES: usize = 1024 * 1024;
+/// Larger pictures are passed over: whoever decodes one needs memory for all of it, and its size is only claimed.
+const MAX_PIXELS: u32 = 4_096 * 2_304;
 /// Bytes of a keyframe before its size (RFC 6386, section 9.1): frame tag and start code.
 const START: usize = 6;
 const START_CODE: [u8; 3] = [0x9d, 0x01, 0x2a];
@@ -53,7 +55,7 @@ fn pixels(frame: &[u8]) -> Option<u32> {
     // The upper two bits of each are a scale that decoders do not apply.
     let [width, height] = [[size[0], size[1]], [size[2], size[3]]]
         .map(|bytes| u32::from(u16::from_le_bytes(bytes) & 0x3fff));
-    (width > 0 && height > 0).then_some(width * height)
+    Some(width * height).filter(|pixels| (1..=MAX_PIXELS).contains(pixels))
 }
 
 fn webp(frame: &[u8]) -> Vec<u8> {
@@ -81,6 +83,13 @@ mod tests {
         frame
     }
 
+    /// Claims 16,383 x 16,383 pixels.
+    fn vast() -> Vec<u8> {
+        let mut frame = keyframe(0xff, 0xff, 100);
+        (frame[7], frame[9]) = (0x3f, 0x3f);
+        frame
+    }
+
     #[test]
     fn the_largest_picture_with_the_most_in_it_is_the_poster() {
         let small = candidate(&keyframe(10, 10, 500), None).unwrap();
@@ -94,6 +103,7 @@ mod tests {
             inter,
             keyframe(0, 9, 50),
             keyframe(9, 9, 2_000_000),
+            vast(),
             vec![SHOWN; 9],
         ] {
             assert!(candidate(&no, None).is_none());

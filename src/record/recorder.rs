@@ -2,12 +2,14 @@
 
 use super::output::{Output, TrackFacts, TrackKey};
 use super::stats::Stats;
-use super::take::{Studio, Take};
+use super::take::{Segments, Studio, Take};
 use super::timeline::SenderClock;
-use crate::base::{Mono, Now, ParticipantSid, RecordingId, TrackSource};
+use crate::base::{Millis, Mono, Now, ParticipantSid, RecordingId, TrackSource};
 use crate::media::Packet;
 use std::collections::VecDeque;
 
+/// A track changes its codec, and thereby its file, no sooner than after so long: a sender cannot make files at will.
+const CODEC_STAYS: Millis = Millis(1_000);
 /// Keys above this are no tracks: `node` numbers them from 0 and uses numbers again.
 const MAX_TRACKS: usize = 4_096;
 
@@ -50,7 +52,7 @@ pub struct Recorder {
     config: RecorderConfig,
     tracks: Vec<Option<Track>>,
     clocks: Vec<Option<Clock>>,
-    segments: u32,
+    segments: Segments,
     failed: bool,
     /// Not later than any deadline of a take.
     deadline: Option<Mono>,
@@ -65,7 +67,7 @@ impl Recorder {
             config,
             tracks: Vec::new(),
             clocks: Vec::new(),
-            segments: 0,
+            segments: Segments::new(),
             failed: false,
             deadline: None,
             outputs: VecDeque::new(),
@@ -149,10 +151,12 @@ impl Recorder {
             self.stats.refused += 1;
             return;
         };
-        if take
-            .as_ref()
-            .is_some_and(|take| take.codec() != packet.codec)
-        {
+        let other = take.as_ref().filter(|take| take.codec() != packet.codec);
+        if let Some(other) = other {
+            if now.mono.since(other.since()) < CODEC_STAYS {
+                self.stats.late += 1;
+                return;
+            }
             self.finish(key, now);
         }
         let origin = self.config.origin;
@@ -175,14 +179,28 @@ impl Recorder {
         }
     }
 
-    /// What was handed out could not be written. Nothing more is recorded.
+    /// What was handed out could not be written. Nothing more is recorded, but that files end is told.
     pub fn handle_failed(&mut self) {
         self.failed = true;
-        self.outputs.clear();
+        self.outputs.retain(|output| match output {
+            Output::Close { .. } => true,
+            Output::Open { .. } | Output::Append { .. } | Output::KeyframeWanted { .. } => false,
+        });
         self.deadline = None;
         for track in self.tracks.iter_mut().flatten() {
-            track.gate = Gate::Closed;
+            let gate = std::mem::replace(&mut track.gate, Gate::Closed);
+            let Gate::Open(Some(take)) = gate else {
+                continue;
+            };
+            if let Some(segment) = take.segment().cloned() {
+                self.outputs.push_back(Output::Close { segment });
+            }
         }
+    }
+
+    /// It is tried again: gates may open, and what comes goes into new files.
+    pub const fn handle_again(&mut self) {
+        self.failed = false;
     }
 
     /// Time has passed.

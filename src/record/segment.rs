@@ -15,11 +15,16 @@ pub(super) const MAX_FRAME: usize = 768 << 10;
 const HAND_OUT_AFTER: Millis = Millis(500);
 /// … or once they have so many bytes.
 const HAND_OUT_BYTES: usize = 64 << 10;
+/// Room for the frame that goes beyond them: a piece that grew would be copied, into memory fresh from the kernel.
+const BEYOND: usize = 16 << 10;
 /// Longest stretch of a cluster: RFC 9559, section 25.3, recommends at most 5 s. The times of blocks are 16 bits
 /// relative to it, so 32 s would be the end.
 const CLUSTER: Millis = Millis(5_000);
 /// From here on a keyframe begins a new one, since players seek to clusters.
 const CLUSTER_AT_KEYFRAME: Millis = Millis(2_000);
+/// How far the times of blocks, each a millisecond after the one before at least, may run ahead of where the frames
+/// belong: farther goes only who sends over a thousand frames a second, and those are left out.
+const MAX_AHEAD: Millis = Millis(1_000);
 /// The only track of a segment.
 const TRACK: u8 = 1;
 
@@ -71,10 +76,15 @@ impl Segment {
         self.id.as_ref()
     }
 
-    /// Begins a frame. Times never go back: the file says what can be played.
-    pub(super) fn begin_frame(&mut self, at_ms: u64, keyframe: bool) {
+    /// Begins a frame, if there is a place for it. Times never go back: the file says what can be played.
+    pub(super) fn begin_frame(&mut self, placed_ms: u64, keyframe: bool) -> bool {
         self.drop_frame();
-        let at_ms = self.last_ms.map_or(at_ms, |last| at_ms.max(last + 1));
+        let at_ms = self
+            .last_ms
+            .map_or(placed_ms, |last| placed_ms.max(last + 1));
+        if at_ms - placed_ms > MAX_AHEAD.0 {
+            return false;
+        }
         let fits = self.cluster_ms.filter(|cluster| {
             let within = at_ms - cluster;
             within < CLUSTER.0 && !(keyframe && within >= CLUSTER_AT_KEYFRAME.0)
@@ -90,6 +100,7 @@ impl Segment {
             at_ms,
             cluster_ms,
         });
+        true
     }
 
     /// Where the frame's bytes are appended, and nothing else is done.
@@ -147,8 +158,7 @@ impl Segment {
         let segment = self.id.clone().filter(|_| self.whole > 0)?;
         let rest = self.bytes.split_off(self.whole);
         let bytes = std::mem::replace(&mut self.bytes, rest);
-        // The next piece will be about as long.
-        self.bytes.reserve(bytes.len().min(HAND_OUT_BYTES));
+        self.bytes.reserve(HAND_OUT_BYTES + BEYOND);
         if let Some(frame) = &mut self.frame {
             frame.block -= self.whole;
         }

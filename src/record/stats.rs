@@ -9,7 +9,8 @@ pub struct Stats {
     pub offered: u64,
     /// Of these: packets that the gate refused. Nothing else is known of them.
     pub refused: u64,
-    /// Packets that came after their place was given up, twice, or of a layer that was left.
+    /// Packets that came after their place was given up, twice, of a layer that was left, or of a codec that
+    /// came too soon after another.
     pub late: u64,
     /// Packets that never came.
     pub holes: u64,
@@ -17,7 +18,7 @@ pub struct Stats {
     pub malformed: u64,
     /// Frames in the files.
     pub frames: u64,
-    /// Frames that were left out: damaged, or in want of a keyframe.
+    /// Frames that were left out: damaged, in want of a keyframe, or more than there is a place for.
     pub frames_dropped: u64,
     /// Bytes handed out to be written.
     pub bytes: u64,

@@ -7,9 +7,9 @@ use super::reorder::{Place, Reorder, Step};
 use super::segment::{Head, MAX_FRAME, Segment};
 use super::stats::Stats;
 use super::timeline::{SenderClock, Sighting, Timeline};
-use crate::base::{Millis, Mono, Now, RecordingId, TrackKind};
+use crate::base::{Identity, Millis, Mono, Now, RecordingId, TrackKind};
 use crate::media::{Codec, Packet, StreamId};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// After a loss frames are left out until a keyframe comes, since they would show smears; but not longer: then a
 /// smear is better than a picture that stands still. The publisher is asked, and answers within a round trip and
@@ -17,6 +17,11 @@ use std::collections::VecDeque;
 const WAIT_FOR_KEYFRAME: Millis = Millis(2_000);
 /// A keyframe that does not come is asked for again.
 const ASK_AGAIN: Millis = Millis(1_000);
+/// Most files of a recording …
+const MAX_SEGMENTS: u32 = 9_999;
+/// … and of one participant, so that nobody uses up what others need: sixteen tracks that are published anew
+/// thirty times.
+const MAX_SEGMENTS_EACH: u32 = 500;
 /// A layer that was left without a word has been silent for so long.
 const SILENT: Millis = Millis(1_000);
 
@@ -27,10 +32,37 @@ pub(super) struct Studio<'a> {
     pub(super) origin: Now,
     pub(super) facts: &'a TrackFacts,
     pub(super) clock: &'a mut SenderClock,
-    /// Number of the newest segment.
-    pub(super) segments: &'a mut u32,
+    pub(super) segments: &'a mut Segments,
     pub(super) outputs: &'a mut VecDeque<Output>,
     pub(super) stats: &'a mut Stats,
+}
+
+/// The files of a recording so far.
+#[derive(Debug, Default)]
+pub(super) struct Segments {
+    /// Number of the newest.
+    newest: u32,
+    each: BTreeMap<Identity, u32>,
+}
+
+impl Segments {
+    pub(super) const fn new() -> Segments {
+        Segments {
+            newest: 0,
+            each: BTreeMap::new(),
+        }
+    }
+
+    /// The number of one more; none if that would be too many.
+    fn open(&mut self, whose: &Identity) -> Option<u32> {
+        let theirs = self.each.get(whose).copied().unwrap_or(0);
+        if self.newest >= MAX_SEGMENTS || theirs >= MAX_SEGMENTS_EACH {
+            return None;
+        }
+        self.newest += 1;
+        self.each.insert(whose.clone(), theirs + 1);
+        Some(self.newest)
+    }
 }
 
 /// A picture of the stream.
@@ -56,6 +88,7 @@ struct Wait {
 #[derive(Debug)]
 pub(super) struct Take {
     codec: Codec,
+    since: Mono,
     stream: StreamId,
     /// When its newest packet came.
     heard: Mono,
@@ -74,6 +107,7 @@ impl Take {
     pub(super) fn new(packet: &Packet, now: Now, origin: Now) -> Take {
         Take {
             codec: packet.codec,
+            since: now.mono,
             stream: packet.stream,
             heard: now.mono,
             reorder: Reorder::default(),
@@ -89,6 +123,11 @@ impl Take {
     /// What it is coded with: another codec is another take.
     pub(super) const fn codec(&self) -> Codec {
         self.codec
+    }
+
+    /// When it began.
+    pub(super) const fn since(&self) -> Mono {
+        self.since
     }
 
     /// The file, if it is open.
@@ -129,8 +168,10 @@ impl Take {
 
     /// When time matters next.
     pub(super) fn deadline(&self) -> Option<Mono> {
-        let deadlines = [self.reorder.deadline(), self.segment.deadline()];
-        deadlines.into_iter().flatten().min()
+        match (self.reorder.deadline(), self.segment.deadline()) {
+            (Some(hole), Some(piece)) => Some(hole.min(piece)),
+            (hole, piece) => hole.or(piece),
+        }
     }
 
     /// Nothing more comes: what is whole is handed out.
@@ -192,7 +233,10 @@ impl Take {
     fn on_sound(&mut self, packet: &Packet, arrival: Mono, studio: &mut Studio<'_>) {
         let at_ms = self.place(packet, arrival, studio);
         // Each is a keyframe, so none is a better place for a new cluster than another.
-        self.segment.begin_frame(at_ms, false);
+        if !self.segment.begin_frame(at_ms, false) {
+            studio.stats.frames_dropped += 1;
+            return;
+        }
         self.segment.bytes_mut().extend_from_slice(&packet.payload);
         self.end_frame(true, arrival, studio);
     }
@@ -215,11 +259,11 @@ impl Take {
             },
         };
         if !frame.written && (packet.keyframe || self.frame.is_none()) {
-            frame.written = self.may_begin(packet, frame.spoiled, arrival, studio);
+            frame.written = self.may_begin(packet, frame.spoiled, arrival, studio)
+                && self.segment.begin_frame(frame.at_ms, packet.keyframe);
             frame.spoiled |= packet.keyframe;
             if frame.written {
                 self.depacketizer.begin();
-                self.segment.begin_frame(frame.at_ms, packet.keyframe);
             }
         }
         frame.keyframe |= packet.keyframe;
@@ -328,7 +372,10 @@ impl Take {
         if !self.segment.is_open() {
             match self.depacketizer.describe(self.segment.frame()) {
                 Ok(codec) => {
-                    let segment = studio.next_segment();
+                    let Some(segment) = studio.next_segment() else {
+                        studio.stats.frames_dropped += 1;
+                        return self.segment.drop_frame();
+                    };
                     let head = studio.head(&segment);
                     let opened = self.segment.open(head, &codec);
                     studio.put(opened);
@@ -371,13 +418,13 @@ impl Studio<'_> {
         self.put(Output::KeyframeWanted { track: self.key });
     }
 
-    fn next_segment(&mut self) -> SegmentId {
-        *self.segments = self.segments.saturating_add(1);
+    fn next_segment(&mut self) -> Option<SegmentId> {
+        let number = self.segments.open(&self.facts.identity)?;
         self.stats.segments += 1;
-        SegmentId {
+        Some(SegmentId {
             recording: self.recording.clone(),
-            number: *self.segments,
-        }
+            number,
+        })
     }
 
     fn head<'a>(&'a self, segment: &'a SegmentId) -> Head<'a> {

@@ -9,6 +9,7 @@ mod forward;
 mod ladder;
 mod padding;
 mod publication;
+mod pulse;
 mod reach;
 #[allow(
     clippy::module_inception,

@@ -1,20 +1,17 @@
 //! One published track: its streams (simulcast layers) and its subscriptions.
 
+use super::pulse::Pulse;
 use super::room::MemberKey;
 use super::subscription::{Subscription, Wish};
 use crate::base::{Bitrate, Millis, Mono, TrackKind, TrackSid, TrackSource};
 use crate::media::{Mid, Packet, RateMeter, Rid, StreamId};
 use std::collections::BTreeMap;
 
-/// A layer that is silent for this long while another one flows is taken for switched off. Browsers
-/// drop a simulcast layer within a second when bandwidth falls.
-const LAYER_SILENT_AFTER: Millis = Millis(1_500);
-
 /// A publisher that sends nothing at all for so long has stopped.
 const STALL: Millis = Millis::from_secs(5);
 
 /// Streams of one publication; more are refused (a publisher has at most three layers).
-const MAX_STREAMS: usize = 4;
+pub(super) const MAX_STREAMS: usize = 4;
 
 /// RTP header with extensions, and the tag of SRTP: what a packet costs beside its payload.
 const PER_PACKET: usize = 40;
@@ -98,7 +95,7 @@ pub struct Publication {
 #[derive(Clone, Debug)]
 pub(super) struct Layer {
     pub(super) stream: StreamId,
-    pub(super) last: Mono,
+    pulse: Pulse,
     first: Mono,
     /// By temporal layer.
     rates: [RateMeter<20>; TEMPORAL],
@@ -110,22 +107,20 @@ impl Layer {
     fn new(stream: StreamId, now: Mono) -> Layer {
         Layer {
             stream,
-            last: now,
+            pulse: Pulse::new(now),
             first: now,
             rates: Default::default(),
             peak: (Bitrate::ZERO, now),
         }
     }
 
-    fn saw(&mut self, packet: &Packet, now: Mono) {
-        self.last = now;
+    /// True if the packet begins a new frame.
+    fn saw(&mut self, packet: &Packet, now: Mono) -> bool {
         let temporal = packet.temporal.map_or(0, |temporal| temporal.id);
         let index = usize::from(temporal).min(TEMPORAL - 1);
         self.rates[index].add(packet.payload.len() + PER_PACKET, now);
-    }
-
-    fn flows(&self, newest: Mono) -> bool {
-        newest.since(self.last) <= LAYER_SILENT_AFTER
+        self.pulse
+            .handle_packet((packet.seq, packet.timestamp), now)
     }
 
     /// The rate up to each temporal layer that flows.
@@ -164,35 +159,47 @@ impl Publication {
 
     /// Notes that a packet of a stream came; false if the publisher sends too many streams.
     pub(super) fn saw(&mut self, packet: &Packet, now: Mono) -> bool {
-        if let Some(layer) = self
-            .layers
-            .iter_mut()
-            .find(|layer| layer.stream == packet.stream)
-        {
-            layer.saw(packet, now);
-            return true;
+        let Some(index) = self.index(packet.stream, now) else {
+            return false;
+        };
+        if self.layers[index].saw(packet, now) {
+            for layer in &mut self.layers {
+                if layer.stream != packet.stream {
+                    layer.pulse.handle_sibling(index, now);
+                }
+            }
+        }
+        true
+    }
+
+    /// Where a stream stands among the layers: a new one takes its place, if there is one.
+    fn index(&mut self, stream: StreamId, now: Mono) -> Option<usize> {
+        let known = |layer: &Layer| layer.stream == stream;
+        if let Some(index) = self.layers.iter().position(known) {
+            return Some(index);
         }
         if self.layers.len() == MAX_STREAMS {
-            return false;
+            return None;
         }
-        let mut layer = Layer::new(packet.stream, now);
-        layer.saw(packet, now);
-        self.layers.push(layer);
+        self.layers.push(Layer::new(stream, now));
         self.layers.sort_by_key(|layer| quality(layer.stream.rid));
-        true
+        for layer in &mut self.layers {
+            layer.pulse.forget();
+        }
+        self.layers.iter().position(known)
     }
 
     /// When the newest packet of any layer came, or now if that was long ago: a publisher that stalls
     /// for a moment, as after a large keyframe, has switched no layer off.
     fn newest(&self, now: Mono) -> Mono {
-        let last = self.layers.iter().map(|layer| layer.last).max();
+        let last = self.layers.iter().map(|layer| layer.pulse.last()).max();
         last.filter(|last| now.since(*last) < STALL).unwrap_or(now)
     }
 
     /// The best stream that flows and is not above `limit`; if all above it, the lowest.
     pub(super) fn target(&self, limit: u8, now: Mono) -> Option<StreamId> {
         let newest = self.newest(now);
-        let flowing = || self.layers.iter().filter(|layer| layer.flows(newest));
+        let flowing = || self.layers.iter().filter(|layer| layer.pulse.flows(newest));
         flowing()
             .rev()
             .find(|layer| quality(layer.stream.rid) <= limit)
@@ -207,7 +214,11 @@ impl Publication {
         let announced = self.spec.layers.clone();
         let mut rungs: Vec<Rung> = Vec::new();
         let newest = self.newest(now);
-        for layer in self.layers.iter_mut().filter(|layer| layer.flows(newest)) {
+        for layer in self
+            .layers
+            .iter_mut()
+            .filter(|layer| layer.pulse.flows(newest))
+        {
             let quality = quality(layer.stream.rid);
             let lowest = rungs.is_empty();
             if quality > limit && !lowest {

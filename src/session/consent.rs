@@ -27,14 +27,11 @@ pub enum RecordingRefusal {
     /// Nobody of this identity was in the session.
     #[error("nobody of this identity has joined the session")]
     Nobody,
-    /// It has failed, and does not start again in this session.
-    #[error("the recording has failed in this session: see its state for the reason")]
-    Failed,
     /// Each change is an entry in the ledger.
     #[error("it was changed too often in this session; a consent can still be withdrawn")]
     TooMany,
     /// What was shown to them is part of the evidence.
-    #[error("wording must name the version of the text that was shown, in 1 to 64 bytes")]
+    #[error("a yes needs wording: the version of the text that was shown, in 1 to 64 bytes")]
     Wording,
 }
 
@@ -47,7 +44,14 @@ const MAX_YES: u32 = 16;
 struct Person {
     minor: bool,
     yes: u32,
-    states: BTreeMap<Purpose, ConsentState>,
+    said: BTreeMap<Purpose, Said>,
+}
+
+/// How a consent stands, and to which wording.
+#[derive(Clone, Debug)]
+struct Said {
+    state: ConsentState,
+    wording: String,
 }
 
 /// What someone said.
@@ -85,16 +89,36 @@ impl Consents {
         }
     }
 
-    /// Someone joined. Once a minor, always a minor.
+    /// Someone joined. Once a minor, always a minor: [`Consents::handle_minor`] comes first.
     pub fn handle_joined(&mut self, who: &Identity, minor: bool) {
         if self.people.len() >= MAX_PEOPLE && !self.people.contains_key(who) {
             return;
         }
         let person = self.people.entry(who.clone()).or_default();
         person.minor |= minor;
-        if person.minor {
-            person.states.clear();
-        }
+    }
+
+    /// Someone turns out to be a minor: the consents that they lose by that, as evidence. Nothing for
+    /// whoever is not known yet.
+    pub fn handle_minor(&mut self, who: &Identity) -> Vec<Consent> {
+        let Some(person) = self.people.get_mut(who) else {
+            return Vec::new();
+        };
+        person.minor = true;
+        let said = person.said.iter_mut();
+        let given = said.filter(|(_, said)| said.state == ConsentState::Given);
+        given
+            .map(|(purpose, said)| {
+                said.state = ConsentState::Withdrawn;
+                Consent {
+                    identity: who.clone(),
+                    purpose: *purpose,
+                    state: said.state,
+                    actor: Actor::Node,
+                    wording: said.wording.clone(),
+                }
+            })
+            .collect()
     }
 
     /// A recording shall run from now on, or no longer. True if that is news.
@@ -116,15 +140,13 @@ impl Consents {
     /// It cannot be taken.
     pub fn handle_answer(&mut self, answer: Answer) -> Result<Option<Consent>, RecordingRefusal> {
         self.allowed(answer.purpose)?;
-        if !(1..=MAX_WORDING_BYTES).contains(&answer.wording.len()) {
-            return Err(RecordingRefusal::Wording);
-        }
+        let wording = wording(&answer)?;
         let person = self.people.get_mut(&answer.identity);
         let person = person.ok_or(RecordingRefusal::Nobody)?;
         if person.minor && answer.given {
             return Err(RecordingRefusal::Minor);
         }
-        let before = person.states.get(&answer.purpose).copied();
+        let before = person.said.get(&answer.purpose).map(|said| said.state);
         let state = match (answer.given, before) {
             (true, _) => ConsentState::Given,
             (false, Some(ConsentState::Given | ConsentState::Withdrawn)) => ConsentState::Withdrawn,
@@ -139,13 +161,17 @@ impl Consents {
             }
             person.yes += 1;
         }
-        person.states.insert(answer.purpose, state);
+        let said = Said {
+            state,
+            wording: wording.clone(),
+        };
+        person.said.insert(answer.purpose, said);
         Ok(Some(Consent {
             identity: answer.identity,
             purpose: answer.purpose,
             state,
             actor: answer.actor,
-            wording: answer.wording,
+            wording,
         }))
     }
 
@@ -163,7 +189,8 @@ impl Consents {
 
     /// What someone said; none: they have not answered.
     pub fn state(&self, who: &Identity, purpose: Purpose) -> Option<ConsentState> {
-        self.people.get(who)?.states.get(&purpose).copied()
+        let said = self.people.get(who)?.said.get(&purpose)?;
+        Some(said.state)
     }
 
     /// Whether someone is marked as a minor.
@@ -190,6 +217,15 @@ impl Consents {
         }
         Ok(())
     }
+}
+
+/// A yes says what it was said to. A no counts whatever comes with it.
+fn wording(answer: &Answer) -> Result<String, RecordingRefusal> {
+    let text = answer.wording.as_str();
+    if answer.given && !(1..=MAX_WORDING_BYTES).contains(&text.len()) {
+        return Err(RecordingRefusal::Wording);
+    }
+    Ok(text[..text.floor_char_boundary(MAX_WORDING_BYTES)].to_owned())
 }
 
 #[cfg(test)]

@@ -153,6 +153,22 @@ impl Node {
         PathBuf::from(seen + &disk.display().to_string())
     }
 
+    /// Gives that disk more room.
+    pub fn enlarge_disk(&self, kib: u32) {
+        let grow = "[ \"$(id -u)\" = 0 ] && u= || u='-U --preserve-credentials'; \
+                    exec nsenter $u -m -t \"$1\" mount -o \"remount,size=$2k\" \"$3\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", grow, "sh", &self.child.id().to_string()]);
+        command.arg(kib.to_string()).arg(self.folder.join("disk"));
+        let status = command.status().expect("sh can be run");
+        assert!(status.success(), "the disk cannot be enlarged: {status}");
+    }
+
+    /// What it has logged.
+    pub fn logged(&self) -> String {
+        std::fs::read_to_string(self.folder.join("node.log")).unwrap_or_default()
+    }
+
     /// Where it keeps its data.
     pub fn data(&self) -> PathBuf {
         self.folder.join("data")

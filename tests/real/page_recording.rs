@@ -63,7 +63,7 @@ fn the_question_is_plain_and_unticked_and_can_be_put_off_and_taken_up_again() {
     assert_eq!(questions.len(), 1, "only what is asked for: {shown}");
     for words in [
         "For the people in this session",
-        "Both of you can watch it afterwards.",
+        "The expert can watch and download it afterwards.",
         "Yes, record me",
         "No",
     ] {
@@ -133,7 +133,7 @@ fn consent_is_withdrawn_with_the_control_at_any_time() {
         "what was said before"
     );
     press(&mut driver, "consent-none");
-    let no = json!({"purpose": "shared", "given": false, "wording": "beistand-1"});
+    let no = json!({"purpose": "shared", "given": false, "wording": "beistand-2"});
     assert_eq!(said(&mut driver, "beistand.consent"), vec![no], "the news");
     let refusal = json!({"topic": "beistand.consent", "text": "the ledger is full"});
     let shown = receive(&mut driver, "beistand.refused", &refusal)["shown"].take();
@@ -242,7 +242,11 @@ fn an_expert_starts_and_stops_a_recording_and_sees_how_it_stands() {
     message["purposes"][0]["failed"] = json!("the disk is full");
     let failed = tell(&mut driver, &message);
     assert_eq!(failed["states"][0], "Failed: the disk is full");
-    assert_eq!(failed["buttons"], json!([start]), "that of the other one");
+    assert_eq!(
+        failed["buttons"],
+        json!([start, start]),
+        "it may be tried again"
+    );
 }
 
 /// An expert leaves a session in which recording was possible; the node answers what the test says.

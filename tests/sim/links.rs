@@ -31,7 +31,7 @@ impl Call {
         world.join("help", "cu", Some("customer"));
         world.run(Millis(500));
         world.clients[1].down.rate = Some(down);
-        world.publish_all(0, &[(MediaKind::Video, ""), (MediaKind::Audio, "")]);
+        world.publish_all(0, &[MediaKind::Video, MediaKind::Audio]);
         world.publish(1, MediaKind::Audio);
         world.run(Millis(1_000));
         Call {

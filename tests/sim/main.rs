@@ -11,6 +11,8 @@ mod consumer;
 mod course;
 mod drift;
 mod evidence;
+mod gate;
+mod layers;
 mod ledger;
 mod links;
 mod nodes;

@@ -340,8 +340,7 @@ fn a_video_comes_in_the_codec_that_was_asked_for_also_after_the_next_offer() {
     world.join("help", "ex", Some("expert"));
     world.join("help", "cu", Some("customer"));
     world.run(Millis(500));
-    let asked = ["h264", "vp9", "vp8", ""].map(|codec| (MediaKind::Video, codec));
-    world.publish_all(0, &asked);
+    world.publish_videos(0, &["h264", "vp9", "vp8", ""]);
     world.run(Millis(1_000));
     let codecs = [Codec::H264, Codec::Vp8, Codec::Vp8, Codec::Vp8];
     let expected = codecs.map(|codec| (Some(codec), codec.mime().to_owned()));
@@ -350,4 +349,30 @@ fn a_video_comes_in_the_codec_that_was_asked_for_also_after_the_next_offer() {
     world.run(Millis(1_000));
     let after = videos(&world, 0);
     assert_eq!((after.len(), &after[..4]), (5, &expected[..]));
+}
+
+#[test]
+fn whoever_takes_the_place_of_another_in_a_section_is_heard_however_often() {
+    let mut world = World::new(11);
+    world.join("help", "cu", Some("customer"));
+    world.run(Millis(300));
+    for turn in 0..24 {
+        let expert = world.join("help", "ex", Some("expert"));
+        world.run(Millis(300));
+        world.publish(expert, MediaKind::Audio);
+        world.run(Millis(300));
+        world.clients[0].received.clear();
+        for _ in 0..10 {
+            world.send_media(expert, &AUDIO);
+            world.run(Millis(20));
+        }
+        let received = &world.clients[0].received;
+        assert_eq!(
+            received.len(),
+            1,
+            "turn {turn}: one section serves them all"
+        );
+        let seqs = received.values().next().expect("packets");
+        assert!(seqs.len() >= 9, "turn {turn}: {} of 10 packets", seqs.len());
+    }
 }

@@ -2,7 +2,7 @@
 //! time: real str0m, real DTLS and SRTP, no socket and no sleep. The clients are str0m in its
 //! ordinary full-ICE form, so they are independent of how the node drives it.
 
-use beistand::base::{Bitrate, Millis, Mono, Purpose};
+use beistand::base::{Bitrate, Millis, Mono, Purpose, Rng};
 use beistand::base::{ConnectionId, NodeId, Now, Unix, Verdict};
 use beistand::node::{JoinRequest, Output, Shard, ShardConfig};
 use beistand::peer::signal::token::{Claims, Keys, authorize_join};
@@ -14,13 +14,13 @@ use livekit_protocol as proto;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message as Told;
 use prost::Message;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::format::Codec;
-use str0m::media::{Direction, MediaKind, Mid};
+use str0m::media::{Direction, MediaKind, Mid, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, Input, Rtc};
@@ -41,6 +41,10 @@ pub struct Client {
     /// RTP sequence numbers received on the subscriber connection, by media section.
     pub received: BTreeMap<String, Vec<u64>>,
     pub received_bytes: u64,
+    /// When packets came, and the last byte of each.
+    pub arrived: Vec<(Mono, u8)>,
+    /// The layers of its video whose keyframes the node asked for.
+    pub asked: Vec<(Mono, Rid)>,
     pub data: Vec<Vec<u8>>,
     pub tokens: Vec<String>,
     pub tracks: Vec<(MediaKind, Mid)>,
@@ -185,6 +189,8 @@ impl World {
             recording: false,
             received: BTreeMap::new(),
             received_bytes: 0,
+            arrived: Vec::new(),
+            asked: Vec::new(),
             data: Vec::new(),
             tokens: Vec::new(),
             tracks: Vec::new(),
@@ -243,20 +249,43 @@ impl World {
 
     /// The client announces one track, with data channels, and offers it.
     pub fn publish(&mut self, index: usize, kind: MediaKind) {
-        self.publish_all(index, &[(kind, "")]);
+        self.publish_all(index, &[kind]);
     }
 
-    /// The client announces a track of each kind and codec, with data channels, and offers them.
-    pub fn publish_all(&mut self, index: usize, tracks: &[(MediaKind, &str)]) {
+    /// The client announces a video of these layers, the lowest first, and offers it.
+    pub fn publish_layers(&mut self, index: usize, rids: &[&str]) {
+        let mut layers = Simulcast::new();
+        for rid in rids {
+            layers.add_send_layer(SimulcastLayer::new(rid));
+        }
+        self.offer(index, &[(MediaKind::Video, "")], Some(layers));
+    }
+
+    /// The client announces a track of each kind, with data channels, and offers them.
+    pub fn publish_all(&mut self, index: usize, kinds: &[MediaKind]) {
+        let tracks: Vec<_> = kinds.iter().map(|kind| (*kind, "")).collect();
+        self.offer(index, &tracks, None);
+    }
+
+    /// The client announces a video for each codec that it asks for, and offers them.
+    pub fn publish_videos(&mut self, index: usize, codecs: &[&str]) {
+        let tracks: Vec<_> = codecs
+            .iter()
+            .map(|codec| (MediaKind::Video, *codec))
+            .collect();
+        self.offer(index, &tracks, None);
+    }
+
+    fn offer(&mut self, index: usize, tracks: &[(MediaKind, &str)], layers: Option<Simulcast>) {
         let mut announced = Vec::new();
         let client = &mut self.clients[index];
         let mut api = client.publisher.sdp_api();
         for (kind, codec) in tracks {
             let cid = format!("cid{index}{kind}{}", client.tracks.len());
             let (stream, id) = (Some("-".into()), Some(cid.clone()));
-            let mid = api.add_media(*kind, Direction::SendOnly, stream, id, None);
+            let mid = api.add_media(*kind, Direction::SendOnly, stream, id, layers.clone());
             client.tracks.push((*kind, mid));
-            announced.push(add_track(cid, *kind, codec));
+            announced.push(add_track(cid, (*kind, codec), layers.is_some()));
         }
         if client.channel.is_none() {
             client.channel = Some(api.add_channel("_reliable".into()));
@@ -292,13 +321,29 @@ impl World {
     }
 
     fn send_packet(&mut self, index: usize, payload: &[u8], marker: bool) {
-        let (at, now) = (self.instant(), self.now.mono);
-        let client = &mut self.clients[index];
         let (kind, wanted) = if payload.len() == AUDIO.len() {
             (MediaKind::Audio, Codec::Opus)
         } else {
             (MediaKind::Video, Codec::Vp8)
         };
+        self.write(index, (kind, None), wanted, (payload, marker));
+    }
+
+    /// Writes a frame of one packet of a layer of the client's video.
+    pub fn send_layer(&mut self, index: usize, rid: &str, payload: &[u8]) {
+        let of = (MediaKind::Video, Some(Rid::from(rid)));
+        self.write(index, of, Codec::Vp8, (payload, true));
+    }
+
+    fn write(
+        &mut self,
+        index: usize,
+        (kind, rid): (MediaKind, Option<Rid>),
+        wanted: Codec,
+        (payload, marker): (&[u8], bool),
+    ) {
+        let (at, now) = (self.instant(), self.now.mono);
+        let client = &mut self.clients[index];
         let Some((_, mid)) = client.tracks.iter().find(|(k, _)| *k == kind).copied() else {
             return;
         };
@@ -310,12 +355,13 @@ impl World {
         else {
             return;
         };
-        let seq = client.seq.entry(kind.to_string()).or_default();
+        let numbered = rid.map_or_else(|| kind.to_string(), |rid| rid.to_string());
+        let seq = client.seq.entry(numbered).or_default();
         *seq += 1;
         let clock = if kind == MediaKind::Audio { 48 } else { 90 };
         let timestamp = u32::try_from(now.since(Mono::ZERO).0 * clock).unwrap_or(0);
         let write = RtpWrite::new(pt, (*seq).into(), timestamp, at, payload).marker(marker);
-        if let Some(stream) = client.publisher.direct_api().stream_tx_by_mid(mid, None) {
+        if let Some(stream) = client.publisher.direct_api().stream_tx_by_mid(mid, rid) {
             stream.write_rtp(write);
         }
     }
@@ -508,6 +554,10 @@ impl World {
             let mut api = client.subscriber.direct_api();
             let mid = api.stream_rx(&ssrc).map(|stream| stream.mid().to_string());
             client.received_bytes += packet.payload.len() as u64;
+            let last = packet.payload.last().copied();
+            client
+                .arrived
+                .push((self.now.mono, last.unwrap_or_default()));
             client
                 .received
                 .entry(mid.unwrap_or_default())
@@ -515,6 +565,9 @@ impl World {
                 .push(*packet.seq_no);
         } else if let Event::ChannelData(data) = event {
             client.data.push(data.data);
+        } else if let Event::KeyframeRequest(request) = event {
+            let rid = request.rid;
+            client.asked.extend(rid.map(|rid| (self.now.mono, rid)));
         }
     }
 
@@ -583,15 +636,20 @@ impl World {
     }
 }
 
-fn add_track(cid: String, kind: MediaKind, codec: &str) -> proto::AddTrackRequest {
+fn add_track(
+    cid: String,
+    (kind, codec): (MediaKind, &str),
+    layered: bool,
+) -> proto::AddTrackRequest {
     let video = kind == MediaKind::Video;
-    let layer = proto::VideoLayer {
-        quality: 2,
-        width: 1_280,
-        height: 720,
+    let layer = |quality: u8| proto::VideoLayer {
+        quality: i32::from(quality),
+        width: 320 << quality,
+        height: 180 << quality,
         bitrate: 1_500_000,
         ..proto::VideoLayer::default()
     };
+    let layers = if layered { 0..=2 } else { 2..=2 }.map(layer).collect();
     let codec = proto::SimulcastCodec {
         codec: codec.to_owned(),
         cid: cid.clone(),
@@ -605,7 +663,7 @@ fn add_track(cid: String, kind: MediaKind, codec: &str) -> proto::AddTrackReques
             .then_some(codec)
             .into_iter()
             .collect(),
-        layers: video.then_some(layer).into_iter().collect(),
+        layers: if video { layers } else { Vec::new() },
         ..proto::AddTrackRequest::default()
     }
 }
@@ -616,13 +674,23 @@ pub struct Link {
     pub rate: Option<Bitrate>,
     /// Every so many datagrams one is lost.
     pub lost: Option<u64>,
+    pub rough: Option<Rough>,
     sent: u64,
-    queue: VecDeque<(Mono, SocketAddr, Vec<u8>)>,
+    queue: BTreeMap<(Mono, u64), (SocketAddr, Vec<u8>)>,
     /// When the last datagram of the queue will have left.
     free: Mono,
     pub dropped: u64,
     /// Bits carried, lower layers included.
     pub bits: u64,
+}
+
+/// What befalls each datagram by itself.
+#[derive(Debug)]
+pub struct Rough {
+    pub rng: Rng,
+    pub lost_percent: u64,
+    /// It comes up to so much later, and may be overtaken.
+    pub jitter: Millis,
 }
 
 /// Longest wait in a queue, and the time on the way after it.
@@ -649,14 +717,21 @@ impl Link {
         let bits = (bytes.len() as u64 + HEADERS) * 8;
         self.bits += bits;
         self.free = start + Duration::from_micros(bits * 1_000_000 / rate.0);
+        let mut at = self.free + DELAY;
+        if let Some(rough) = &mut self.rough {
+            if rough.rng.below(100) < rough.lost_percent {
+                return None;
+            }
+            at = at + Millis(rough.rng.below(rough.jitter.0 + 1));
+        }
         self.queue
-            .push_back((self.free + DELAY, address, bytes.to_vec()));
+            .insert((at, self.sent), (address, bytes.to_vec()));
         None
     }
 
     fn arrive(&mut self, now: Mono) -> Option<(SocketAddr, Vec<u8>)> {
-        self.queue.front().filter(|(at, _, _)| *at <= now)?;
-        self.queue.pop_front().map(|(_, to, bytes)| (to, bytes))
+        let first = self.queue.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
     }
 }
 

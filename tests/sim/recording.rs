@@ -1,10 +1,13 @@
 //! Recording through the node's machines, with real transports: the consent gate, and who is told when.
 
 use crate::pair::{AUDIO, DELTA, KEYFRAME, World};
-use beistand::base::{Actor, ConsentState, Identity, Millis, Purpose, RecordingStep, SessionId};
+use beistand::base::{
+    Actor, Consent, ConsentState, Identity, Millis, Purpose, RecordingId, RecordingStep, SessionId,
+};
 use beistand::node::{CommandRefusal, SessionCommand, SessionView};
 use beistand::record::{Output, SegmentId};
 use beistand::session::{Answer, RecordingRefusal};
+use beistand::usage::EventKind;
 use std::collections::{BTreeMap, BTreeSet};
 use str0m::media::MediaKind;
 
@@ -15,7 +18,7 @@ fn pair(policy: &str) -> World {
     world.join_with("help", "cu", &[("role", "customer")]);
     world.run(Millis(500));
     for index in 0..2 {
-        world.publish_all(index, &[(MediaKind::Video, ""), (MediaKind::Audio, "")]);
+        world.publish_all(index, &[MediaKind::Video, MediaKind::Audio]);
     }
     world.run(Millis(500));
     world
@@ -87,7 +90,7 @@ fn written(world: &World) -> BTreeMap<(Purpose, String), usize> {
 }
 
 /// Whether a header has the tag IDENTITY with this value: id and size of a TagString, and the text.
-fn tags(header: &[u8], who: &str) -> bool {
+pub fn tags(header: &[u8], who: &str) -> bool {
     let mut wanted = vec![0x44, 0x87, 0x80 | u8::try_from(who.len()).unwrap()];
     wanted.extend(who.as_bytes());
     header.windows(wanted.len()).any(|window| window == wanted)
@@ -219,11 +222,10 @@ fn a_disk_that_does_not_take_it_ends_the_recording_and_nothing_else() {
     answer(&mut world, "cu", Purpose::Shared, true).unwrap();
     answer(&mut world, "cu", Purpose::Qa, true).unwrap();
     talk(&mut world, 2_000);
-    let session = session(&world);
-    let id = beistand::base::RecordingId::new(session, Purpose::Shared);
-    world
-        .shard
-        .handle_recording_failed(&id, "the disk is full", world.now);
+    fail(&mut world, Purpose::Shared);
+    let open = open_segments(&world);
+    let qa_alone = open.iter().all(|s| s.recording.purpose() == Purpose::Qa);
+    assert!(qa_alone && !open.is_empty(), "{open:?}");
     world.recorded.clear();
     world.clients.iter_mut().for_each(|c| c.received.clear());
     talk(&mut world, 2_000);
@@ -234,9 +236,90 @@ fn a_disk_that_does_not_take_it_ends_the_recording_and_nothing_else() {
     for client in &world.clients {
         assert!(client.received.values().all(|seqs| seqs.len() > 80));
     }
-    let refused = record(&mut world, Purpose::Shared, true).map(drop);
-    let failed = CommandRefusal::Recording(RecordingRefusal::Failed);
-    assert_eq!(refused, Err(failed));
+}
+
+#[test]
+fn a_recording_that_failed_is_tried_again_at_a_word_and_never_by_itself() {
+    for policy in ["always", "on_request"] {
+        let mut world = pair(policy);
+        record(&mut world, Purpose::Shared, true).unwrap();
+        answer(&mut world, "cu", Purpose::Shared, true).unwrap();
+        talk(&mut world, 1_000);
+        fail(&mut world, Purpose::Shared);
+        world.recorded.clear();
+        // Neither time nor anybody's yes is a word.
+        answer(&mut world, "ex", Purpose::Shared, true).unwrap();
+        talk(&mut world, 6_000);
+        assert!(recorded(&world).is_empty(), "{policy}");
+        let view = record(&mut world, Purpose::Shared, true).unwrap();
+        let shared = view.recordings.iter();
+        let shared = shared.filter(|one| one.id.purpose() == Purpose::Shared);
+        let shown: Vec<_> = shared.map(|one| (one.active, one.failed.clone())).collect();
+        assert_eq!(shown, [(true, None)], "{policy}");
+        talk(&mut world, 2_000);
+        assert_eq!(recorded(&world).len(), 2, "{policy}");
+        let numbers = open_segments(&world).into_iter().map(|s| s.number);
+        assert!(numbers.into_iter().all(|n| n > 2), "new files: {policy}");
+        // Still full: it is said as often as it is tried.
+        fail(&mut world, Purpose::Shared);
+        let steps: Vec<_> = steps(&world).into_iter().map(|(_, step)| step).collect();
+        let (started, failed) = (RecordingStep::Started, RecordingStep::Failed);
+        assert_eq!(steps, [started, failed, started, failed], "{policy}");
+    }
+}
+
+#[test]
+fn who_comes_back_as_a_minor_loses_their_consents_at_once_and_with_evidence() {
+    let mut world = pair("always");
+    for purpose in Purpose::ALL {
+        answer(&mut world, "cu", purpose, true).unwrap();
+    }
+    talk(&mut world, 2_000);
+    world.recorded.clear();
+    let before = world.appended.len();
+    let minor = [("role", "customer"), ("minor", "true")];
+    let again = world.join_with("help", "cu", &minor);
+    world.run(Millis(500));
+    world.publish_all(again, &[MediaKind::Video, MediaKind::Audio]);
+    talk(&mut world, 2_000);
+    assert!(
+        written_by_purpose(&world).is_empty(),
+        "not even what waited"
+    );
+    let lost = world.appended[before..].iter().take(2);
+    let lost = lost.map(|a| (a.entry.consent.clone().unwrap(), a.events[0].kind));
+    let expected = Purpose::ALL.map(|purpose| {
+        let consent = Consent {
+            identity: Identity::from("cu"),
+            purpose,
+            state: ConsentState::Withdrawn,
+            actor: Actor::Node,
+            wording: "test-1".to_owned(),
+        };
+        (consent, EventKind::ConsentChanged)
+    });
+    assert_eq!(lost.collect::<Vec<_>>(), expected);
+}
+
+/// The disk does not take a recording any more.
+fn fail(world: &mut World, purpose: Purpose) {
+    let id = RecordingId::new(session(world), purpose);
+    let reason = "the disk is full";
+    world.shard.handle_recording_failed(&id, reason, world.now);
+    world.run(Millis(1));
+}
+
+/// Segments that were begun and not ended.
+fn open_segments(world: &World) -> BTreeSet<SegmentId> {
+    let mut open = BTreeSet::new();
+    for (output, _) in &world.recorded {
+        match output {
+            Output::Open { segment, .. } => drop(open.insert(segment.clone())),
+            Output::Close { segment } => drop(open.remove(segment)),
+            Output::Append { .. } | Output::KeyframeWanted { .. } => {}
+        }
+    }
+    open
 }
 
 /// Purposes of what was appended.

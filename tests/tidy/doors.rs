@@ -42,6 +42,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("reqwest", &["host", "client"]),
     ("object_store", HOST),
     ("cap_std", HOST),
+    ("rustix", &["host/recordings/space"]),
     ("prometheus", HOST),
     ("clap", HOST),
     ("toml", HOST),

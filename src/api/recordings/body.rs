@@ -31,13 +31,13 @@ pub(crate) struct Recording {
     pub purpose: Purpose,
     /// Where it stands.
     pub state: Standing,
-    /// Why, where it failed or was deleted.
+    /// Why, where it failed, ended early or was deleted.
     pub reason: Option<String>,
     /// When it first started, in milliseconds since 1970.
     pub started_unix_ms: u64,
     /// When it last stopped, in milliseconds since 1970; `null` while it runs.
     pub ended_unix_ms: Option<u64>,
-    /// When it is deleted, in milliseconds since 1970; `null`: it is kept, or not finished yet.
+    /// When it is deleted, in milliseconds since 1970; `null`: it is kept, or its session runs.
     pub expires_unix_ms: Option<u64>,
     /// From its first to its last frame; `null` until it is finished.
     pub duration_ms: Option<u64>,

@@ -78,6 +78,9 @@ pub(crate) async fn download(
     let link = (ticket.expires_s, ticket.signature.as_str());
     check(&shelf.link_key, (&id, &name), link, passer.now.unix)
         .map_err(|refusal| Problem::link(refusal, refusal == LinkRefusal::Expired))?;
+    // The place comes first: to find the file its manifest is read, which may be large.
+    let busy = || Problem::unavailable("too many files are fetched now: try again");
+    let open = Open::take(&shelf.downloads).ok_or_else(busy)?;
     let (file, mime) = file(&doors, &id, &name).await?;
     let part = match (method == Method::HEAD).then_some(Asked::Whole) {
         // RFC 9110 section 14.2: a range has a meaning for GET alone.
@@ -92,7 +95,12 @@ pub(crate) async fn download(
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
-        flow(&doors, id.clone(), name, range.clone()).await?
+        let piece = Piece {
+            id: id.clone(),
+            name,
+            range: range.clone(),
+        };
+        flow(&doors, piece, open).await?
     };
     let mut response = body.into_response();
     let whole = matches!(part, Asked::Whole);
@@ -225,19 +233,12 @@ fn insert(response: &mut Response, name: header::HeaderName, value: &str) {
 
 /// The bytes, as they come from the disk. The first are read before anything is answered: what is
 /// not there is said by the status.
-async fn flow(
-    doors: &Arc<Doors>,
-    id: RecordingId,
-    name: String,
-    range: Range<u64>,
-) -> Result<Body, Problem> {
-    let busy = || Problem::unavailable("too many files are fetched now: try again");
-    let open = Open::take(&doors.recordings.downloads).ok_or_else(busy)?;
+async fn flow(doors: &Arc<Doors>, all: Piece, open: Open) -> Result<Body, Problem> {
     let mut flow = Flow {
         doors: doors.clone(),
-        id,
-        name,
-        left: range,
+        id: all.id,
+        name: all.name,
+        left: all.range,
         ready: None,
         reading: None,
         _open: open,

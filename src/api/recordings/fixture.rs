@@ -92,7 +92,9 @@ fn shelf(rows: Vec<RecordingRecord>) -> Recordings {
         }),
         row: Box::new(move |id| Ok(found.lock().unwrap().get(id).cloned())),
         consents: Box::new(move |_| Ok(vec![said.clone()])),
-        files: Box::new(move |_| {
+        files: Box::new(move |id| {
+            let unasked = id.session().as_str() == "SE_unasked";
+            assert!(!unasked, "nobody may ask for the files of this one");
             let file = file.clone();
             Box::pin(async move { Ok(vec![file]) })
         }),

@@ -12,6 +12,11 @@ use crate::usage::ledger::RecordingRecord;
 use axum::Json;
 use axum::extract::State;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A deletion is waited for so long: a disk takes seconds for large files, and it goes on without us.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Deletes a recording for good. That it was deleted stays in the ledger; asked again, it says so
 /// again.
@@ -41,8 +46,10 @@ pub(crate) async fn remove(
         return detail(&doors, &found, caller.now.unix).await.map(Json);
     }
     in_the_way(&found).map_err(|kept| told(&kept))?;
-    let deleted = (doors.recordings.delete)((id.clone(), Actor::App)).await;
-    deleted.map_err(|kept| told(&kept))?;
+    let deleting = (doors.recordings.delete)((id.clone(), Actor::App));
+    let deleted = timeout(PATIENCE, deleting).await;
+    let still = |_| Problem::unavailable("the recording is still being deleted: ask again");
+    deleted.map_err(still)?.map_err(|kept| told(&kept))?;
     let gone = row(&doors, &id).await?;
     detail(&doors, &gone, caller.now.unix).await.map(Json)
 }

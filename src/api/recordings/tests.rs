@@ -187,6 +187,18 @@ async fn what_is_gone_or_cannot_be_read_is_no_success() {
 }
 
 #[tokio::test]
+async fn without_a_place_not_even_the_manifest_is_read() {
+    let doors = doors(vec![row(&id("RC_unasked_shared"))]);
+    let address = address("RC_unasked_shared", NOW);
+    doors.recordings.downloads.store(256, Relaxed);
+    for method in [Method::GET, Method::HEAD] {
+        let refused = fetch(&doors, (method, &address), None).await;
+        assert_eq!(told(&refused.unwrap_err())["status"], 503);
+    }
+    assert_eq!(doors.recordings.downloads.load(Relaxed), 256);
+}
+
+#[tokio::test]
 async fn each_caller_sees_what_their_token_reaches() {
     let doors = two();
     for (who, caller, listed, statuses) in [

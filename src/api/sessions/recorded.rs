@@ -35,8 +35,8 @@ pub(crate) struct NewConsent {
     purpose: PurposeWord,
     /// Yes or no; no after a yes takes it back, at once.
     given: bool,
-    /// Version of the text that was shown to them.
-    #[schema(min_length = 1, max_length = 64)]
+    /// Version of the text that was shown to them. A yes needs it; a no is heard without.
+    #[schema(min_length = 1, max_length = 64, required = false)]
     wording: String,
 }
 
@@ -117,7 +117,7 @@ pub(crate) struct RecordedNow {
     consent: Option<ConsentState>,
     /// Marked as a minor, and never recorded.
     minor: bool,
-    /// They publish something that is encrypted end to end, which cannot be recorded.
+    /// All that they publish is encrypted end to end, which cannot be recorded.
     encrypted: bool,
     /// Recorded now.
     recorded: bool,
@@ -156,7 +156,6 @@ pub(super) fn refused(refusal: RecordingRefusal) -> Problem {
         RecordingRefusal::Off
         | RecordingRefusal::NotForThat(_)
         | RecordingRefusal::Nobody
-        | RecordingRefusal::Failed
         | RecordingRefusal::TooMany => Problem::conflict(refusal, None),
     }
 }
@@ -228,7 +227,15 @@ fn said(body: &serde_json::Value) -> Result<Answer, Problem> {
     let given = fields.any("given").and_then(serde_json::Value::as_bool);
     let allowed = "true or false, which must be there";
     let given = given.ok_or_else(|| Problem::body("given", allowed))?;
-    let wording = fields.needed("wording", 1..=MAX_WORDING_BYTES)?;
+    // A no is heard whatever comes with it.
+    let wording = if given {
+        fields.needed("wording", 1..=MAX_WORDING_BYTES)?
+    } else {
+        fields
+            .any("wording")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+    };
     fields.finish()?;
     Ok(Answer {
         identity: Identity::from(identity),

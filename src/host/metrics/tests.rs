@@ -113,12 +113,16 @@ fn what_happens_up_here_is_counted() {
         now: [(RecordingState::Finishing, 2)].into_iter().collect(),
         outcomes: [(RecordingOutcome::Deleted, 3)].into_iter().collect(),
         bytes: 7,
+        panics: 5,
+        disk_waits: 6,
         drops: [(RecordingDrop::Late, 4)].into_iter().collect(),
     });
     let text = text(&metrics);
     has(&text, "beistand_recordings{state=\"finishing\"} 2");
     has(&text, "beistand_recordings_total{outcome=\"deleted\"} 3");
     has(&text, "beistand_recording_bytes_total 7");
+    has(&text, "beistand_recording_panics_total 5");
+    has(&text, "beistand_recording_disk_waits_total 6");
     has(&text, "beistand_recording_drops_total{reason=\"late\"} 4");
     has(&text, "beistand_joins_total{outcome=\"full\"} 1");
     has(&text, "beistand_preflights_total{outcome=\"below\"} 1");

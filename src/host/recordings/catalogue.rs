@@ -1,13 +1,12 @@
 //! What the ledger knows of recordings, as the keeper asks for it.
 
 use super::make::Said;
-use super::writer::Writing;
-use crate::base::{Millis, RecordingId, RecordingNote, RecordingStep, Unix};
+use super::writer::{Lost, Writing};
+use crate::base::{RecordingId, RecordingNote, RecordingStep, Unix};
 use crate::host::store::read::Reader;
-use crate::host::store::{Desk, StoreHandle};
+use crate::host::store::{Desk, StoreHandle, expires};
 use crate::record::manifest::ConsentAt;
-use crate::session::Policy;
-use crate::usage::ledger::{NoteRefusal, SessionRecord, Stage};
+use crate::usage::ledger::{NoteRefusal, RecordingRecord, Stage};
 use anyhow::Context;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +26,17 @@ pub struct Facts {
     pub expires: Option<Unix>,
 }
 
+/// A recording that is to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Which.
+    pub id: RecordingId,
+    /// Whether its files were made, or given up.
+    pub settled: bool,
+    /// Whether the app has asked for it; else its time has come.
+    pub asked: bool,
+}
+
 /// The ways to the ledger.
 pub struct Catalogue {
     /// What is left to finish, the oldest first.
@@ -34,27 +44,39 @@ pub struct Catalogue {
     /// What is known of one.
     pub facts: Ask<RecordingId, Facts>,
     /// What is to be deleted by now.
-    pub due: Ask<Unix, Vec<RecordingId>>,
+    pub due: Ask<Unix, Vec<Due>>,
     /// Writes a step down; it is on disk when this answers.
     pub note: Ask<RecordingNote, ()>,
     /// Whether segments of it are still being written.
     pub is_written: Box<dyn Fn(&RecordingId) -> bool + Send>,
+    /// Told that nobody asks for one of them any more.
+    pub forget: Box<dyn Fn(&RecordingId) + Send>,
 }
 
 impl Catalogue {
-    /// The ledger in `data`. Call it on the control plane's runtime.
-    pub fn of(data: PathBuf, (store, desk): (StoreHandle, Desk), writing: Writing) -> Catalogue {
+    /// The ledger in `data`, what is being written, and what each worker has heard of the disk. Call
+    /// it on the control plane's runtime.
+    pub fn of(
+        data: PathBuf,
+        (store, desk): (StoreHandle, Desk),
+        writing: Writing,
+        lost: Vec<Lost>,
+    ) -> Catalogue {
         let [asked, due] = [data.clone(), data.clone()];
+        let forgotten = lost.clone();
         let runtime = tokio::runtime::Handle::current();
         Catalogue {
             unfinished: Box::new(move |()| {
                 let found = Reader::open(&asked)?.unfinished()?;
                 Ok(found.into_iter().map(|record| record.id).collect())
             }),
-            facts: Box::new(move |id| facts(&Reader::open(&data)?, &id)),
+            facts: Box::new(move |id| {
+                let heard = lost.iter().find_map(|lost| lost.of(&id));
+                facts(&Reader::open(&data)?, &id, heard)
+            }),
             due: Box::new(move |now| {
                 let found = Reader::open(&due)?.due(now)?;
-                Ok(found.into_iter().map(|record| record.id).collect())
+                Ok(found.into_iter().map(Due::from).collect())
             }),
             note: Box::new(move |note| {
                 let step = note.step;
@@ -65,6 +87,32 @@ impl Catalogue {
                 accepted(step, noted.context("the ledger has stopped")?)
             }),
             is_written: Box::new(move |id| writing.is(id)),
+            forget: Box::new(move |id| forgotten.iter().for_each(|lost| lost.forget(id))),
+        }
+    }
+}
+
+impl From<RecordingRecord> for Due {
+    fn from(record: RecordingRecord) -> Due {
+        let settled = match record.stage {
+            Stage::Recording | Stage::Stopped | Stage::Broken => false,
+            Stage::Ready | Stage::Failed | Stage::Deleted => true,
+        };
+        Due {
+            id: record.id,
+            settled,
+            asked: false,
+        }
+    }
+}
+
+impl Due {
+    /// One that the app has asked to delete, which it can once it is settled.
+    pub const fn asked(id: RecordingId) -> Due {
+        Due {
+            id,
+            settled: true,
+            asked: true,
         }
     }
 }
@@ -80,7 +128,9 @@ fn accepted(step: RecordingStep, answer: Result<(), NoteRefusal>) -> anyhow::Res
     }
 }
 
-fn facts(reader: &Reader, id: &RecordingId) -> anyhow::Result<Facts> {
+/// A disk that fails once the session is over is in no entry: `heard` is all that is known of it.
+fn facts(reader: &Reader, id: &RecordingId, heard: Option<String>) -> anyhow::Result<Facts> {
+    let broken = reader.recording(id)?.and_then(|found| found.reason);
     let record = reader.record_of(id.session())?;
     let record = record.context("the ledger does not know its session")?;
     let consents = reader.consents(id.session())?;
@@ -89,6 +139,7 @@ fn facts(reader: &Reader, id: &RecordingId) -> anyhow::Result<Facts> {
         .filter(|(_, said)| said.purpose == id.purpose());
     let said = Said {
         node: record.facts.node.clone(),
+        ended_early: broken.or(heard),
         consents: consents
             .map(|(at_unix_ms, consent)| ConsentAt {
                 at_unix_ms,
@@ -96,17 +147,6 @@ fn facts(reader: &Reader, id: &RecordingId) -> anyhow::Result<Facts> {
             })
             .collect(),
     };
-    let kept = retention(&record, id);
-    let expires = kept.map(|kept| Unix(record.at_unix_ms.0.saturating_add(kept.0)));
+    let expires = expires(Some(&record.facts), record.at_unix_ms, id.purpose());
     Ok(Facts { said, expires })
-}
-
-/// How long it is kept after its session: as the session's own policy says, and where that cannot be
-/// read, as the default does.
-fn retention(record: &SessionRecord, id: &RecordingId) -> Option<Millis> {
-    let policy = record.facts.carried.policy.clone();
-    let policy: Policy = policy
-        .and_then(|policy| serde_json::from_value(policy).ok())
-        .unwrap_or_default();
-    policy.recording.retention(id.purpose())
 }

@@ -1,17 +1,20 @@
 //! The recordings as the API asks for them: rows from the ledger, files from the store.
 
 use super::place::Place;
+use super::retention::deleted;
 use super::shelf::Shelf;
 use crate::api::{self, File, Kept, Piece, Progress, Recordings, Said, Standing, Unreadable};
-use crate::base::{Actor, RecordingId, RecordingNote, RecordingStep};
+use crate::base::{RecordingId, RecordingNote};
 use crate::host::ledger::read;
 use crate::host::store::{Desk, RecordingFilter, StoreHandle};
 use crate::record::manifest::Participant;
 use crate::usage::ledger::{NoteRefusal, Stage};
 use bytes::Bytes;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use tokio::task::{JoinError, JoinHandle};
 
 /// How far the making of a recording's files is, as whoever makes them says it.
 pub type Progresses = Box<dyn Fn(&RecordingId) -> Option<Progress> + Send + Sync>;
@@ -58,10 +61,12 @@ impl Shelves {
                 Box::pin(async move { chunk(&shelf, piece).await })
             }),
             delete: Box::new(move |(id, actor)| {
-                let (shelf, place, noted) = (gone.clone(), place.clone(), noted.clone());
+                let (noted, note) = (noted.clone(), deleted(&id, actor));
+                let told = async move { tell(&noted, note).await };
+                let deleting = delete((place.clone(), gone.clone()), id, told);
                 Box::pin(async move {
-                    remove((place, &shelf), &id).await.map_err(Kept::Unable)?;
-                    deleted(&noted, id, actor).await
+                    let failed = |error: JoinError| Err(Kept::Unable(error.to_string()));
+                    deleting.await.unwrap_or_else(failed)
                 })
             }),
             progress: self.progress,
@@ -83,13 +88,12 @@ fn wanted(filter: &api::RecordingFilter) -> RecordingFilter {
 /// The files of a finished recording, the manifest and its signature among them.
 async fn listing(shelf: &Shelf, id: &RecordingId) -> Result<Vec<File>, Unreadable> {
     let unreadable = |error: anyhow::Error| Unreadable(format!("{error:#}"));
-    let Some(verified) = shelf.manifest(id).await.map_err(unreadable)? else {
+    let Some((verified, files)) = shelf.finished(id).await.map_err(unreadable)? else {
         return Ok(Vec::new());
     };
     let people = &verified.manifest.participants;
     let whose = |file: &str| people.iter().find(|person| person.file == file);
-    let files = shelf.files(id).await.map_err(unreadable)?;
-    let told = files.unwrap_or_default().into_iter().map(|file| File {
+    let told = files.into_iter().map(|file| File {
         identity: whose(&file.name).map(|person: &Participant| person.identity.clone()),
         name: file.name,
         bytes: file.bytes,
@@ -101,6 +105,38 @@ async fn listing(shelf: &Shelf, id: &RecordingId) -> Result<Vec<File>, Unreadabl
 async fn chunk(shelf: &Shelf, piece: Piece) -> Result<Option<Bytes>, Unreadable> {
     let read = shelf.read(&piece.id, &piece.name, piece.range).await;
     read.map_err(|error| Unreadable(format!("{error:#}")))
+}
+
+/// Deletes a recording, and has that told. On a task of its own: who asked may go, and it comes to its
+/// end all the same; what a kill cuts off, the keeper does.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "who asked waits for it, and whoever starts next does what is left"
+)]
+fn delete(
+    (place, shelf): (Place, Shelf),
+    id: RecordingId,
+    told: impl Future<Output = Result<(), Kept>> + Send + 'static,
+) -> JoinHandle<Result<(), Kept>> {
+    tokio::spawn(async move {
+        doom(&place, &id).await;
+        let removed = remove((place.clone(), &shelf), &id).await;
+        removed.map_err(Kept::Unable)?;
+        told.await?;
+        if let Err(error) = place.forget_doomed(&id) {
+            tracing::warn!(recording = %id, %error, "it is looked at again");
+        }
+        Ok(())
+    })
+}
+
+/// A full disk keeps nothing that is to go.
+async fn doom(place: &Place, id: &RecordingId) {
+    let (place, doomed) = (place.clone(), id.clone());
+    let noted = tokio::task::spawn_blocking(move || place.doom(&doomed)).await;
+    if let Err(error) = noted.map_err(io::Error::from).flatten() {
+        tracing::warn!(recording = %id, %error, "a kill amid its deletion would not be noticed");
+    }
 }
 
 /// Removes the finished files, and the segments of what could not be finished. What is gone already
@@ -116,19 +152,8 @@ async fn remove((place, shelf): (Place, &Shelf), id: &RecordingId) -> Result<(),
 }
 
 /// Has the deletion in the ledger, on disk.
-async fn deleted(
-    (store, desk): &(StoreHandle, Desk),
-    id: RecordingId,
-    actor: Actor,
-) -> Result<(), Kept> {
+async fn tell((store, desk): &(StoreHandle, Desk), note: RecordingNote) -> Result<(), Kept> {
     let unable = |why: &str| Kept::Unable(why.to_owned());
-    let note = RecordingNote {
-        id,
-        step: RecordingStep::Deleted,
-        actor,
-        reason: None,
-        result: None,
-    };
     let answered = desk.note(store, note);
     let answered = answered.ok_or_else(|| unable("the ledger has no place"))?;
     let noted = answered.await;

@@ -12,6 +12,7 @@ use super::make::{Maker, Trouble};
 use super::pace::{Bell, Pace, Progress, ReadMono};
 use super::place::{Bench, Place};
 use super::shelf::{MANIFEST, SIGNED, Shelf, Shelved, listed};
+use super::space::{Look, ask};
 use crate::base::RecordingResult;
 use crate::base::crypto::{SigningKey, hex, sha256};
 use crate::base::{Actor, RecordingId, RecordingNote, RecordingStep};
@@ -19,6 +20,10 @@ use crate::record::manifest::Verified;
 use anyhow::Context;
 use std::sync::Arc;
 use tokio::runtime::Handle;
+
+/// What finishing takes, in bytes for each byte of segments: each goes into a participant's file and
+/// into the session's, and each file lies there twice until it is on the shelf as a whole.
+const NEED: u64 = 4;
 
 /// Finishes recordings, one at a time.
 pub struct Finisher {
@@ -36,6 +41,8 @@ pub struct Finisher {
     pub bell: Bell,
     /// How it rests; none: it does not.
     pub clock: Option<ReadMono>,
+    /// The disk on which all of this happens, and that of the calls.
+    pub disk: Look,
 }
 
 impl Finisher {
@@ -56,7 +63,7 @@ impl Finisher {
                     .context("its segments cannot be removed")?;
                 Ok(ready(id, facts, &verified))
             }
-            Err(Trouble::Hopeless(reason)) => Ok(failed(id, reason)),
+            Err(Trouble::Hopeless(reason)) => Ok(given_up(id, reason)),
             Err(trouble) => {
                 self.make_room(id, &trouble);
                 Err(trouble)
@@ -100,6 +107,9 @@ impl Finisher {
         if let Some(made) = maker.made(&self.key)? {
             return Ok(made);
         }
+        let segments = place.segments(id)?;
+        let bytes: u64 = segments.iter().map(|(_, bytes)| bytes).sum();
+        ask(&self.disk, NEED.saturating_mul(bytes))?;
         maker.make(&facts.said, &self.key)
     }
 
@@ -117,6 +127,7 @@ impl Finisher {
         files.push(Shelved::of(MANIFEST, &verified.bytes));
         files.push(Shelved::of(SIGNED, &signed));
         pace.set_rest(files.iter().map(|file| 2 * file.bytes).sum());
+        self.runtime.block_on(self.shelf.sweep(id))?;
         for file in &files {
             self.put(id, (&bench, file), pace)?;
         }
@@ -140,6 +151,7 @@ impl Finisher {
             if self.shelf.sum(id, &file.name, &mut advance).await? == Some(file.clone()) {
                 return Ok(());
             }
+            ask(&self.disk, file.bytes)?;
             let mut from = bench.open(&file.name)?;
             self.shelf.put(id, file, &mut from, &mut advance).await
         });
@@ -166,7 +178,7 @@ fn ready(id: &RecordingId, facts: &Facts, verified: &Verified) -> RecordingNote 
         id: id.clone(),
         step: RecordingStep::Ready,
         actor: Actor::Node,
-        reason: None,
+        reason: verified.manifest.ended_early.clone(),
         result: Some(RecordingResult {
             duration_ms: verified.manifest.duration_ms,
             bytes: files.iter().map(|file| file.bytes).sum(),
@@ -177,7 +189,8 @@ fn ready(id: &RecordingId, facts: &Facts, verified: &Verified) -> RecordingNote 
     }
 }
 
-fn failed(id: &RecordingId, reason: &str) -> RecordingNote {
+/// What is written down of one that cannot be finished.
+pub fn given_up(id: &RecordingId, reason: &str) -> RecordingNote {
     RecordingNote {
         id: id.clone(),
         step: RecordingStep::Failed,

@@ -1,9 +1,13 @@
 //! Directories and recordings for tests on real files.
 
+use super::space::Disk;
 use crate::base::{Actor, Consent, ConsentState, Identity, NodeId, Purpose, RecordingId};
 use crate::base::{SessionId, Unix};
+use crate::host::store::fixture::{clock, soon};
+use crate::host::store::{Desk, Hooks, Job, RunningStore, Store, StoreConfig};
 use crate::record::fixture::{VP8, camera, microphone};
 use crate::record::manifest::ConsentAt;
+use crate::usage::ledger::fixture::recorded;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,6 +34,12 @@ impl Drop for Scratch {
         drop(std::fs::remove_dir_all(&self.0));
     }
 }
+
+/// A disk on which anything finds its place.
+pub const ROOMY: Disk = Disk {
+    free_bytes: u64::MAX,
+    bytes: u64::MAX,
+};
 
 /// The recording of the segments in `record::fixture`.
 pub fn id() -> RecordingId {
@@ -73,4 +83,29 @@ pub fn consents() -> Vec<ConsentAt> {
         },
     };
     vec![said("anna"), said("bert")]
+}
+
+/// A ledger with so many entries of a life in which [`id`] is recorded, on disk.
+pub fn ledger(dir: &Path, entries: usize) -> (RunningStore, Desk) {
+    let config = StoreConfig {
+        dir: dir.to_path_buf(),
+        node: None,
+        endpoints: Vec::new(),
+    };
+    let (store, _) = Store::open(&config, soon()).unwrap();
+    let desk = Desk::default();
+    let told = desk.clone();
+    let hooks = Hooks {
+        on_reply: Box::new(move |reply| told.handle_reply(&reply)),
+        on_fatal: Box::new(|_| {}),
+        on_commit: Box::new(|_| {}),
+        clock: clock(),
+    };
+    let store = store.start(hooks).unwrap();
+    for append in recorded(id().session().as_str()).into_iter().take(entries) {
+        store.handle().send(Job::Append(Box::new(append))).unwrap();
+    }
+    let flushed = desk.send(&store.handle(), crate::api::Work::Flush).unwrap();
+    flushed.blocking_recv().unwrap();
+    (store, desk)
 }

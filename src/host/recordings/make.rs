@@ -26,6 +26,8 @@ const FRAMES: usize = 64;
 pub struct Said {
     /// Who makes and signs it.
     pub node: NodeId,
+    /// Why it ended before its session, where it did.
+    pub ended_early: Option<String>,
     /// Every change of a consent to its purpose.
     pub consents: Vec<ConsentAt>,
 }
@@ -39,6 +41,12 @@ pub enum Trouble {
     /// A disk or the ledger says no: another try may do.
     #[error(transparent)]
     Later(#[from] anyhow::Error),
+    /// The ledger does not answer: the recording itself is all right.
+    #[error(transparent)]
+    Untold(anyhow::Error),
+    /// The making of it has panicked.
+    #[error("it panicked: {0}")]
+    Panicked(String),
     /// No try will do.
     #[error("{0}")]
     Hopeless(&'static str),
@@ -63,8 +71,24 @@ pub struct Maker<'a> {
 /// All segments, as far as they can be read.
 struct Surveyed {
     surveys: Vec<Survey>,
+    /// The best picture of all: one keyframe is kept, not one of each segment.
+    poster: Option<Candidate>,
     losses: Losses,
     bytes: u64,
+}
+
+impl Surveyed {
+    fn add(&mut self, mut survey: Survey) {
+        self.losses.cut += u64::from(survey.damage.cut);
+        self.losses.places += survey.damage.places;
+        if let Some(picture) = survey.picture.take() {
+            let best = self.poster.as_ref();
+            if best.is_none_or(|best| picture.is_better_than(best)) {
+                self.poster = Some(picture);
+            }
+        }
+        self.surveys.push(survey);
+    }
 }
 
 impl Maker<'_> {
@@ -93,7 +117,7 @@ impl Maker<'_> {
         let (mut file, _) = self.file((&bench, &surveyed.surveys), &plan.session, name)?;
         file.kind = FileKind::Session;
         files.push(file);
-        files.extend(poster(&bench, &surveyed.surveys)?);
+        files.extend(poster(&bench, surveyed.poster.as_ref())?);
         for file in &mut files {
             self.sum(&bench, file)?;
         }
@@ -111,6 +135,7 @@ impl Maker<'_> {
             files,
             participants,
             consents: said.consents.clone(),
+            ended_early: said.ended_early.clone(),
             losses: surveyed.losses,
         };
         self.seal(&bench, &manifest, key)
@@ -136,16 +161,13 @@ impl Maker<'_> {
         self.pace.set_rest(9 * bytes);
         let mut surveyed = Surveyed {
             surveys: Vec::new(),
+            poster: None,
             losses: Losses::default(),
             bytes,
         };
         for (number, _) in segments {
             match self.survey_one(number)? {
-                Some(survey) => {
-                    surveyed.losses.cut += u64::from(survey.damage.cut);
-                    surveyed.losses.places += survey.damage.places;
-                    surveyed.surveys.push(survey);
-                }
+                Some(survey) => surveyed.add(survey),
                 None => surveyed.losses.segments += 1,
             }
         }
@@ -269,16 +291,8 @@ impl Maker<'_> {
 }
 
 /// The best picture that anyone has sent.
-fn poster(bench: &Bench, surveys: &[Survey]) -> Result<Option<File>, Trouble> {
-    let pictures = surveys.iter().filter_map(|survey| survey.picture.as_ref());
-    let better = |one, other| {
-        if Candidate::is_better_than(other, one) {
-            other
-        } else {
-            one
-        }
-    };
-    let Some(best) = pictures.reduce(better) else {
+fn poster(bench: &Bench, best: Option<&Candidate>) -> Result<Option<File>, Trouble> {
+    let Some(best) = best else {
         return Ok(None);
     };
     let mut out = bench.create("poster.webp")?;

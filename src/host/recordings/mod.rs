@@ -11,10 +11,12 @@ mod inspect;
 mod keeper;
 mod key;
 mod make;
+mod mark;
 mod pace;
 mod place;
 pub mod retention;
 mod shelf;
+mod space;
 mod start;
 
 #[cfg(test)]
@@ -22,15 +24,16 @@ mod tests;
 mod told;
 mod writer;
 
-pub use catalogue::{Ask, Catalogue, Facts};
+pub use catalogue::{Ask, Catalogue, Due, Facts};
 pub use check::{Checked, Fault, Good, Known, check};
 pub use desk::{Progresses, Shelves};
 pub use export::export;
 pub use finisher::Finisher;
 pub use inspect::{Listed, Shown, inspect};
-pub use keeper::{Keeper, Keeping, ReadClock};
+pub use keeper::{Keeper, KeeperStats, Keeping, ReadClock};
 pub use key::NodeKey;
 pub use make::{Said, Trouble};
+pub use mark::recognise;
 pub use pace::{Bell, Done, Pace, Progress, ReadMono};
 pub use place::{Place, STORE};
 pub use shelf::{Interrupted, Shelf, Shelved};

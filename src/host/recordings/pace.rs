@@ -34,51 +34,30 @@ impl Progress {
     }
 }
 
-/// Asks whoever works to stop, and wakes whoever waits.
+/// Asks whoever works to stop, and wakes whoever rests.
 #[derive(Clone, Debug, Default)]
-pub struct Bell(Arc<(Mutex<Rung>, Condvar)>);
-
-#[derive(Debug, Default)]
-struct Rung {
-    stop: bool,
-    news: bool,
-}
+pub struct Bell(Arc<(Mutex<bool>, Condvar)>);
 
 impl Bell {
-    /// There may be something to do.
-    pub fn ring(&self) {
-        self.hold().news = true;
-        self.0.1.notify_all();
-    }
-
     /// There is nothing to do any more.
     pub fn stop(&self) {
-        self.hold().stop = true;
+        *self.hold() = true;
         self.0.1.notify_all();
     }
 
     /// Whether to stop.
     pub fn is_stopped(&self) -> bool {
-        self.hold().stop
+        *self.hold()
     }
 
     /// Rests for so long, or until there is to be a stop.
-    fn rest(&self, span: Duration) {
+    pub fn rest(&self, span: Duration) {
         let held = self.hold();
-        let waited = self.0.1.wait_timeout_while(held, span, |rung| !rung.stop);
+        let waited = self.0.1.wait_timeout_while(held, span, |stop| !*stop);
         drop(waited);
     }
 
-    /// Waits for news, a stop, or so long.
-    pub fn wait(&self, span: Duration) {
-        let held = self.hold();
-        let idle = |rung: &mut Rung| !rung.stop && !rung.news;
-        let waited = self.0.1.wait_timeout_while(held, span, idle);
-        let (mut rung, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        rung.news = false;
-    }
-
-    fn hold(&self) -> MutexGuard<'_, Rung> {
+    fn hold(&self) -> MutexGuard<'_, bool> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The directory below which each recording has its own.
-const SEGMENTS: &str = "segments";
+pub(super) const SEGMENTS: &str = "segments";
+/// Which recordings someone has asked to delete: an empty file for each, until the ledger is told.
+const DELETING: &str = "deleting";
 /// Where finished files lie until they are stored.
 const FINISH: &str = "finish";
 /// The root of the local store.
@@ -33,7 +35,7 @@ impl Place {
     /// # Errors
     /// It cannot be written to.
     pub fn new(dir: &Dir) -> io::Result<Place> {
-        for name in [SEGMENTS, STORE] {
+        for name in [SEGMENTS, STORE, DELETING] {
             ensure_dir(dir, Path::new(name))?;
         }
         let dir = Arc::new(dir.try_clone()?);
@@ -101,18 +103,53 @@ impl Place {
     /// # Errors
     /// It cannot be taken away.
     pub fn clear_bench(&self, id: &RecordingId) -> io::Result<()> {
-        there(self.dir.remove_dir_all(home(id).join(FINISH))).map(drop)
+        remove_all(&self.dir, &home(id).join(FINISH))
     }
 
-    /// Takes away the segments of a recording, and all that was made of them here.
+    /// Takes away the segments of a recording, and all that was made of them here, for good. Syncs
+    /// what was taken away before, too: a try that was cut off may have come so far.
     ///
     /// # Errors
     /// Something cannot be taken away; another try goes on with the rest.
     pub fn clear(&self, id: &RecordingId) -> io::Result<()> {
-        if there(self.dir.remove_dir_all(home(id)))?.is_some() {
-            self.dir.open_dir(SEGMENTS)?.open(".")?.sync_all()?;
+        remove_all(&self.dir, &home(id))?;
+        self.dir.open_dir(SEGMENTS)?.open(".")?.sync_all()
+    }
+
+    /// Notes, on disk, that a recording is about to be deleted because someone asked for it: a kill
+    /// amid that leaves files gone of which the ledger says that they are there.
+    ///
+    /// # Errors
+    /// It cannot be noted.
+    pub fn doom(&self, id: &RecordingId) -> io::Result<()> {
+        let dir = self.dir.open_dir(DELETING)?;
+        dir.create(id.to_string())?;
+        dir.open(".")?.sync_all()
+    }
+
+    /// The recordings that someone asked to delete, and of which the ledger may not have heard.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn doomed(&self) -> io::Result<Vec<RecordingId>> {
+        let mut found = Vec::new();
+        for entry in self.dir.read_dir(DELETING)? {
+            let name = entry?.file_name();
+            found.extend(name.to_str().and_then(RecordingId::parse));
         }
-        Ok(())
+        Ok(found)
+    }
+
+    /// The ledger has heard of the deletion.
+    ///
+    /// # Errors
+    /// The note of it cannot be removed.
+    pub fn forget_doomed(&self, id: &RecordingId) -> io::Result<()> {
+        there(
+            self.dir
+                .remove_file(Path::new(DELETING).join(id.to_string())),
+        )
+        .map(drop)
     }
 }
 
@@ -140,12 +177,7 @@ impl Bench {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let new = format!("{name}.new");
-        let mut file = self.create(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        self.dir.rename(&new, &self.dir, name)?;
-        self.dir.open(".")?.sync_all()
+        write_whole(&self.dir, name, bytes)
     }
 
     /// A small file as a whole; none if it is not there.
@@ -170,8 +202,34 @@ fn ensure_dir(dir: &Dir, path: &Path) -> io::Result<()> {
     }
 }
 
+/// Writes a small file: it is there as a whole, on disk, or not at all.
+pub(super) fn write_whole(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let new = format!("{name}.new");
+    let mut file = dir.create(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    dir.rename(&new, dir, name)?;
+    dir.open(".")?.sync_all()
+}
+
+/// Takes a directory away with all that is in it, also while someone else does the same. That there
+/// is none is no failure.
+pub(super) fn remove_all(dir: &Dir, path: &Path) -> io::Result<()> {
+    loop {
+        match dir.remove_dir_all(path) {
+            // Something in it was gone first, or all of it.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if there(dir.symlink_metadata(path))?.is_none() {
+                    return Ok(());
+                }
+            }
+            removed => return removed,
+        }
+    }
+}
+
 /// What is not there is an answer, no failure.
-fn there<A>(asked: io::Result<A>) -> io::Result<Option<A>> {
+pub(super) fn there<A>(asked: io::Result<A>) -> io::Result<Option<A>> {
     match asked {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

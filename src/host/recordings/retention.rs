@@ -7,6 +7,9 @@ use crate::base::{Actor, RecordingId, RecordingNote, RecordingStep};
 /// Why the node deletes by itself, in the ledger's words.
 const RETENTION: &str = "retention";
 
+/// Why it was never finished, of one whose time has come before.
+pub const UNFINISHED: &str = "its time came before it was finished";
+
 /// Deletes all files of a recording. Cut off at any moment, another call does the rest.
 ///
 /// # Errors
@@ -16,13 +19,14 @@ pub async fn delete(place: &Place, shelf: &Shelf, id: &RecordingId) -> anyhow::R
     shelf.delete(id).await
 }
 
-/// What is written down after the node has deleted a recording because its time has come.
-pub fn expired(id: &RecordingId) -> RecordingNote {
+/// What is written down after a recording was deleted, by whoever asked for that; by the node, because
+/// its time has come.
+pub fn deleted(id: &RecordingId, actor: Actor) -> RecordingNote {
     RecordingNote {
         id: id.clone(),
         step: RecordingStep::Deleted,
-        actor: Actor::Node,
-        reason: Some(RETENTION.to_owned()),
+        actor,
+        reason: (actor == Actor::Node).then(|| RETENTION.to_owned()),
         result: None,
     }
 }

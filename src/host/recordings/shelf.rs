@@ -1,15 +1,18 @@
 //! Finished files, wherever they are kept. The local directory is one place; S3, GCS and Azure are
 //! others of the same kind.
 
+use super::place::{remove_all, there};
 use crate::base::RecordingId;
 use crate::base::crypto::{Sha256, hex};
 use crate::record::manifest::{Manifest, Verified, verify};
 use anyhow::Context;
 use bytes::Bytes;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -27,6 +30,8 @@ pub const SIGNED: &str = "manifest.jws";
 #[derive(Clone, Debug)]
 pub struct Shelf {
     store: Arc<dyn ObjectStore>,
+    /// The directory of the local one: its store hides what a kill left half put.
+    local: Option<Arc<Dir>>,
 }
 
 /// A file as it lies there.
@@ -41,11 +46,6 @@ pub struct Shelved {
 }
 
 impl Shelf {
-    /// A shelf in this store.
-    pub const fn new(store: Arc<dyn ObjectStore>) -> Shelf {
-        Shelf { store }
-    }
-
     /// The shelf in this directory, which exists. What was put is on disk.
     ///
     /// # Errors
@@ -54,7 +54,11 @@ impl Shelf {
         let store = LocalFileSystem::new_with_prefix(dir)
             .with_context(|| format!("{} cannot be used", dir.display()))?;
         let store = store.with_fsync(true).with_automatic_cleanup(true);
-        Ok(Shelf::new(Arc::new(store)))
+        let local = Dir::open_ambient_dir(dir, ambient_authority())?;
+        Ok(Shelf {
+            store: Arc::new(store),
+            local: Some(Arc::new(local)),
+        })
     }
 
     /// Puts a file, and reads it back.
@@ -71,7 +75,7 @@ impl Shelf {
         let place = place(id, &file.name);
         let mut upload = self.store.put_multipart(&place).await?;
         if let Err(error) = send(&mut *upload, from, on_bytes).await {
-            // What is half there has no name yet; where even that fails, the store clears it away.
+            // What is half there has no name yet; where even that fails, the next sweep clears it away.
             drop(upload.abort().await);
             return Err(error);
         }
@@ -154,42 +158,49 @@ impl Shelf {
     /// # Errors
     /// It cannot be read, or its signature does not fit.
     pub async fn manifest(&self, id: &RecordingId) -> anyhow::Result<Option<Verified>> {
-        let Some(jws) = self.whole(id, SIGNED).await? else {
-            return Ok(None);
-        };
-        let verified = verify(&String::from_utf8_lossy(&jws), None)
-            .with_context(|| format!("the manifest of {id}"))?;
-        anyhow::ensure!(
-            verified.manifest.recording == *id,
-            "the manifest of {id} is that of another recording"
-        );
-        Ok(Some(verified))
+        Ok(self.finished(id).await?.map(|(verified, _)| verified))
     }
 
-    /// All files of a finished recording, manifest and signature last; none unless it is finished.
+    /// The manifest of a finished recording, and all of its files, manifest and signature last; none
+    /// unless it is finished. Reads and checks the signature once.
     ///
     /// # Errors
-    /// The manifest cannot be read.
-    pub async fn files(&self, id: &RecordingId) -> anyhow::Result<Option<Vec<Shelved>>> {
+    /// It cannot be read, or its signature does not fit.
+    pub async fn finished(
+        &self,
+        id: &RecordingId,
+    ) -> anyhow::Result<Option<(Verified, Vec<Shelved>)>> {
         let Some(jws) = self.whole(id, SIGNED).await? else {
             return Ok(None);
         };
-        let Some(verified) = self.manifest(id).await? else {
-            return Ok(None);
-        };
-        let mut files = listed(&verified.manifest);
-        files.push(Shelved::of(MANIFEST, &verified.bytes));
-        files.push(Shelved::of(SIGNED, &jws));
-        Ok(Some(files))
+        // It may have megabytes, and there are few threads for what waits.
+        let id = id.clone();
+        let opened = tokio::task::spawn_blocking(move || opened(&id, &jws));
+        opened.await?.map(Some)
     }
 
-    /// Deletes all files of a recording, those that nobody knows of among them.
+    /// Takes away what a kill left half put of a recording. Not while something is put.
+    ///
+    /// # Errors
+    /// It cannot be taken away.
+    pub async fn sweep(&self, id: &RecordingId) -> anyhow::Result<()> {
+        match &self.local {
+            Some(dir) => on_disk(dir, id, sweep).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes all files of a recording, those that nobody knows of among them. On the local disk they
+    /// are gone for good when this answers.
     ///
     /// # Errors
     /// The store does not answer: some may be left, and another try deletes the rest.
     pub async fn delete(&self, id: &RecordingId) -> anyhow::Result<()> {
         // The signature first: what is half deleted is not finished.
         known(self.store.delete(&place(id, SIGNED)).await)?;
+        if let Some(dir) = &self.local {
+            return on_disk(dir, id, remove).await;
+        }
         let prefix = Path::from(id.to_string());
         let found = self.store.list_with_delimiter(Some(&prefix)).await?;
         for object in found.objects {
@@ -220,6 +231,20 @@ pub fn listed(manifest: &Manifest) -> Vec<Shelved> {
     manifest.files.iter().map(shelved).collect()
 }
 
+/// What a signature says of a recording.
+fn opened(id: &RecordingId, jws: &[u8]) -> anyhow::Result<(Verified, Vec<Shelved>)> {
+    let verified = verify(&String::from_utf8_lossy(jws), None)
+        .with_context(|| format!("the manifest of {id}"))?;
+    anyhow::ensure!(
+        verified.manifest.recording == *id,
+        "the manifest of {id} is that of another recording"
+    );
+    let mut files = listed(&verified.manifest);
+    files.push(Shelved::of(MANIFEST, &verified.bytes));
+    files.push(Shelved::of(SIGNED, jws));
+    Ok((verified, files))
+}
+
 /// Told to stop.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("interrupted")]
@@ -239,6 +264,38 @@ async fn send(
         upload.put_part(part.into()).await?;
         anyhow::ensure!(on_bytes(read as u64), Interrupted);
     }
+}
+
+/// Has a directory's disk do something about a recording, on a thread that may wait for it.
+async fn on_disk(
+    dir: &Arc<Dir>,
+    id: &RecordingId,
+    work: fn(&Dir, &str) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let (dir, id) = (dir.clone(), id.to_string());
+    Ok(tokio::task::spawn_blocking(move || work(&dir, &id)).await??)
+}
+
+/// Syncs what was removed before, too: a try that was cut off may have come so far.
+fn remove(dir: &Dir, id: &str) -> io::Result<()> {
+    remove_all(dir, std::path::Path::new(id))?;
+    dir.open(".")?.sync_all()
+}
+
+/// The local store writes `session.webm` as `session.webm#1`, and renames that when it is whole.
+fn sweep(dir: &Dir, id: &str) -> io::Result<()> {
+    let Some(entries) = there(dir.read_dir(id))? else {
+        return Ok(());
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.rsplit_once('#'));
+        if number.is_some_and(|(_, number)| number.parse::<u64>().is_ok()) {
+            entry.remove_file()?;
+        }
+    }
+    Ok(())
 }
 
 fn place(id: &RecordingId, name: &str) -> Path {

@@ -3,11 +3,13 @@
 use super::catalogue::Catalogue;
 use super::desk::{Progresses, Shelves};
 use super::finisher::Finisher;
-use super::keeper::{Keeper, Keeping};
+use super::keeper::{Keeper, KeeperStats, Keeping};
 use super::key::NodeKey;
+use super::mark::mark;
 use super::pace::{Bell, Progress, ReadMono};
 use super::place::{Place, STORE};
 use super::shelf::Shelf;
+use super::space;
 use super::writer::{Flush, Outlet, Writer, WriterStats};
 use crate::api::{self, Work};
 use crate::host::clock::Clock;
@@ -35,8 +37,8 @@ pub struct Started {
     pub outlets: Vec<Outlet>,
     /// Ends when all outlets are dropped.
     pub thread: JoinHandle<()>,
-    /// The writer's counters.
-    pub stats: Arc<WriterStats>,
+    /// The writer's counters, and the keeper's.
+    pub stats: (Arc<WriterStats>, Arc<KeeperStats>),
     /// Finishes and deletes.
     pub keeping: Keeping,
     /// For the API.
@@ -66,6 +68,7 @@ pub fn start(
     let data = &config.data.dir;
     let at = config.recordings.dir(data);
     let dir = open(&at)?;
+    mark(data, &dir).context("recordings.dir cannot be marked as this ledger's")?;
     let place = Place::new(&dir);
     let place = place.context("recordings.dir cannot be written to")?;
     let key = NodeKey::open(data)?;
@@ -79,6 +82,7 @@ pub fn start(
         link_key: key.link_key(),
         progress: told(progress.clone()),
     };
+    let lost = workers.iter().map(WorkerEnds::lost).collect();
     let ends = workers.to_vec();
     let on_lost = move |id: &_, reason: &str| {
         ends.iter()
@@ -99,14 +103,16 @@ pub fn start(
         progress,
         bell: Bell::default(),
         clock: Some(read),
+        disk: space::of(&dir)?,
     };
-    let catalogue = Catalogue::of(data.clone(), (store, desk), writing);
+    let catalogue = Catalogue::of(data.clone(), (store, desk), writing, lost);
     let keeper = Keeper::new(finisher, catalogue, Arc::new(move || clock.now())).start();
+    let keeping = keeper.context("the keeper of recordings cannot be started")?;
     Ok(Started {
         outlets,
         thread,
-        stats,
-        keeping: keeper.context("the keeper of recordings cannot be started")?,
+        stats: (stats, keeping.stats()),
+        keeping,
         shelves,
     })
 }

@@ -18,8 +18,11 @@ use std::time::Duration;
 const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
 /// Pieces on their way to the disk, of all recordings of all workers.
 const QUEUE: usize = 4_096;
-/// What is written is on disk after so long (promised: 2 s; half of it is for the disk).
-const SYNC_EVERY: Millis = Millis(1_000);
+/// What is written is on disk after so long. Promised are 2 s from the packet on, of which
+/// [`crate::record`] keeps half a second; each sync costs what several writes do.
+const SYNC_EVERY: Millis = Millis(1_400);
+/// A ledger that did not answer is not asked again for so long; it is given 2 s each time.
+const ASK_AGAIN: Millis = Millis(5_000);
 /// The directory below which each recording has its own.
 const SEGMENTS: &str = "segments";
 
@@ -28,22 +31,42 @@ pub type Flush = Box<dyn Fn() -> bool + Send>;
 /// Told of recordings that cannot go on, and why.
 pub type OnLost = Box<dyn Fn(&RecordingId, &str) + Send>;
 
-/// Recordings that the disk has refused, for a worker to fetch.
+/// Recordings that the disk has refused, for a worker to fetch, and for whoever finishes them: the
+/// worker's session may be over by then.
 #[derive(Clone, Default)]
-pub struct Lost(Arc<Mutex<BTreeMap<RecordingId, String>>>);
+pub struct Lost(Arc<Mutex<Refused>>);
+
+#[derive(Default)]
+struct Refused {
+    news: BTreeMap<RecordingId, String>,
+    unfinished: BTreeMap<RecordingId, String>,
+}
 
 impl Lost {
-    /// One more. Bounded by the recordings that run.
+    /// One more. Bounded by the recordings that are not finished.
     pub fn add(&self, id: &RecordingId, reason: &str) {
-        self.hold().insert(id.clone(), reason.to_owned());
+        let mut held = self.hold();
+        held.news.insert(id.clone(), reason.to_owned());
+        let first = held.unfinished.entry(id.clone());
+        first.or_insert_with(|| reason.to_owned());
     }
 
     /// All since the last call.
     pub fn take(&self) -> BTreeMap<RecordingId, String> {
-        std::mem::take(&mut *self.hold())
+        std::mem::take(&mut self.hold().news)
     }
 
-    fn hold(&self) -> MutexGuard<'_, BTreeMap<RecordingId, String>> {
+    /// Why this one was refused first, until it is forgotten.
+    pub fn of(&self, id: &RecordingId) -> Option<String> {
+        self.hold().unfinished.get(id).cloned()
+    }
+
+    /// It is finished.
+    pub fn forget(&self, id: &RecordingId) {
+        self.hold().unfinished.remove(id);
+    }
+
+    fn hold(&self) -> MutexGuard<'_, Refused> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -234,6 +257,10 @@ pub struct Writer {
     stats: Arc<WriterStats>,
     writing: Writing,
     files: BTreeMap<SegmentId, Open>,
+    /// Not later than any file is due.
+    due: Mono,
+    /// When the ledger last did not answer, if it has not since.
+    stalled: Option<Mono>,
 }
 
 impl Writer {
@@ -252,6 +279,8 @@ impl Writer {
             stats: Arc::default(),
             writing: Writing::default(),
             files: BTreeMap::new(),
+            due: Mono::ZERO,
+            stalled: None,
         })
     }
 
@@ -293,15 +322,17 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let now = (self.clock)();
-            self.sync(|dirty| now.since(dirty) >= SYNC_EVERY);
+            if now >= self.due {
+                self.sync(|dirty| now.since(dirty) >= SYNC_EVERY);
+                let dirty = self.files.values().filter_map(|open| open.dirty).min();
+                self.due = dirty.unwrap_or(now) + SYNC_EVERY;
+            }
         }
         self.sync(|_| true);
     }
 
     fn wait(&self) -> Duration {
-        let dirty = self.files.values().filter_map(|open| open.dirty).min();
-        let dirty = dirty.map_or(Millis::ZERO, |dirty| (self.clock)().since(dirty));
-        SYNC_EVERY.duration().saturating_sub(dirty.duration())
+        self.due.since((self.clock)()).duration()
     }
 
     fn take(&mut self, held: &Held) {
@@ -315,20 +346,16 @@ impl Writer {
             Output::KeyframeWanted { .. } => Ok(()),
         };
         if let Err(error) = done {
-            // It is not among the files: what is lost below are the others.
-            self.writing.closed(
-                &segment.recording,
-                usize::from(!self.files.contains_key(segment)),
-            );
+            // It is not among the files: what is lost are the others.
+            let unopened = usize::from(!self.files.contains_key(segment));
             self.lose(&segment.recording, &error);
+            self.writing.closed(&segment.recording, unopened);
         }
     }
 
     /// No byte of anyone is written before the ledger has their consent on disk.
     fn open(&mut self, segment: &SegmentId, header: &[u8]) -> io::Result<()> {
-        if !(self.flush)() {
-            return Err(io::Error::other("the ledger does not confirm the consents"));
-        }
+        self.confirm()?;
         let path = segment.to_string();
         let parent = Path::new(&path).parent().unwrap_or(Path::new("."));
         self.dir.create_dir_all(parent)?;
@@ -344,6 +371,19 @@ impl Writer {
         self.files
             .insert(segment.clone(), Open::new(file, header.len()));
         Ok(())
+    }
+
+    /// A ledger that stands still is not waited for once a file: those that are open would wait as well.
+    fn confirm(&mut self) -> io::Result<()> {
+        let now = (self.clock)();
+        let stalled = self.stalled.is_some_and(|at| now.since(at) < ASK_AGAIN);
+        if !stalled {
+            self.stalled = if (self.flush)() { None } else { Some(now) };
+        }
+        match self.stalled {
+            None => Ok(()),
+            Some(_) => Err(io::Error::other("the ledger does not confirm the consents")),
+        }
     }
 
     fn append(&mut self, segment: &SegmentId, bytes: &[u8]) -> io::Result<()> {
@@ -387,7 +427,6 @@ impl Writer {
         let before = self.files.len();
         self.files
             .retain(|segment, _| segment.recording != *recording);
-        self.writing.closed(recording, before - self.files.len());
         self.stats.disk_failures.fetch_add(1, Relaxed);
         tracing::error!(%recording, %error, "a recording ends: the disk does not take it");
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
@@ -397,6 +436,8 @@ impl Writer {
             format!("the disk does not take it: {error}")
         };
         (self.on_lost)(recording, &reason);
+        // Whoever finishes it then knows why it ends.
+        self.writing.closed(recording, before - self.files.len());
     }
 
     fn wrote(&self, bytes: usize) {

@@ -25,5 +25,6 @@ pub use desk::Desk;
 pub use error::{Fatal, OpenError};
 pub use job::{Job, SendError, StoreReply};
 pub use recordings::RecordingFilter;
+pub(super) use recordings::expires;
 pub use running::{Boot, Hooks, ReadClock, RunningStore, Store, StoreConfig, StoreHandle};
 pub use stats::StoreStats;

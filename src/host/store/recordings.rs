@@ -8,22 +8,56 @@ use super::read::Reader;
 use crate::base::{
     Consent, Purpose, RecordingId, RecordingNote, RecordingStep, RoomName, SessionId, Unix,
 };
+use crate::session::Policy;
 use crate::usage::ledger::{NoteRefusal, RecordingRecord, SessionRecord, Stage, after_stop};
-use crate::usage::{Append, Entry, EntryKind};
+use crate::usage::{Append, Entry, EntryKind, SessionFacts};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 /// Keeps the table: a note moves its recording, the end of a session is the end of what it recorded.
 pub(super) fn index(conn: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     if entry.kind == EntryKind::Stop {
-        let sql = "UPDATE recording SET ended_unix_ms = ?2,
-                   stopped_unix_ms = coalesce(stopped_unix_ms, ?2) WHERE session = ?1";
-        let row = params![entry.session.as_str(), int(entry.at_unix_ms.0)];
-        return conn.prepare_cached(sql)?.execute(row).map(drop);
+        return on_stop(conn, &entry.session, entry.at_unix_ms);
     }
     match &entry.recording {
         Some(note) => on_note(conn, note, entry.at_unix_ms),
         None => Ok(()),
     }
+}
+
+/// From here on it is known when they are deleted, whatever becomes of them until then.
+fn on_stop(conn: &Connection, session: &SessionId, at: Unix) -> rusqlite::Result<()> {
+    let sql = "UPDATE recording SET ended_unix_ms = ?2,
+               stopped_unix_ms = coalesce(stopped_unix_ms, ?2) WHERE session = ?1";
+    let row = params![session.as_str(), int(at.0)];
+    if conn.prepare_cached(sql)?.execute(row)? == 0 {
+        return Ok(());
+    }
+    let start = parts(conn, session)?.start;
+    let start = start.and_then(|body| serde_json::from_str::<Entry>(&body).ok());
+    let facts = start.and_then(|start| start.facts);
+    for purpose in Purpose::ALL {
+        let expires = expires(facts.as_ref(), at, purpose);
+        let sql = "UPDATE recording SET expires_unix_ms = ?3 WHERE session = ?1 AND purpose = ?2";
+        let expires = expires.map(|at| int(at.0));
+        let row = params![session.as_str(), purpose.as_str(), expires];
+        conn.prepare_cached(sql)?.execute(row)?;
+    }
+    Ok(())
+}
+
+/// When a recording of a session that ended then is deleted; none: it is kept. As the session's own
+/// policy says, and where that cannot be read, as the default does.
+pub(in crate::host) fn expires(
+    facts: Option<&SessionFacts>,
+    ended: Unix,
+    purpose: Purpose,
+) -> Option<Unix> {
+    let policy = facts.and_then(|facts| facts.carried.policy.clone());
+    let policy: Policy = policy
+        .and_then(|policy| serde_json::from_value(policy).ok())
+        .unwrap_or_default();
+    let kept = policy.recording.retention(purpose)?;
+    Some(Unix(ended.0.saturating_add(kept.0)))
 }
 
 fn on_note(conn: &Connection, note: &RecordingNote, at: Unix) -> rusqlite::Result<()> {
@@ -186,12 +220,13 @@ impl Reader {
         self.select(rest, &[])
     }
 
-    /// Finished recordings whose time has come by `now`, the oldest first.
+    /// Recordings whose time has come by `now`, the oldest first: those that are finished, those that
+    /// failed, and those that are still to be finished.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn due(&self, now: Unix) -> Result<Vec<RecordingRecord>, OpenError> {
-        let rest = "WHERE stage = 'ready' AND expires_unix_ms <= ?1
+        let rest = "WHERE stage <> 'deleted' AND expires_unix_ms <= ?1
                     ORDER BY expires_unix_ms, recording.seq";
         self.select(rest, &[&int(now.0)])
     }

@@ -114,7 +114,7 @@ CREATE TABLE recording (
 CREATE INDEX recording_session ON recording (session);
 CREATE INDEX recording_unfinished ON recording (ended_unix_ms)
     WHERE stage IN ('recording', 'stopped', 'broken');
-CREATE INDEX recording_expiry ON recording (expires_unix_ms) WHERE stage = 'ready';
+CREATE INDEX recording_expiry ON recording (expires_unix_ms) WHERE stage <> 'deleted';
 CREATE INDEX entry_stop ON entry (session) WHERE kind = 'stop';
 CREATE INDEX entry_consent ON entry (session, entry_seq) WHERE kind = 'consent';
 ";

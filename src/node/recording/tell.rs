@@ -49,7 +49,7 @@ impl Told {
 struct Said {
     purpose: Purpose,
     given: bool,
-    wording: String,
+    wording: Option<String>,
 }
 
 /// What an expert asks for.
@@ -99,7 +99,7 @@ impl LiveRoom {
             purpose: said.purpose,
             given: said.given,
             actor: Actor::Participant,
-            wording: said.wording,
+            wording: said.wording.unwrap_or_default(),
         };
         self.on_consent(answer, context)
             .map_err(|refusal| refusal.to_string())
@@ -126,6 +126,7 @@ impl LiveRoom {
         for key in self.keys() {
             let member = &self.members[key];
             let purposes = self.recordings.recorded(member.identity());
+            let purposes = purposes.filter(|_| !member.is_encrypted());
             let words: Vec<&str> = purposes.map(Purpose::as_str).collect();
             let value = (!words.is_empty()).then(|| words.join(","));
             if self.members[key]

@@ -41,13 +41,16 @@ impl LiveRoom {
         let members = self.members.iter().map(|(_, member)| member);
         let visible = members.filter(|member| !member.hidden());
         visible
-            .map(|member| RecordedView {
-                identity: member.identity().clone(),
-                consent: consents.state(member.identity(), purpose),
-                minor: consents.is_minor(member.identity()),
-                encrypted: member.published.values().any(|track| track.encrypted),
-                recorded: self.recordings.is_active(purpose)
-                    && consents.allows(member.identity(), purpose),
+            .map(|member| {
+                let (identity, encrypted) = (member.identity(), member.is_encrypted());
+                let allowed = consents.allows(identity, purpose) && !encrypted;
+                RecordedView {
+                    identity: identity.clone(),
+                    consent: consents.state(identity, purpose),
+                    minor: consents.is_minor(identity),
+                    encrypted,
+                    recorded: allowed && self.recordings.is_active(purpose),
+                }
             })
             .collect()
     }

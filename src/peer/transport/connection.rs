@@ -6,6 +6,7 @@ use super::sdp::prefer;
 use super::{Channel, Output, Stats, TransportError, evidence, rtp};
 use crate::base::{Bitrate, Mono, Now};
 use crate::media::{Codec, Mid, Munged, Packet, StreamId};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ pub struct Transport {
     deadline: Option<Mono>,
     pub(super) channels: BTreeMap<Channel, ChannelId>,
     pub(super) pending: Option<SdpPendingOffer>,
-    senders: BTreeMap<Mid, rtp::Sender>,
+    pub(super) senders: BTreeMap<Mid, rtp::Sender>,
     keyframes: Keyframes,
     /// NACKs so far by stream and direction (true: sent), as str0m counts them.
     nacks: BTreeMap<(StreamId, bool), u64>,
@@ -222,10 +223,10 @@ impl Transport {
     /// `handle_timeout`. False if the section is not ready or cannot carry the codec.
     pub fn send_packet(&mut self, mid: Mid, packet: &Packet, numbers: Munged, now: Mono) -> bool {
         let at = self.instant(now);
-        let sender = match self.senders.get(&mid) {
-            Some(sender) => *sender,
-            None => match rtp::Sender::find(&mut self.rtc, mid) {
-                Some(sender) => *self.senders.entry(mid).or_insert(sender),
+        let sender = match self.senders.entry(mid) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => match rtp::Sender::find(&mut self.rtc, mid) {
+                Some(sender) => new.insert(sender),
                 None => return false,
             },
         };

@@ -85,12 +85,33 @@ pub(super) fn request_keyframe(rtc: &mut Rtc, stream: StreamId) -> bool {
 }
 
 /// A media section that we send in, with its payload types.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Sender {
     mid: str0m::media::Mid,
     opus: Option<Pt>,
     vp8: Option<Pt>,
     h264: Option<Pt>,
+    numbering: Numbering,
+}
+
+/// The sequence numbers of a section. Whatever track is in it, its SSRC stays, and the receiver goes on counting
+/// roll-overs (RFC 3711, section 3.3.1): numbers that began anew would be taken for others, and fail authentication.
+#[derive(Debug, Default)]
+struct Numbering {
+    /// What is added to the numbers of the track; none before its first packet.
+    shift: Option<u64>,
+    /// Above all that were sent.
+    next: Option<u64>,
+}
+
+impl Numbering {
+    fn number(&mut self, seq: u64) -> u64 {
+        let next = self.next;
+        let begin = || next.map_or(0, |next| next.wrapping_sub(seq));
+        let number = seq.wrapping_add(*self.shift.get_or_insert_with(begin));
+        self.next = next.max(Some(number.wrapping_add(1)));
+        number
+    }
 }
 
 impl Sender {
@@ -103,6 +124,7 @@ impl Sender {
             opus: None,
             vp8: None,
             h264: None,
+            numbering: Numbering::default(),
         };
         for params in rtc.codec_config().params() {
             if !remote.contains(&params.pt()) {
@@ -118,7 +140,12 @@ impl Sender {
         Some(sender)
     }
 
-    fn payload_type(self, codec: Codec) -> Option<Pt> {
+    /// Another track has the section from now on.
+    pub(super) const fn handle_track(&mut self) {
+        self.numbering.shift = None;
+    }
+
+    const fn payload_type(&self, codec: Codec) -> Option<Pt> {
         match codec {
             Codec::Opus => self.opus,
             Codec::Vp8 => self.vp8,
@@ -126,7 +153,13 @@ impl Sender {
         }
     }
 
-    pub(super) fn send(self, rtc: &mut Rtc, packet: &Packet, numbers: Munged, at: Instant) -> bool {
+    pub(super) fn send(
+        &mut self,
+        rtc: &mut Rtc,
+        packet: &Packet,
+        numbers: Munged,
+        at: Instant,
+    ) -> bool {
         let Some(pt) = self.payload_type(packet.codec) else {
             return false;
         };
@@ -141,7 +174,7 @@ impl Sender {
         };
         let mut write = RtpWrite::new(
             pt,
-            numbers.seq.into(),
+            self.numbering.number(numbers.seq).into(),
             numbers.timestamp,
             at,
             packet.payload.clone(),
@@ -162,5 +195,23 @@ impl Sender {
         }
         stream.write_rtp(write);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_of_a_section_go_on_from_track_to_track() {
+        let mut numbering = Numbering::default();
+        let sent = [60_000, 60_002, 60_001].map(|seq| numbering.number(seq));
+        assert_eq!(sent, [60_000, 60_002, 60_001]);
+        for first in [5, 65_000, 0] {
+            numbering.shift = None;
+            let before = numbering.next.unwrap();
+            let sent = [first, first + 1].map(|seq| numbering.number(seq));
+            assert_eq!(sent, [before, before + 1]);
+        }
     }
 }

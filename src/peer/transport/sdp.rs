@@ -137,6 +137,9 @@ impl Transport {
                     added.push(Mid::from(&*mid));
                 }
                 Change::Activate(mid) => {
+                    if let Some(sender) = self.senders.get_mut(mid) {
+                        sender.handle_track();
+                    }
                     api.set_direction(mid.as_str().into(), Direction::SendOnly);
                 }
                 Change::Deactivate(mid) => {

@@ -12,6 +12,9 @@ const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 /// Bytes of a unit's length in the file.
 const LENGTH: usize = 4;
+/// Longest description: parameter sets have some tens of bytes each, and the heads of all tracks of a file must
+/// fit into what [`crate::record::read`] believes.
+const MAX_CONFIG: usize = 4 << 10;
 /// Parameter sets of one kind that the file's head can name.
 const MAX_SETS: usize = 31;
 /// Profiles whose head in the file also names chroma format and depth (ISO/IEC 14496-15, 5.3.3.1.2).
@@ -158,6 +161,9 @@ pub(super) fn describe(keyframe: &[u8]) -> Result<TrackCodec, Malformed> {
         ];
         config.extend_from_slice(&chroma);
     }
+    if config.len() > MAX_CONFIG {
+        return Err(Malformed);
+    }
     Ok(TrackCodec::Avc {
         size: parsed.size,
         config,
@@ -265,6 +271,10 @@ mod tests {
         assert_eq!(describe(&without), Err(Malformed));
         let without = appended(&[&SPS_360P, &[0x65, 1]]).unwrap();
         assert_eq!(describe(&without), Err(Malformed));
+        let mut long = vec![0x68; MAX_CONFIG];
+        long[1] = 0xce;
+        let stuffed = appended(&[&SPS_360P, &long, &[0x65, 1]]).unwrap();
+        assert_eq!(describe(&stuffed), Err(Malformed));
     }
 
     #[test]

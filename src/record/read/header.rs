@@ -58,7 +58,8 @@ impl Header {
     pub(super) fn handle_tracks(&mut self, content: &[u8]) {
         let entries = elements(content).filter(|(id, _)| *id == ids::TRACK_ENTRY);
         let tracks = entries.filter_map(|(_, entry)| track(entry));
-        self.tracks.extend(tracks.take(MAX_TRACKS));
+        let room = MAX_TRACKS.saturating_sub(self.tracks.len());
+        self.tracks.extend(tracks.take(room));
     }
 
     /// Tags of the whole file and of its only track are the same to us.

@@ -141,6 +141,28 @@ fn after_a_failure_nothing_is_written_whatever_comes() {
     desk.recorder.handle_stop(at(5_000));
     desk.drain();
     assert_eq!((desk.files, desk.recorder.poll_timeout()), (before, None));
+    assert_eq!(
+        desk.closed,
+        [1],
+        "that it ends is told, for a disk that was only slow"
+    );
+}
+
+#[test]
+fn after_a_failure_it_goes_on_in_a_new_file_if_it_is_told_to() {
+    let mut desk = Desk::sound();
+    desk.packet(&sound(0), 0);
+    desk.recorder.handle_failed();
+    desk.gate(true, 20);
+    desk.packet(&sound(1), 20);
+    desk.recorder.handle_again();
+    desk.packet(&sound(2), 40);
+    desk.gate(true, 60);
+    desk.packet(&sound(3), 60);
+    desk.recorder.handle_stop(at(80));
+    desk.drain();
+    assert_eq!(format!("{:?}", desk.numbers(2)), "[3]");
+    assert_eq!(desk.closed, [1, 2]);
 }
 
 #[test]

@@ -143,3 +143,49 @@ fn a_frame_without_end_is_given_up_and_the_memory_stays_bounded() {
     let desk = desk.stop(300);
     assert_eq!(desk.numbers(1), [0, 5_000]);
 }
+
+#[test]
+fn a_track_that_changes_its_codec_with_each_packet_makes_one_file_a_second_at_most() {
+    let mut desk = Desk::sound();
+    for n in 0..5_000 {
+        let packet = if n % 2 == 0 {
+            sound(n)
+        } else {
+            picture(n, true)
+        };
+        desk.packet(&packet, n);
+    }
+    let desk = desk.stop(5_000);
+    assert!((2..=6).contains(&desk.files.len()), "{}", desk.files.len());
+    assert!(desk.recorder.stats().late > 2_000);
+}
+
+#[test]
+fn a_recording_has_so_many_files_and_nobody_uses_up_those_of_others() {
+    let mut desk = Desk::new();
+    for who in 0..25 {
+        let mut facts = facts("PA_1", TrackSource::Microphone);
+        facts.identity = Identity::from(format!("person {who}").as_str());
+        for n in 0..600 {
+            desk.recorder.handle_track(KEY, facts.clone());
+            desk.gate(true, n);
+            desk.packet(&sound(n), n);
+            desk.recorder.handle_track_ended(KEY, at(n));
+            desk.drain();
+        }
+        assert_eq!(desk.files.len(), (500 * (who + 1)).min(9_999));
+    }
+    assert_eq!(desk.recorder.stats().frames_dropped, 15_000 - 9_999);
+}
+
+#[test]
+fn sound_that_comes_a_hundred_times_too_fast_does_not_run_ahead_of_the_clock() {
+    let mut desk = Desk::sound();
+    for n in 0..100_000 {
+        desk.packet(&sound(n), n / 5);
+    }
+    let desk = desk.stop(20_000);
+    let last = *desk.times(1).last().unwrap();
+    assert!(last < 22_000, "{last}");
+    assert!(desk.recorder.stats().frames_dropped > 50_000);
+}

@@ -150,10 +150,10 @@ fn another_codec_is_another_file() {
         desk.packet(&picture(n, n == 0), n * 33);
     }
     for packet in h264::keyframe(3) {
-        desk.packet(&packet, 100);
+        desk.packet(&packet, 1_100);
     }
     assert_eq!(desk.closed, [1]);
-    let desk = desk.stop(200);
+    let desk = desk.stop(1_200);
     assert_eq!(desk.file(1).codec, "V_VP8");
     let file = desk.file(2);
     assert_eq!(

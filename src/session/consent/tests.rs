@@ -136,21 +136,32 @@ fn what_the_policy_does_not_name_is_neither_asked_for_nor_agreed_to() {
 }
 
 #[test]
-fn a_minor_stays_one_and_loses_what_was_said_before_it_was_known() {
+fn a_minor_stays_one_and_loses_with_evidence_what_was_agreed_to_before_it_was_known() {
     let mut consents = consents(Mode::Always, &Purpose::ALL);
     say(&mut consents, Purpose::Qa, "yes");
     assert!(consents.allows(&EVE.into(), Purpose::Qa));
+    say(&mut consents, Purpose::Shared, "no");
+    let lost = consents.handle_minor(&EVE.into());
+    let expected = Consent {
+        identity: EVE.into(),
+        purpose: Purpose::Qa,
+        state: ConsentState::Withdrawn,
+        actor: Actor::Node,
+        wording: "2026-11".to_owned(),
+    };
+    assert_eq!(lost, [expected]);
+    assert_eq!(consents.handle_minor(&EVE.into()), [], "told once");
+    assert_eq!(consents.handle_minor(&"nobody".into()), []);
     consents.handle_joined(&EVE.into(), true);
-    assert_eq!(consents.state(&EVE.into(), Purpose::Qa), None);
+    let state = |purpose| consents.state(&EVE.into(), purpose);
+    assert_eq!(state(Purpose::Qa), Some(ConsentState::Withdrawn));
+    assert_eq!(state(Purpose::Shared), Some(ConsentState::Refused));
     consents.handle_joined(&EVE.into(), false);
     assert!(
         consents.is_minor(&EVE.into()),
         "a second token changes nothing"
     );
-    assert_eq!(
-        say(&mut consents, Purpose::Qa, "yes no"),
-        ["Minor", "refused"]
-    );
+    assert_eq!(say(&mut consents, Purpose::Qa, "yes no"), ["Minor", "-"]);
     assert!(!consents.allows_anyone(Purpose::Qa));
 }
 
@@ -183,7 +194,7 @@ fn the_evidence_names_who_said_what_by_whose_hand_to_which_wording() {
     };
     assert_eq!(kept, expected);
     for wording in [String::new(), "w".repeat(MAX_WORDING_BYTES + 1)] {
-        let mut said = answer(Purpose::Shared, false);
+        let mut said = answer(Purpose::Shared, true);
         said.wording = wording;
         let refused = consents.handle_answer(said);
         assert_eq!(refused, Err(RecordingRefusal::Wording));
@@ -191,6 +202,21 @@ fn the_evidence_names_who_said_what_by_whose_hand_to_which_wording() {
     let mut said = answer(Purpose::Shared, true);
     said.identity = "nobody".into();
     assert_eq!(consents.handle_answer(said), Err(RecordingRefusal::Nobody));
+}
+
+#[test]
+fn a_no_counts_whatever_comes_with_it() {
+    for wording in [String::new(), "ü".repeat(MAX_WORDING_BYTES)] {
+        let mut consents = consents(Mode::Always, &[Purpose::Shared]);
+        consents
+            .handle_answer(answer(Purpose::Shared, true))
+            .unwrap();
+        let mut said = answer(Purpose::Shared, false);
+        said.wording = wording;
+        let kept = consents.handle_answer(said).unwrap().unwrap();
+        assert_eq!(kept.state, ConsentState::Withdrawn);
+        assert!(kept.wording.len() <= MAX_WORDING_BYTES);
+    }
 }
 
 #[test]

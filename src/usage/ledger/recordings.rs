@@ -164,7 +164,7 @@ pub struct RecordingRecord {
     pub changed_unix_ms: Unix,
     /// When its session ended; none while it runs.
     pub ended_unix_ms: Option<Unix>,
-    /// When it is deleted; none: it is kept, or not finished yet.
+    /// When it is deleted, once its session is over; none: it is kept.
     pub expires_unix_ms: Option<Unix>,
     /// Why it failed or was deleted, in words; that of a failure stays when it is finished after all.
     pub reason: Option<String>,

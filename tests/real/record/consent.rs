@@ -75,6 +75,7 @@ fn a_file_holds_those_who_said_yes_and_ends_with_the_one_who_takes_it_back() {
     let [qa, shared] = ["qa", "shared"].map(|purpose| studio.finished(&node, purpose));
     for finished in [&qa, &shared] {
         holds(finished, &[&ERIKA, &GUSTAV]);
+        tracks_are_of(finished, &sids);
     }
     ends_with_the_withdrawal(&shared, withdrawn_ms);
     goes_on(&qa, withdrawn_ms);
@@ -151,6 +152,24 @@ fn holds(finished: &Finished, parts: &[&Part]) {
     told.sort();
     let wanted: Vec<(String, usize)> = wanted.iter().map(|who| ((*who).to_owned(), 2)).collect();
     assert_eq!(told, wanted, "{manifest}");
+}
+
+/// The manifest names each track by the id that its publisher knows, and each of theirs once.
+fn tracks_are_of(finished: &Finished, sids: &Sids) {
+    let manifest = finished.manifest();
+    for person in manifest["participants"].as_array().into_iter().flatten() {
+        let tracks = person["tracks"].as_array().into_iter().flatten();
+        let published = tracks.flat_map(|track| track["publications"].as_array());
+        let mut told: Vec<&str> = published
+            .flatten()
+            .map(|one| one["track"].as_str().unwrap_or_default())
+            .collect();
+        told.sort_unstable();
+        let who = person["identity"].as_str().unwrap_or_default();
+        let mut known = sids[who].clone();
+        known.sort();
+        assert_eq!(told, known, "{who}: {manifest}");
+    }
 }
 
 /// When the newest picture of a track was made, in seconds after `from_ms`.

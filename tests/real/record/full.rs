@@ -40,8 +40,10 @@ fn a_full_disk_ends_the_recording_and_neither_the_call_nor_the_bill() {
     assert!(said_ms <= SAID_MS, "said after {said_ms} ms");
     the_call_goes_on(&mut people, &studio);
     the_files_play(&node, &studio);
+    a_start_tries_again(&studio, &receiver);
     studio.end();
     check_story(&receiver.until_delivered("session.ended"));
+    it_is_finished_once_there_is_room(&node, &studio);
     node.verify_ledger();
 }
 
@@ -93,6 +95,47 @@ fn the_call_goes_on(people: &mut Driver, studio: &Studio) {
             Err(now_ms.to_string())
         }
     });
+}
+
+/// At a word it is tried once more, and it is said that the disk is still full.
+fn a_start_tries_again(studio: &Studio, receiver: &Receiver) {
+    let start = format!("POST /v1/sessions/{}/recordings", studio.session);
+    studio.api.expect(200, &start, &json!({"action": "start"}));
+    let said = |kind: &str| {
+        let attempts = receiver.attempts();
+        attempts.iter().filter(|one| one.kind == kind).count()
+    };
+    wait::until("it starts and fails again", FILLS, || {
+        let steps = ["recording.started", "recording.failed"].map(said);
+        if steps == [2, 2] {
+            Ok(())
+        } else {
+            Err(format!("{steps:?}"))
+        }
+    });
+}
+
+/// It cannot be finished as long as the disk is full, and then it is by itself.
+fn it_is_finished_once_there_is_room(node: &Node, studio: &Studio) {
+    wait::until("it is tried in vain", FILLS, || {
+        let tried = node
+            .logged()
+            .contains("a recording waits for room on the disk");
+        tried
+            .then_some(())
+            .ok_or_else(|| "no word of it".to_owned())
+    });
+    assert_eq!(studio.shown("shared").body["state"], "finishing");
+    node.enlarge_disk(64 * DISK_KIB);
+    let finished = studio.finished(node, "shared");
+    finished.session();
+    for part in [&ERIKA, &KARL] {
+        finished.participant(part.identity);
+    }
+    assert_eq!(finished.manifest()["ended_early"], "the disk is full");
+    assert_eq!(finished.record["reason"], "the disk is full");
+    let left = segments(&node.disk(), &studio.id("shared"));
+    assert!(left.is_empty(), "segments are left: {left:?}");
 }
 
 /// What was written until then.

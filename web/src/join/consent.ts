@@ -194,6 +194,11 @@ export function notRecorded(mine: RecordedOf | null, publishes: boolean): string
   return publishes ? 'You are not recorded.' : 'You send neither picture nor sound: nothing of you is recorded.';
 }
 
+/** What failed is asked for no longer: whoever starts it again waits for its new beginning. */
+function isAsked(state: PurposeState | undefined, yes: boolean): boolean {
+  return (state?.requested && state.failed === null) === yes;
+}
+
 function isSaid(state: ConsentState, given: boolean): boolean {
   return given ? state === 'given' : state === 'refused' || state === 'withdrawn';
 }
@@ -266,7 +271,7 @@ class Steer {
 
   draw(state: PurposeState, people: string[], sending: boolean): void {
     const { purpose, requested, failed } = state;
-    this.action = requested ? 'stop' : 'start';
+    this.action = requested && failed === null ? 'stop' : 'start';
     this.root.dataset['state'] = failed !== null ? 'failed' : state.active ? 'active' : requested ? 'requested' : 'off';
     this.state.dataset['testid'] = `recording-state-${purpose}`;
     this.button.dataset['testid'] = `recording-request-${purpose}`;
@@ -274,8 +279,6 @@ class Steer {
     say(this.state, stepInWords(state));
     say(this.people, people.length > 0 ? `${capital(list(people))}.` : '');
     say(this.button, this.action === 'stop' ? 'Stop recording' : 'Start recording');
-    // What failed neither runs nor starts again in this session.
-    this.button.hidden = failed !== null;
     this.button.setAttribute('aria-label', `${this.button.textContent} ${FOR[purpose]}`);
     this.button.setAttribute('aria-disabled', String(sending));
   }
@@ -323,7 +326,7 @@ class Deeds {
     for (const deeds of [this.open, this.lost]) {
       for (const [key, { kind, purpose, yes }] of deeds) {
         const state = purposes.find((one) => one.purpose === purpose);
-        const isDone = kind === 'consent' ? isSaid(mine?.consent[purpose] ?? null, yes) : state?.requested === yes;
+        const isDone = kind === 'consent' ? isSaid(mine?.consent[purpose] ?? null, yes) : isAsked(state, yes);
         if (isDone) deeds.delete(key);
       }
     }

@@ -14,7 +14,7 @@ export const TITLE: Record<Purpose, string> = {
 };
 
 const WATCHED: Record<Purpose, string> = {
-  shared: 'Both of you can watch it afterwards.',
+  shared: 'The expert can watch and download it afterwards.',
   qa: "Only the provider's team watches it.",
 };
 

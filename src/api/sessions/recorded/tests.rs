@@ -41,9 +41,9 @@ fn told<T: std::fmt::Debug>(result: Result<T, Problem>) -> Value {
 #[test]
 fn what_is_wrong_with_a_consent_is_named() {
     let good =
-        json!({"identity": "karl", "purpose": "shared", "given": false, "wording": "2026-11"});
+        json!({"identity": "karl", "purpose": "shared", "given": true, "wording": "2026-11"});
     let answer = said(&good).unwrap();
-    assert_eq!((answer.purpose, answer.given), (Purpose::Shared, false));
+    assert_eq!((answer.purpose, answer.given), (Purpose::Shared, true));
     for (field, values) in [
         (
             "identity",
@@ -65,6 +65,15 @@ fn what_is_wrong_with_a_consent_is_named() {
             assert_eq!(problem["field"], field, "{value}");
             assert!(problem["allowed"].is_string(), "{field}: {value}");
         }
+    }
+}
+
+#[test]
+fn a_no_is_taken_whatever_its_wording() {
+    for wording in [Value::Null, json!(""), json!("x".repeat(65)), json!(1)] {
+        let no =
+            json!({"identity": "karl", "purpose": "shared", "given": false, "wording": wording});
+        assert!(!said(&no).unwrap().given, "{no}");
     }
 }
 
@@ -95,7 +104,6 @@ fn each_refusal_has_its_status_and_its_own_words() {
         (RecordingRefusal::Off, 409),
         (RecordingRefusal::NotForThat(Purpose::Qa), 409),
         (RecordingRefusal::Nobody, 409),
-        (RecordingRefusal::Failed, 409),
         (RecordingRefusal::TooMany, 409),
         (RecordingRefusal::Minor, 403),
         (RecordingRefusal::Wording, 422),

@@ -9,6 +9,8 @@ pub(super) struct Recordings {
     now: IntGaugeVec,
     outcomes: IntCounterVec,
     bytes: IntCounter,
+    panics: IntCounter,
+    disk_waits: IntCounter,
     drops: IntCounterVec,
 }
 
@@ -32,6 +34,14 @@ impl Recordings {
             bytes: to.counter(
                 "beistand_recording_bytes_total",
                 "Bytes written to the segments of recordings.",
+            )?,
+            panics: to.counter(
+                "beistand_recording_panics_total",
+                "Panics in the making and deleting of recordings' files: a bug, please report it.",
+            )?,
+            disk_waits: to.counter(
+                "beistand_recording_disk_waits_total",
+                "Times that a recording was not finished yet, for lack of room on the disk.",
             )?,
             drops: to.counters(
                 (
@@ -57,5 +67,7 @@ impl Recordings {
             set_total(&counter, totals.drops.of(*reason));
         }
         set_total(&self.bytes, totals.bytes);
+        set_total(&self.panics, totals.panics);
+        set_total(&self.disk_waits, totals.disk_waits);
     }
 }

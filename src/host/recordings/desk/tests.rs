@@ -1,6 +1,6 @@
 //! The files of a finished recording, as they are listed, read and removed.
 
-use super::super::fixture::{Scratch, consents, id, node, segments, write};
+use super::super::fixture::{ROOMY, Scratch, consents, id, node, segments, write};
 use super::super::{Bell, Facts, Finisher, Progress, STORE, Said as Told};
 use super::*;
 use crate::base::crypto::{SigningKey, hex, sha256};
@@ -43,8 +43,10 @@ impl Bed {
             progress: Progress::default(),
             bell: Bell::default(),
             clock: None,
+            disk: Box::new(|| Ok(ROOMY)),
         };
         let said = Told {
+            ended_early: None,
             node: node(),
             consents: consents(),
         };
@@ -130,4 +132,52 @@ fn all_files_and_segments_of_a_recording_are_removed_and_again_is_no_failure() {
         assert_eq!(bed.place.segments(&id).unwrap(), []);
     }
     assert!(other.exists(), "another one stays");
+}
+
+#[test]
+fn what_a_kill_left_half_put_is_removed_with_the_rest() {
+    let bed = Bed::new();
+    bed.finish();
+    std::fs::write(bed.stored("participant-1.webm#1"), b"half").unwrap();
+    let id = id();
+    let removing = remove((bed.place.clone(), &bed.shelf), &id);
+    bed.runtime.block_on(removing).unwrap();
+    assert!(!bed.scratch.path().join(STORE).join(id.to_string()).exists());
+}
+
+#[test]
+fn a_deletion_comes_to_its_end_though_whoever_asked_for_it_has_gone() {
+    let bed = Bed::new();
+    bed.finish();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let place = bed.place.clone();
+    let note = async move {
+        assert_eq!(
+            place.doomed().unwrap(),
+            [id()],
+            "a kill before this would be noticed"
+        );
+        tell.send(())
+            .map_err(|error| Kept::Unable(error.to_string()))
+    };
+    let entered = bed.runtime.enter();
+    drop(delete((bed.place.clone(), bed.shelf.clone()), id(), note));
+    drop(entered);
+    told.recv_timeout(std::time::Duration::from_secs(60))
+        .unwrap();
+    assert!(!bed.stored("session.webm").exists());
+}
+
+#[test]
+fn a_deletion_that_the_ledger_has_not_heard_of_is_remembered() {
+    let bed = Bed::new();
+    bed.finish();
+    let at = || (bed.place.clone(), bed.shelf.clone());
+    let unheard = async { Err(Kept::Unable("the ledger is slow".to_owned())) };
+    let deleting = async { delete(at(), id(), unheard).await };
+    bed.runtime.block_on(deleting).unwrap().unwrap_err();
+    assert_eq!(bed.place.doomed().unwrap(), [id()]);
+    let deleting = async { delete(at(), id(), async { Ok(()) }).await };
+    bed.runtime.block_on(deleting).unwrap().unwrap();
+    assert_eq!(bed.place.doomed().unwrap(), []);
 }

@@ -1,6 +1,6 @@
 //! A recording from the ledger's stop entry to the command line, on real files.
 
-use super::super::fixture::{id, segments, write};
+use super::super::fixture::{ROOMY, id, ledger, segments, write};
 use super::super::{
     Bell, Catalogue, Finisher, Keeper, NodeKey, Progress, STORE, Shelf, Writing, open, place,
 };
@@ -9,9 +9,8 @@ use crate::base::Mono;
 use crate::base::crypto::hex;
 use crate::host::cli::{Command, Exit};
 use crate::host::clock::Clock;
-use crate::host::store::fixture::{Dir, clock, soon};
-use crate::host::store::{Desk, Hooks, Job, RunningStore, Store, StoreConfig};
-use crate::usage::ledger::fixture::recorded;
+use crate::host::store::fixture::Dir;
+use crate::host::store::{Desk, RunningStore};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
@@ -27,34 +26,12 @@ impl Bench {
     /// A session is over in which the segments of the fixture were recorded.
     fn new() -> Bench {
         let dir = Dir::new();
-        let config = StoreConfig {
-            dir: dir.0.clone(),
-            node: None,
-            endpoints: Vec::new(),
-        };
-        let (store, _) = Store::open(&config, soon()).unwrap();
-        let desk = Desk::default();
-        let told = desk.clone();
-        let hooks = Hooks {
-            on_reply: Box::new(move |reply| told.handle_reply(&reply)),
-            on_fatal: Box::new(|_| {}),
-            on_commit: Box::new(|_| {}),
-            clock: clock(),
-        };
-        let store = store.start(hooks).unwrap();
-        let life = recorded(id().session().as_str());
-        for append in &life[..12] {
-            let append = Job::Append(Box::new(append.clone()));
-            store.handle().send(append).unwrap();
-        }
+        let (store, desk) = ledger(&dir.0, 12);
         write(&dir.0.join("recordings"), &segments());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_time()
             .build()
             .unwrap();
-        let work = crate::api::Work::Flush;
-        let flushed = desk.send(&store.handle(), work).unwrap();
-        flushed.blocking_recv().unwrap();
         Bench {
             dir,
             store,
@@ -76,9 +53,10 @@ impl Bench {
             progress: Progress::default(),
             bell: Bell::default(),
             clock: Some(Arc::new(|| Mono::ZERO)),
+            disk: Box::new(|| Ok(ROOMY)),
         };
         let ledger = (self.store.handle(), self.desk.clone());
-        let catalogue = Catalogue::of(self.dir.0.clone(), ledger, Writing::default());
+        let catalogue = Catalogue::of(self.dir.0.clone(), ledger, Writing::default(), Vec::new());
         let clock = Clock::new();
         let mut keeper = Keeper::new(finisher, catalogue, Arc::new(move || clock.now()));
         // In a test on a thread of a runtime the ledger could not be waited for.

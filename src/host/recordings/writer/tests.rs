@@ -98,6 +98,20 @@ fn without_the_ledgers_word_nothing_is_written() {
 }
 
 #[test]
+fn a_ledger_that_stands_still_is_asked_once_and_not_for_each_file() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let counted = asked.clone();
+    let mut bench = bench(move || counted.fetch_add(1, Relaxed) > 1_000);
+    for number in 1..=5 {
+        bench.outlet.push(open(number)).unwrap();
+    }
+    assert!(bench.outlet.flush().is_empty());
+    drop(bench.outlet);
+    bench.thread.join().unwrap();
+    assert_eq!((asked.load(Relaxed), bench.lost.iter().count()), (1, 5));
+}
+
+#[test]
 fn a_file_that_is_there_already_is_never_written_over() {
     let mut bench = bench(|| true);
     let parent = bench.dir.0.join("segments/RC_abc_shared");
@@ -154,4 +168,39 @@ fn a_recording_that_nobody_writes_any_more_is_lost_and_not_silent() {
     outlet.push(append(1, b"one")).unwrap();
     assert_eq!(outlet.flush(), BTreeSet::from([segment_of(1).recording]));
     assert!(outlet.flush().is_empty() && !outlet.is_behind());
+}
+
+#[test]
+fn why_a_recording_was_lost_is_known_until_it_is_finished() {
+    let (lost, id) = (Lost::default(), segment_of(1).recording);
+    lost.add(&id, "the disk is full");
+    lost.add(&id, "nobody writes it any more");
+    assert_eq!(lost.take().len(), 1);
+    assert!(lost.take().is_empty(), "the worker has heard of it");
+    assert_eq!(lost.of(&id).as_deref(), Some("the disk is full"));
+    lost.forget(&id);
+    assert_eq!(lost.of(&id), None);
+}
+
+#[test]
+fn whoever_finishes_it_sees_it_written_until_its_loss_is_told() {
+    let dir = Scratch::new();
+    std::fs::create_dir_all(&dir.0).unwrap();
+    let root = Dir::open_ambient_dir(&dir.0, ambient_authority()).unwrap();
+    let (tell, told) = sync_channel(1);
+    let seen: Arc<Mutex<Option<Writing>>> = Arc::default();
+    let asked = seen.clone();
+    let on_lost = move |id: &RecordingId, _: &str| {
+        let writing = asked.lock().unwrap().clone().unwrap();
+        tell.send(writing.is(id)).unwrap();
+    };
+    let clock = Arc::new(|| Mono::ZERO);
+    let writer = Writer::new(&root, Box::new(|| false), Box::new(on_lost), clock).unwrap();
+    *seen.lock().unwrap() = Some(writer.writing());
+    let (mut outlets, thread) = writer.start(1).unwrap();
+    outlets[0].push(open(1)).unwrap();
+    assert!(outlets[0].flush().is_empty());
+    assert!(told.recv().unwrap());
+    drop(outlets);
+    thread.join().unwrap();
 }

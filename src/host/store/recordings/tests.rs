@@ -5,6 +5,7 @@ use crate::base::{Actor, ConsentState, EndReason, SessionState};
 use crate::host::store::fixture::{Dir, clock, soon};
 use crate::host::store::{Boot, Desk, Hooks, Job, RunningStore, Store, StoreConfig, StoreReply};
 use crate::usage::ledger::fixture::{START, consent, note, recorded};
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -252,6 +253,53 @@ fn a_crash_leaves_what_was_recorded_to_be_finished() {
     assert_eq!(bench.note(app), Ok(()));
     bench.store.close();
     assert_eq!(crashed.verify().faults, []);
+}
+
+#[test]
+fn the_time_of_a_recording_comes_from_the_end_of_its_session_whatever_became_of_it() {
+    let dir = Dir::new();
+    let (bench, _) = start(&dir);
+    for (session, policy) in [
+        (
+            "SE_short",
+            json!({"recording": {"retention_h": {"shared": 1}}}),
+        ),
+        ("SE_kept", json!({"recording": {"mode": "always"}})),
+        (
+            "SE_failed",
+            json!({"recording": {"retention_h": {"shared": 2}}}),
+        ),
+        (
+            "SE_runs",
+            json!({"recording": {"retention_h": {"shared": 1}}}),
+        ),
+    ] {
+        let mut life = lived(session);
+        let facts = life[0].entry.facts.as_mut().unwrap();
+        facts.carried.policy = Some(policy);
+        let entries = if session == "SE_runs" { 7 } else { 12 };
+        bench.append(&life[..entries]);
+    }
+    let given_up = RecordingNote {
+        reason: Some("no frame".to_owned()),
+        ..note("SE_failed", RecordingStep::Failed)
+    };
+    assert_eq!(bench.note(given_up), Ok(()));
+    let due = |after_ms| {
+        let ended = START.0 + 20_000;
+        ids(reader(&dir).due(Unix(ended + after_ms)).unwrap())
+    };
+    const HOUR_MS: u64 = 3_600_000;
+    assert_eq!(due(HOUR_MS - 1), [""; 0]);
+    assert_eq!(due(HOUR_MS), ["SE_short"]);
+    assert_eq!(due(2 * HOUR_MS), ["SE_short", "SE_failed"]);
+    assert_eq!(due(1_000_000 * HOUR_MS), ["SE_short", "SE_failed"]);
+    assert_eq!(
+        bench.note(note("SE_failed", RecordingStep::Deleted)),
+        Ok(())
+    );
+    assert_eq!(due(2 * HOUR_MS), ["SE_short"]);
+    bench.store.close();
 }
 
 #[test]

@@ -101,6 +101,7 @@ pub fn authorize_join(claims: &Claims) -> Result<Join, JoinRefusal> {
     }
     let room = claims.video.room.as_deref().unwrap_or_default();
     check_names(room, &claims.identity)?;
+    check_minor(claims)?;
     Ok(Join {
         room: RoomName::from(room),
         identity: Identity::from(claims.identity.as_str()),
@@ -228,6 +229,14 @@ fn check_names(room: &str, identity: &str) -> Result<(), JoinRefusal> {
         return Err(JoinRefusal::LongRoom { bytes: room.len() });
     }
     Ok(())
+}
+
+/// A word that is not understood must not make a grown-up of a minor.
+fn check_minor(claims: &Claims) -> Result<(), JoinRefusal> {
+    match claims.attributes.get("minor").map(String::as_str) {
+        None | Some("" | "true" | "false") => Ok(()),
+        Some(_) => Err(JoinRefusal::UnknownMinor),
+    }
 }
 
 fn role(claims: &Claims) -> Result<Option<Role>, JoinRefusal> {

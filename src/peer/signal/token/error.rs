@@ -148,6 +148,9 @@ pub enum JoinRefusal {
          guest, observer"
     )]
     UnknownRole,
+    /// The attribute `minor` is neither true nor false.
+    #[error("the attribute `minor` of the access token is not known: it is `true` or `false`")]
+    UnknownMinor,
     /// The grant `canPublishSources` names something else.
     #[error(
         "the grant `canPublishSources` has an unknown entry: each is one of camera, microphone, \
@@ -166,6 +169,7 @@ impl JoinRefusal {
             | JoinRefusal::LongIdentity { .. }
             | JoinRefusal::LongRoom { .. }
             | JoinRefusal::UnknownRole
+            | JoinRefusal::UnknownMinor
             | JoinRefusal::UnknownSource => 400,
         }
     }

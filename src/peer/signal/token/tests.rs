@@ -253,6 +253,7 @@ fn a_token_that_allows_no_join_is_refused() {
         ("a long room", with_grant("room", json!("r".repeat(257))), 400, "257 bytes"),
         ("an unknown role", with("attributes", json!({"role": "boss"})), 400, "expert, customer"),
         ("a role in capitals", with("attributes", json!({"role": "Expert"})), 400, "expert, customer"),
+        ("a minor by another word", with("attributes", json!({"minor": "yes"})), 400, "`true` or `false`"),
         ("an unknown source", with_grant("canPublishSources", json!(["hologram"])), 400, "camera"),
     ]);
 }

@@ -1,0 +1,165 @@
+//! A publisher of three layers through the node's machines with real transports: what a subscriber gets when
+//! the top one stops, and when all are slow, late and lost.
+
+use crate::pair::{DELTA, KEYFRAME, Rough, World};
+use beistand::base::{Bitrate, Millis, Mono, Rng};
+use str0m::media::Rid;
+
+/// The lowest first, each with the size of its frames, and the byte that they end with.
+const LAYERS: [(&str, usize, u8); 3] = [("q", 150, b'q'), ("h", 500, b'h'), ("f", 1_100, b'f')];
+/// Wide, but with the time on the way: 20 ms each.
+const WIDE: Bitrate = Bitrate::kbps(50_000);
+/// The longest time without a picture when a layer stops, in milliseconds.
+const GAP_MS: u64 = 600;
+
+/// An expert with a camera, and a customer who sees it.
+struct Camera {
+    world: World,
+    every: u64,
+    /// Its top layer goes out.
+    top: bool,
+    at: u64,
+    asked: usize,
+    keyframes: [bool; 3],
+    /// Layers and times of the keyframes that were sent.
+    sent: Vec<(Mono, u8)>,
+}
+
+impl Camera {
+    fn new(seed: u64, every: u64) -> Camera {
+        let mut world = World::new(seed);
+        world.join_wide("help", "ex");
+        world.join_wide("help", "cu");
+        for client in &mut world.clients {
+            client.up.rate = Some(WIDE);
+            client.down.rate = Some(WIDE);
+        }
+        world.run(Millis(500));
+        world.publish_layers(0, &["q", "h", "f"]);
+        world.run(Millis(1_000));
+        Camera {
+            world,
+            every,
+            top: true,
+            at: 0,
+            asked: 0,
+            keyframes: [true; 3],
+            sent: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, ms: u64) {
+        for _ in 0..ms {
+            if self.at.is_multiple_of(self.every) {
+                self.capture();
+            }
+            self.world.run(Millis(1));
+            self.at += 1;
+            let asked = &self.world.clients[0].asked;
+            for (_, rid) in &asked[self.asked..] {
+                let index = LAYERS.iter().position(|layer| *rid == Rid::from(layer.0));
+                self.keyframes[index.expect("a layer of the camera")] = true;
+            }
+            self.asked = asked.len();
+        }
+    }
+
+    fn capture(&mut self) {
+        for (index, (rid, size, last)) in LAYERS.into_iter().enumerate() {
+            if index == 2 && !self.top {
+                continue;
+            }
+            let keyframe = std::mem::take(&mut self.keyframes[index]);
+            let mut frame = if keyframe { KEYFRAME } else { DELTA }[..size].to_vec();
+            frame[size - 1] = last;
+            self.world.send_layer(0, rid, &frame);
+            if keyframe {
+                self.sent.push((self.world.now.mono, last));
+            }
+        }
+    }
+
+    fn now(&self) -> Mono {
+        self.world.now.mono
+    }
+
+    /// What the customer got since then: the layers one after the other, and the longest gap.
+    fn shown(&self, from: Mono) -> (String, u64) {
+        let arrived = &self.world.clients[1].arrived;
+        let since: Vec<_> = arrived.iter().filter(|one| one.0 >= from).collect();
+        let gaps = since.windows(2).map(|two| two[1].0.since(two[0].0).0);
+        let gap = gaps.max().expect("pictures come");
+        let mut layers: Vec<u8> = since.iter().map(|one| one.1).collect();
+        layers.dedup();
+        (layers.into_iter().map(char::from).collect(), gap)
+    }
+
+    /// The layers whose keyframes the expert was asked for since then.
+    fn asked(&self, from: Mono) -> String {
+        let asked = self.world.clients[0].asked.iter();
+        let since = asked.filter(|one| one.0 >= from);
+        since.map(|one| one.1.to_string()).collect()
+    }
+
+    fn rough(&mut self, seed: u64) {
+        for (number, client) in (0..).zip(&mut self.world.clients) {
+            client.up.rough = Some(Rough {
+                rng: Rng::from_seed(seed * 2 + number),
+                lost_percent: 5,
+                jitter: Millis(100),
+            });
+        }
+    }
+}
+
+#[test]
+fn a_top_layer_that_stops_at_30_frames_a_second_freezes_the_picture_for_less_than_600_ms() {
+    let mut camera = Camera::new(1, 33);
+    camera.run(8_000);
+    for _ in 0..3 {
+        let stop = camera.now();
+        assert_eq!(
+            camera.shown(Mono::from_millis(stop.millis().0 - 1_000)).0,
+            "f"
+        );
+        camera.top = false;
+        camera.run(3_000);
+        let (shown, gap) = camera.shown(Mono::from_millis(stop.millis().0 - 500));
+        println!("{gap} ms without a picture");
+        assert_eq!((shown.as_str(), camera.asked(stop).as_str()), ("fh", "h"));
+        assert!(gap < GAP_MS, "{gap} ms");
+        let first = camera.world.clients[1].arrived.iter();
+        let first = first.filter(|one| one.0 >= stop).find(|one| one.1 == b'h');
+        let keyframe = camera.sent.iter().rfind(|one| one.1 == b'h');
+        let way = first
+            .zip(keyframe)
+            .map(|(first, sent)| first.0.since(sent.0));
+        assert!(
+            way.is_some_and(|way| way.0 < 60),
+            "it begins with its keyframe: {way:?}"
+        );
+        let start = camera.now();
+        camera.top = true;
+        camera.keyframes[2] = true;
+        camera.run(6_000);
+        let (shown, gap) = camera.shown(start);
+        assert_eq!(shown, "hf");
+        assert!(gap < 200, "{gap} ms on the way up");
+    }
+}
+
+#[test]
+fn a_camera_of_5_frames_a_second_on_a_rough_link_does_not_flap() {
+    for seed in 0..12 {
+        let mut camera = Camera::new(seed, 200);
+        camera.run(6_000);
+        camera.rough(seed);
+        let from = camera.now();
+        camera.run(40_000);
+        let (shown, _) = camera.shown(from);
+        let asked = camera.asked(from);
+        assert_eq!(shown, "f", "seed {seed}");
+        let others = asked.chars().filter(|rid| *rid != 'f').count();
+        assert_eq!(others, 0, "seed {seed}: {asked}");
+    }
+}
