@@ -22,6 +22,22 @@ impl Codec {
         }
     }
 
+    /// The codec of a name in an SDP or in the words of a client, in any case; `None` if it is not forwarded.
+    pub fn named(name: &str) -> Option<Codec> {
+        [Codec::Opus, Codec::Vp8, Codec::H264]
+            .into_iter()
+            .find(|codec| codec.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Its name in the words of LiveKit's clients.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Codec::Opus => "opus",
+            Codec::Vp8 => "vp8",
+            Codec::H264 => "h264",
+        }
+    }
+
     /// The MIME type as LiveKit writes it.
     pub const fn mime(self) -> &'static str {
         match self {

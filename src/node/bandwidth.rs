@@ -384,7 +384,7 @@ impl LiveRoom {
         else {
             return;
         };
-        let wanted = Response::QualityWanted(sid.to_string(), quality, published.codec.clone());
+        let wanted = Response::QualityWanted(sid.to_string(), quality, published.codec);
         self.send(publisher, wanted, context);
     }
 }

@@ -3,7 +3,7 @@
 use super::bandwidth::Floors;
 use crate::base::{ConnectionId, Millis, Mono, TrackSid, TrackSource, Verdict};
 use crate::base::{Identity, Now, ParticipantSid};
-use crate::media::Mid;
+use crate::media::{Codec, Mid};
 use crate::peer::negotiate::Negotiation;
 use crate::peer::signal::token::{Claims, Join};
 use crate::peer::signal::{Card, ClientParams, PublishRequest};
@@ -45,8 +45,8 @@ pub(super) struct Published {
     pub(super) key: TrackKey,
     pub(super) source: TrackSource,
     pub(super) mid: Mid,
-    /// Its codec in the publisher's words.
-    pub(super) codec: String,
+    /// The codec that the publisher asked for and was told.
+    pub(super) codec: Option<Codec>,
     /// End to end: it cannot be recorded.
     pub(super) encrypted: bool,
 }

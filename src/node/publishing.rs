@@ -1,11 +1,13 @@
 //! Announced tracks, negotiated sections, and what is published where they meet.
 
 use super::live_room::{Context, LiveRoom};
-use super::member::{Announced, Published};
+use super::member::{Announced, Member, Published};
 use crate::base::{Bitrate, Mono, TrackSid};
+use crate::media::{Codec, Mid};
 use crate::peer::signal::{PublishRequest, RequestRefusal, Response};
 use crate::peer::transport::{Section, sections};
 use crate::room::{LayerSpec, MemberKey, PublicationSpec};
+use std::collections::BTreeMap;
 
 /// Tracks of one participant, published or announced: a help session needs four; more than this is
 /// an attack (reliability.md, "simulcast bomb").
@@ -53,7 +55,17 @@ impl LiveRoom {
             context.stats.signal_errors += 1;
             return;
         }
-        let answer = match member.publisher.handle_offer(sdp) {
+        let offered = sections(sdp);
+        let mut unmatched: Vec<Section> = offered
+            .iter()
+            .filter(|s| s.sends && !member.published.values().any(|t| t.mid == s.mid))
+            .cloned()
+            .collect();
+        let wanted = wanted_codecs(member, &unmatched);
+        let answer = member
+            .publisher
+            .handle_offer(sdp, |mid| wanted.get(&mid).copied());
+        let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(%error, "an offer was refused");
@@ -61,19 +73,17 @@ impl LiveRoom {
                 return;
             }
         };
-        let offered = sections(sdp);
         let gone: Vec<TrackSid> = member
             .published
             .iter()
             .filter(|(_, track)| !offered.iter().any(|s| s.mid == track.mid && s.sends))
             .map(|(sid, _)| sid.clone())
             .collect();
-        let taken = |section: &Section| member.published.values().any(|t| t.mid == section.mid);
-        let unmatched = offered
-            .iter()
-            .filter(|s| s.sends && !taken(s))
-            .cloned()
-            .collect();
+        let answered = sections(&answer);
+        for section in &mut unmatched {
+            let same = answered.iter().find(|answered| answered.mid == section.mid);
+            section.codec = same.and_then(|answered| answered.codec);
+        }
         member.unmatched = unmatched;
         self.send(key, Response::Answer(id, answer), context);
         for sid in gone {
@@ -82,23 +92,13 @@ impl LiveRoom {
         self.match_sections(key, context);
     }
 
-    /// Publishes each announced track whose section is negotiated: by the id in the description,
-    /// else (Firefox and Safari invent their own) the first announced track of the kind.
+    /// Publishes each announced track whose section is negotiated.
     fn match_sections(&mut self, key: usize, context: &mut Context<'_>) {
         let sections = std::mem::take(&mut self.members[key].unmatched);
         let mut left = Vec::new();
         for section in sections {
             let announced = &self.members[key].announced;
-            let named = announced.iter().position(|track| {
-                let id = section.track_id.as_deref();
-                track.request.cids().any(|cid| Some(cid) == id)
-            });
-            let of_kind = || {
-                announced
-                    .iter()
-                    .position(|track| track.request.kind() == Some(section.kind))
-            };
-            match named.or_else(of_kind) {
+            match announced_in(&section, announced.iter().map(|track| &track.request)) {
                 Some(index) => {
                     let announced = self.members[key].announced.remove(index);
                     self.publish(key, announced, &section, context);
@@ -131,7 +131,8 @@ impl LiveRoom {
         };
         let track = self.room.publish(MemberKey(key), spec);
         let member = &mut self.members[key];
-        member.card.bind_track(&sid, section.mid.as_str());
+        let mid = section.mid.as_str();
+        member.card.bind_track(&sid, mid, section.codec);
         let published = Published {
             key: track,
             source: request.source(),
@@ -192,4 +193,36 @@ impl LiveRoom {
         self.billing
             .handle_published(&member.join.identity, published.source, at, on);
     }
+}
+
+/// The place of the announced track that a section carries: by the id in the description, else
+/// (Firefox and Safari invent their own) the first announced track of the kind.
+fn announced_in<'a>(
+    section: &Section,
+    announced: impl Iterator<Item = &'a PublishRequest> + Clone,
+) -> Option<usize> {
+    let id = section.track_id.as_deref();
+    let named = announced
+        .clone()
+        .position(|track| track.cids().any(|cid| Some(cid) == id));
+    let mut of_kind = announced;
+    named.or_else(|| of_kind.position(|track| track.kind() == Some(section.kind)))
+}
+
+/// What shall come first in the answer. That holds for published tracks too: a client that reads
+/// another order there changes its codec.
+fn wanted_codecs(member: &Member, unmatched: &[Section]) -> BTreeMap<Mid, Codec> {
+    let published = member
+        .published
+        .values()
+        .filter_map(|track| Some((track.mid, track.codec?)));
+    let mut wanted: BTreeMap<Mid, Codec> = published.collect();
+    let mut announced: Vec<&PublishRequest> = member.announced.iter().map(|t| &t.request).collect();
+    for section in unmatched {
+        let request = announced_in(section, announced.iter().copied());
+        if let Some(codec) = request.and_then(|index| announced.remove(index).codec()) {
+            wanted.insert(section.mid, codec);
+        }
+    }
+    wanted
 }

@@ -1,8 +1,11 @@
 //! The shard with real transports: joining, forwarding, data, vanishing, in virtual time.
 
 use crate::pair::{AUDIO, DELTA, KEYFRAME, World};
-use beistand::base::{EndReason, Identity, Millis, PauseReason, RoomName, SessionState, Verdict};
+use beistand::base::Verdict;
+use beistand::base::{EndReason, Identity, Millis, PauseReason, RoomName, SessionState, TrackKind};
+use beistand::media::Codec;
 use beistand::peer::signal::token::{authorize_join, verify};
+use beistand::peer::transport::sections;
 use beistand::usage::EventKind;
 use str0m::media::MediaKind;
 
@@ -314,6 +317,38 @@ fn a_goodbye_that_comes_after_the_connection_was_closed_is_still_a_goodbye() {
     let away = world.appended.iter().map(|append| append.entry.state);
     let reconnecting = SessionState::Paused(PauseReason::Reconnecting);
     assert!(away.into_iter().all(|state| state != reconnecting));
+}
+
+/// The codec that a publisher sends in each video section by its answer, and what others are told of it.
+fn videos(world: &World, index: usize) -> Vec<(Option<Codec>, String)> {
+    let sections = sections(&world.clients[index].answer);
+    let videos = sections.iter().filter(|s| s.kind == TrackKind::Video);
+    let told = world.clients[1 - index].others.values();
+    let tracks: Vec<_> = told.flat_map(|info| info.tracks.iter()).collect();
+    videos
+        .map(|section| {
+            let track = tracks.iter().find(|t| t.mid == section.mid.as_str());
+            let track = track.expect("the others know of it");
+            (section.codec, track.mime_type.clone())
+        })
+        .collect()
+}
+
+#[test]
+fn a_video_comes_in_the_codec_that_was_asked_for_also_after_the_next_offer() {
+    let mut world = World::new(7);
+    world.join("help", "ex", Some("expert"));
+    world.join("help", "cu", Some("customer"));
+    world.run(Millis(500));
+    world.publish_videos(0, &["h264", "vp9", "vp8", ""]);
+    world.run(Millis(1_000));
+    let codecs = [Codec::H264, Codec::Vp8, Codec::Vp8, Codec::Vp8];
+    let expected = codecs.map(|codec| (Some(codec), codec.mime().to_owned()));
+    assert_eq!(videos(&world, 0), expected);
+    world.publish(0, MediaKind::Video);
+    world.run(Millis(1_000));
+    let after = videos(&world, 0);
+    assert_eq!((after.len(), &after[..4]), (5, &expected[..]));
 }
 
 #[test]

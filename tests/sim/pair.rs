@@ -48,6 +48,8 @@ pub struct Client {
     pub data: Vec<Vec<u8>>,
     pub tokens: Vec<String>,
     pub tracks: Vec<(MediaKind, Mid)>,
+    /// What the newest answer of the node says.
+    pub answer: String,
     pending: Option<SdpPendingOffer>,
     channel: Option<str0m::channel::ChannelId>,
     /// The newest sequence number of each kind.
@@ -192,6 +194,7 @@ impl World {
             data: Vec::new(),
             tokens: Vec::new(),
             tracks: Vec::new(),
+            answer: String::new(),
             pending: None,
             channel: None,
             seq: BTreeMap::new(),
@@ -255,26 +258,38 @@ impl World {
         for rid in rids {
             layers.add_send_layer(SimulcastLayer::new(rid));
         }
-        self.offer(index, &[MediaKind::Video], Some(layers));
+        self.offer(index, &[(MediaKind::Video, "")], Some(layers));
     }
 
     /// The client announces a track of each kind, with data channels, and offers them.
     pub fn publish_all(&mut self, index: usize, kinds: &[MediaKind]) {
-        self.offer(index, kinds, None);
+        let tracks: Vec<_> = kinds.iter().map(|kind| (*kind, "")).collect();
+        self.offer(index, &tracks, None);
     }
 
-    fn offer(&mut self, index: usize, kinds: &[MediaKind], layers: Option<Simulcast>) {
+    /// The client announces a video for each codec that it asks for, and offers them.
+    pub fn publish_videos(&mut self, index: usize, codecs: &[&str]) {
+        let tracks: Vec<_> = codecs
+            .iter()
+            .map(|codec| (MediaKind::Video, *codec))
+            .collect();
+        self.offer(index, &tracks, None);
+    }
+
+    fn offer(&mut self, index: usize, tracks: &[(MediaKind, &str)], layers: Option<Simulcast>) {
         let mut announced = Vec::new();
         let client = &mut self.clients[index];
         let mut api = client.publisher.sdp_api();
-        for kind in kinds {
-            let cid = format!("cid{index}{kind}");
+        for (kind, codec) in tracks {
+            let cid = format!("cid{index}{kind}{}", client.tracks.len());
             let (stream, id) = (Some("-".into()), Some(cid.clone()));
             let mid = api.add_media(*kind, Direction::SendOnly, stream, id, layers.clone());
             client.tracks.push((*kind, mid));
-            announced.push(add_track(cid, *kind, layers.is_some()));
+            announced.push(add_track(cid, (*kind, codec), layers.is_some()));
         }
-        client.channel = Some(api.add_channel("_reliable".into()));
+        if client.channel.is_none() {
+            client.channel = Some(api.add_channel("_reliable".into()));
+        }
         let (offer, pending) = api.apply().expect("there are changes");
         client.pending = Some(pending);
         for add in announced {
@@ -573,6 +588,7 @@ impl World {
             }
             Some(Told::Offer(offer)) => self.on_offer(index, &offer),
             Some(Told::Answer(answer)) => {
+                self.clients[index].answer.clone_from(&answer.sdp);
                 let answer = SdpAnswer::from_sdp_string(&answer.sdp).expect("a valid answer");
                 let pending = self.clients[index].pending.take().expect("an open offer");
                 let publisher = &mut self.clients[index].publisher;
@@ -620,7 +636,11 @@ impl World {
     }
 }
 
-fn add_track(cid: String, kind: MediaKind, layered: bool) -> proto::AddTrackRequest {
+fn add_track(
+    cid: String,
+    (kind, codec): (MediaKind, &str),
+    layered: bool,
+) -> proto::AddTrackRequest {
     let video = kind == MediaKind::Video;
     let layer = |quality: u8| proto::VideoLayer {
         quality: i32::from(quality),
@@ -630,10 +650,19 @@ fn add_track(cid: String, kind: MediaKind, layered: bool) -> proto::AddTrackRequ
         ..proto::VideoLayer::default()
     };
     let layers = if layered { 0..=2 } else { 2..=2 }.map(layer).collect();
+    let codec = proto::SimulcastCodec {
+        codec: codec.to_owned(),
+        cid: cid.clone(),
+        ..proto::SimulcastCodec::default()
+    };
     proto::AddTrackRequest {
         cid,
         r#type: i32::from(video),
         source: if video { 1 } else { 2 },
+        simulcast_codecs: (!codec.codec.is_empty())
+            .then_some(codec)
+            .into_iter()
+            .collect(),
         layers: if video { layers } else { Vec::new() },
         ..proto::AddTrackRequest::default()
     }

@@ -4,6 +4,7 @@ use super::client::ClientParams;
 use super::response::LeaveReason;
 use super::token::{Join, ParticipantKind, Permissions};
 use crate::base::{Now, ParticipantSid, Role, TrackKind, TrackSid, TrackSource};
+use crate::media::Codec;
 use livekit_protocol as proto;
 use livekit_protocol::participant_info::State;
 use std::collections::BTreeMap;
@@ -64,10 +65,13 @@ impl PublishRequest {
         }
     }
 
-    /// The codec of the first description, without its family; empty if it is not told.
-    pub fn codec(&self) -> String {
-        let first = self.0.simulcast_codecs.first();
-        first.map_or_else(String::new, |codec| codec.codec.to_ascii_lowercase())
+    /// The codec in which the track shall come, if the client names one. VP8 stands in for a video's
+    /// that is not forwarded.
+    pub fn codec(&self) -> Option<Codec> {
+        let name = &self.0.simulcast_codecs.first()?.codec;
+        let codec = Codec::named(name).filter(|codec| Some(codec.kind()) == self.kind());
+        let stand_in = || (self.kind() == Some(TrackKind::Video)).then_some(Codec::Vp8);
+        codec.or_else(stand_in).filter(|_| !name.is_empty())
     }
 
     /// Encrypted end to end: nobody but its receivers can read it.
@@ -100,23 +104,20 @@ impl PublishRequest {
     #[expect(deprecated, reason = "older clients still read these fields")]
     fn track(&self, sid: &TrackSid, version: proto::TimedVersion) -> proto::TrackInfo {
         let request = self.0.clone();
-        let codec = |codec: proto::SimulcastCodec| proto::SimulcastCodecInfo {
-            mime_type: mime(&codec.codec, request.r#type),
-            cid: codec.cid,
+        let mime = self.codec().map(Codec::mime).unwrap_or_default();
+        let codec = |codec: &proto::SimulcastCodec| proto::SimulcastCodecInfo {
+            mime_type: mime.to_owned(),
+            cid: codec.cid.clone(),
             layers: sorted(if codec.layers.is_empty() {
                 request.layers.clone()
             } else {
-                codec.layers
+                codec.layers.clone()
             }),
             video_layer_mode: codec.video_layer_mode,
             ..proto::SimulcastCodecInfo::default()
         };
-        let codecs: Vec<_> = request
-            .simulcast_codecs
-            .clone()
-            .into_iter()
-            .map(codec)
-            .collect();
+        // The others are for a backup, and we never ask for one.
+        let first = request.simulcast_codecs.first().map(codec);
         proto::TrackInfo {
             sid: sid.to_string(),
             r#type: request.r#type,
@@ -128,11 +129,8 @@ impl PublishRequest {
             disable_dtx: request.disable_dtx,
             source: request.source,
             layers: sorted(request.layers),
-            mime_type: codecs
-                .first()
-                .map(|codec| codec.mime_type.clone())
-                .unwrap_or_default(),
-            codecs,
+            mime_type: mime.to_owned(),
+            codecs: first.into_iter().collect(),
             stereo: request.stereo,
             disable_red: request.disable_red,
             encryption: request.encryption,
@@ -149,20 +147,6 @@ impl PublishRequest {
 fn sorted(mut layers: Vec<proto::VideoLayer>) -> Vec<proto::VideoLayer> {
     layers.sort_by_key(|layer| layer.quality);
     layers
-}
-
-fn mime(codec: &str, kind: i32) -> String {
-    let family = if kind == proto::TrackType::Audio as i32 {
-        "audio"
-    } else {
-        "video"
-    };
-    match codec.to_ascii_lowercase().as_str() {
-        "" => String::new(),
-        "vp8" => "video/VP8".to_owned(),
-        "h264" => "video/H264".to_owned(),
-        other => format!("{family}/{other}"),
-    }
 }
 
 /// A participant as others see it. Its version grows with each change: clients drop older ones.
@@ -231,8 +215,8 @@ impl Card {
         info.tracks.push(track);
     }
 
-    /// The track's media section and, once known, its codec.
-    pub fn bind_track(&mut self, sid: &TrackSid, mid: &str) {
+    /// The track's media section, and the codec on which its negotiation came out.
+    pub fn bind_track(&mut self, sid: &TrackSid, mid: &str, codec: Option<Codec>) {
         if let Some(track) = self
             .change()
             .tracks
@@ -240,8 +224,12 @@ impl Card {
             .find(|t| t.sid == sid.as_str())
         {
             mid.clone_into(&mut track.mid);
-            if let Some(codec) = track.codecs.first_mut() {
-                mid.clone_into(&mut codec.mid);
+            if let Some(codec) = codec {
+                codec.mime().clone_into(&mut track.mime_type);
+            }
+            if let Some(first) = track.codecs.first_mut() {
+                mid.clone_into(&mut first.mid);
+                track.mime_type.clone_into(&mut first.mime_type);
             }
         }
     }
@@ -361,4 +349,56 @@ fn permission(permissions: &Permissions) -> proto::ParticipantPermission {
 fn kind(kind: ParticipantKind) -> i32 {
     let name = kind.as_str().to_ascii_uppercase();
     proto::participant_info::Kind::from_str_name(&name).map_or(0, |kind| kind as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Mono;
+
+    fn request(kind: proto::TrackType, codecs: &[&str]) -> PublishRequest {
+        let codec = |codec: &&str| proto::SimulcastCodec {
+            codec: (*codec).to_owned(),
+            ..proto::SimulcastCodec::default()
+        };
+        PublishRequest(proto::AddTrackRequest {
+            r#type: kind as i32,
+            simulcast_codecs: codecs.iter().map(codec).collect(),
+            ..proto::AddTrackRequest::default()
+        })
+    }
+
+    fn told(card: &Card) -> (&str, Vec<&str>) {
+        let track = &card.0.tracks[0];
+        let codecs = track.codecs.iter().map(|codec| codec.mime_type.as_str());
+        (&track.mime_type, codecs.collect())
+    }
+
+    #[test]
+    fn a_track_is_told_with_the_codec_in_which_it_will_come() {
+        use proto::TrackType::{Audio, Video};
+        for (kind, asked, mime) in [
+            (Video, &["vp8"][..], "video/VP8"),
+            (Video, &["h264", "vp8"], "video/H264"),
+            (Video, &["H264"], "video/H264"),
+            (Video, &["vp9", "vp8"], "video/VP8"),
+            (Video, &["opus"], "video/VP8"),
+            (Video, &[""], ""),
+            (Audio, &["opus"], "audio/opus"),
+            (Audio, &["red"], ""),
+        ] {
+            let mut card = Card(proto::ParticipantInfo::default());
+            let now = Now {
+                mono: Mono::ZERO,
+                unix: crate::base::Unix(0),
+            };
+            let sid = TrackSid::from("TR_a");
+            card.add_track(&sid, &request(kind, asked), now);
+            assert_eq!(told(&card), (mime, vec![mime]), "{asked:?}");
+            // A browser without the codec sends what else was answered.
+            card.bind_track(&sid, "1", Some(Codec::Vp8));
+            assert_eq!(told(&card), ("video/VP8", vec!["video/VP8"]), "{asked:?}");
+        }
+        assert_eq!(request(Video, &[]).codec(), None);
+    }
 }

@@ -4,6 +4,7 @@ use super::card::Card;
 use super::frame::Frame;
 use super::request::RoomFacts;
 use crate::base::{NodeId, Unix};
+use crate::media::Codec;
 use crate::peer::negotiate::Offer;
 use livekit_protocol as proto;
 use livekit_protocol::signal_response::Message as Wire;
@@ -118,7 +119,7 @@ pub enum Response {
     /// The client's time, and the server's.
     PongTo(i64, Unix),
     /// The best layer that anyone wants of a track (0 to 2), or that nobody wants any; its codec.
-    QualityWanted(String, Option<u8>, String),
+    QualityWanted(String, Option<u8>, Option<Codec>),
     /// Publisher and track whose video the downlink does not carry any more (true), or again.
     StreamState(String, String, bool),
     /// Outcome of a request with an id.
@@ -238,7 +239,7 @@ fn stream_state(
 fn quality_wanted(
     track_sid: String,
     quality: Option<u8>,
-    codec: String,
+    codec: Option<Codec>,
 ) -> proto::SubscribedQualityUpdate {
     let qualities: Vec<proto::SubscribedQuality> = (0..=2)
         .map(|layer| proto::SubscribedQuality {
@@ -250,8 +251,11 @@ fn quality_wanted(
         track_sid,
         subscribed_qualities: qualities.clone(),
         // Clients compare the name with their own; without one the list above says it all.
-        subscribed_codecs: (!codec.is_empty())
-            .then_some(proto::SubscribedCodec { codec, qualities })
+        subscribed_codecs: codec
+            .map(|codec| proto::SubscribedCodec {
+                codec: codec.name().to_owned(),
+                qualities,
+            })
             .into_iter()
             .collect(),
     }

@@ -2,9 +2,10 @@
 
 use super::keyframes::Keyframes;
 use super::link::{Link, LinkReport};
+use super::sdp::prefer;
 use super::{Channel, Output, Stats, TransportError, evidence, rtp};
 use crate::base::{Bitrate, Mono, Now};
-use crate::media::{Mid, Munged, Packet, StreamId};
+use crate::media::{Codec, Mid, Munged, Packet, StreamId};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -155,11 +156,15 @@ impl Transport {
         self.outputs.pop_front()
     }
 
-    /// An offer of the client: returns the answer.
+    /// An offer of the client: returns the answer, in which a section's `wanted` codec comes first.
     ///
     /// # Errors
     /// The offer does not parse or does not fit.
-    pub fn handle_offer(&mut self, sdp: &str) -> Result<String, TransportError> {
+    pub fn handle_offer(
+        &mut self,
+        sdp: &str,
+        wanted: impl Fn(Mid) -> Option<Codec>,
+    ) -> Result<String, TransportError> {
         let offer = SdpOffer::from_sdp_string(sdp)
             .map_err(|error| TransportError::Sdp(error.to_string()))?;
         let answer = self
@@ -168,7 +173,7 @@ impl Transport {
             .accept_offer(offer)
             .map_err(|error| TransportError::Sdp(error.to_string()))?;
         self.drain();
-        Ok(answer.to_sdp_string())
+        Ok(prefer(&answer.to_sdp_string(), wanted))
     }
 
     /// The client's answer to the open offer.

@@ -3,7 +3,7 @@
 use super::factory::channel_config;
 use super::{Channel, Transport, TransportError};
 use crate::base::TrackKind;
-use crate::media::Mid;
+use crate::media::{Codec, Mid};
 use str0m::media::{Direction, MediaKind};
 
 /// One media section of a description (RFC 8866, section 5.14).
@@ -17,26 +17,37 @@ pub struct Section {
     pub sends: bool,
     /// Second token of `a=msid` (RFC 8830).
     pub track_id: Option<String>,
+    /// The codec of its first payload type: in an answer the one that is sent.
+    pub codec: Option<Codec>,
 }
 
 /// The audio and video sections of a description; sections without a mid are left out.
 pub fn sections(sdp: &str) -> Vec<Section> {
     let mut sections = Vec::new();
-    let mut open: Option<(Section, bool)> = None;
-    let close = |open: &mut Option<(Section, bool)>, sections: &mut Vec<Section>| {
-        if let Some((section, true)) = open.take() {
-            sections.push(section);
+    let mut open: Option<Open> = None;
+    let close = |open: &mut Option<Open>, sections: &mut Vec<Section>| {
+        if let Some(closed) = open.take()
+            && closed.has_mid
+        {
+            sections.push(closed.section);
         }
     };
     for line in sdp.lines() {
         let line = line.trim_end();
         if let Some(media) = line.strip_prefix("m=") {
             close(&mut open, &mut sections);
-            open = section_start(media).map(|section| (section, false));
-        } else if let Some((section, has_mid)) = &mut open {
+            open = section_start(media);
+        } else if let Some(Open {
+            section,
+            first,
+            has_mid,
+        }) = &mut open
+        {
             if let Some(mid) = line.strip_prefix("a=mid:") {
                 section.mid = Mid::from(mid);
                 *has_mid = true;
+            } else if let Some((payload, codec)) = rtpmap(line) {
+                section.codec = section.codec.or(codec.filter(|_| payload == *first));
             } else if let Some(msid) = line.strip_prefix("a=msid:") {
                 section.track_id = msid.split(' ').nth(1).map(str::to_owned);
             } else if matches!(line, "a=inactive" | "a=recvonly") {
@@ -48,7 +59,14 @@ pub fn sections(sdp: &str) -> Vec<Section> {
     sections
 }
 
-fn section_start(media: &str) -> Option<Section> {
+/// A section that is being read, the first payload type of its `m=` line, and whether it has a mid.
+struct Open<'a> {
+    section: Section,
+    first: &'a str,
+    has_mid: bool,
+}
+
+fn section_start(media: &str) -> Option<Open<'_>> {
     let mut words = media.split(' ');
     let kind = match words.next()? {
         "audio" => TrackKind::Audio,
@@ -56,12 +74,30 @@ fn section_start(media: &str) -> Option<Section> {
         _ => return None,
     };
     let sends = words.next() != Some("0");
-    Some(Section {
+    let section = Section {
         mid: Mid::from(""),
         kind,
         sends,
         track_id: None,
+        codec: None,
+    };
+    Some(Open {
+        section,
+        first: words.nth(1).unwrap_or(""),
+        has_mid: false,
     })
+}
+
+/// Payload type and codec of an `a=rtpmap`; no codec if it is not forwarded, as for retransmissions.
+fn rtpmap(line: &str) -> Option<(&str, Option<Codec>)> {
+    let (payload, format) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+    Some((payload, format.split('/').next().and_then(Codec::named)))
+}
+
+/// Payload type of a retransmission, and the one that it repeats (RFC 4588, section 8.6).
+fn repeats(line: &str) -> Option<(&str, &str)> {
+    let (payload, parameters) = line.strip_prefix("a=fmtp:")?.split_once(' ')?;
+    Some((payload, parameters.strip_prefix("apt=")?))
 }
 
 /// A change of what we send.
@@ -123,6 +159,20 @@ impl Transport {
 /// `sdp` with the `a=msid` of each section replaced: LiveKit clients find a track by it, and str0m
 /// cannot change it in a section that is used again. `None` takes the line out.
 pub fn rewrite_msid(sdp: &str, msid: impl Fn(Mid) -> Option<String>) -> String {
+    rewrite_sections(sdp, |mid, block| with_msid(block, msid(mid)))
+}
+
+/// `answer` with the payload types of each section's `wanted` codec, and their retransmissions, in
+/// front: the client sends the first (RFC 3264, section 6.1), and str0m has one order for all sections.
+pub(super) fn prefer(answer: &str, wanted: impl Fn(Mid) -> Option<Codec>) -> String {
+    rewrite_sections(answer, |mid, block| match wanted(mid) {
+        Some(codec) => with_first(block, codec),
+        None => block.to_owned(),
+    })
+}
+
+/// Each audio and video section anew, from its text behind `m=`.
+fn rewrite_sections(sdp: &str, rewrite: impl Fn(Mid, &str) -> String) -> String {
     let mut out = String::with_capacity(sdp.len() + 256);
     for (index, block) in sdp.split("\r\nm=").enumerate() {
         if index > 0 {
@@ -135,13 +185,32 @@ pub fn rewrite_msid(sdp: &str, msid: impl Fn(Mid) -> Option<String>) -> String {
         let is_media = index > 0 && !block.starts_with("application");
         match mid.filter(|_| is_media) {
             None => out.push_str(block),
-            Some(mid) => rewrite_block(&mut out, block, msid(mid)),
+            Some(mid) => out.push_str(&rewrite(mid, block)),
         }
     }
     out
 }
 
-fn rewrite_block(out: &mut String, block: &str, msid: Option<String>) {
+fn with_first(block: &str, codec: Codec) -> String {
+    let wanted: Vec<&str> = block
+        .lines()
+        .filter_map(rtpmap)
+        .filter_map(|(payload, named)| (named == Some(codec)).then_some(payload))
+        .collect();
+    let repeated = block
+        .lines()
+        .filter_map(repeats)
+        .filter_map(|(payload, of)| wanted.contains(&of).then_some(payload));
+    let in_front: Vec<&str> = wanted.iter().copied().chain(repeated).collect();
+    let (line, rest) = block.split_once("\r\n").unwrap_or((block, ""));
+    // Kind, port and protocol.
+    let mut words = line.split(' ');
+    let head: Vec<&str> = words.by_ref().take(3).collect();
+    let (front, back): (Vec<&str>, Vec<&str>) = words.partition(|word| in_front.contains(word));
+    format!("{}\r\n{rest}", [head, front, back].concat().join(" "))
+}
+
+fn with_msid(block: &str, msid: Option<String>) -> String {
     let mut lines: Vec<String> = block
         .split("\r\n")
         .filter(|line| !line.starts_with("a=msid:"))
@@ -155,7 +224,7 @@ fn rewrite_block(out: &mut String, block: &str, msid: Option<String>) {
             .unwrap_or(0);
         lines.insert(after + 1, format!("a=msid:{msid}"));
     }
-    out.push_str(&lines.join("\r\n"));
+    lines.join("\r\n")
 }
 
 #[cfg(test)]
@@ -181,5 +250,31 @@ mod tests {
         assert!(got.contains("m=audio 9 x 111\r\na=mid:1\r\na=msid:PA_x|TR_y TR_y\r\na=sendonly"));
         assert!(!got.contains("a=msid:s t"));
         assert!(got.starts_with("v=0\r\n") && got.ends_with("a=mid:2\r\n"));
+    }
+
+    const ANSWER: &str = "v=0\r\no=- 0 0 IN IP4 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 97 103 104 35 36\r\na=mid:1\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rtpmap:103 H264/90000\r\na=fmtp:103 packetization-mode=1\r\na=rtpmap:104 rtx/90000\r\na=fmtp:104 apt=103\r\na=rtpmap:35 H264/90000\r\na=rtpmap:36 rtx/90000\r\na=fmtp:36 apt=35\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n";
+
+    fn codecs(sdp: &str) -> Vec<Option<Codec>> {
+        sections(sdp).iter().map(|section| section.codec).collect()
+    }
+
+    #[test]
+    fn the_wanted_codec_comes_first_with_its_retransmissions_and_nothing_else_moves() {
+        let got = prefer(ANSWER, |mid| (mid.as_str() == "1").then_some(Codec::H264));
+        let moved = "m=video 9 UDP/TLS/RTP/SAVPF 103 104 35 36 96 97\r\n";
+        let expected = ANSWER.replace("m=video 9 UDP/TLS/RTP/SAVPF 96 97 103 104 35 36\r\n", moved);
+        assert_eq!(got, expected);
+        assert_eq!(codecs(ANSWER), [Some(Codec::Opus), Some(Codec::Vp8)]);
+        assert_eq!(codecs(&got), [Some(Codec::Opus), Some(Codec::H264)]);
+    }
+
+    #[test]
+    fn a_codec_that_is_not_there_moves_nothing() {
+        let without = ANSWER.replace("H264/", "VP9/");
+        assert_eq!(prefer(&without, |_| Some(Codec::H264)), without);
+        assert_eq!(prefer(ANSWER, |_| Some(Codec::Vp8)), ANSWER);
+        assert_eq!(prefer(ANSWER, |_| None), ANSWER);
+        let foreign = ANSWER.replace("rtpmap:96 VP8/", "rtpmap:96 AV1/");
+        assert_eq!(codecs(&foreign), [Some(Codec::Opus), None]);
     }
 }

@@ -22,19 +22,6 @@
   room.on(RoomEvent.TrackSubscribed, (track) => document.body.append(track.attach()));
   room.on(RoomEvent.TrackUnsubscribed, (track) => track.detach().forEach((element) => element.remove()));
 
-  // The SDK leaves the choice of the codec to the server's answer; what the offer does not name is not chosen.
-  let codec = 'vp8';
-  const { addTransceiver } = RTCPeerConnection.prototype;
-  RTCPeerConnection.prototype.addTransceiver = function (...words) {
-    const transceiver = addTransceiver.apply(this, words);
-    if (words[0]?.kind === 'video') {
-      const wanted = [`video/${codec}`, 'video/rtx'];
-      const known = RTCRtpSender.getCapabilities('video').codecs;
-      transceiver.setCodecPreferences(known.filter(({ mimeType }) => wanted.includes(mimeType.toLowerCase())));
-    }
-    return transceiver;
-  };
-
   /** Frames of all others so far, and the longest time without a new one. */
   async function look() {
     for (const other of room.remoteParticipants.values()) {
@@ -71,13 +58,12 @@
         sids.microphone = made.trackSid;
       }
       if (video) {
-        codec = video.codec ?? 'vp8';
         const preset = ({ width, height, bps }) => new VideoPreset(width, height, bps, 20);
         const track = window.pattern.video(video);
         track.contentHint = 'motion';
         const layers = (video.layers ?? []).map(preset);
         const made = await me.publishTrack(track, {
-          source: SOURCES.camera, videoCodec: codec, simulcast: layers.length > 0, backupCodec: false,
+          source: SOURCES.camera, videoCodec: video.codec ?? 'vp8', simulcast: layers.length > 0,
           videoEncoding: { maxBitrate: video.bps, maxFramerate: 20 }, videoSimulcastLayers: layers, degradationPreference: 'maintain-resolution',
         });
         sids.camera = made.trackSid;
