@@ -10,6 +10,7 @@ mod join;
 mod limit;
 mod listen;
 mod openapi;
+mod paging;
 mod preflight;
 mod problem;
 mod recordings;

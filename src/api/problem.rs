@@ -195,7 +195,11 @@ impl Problem {
 
     /// Too many of these at once.
     pub fn too_many_at_once(detail: impl ToString) -> Problem {
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail)
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "urn:beistand:problem:too-many-requests",
+            detail,
+        )
     }
 
     /// Not now.
@@ -346,4 +350,34 @@ pub(super) enum WithBody {
     /// A field of the body is not allowed so; `field` names it, `allowed` says what is.
     #[response(status = 422, content_type = "application/problem+json")]
     Field(#[to_schema] Problem),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_a_problem_is_a_uri_of_ours() {
+        for problem in [
+            Problem::body("a", "b"),
+            Problem::unknown(StatusCode::BAD_REQUEST, "a", "b"),
+            Problem::malformed(""),
+            Problem::unauthorized(""),
+            Problem::forbidden(""),
+            Problem::link("", true),
+            Problem::link("", false),
+            Problem::range(1),
+            Problem::absent(""),
+            Problem::method(),
+            Problem::conflict("", None),
+            Problem::too_large(1),
+            Problem::media_type(),
+            Problem::too_many(),
+            Problem::too_many_at_once(""),
+            Problem::unavailable(""),
+        ] {
+            let kind = problem.kind;
+            assert!(kind.starts_with("urn:beistand:problem:"), "{kind}");
+        }
+    }
 }

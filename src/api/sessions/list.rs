@@ -4,17 +4,13 @@ use super::body::{SessionList, Summary};
 use super::caller::{Caller, read};
 use super::ledger::Filter;
 use crate::api::doors::Doors;
+use crate::api::paging;
 use crate::api::problem::{Always, Problem};
 use crate::peer::signal::token::Duty;
 use axum::Json;
-use axum::extract::{Query, State};
-use axum::http::{StatusCode, Uri};
+use axum::extract::State;
+use axum::http::Uri;
 use std::sync::Arc;
-
-/// Sessions on a page, unless told otherwise.
-const PAGE: u64 = 50;
-/// Sessions on a page at most.
-const MOST: u64 = 100;
 
 /// Lists sessions in the order in which they were made.
 #[utoipa::path(
@@ -42,28 +38,16 @@ pub(crate) async fn list(
         (doors.ledger.sessions)(&(filter, limit + 1))
     });
     let mut found = found.await?;
-    let page = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = found.len() > page;
-    found.truncate(page);
-    let next = found
-        .last()
-        .filter(|_| more)
-        .map(|last| last.seq.to_string());
+    let next = paging::cut(&mut found, limit, |last| last.seq);
     let sessions: Vec<Summary> = found.iter().map(super::Known::summary).collect();
     Ok(Json(SessionList { sessions, next }))
 }
 
 fn asked(uri: &Uri) -> Result<(Filter, u64), Problem> {
-    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
-    let Ok(Query(pairs)) = pairs else {
-        return Err(Problem::malformed(
-            "the query of the address cannot be decoded",
-        ));
-    };
     let mut filter = Filter::default();
-    let mut limit = PAGE;
-    for (name, value) in pairs {
-        let refused = |allowed: &str| Problem::field(StatusCode::BAD_REQUEST, &name, allowed);
+    let mut limit = paging::PAGE;
+    for (name, value) in paging::parameters(uri)? {
+        let refused = |allowed: &str| paging::refused(&name, allowed);
         match name.as_str() {
             "state" if matches!(value.as_str(), "scheduled" | "running" | "ended") => {
                 filter.state = Some(value);
@@ -74,19 +58,11 @@ fn asked(uri: &Uri) -> Result<(Filter, u64), Problem> {
             }
             "room" => filter.room = Some(value),
             "external_ref" => filter.external_ref = Some(value),
-            "after" => {
-                let digits = value.len() <= 18 && value.bytes().all(|b| b.is_ascii_digit());
-                let after = digits.then(|| value.parse().ok()).flatten();
-                filter.after = after.ok_or_else(|| refused("`next` of the page before"))?;
-            }
-            "limit" => {
-                let number = value.parse().ok().filter(|n| (1..=MOST).contains(n));
-                limit = number.ok_or_else(|| refused("1 to 100"))?;
-            }
+            "after" => filter.after = paging::place(&name, &value)?,
+            "limit" => limit = paging::limit(&name, &value)?,
             other => {
-                let name: String = other.chars().take(64).collect();
                 let there = "state, room, external_ref, after, limit";
-                return Err(Problem::unknown(StatusCode::BAD_REQUEST, &name, there));
+                return Err(paging::unknown(other, there));
             }
         }
     }
