@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// What the host answers.
 pub struct Admin {
-    /// The metrics page in Prometheus' text format.
+    /// The metrics page in Prometheus' text format; may block.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Why no new session should come here; none if one may.
     pub unready: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
@@ -25,11 +25,16 @@ pub fn admin_router(admin: Arc<Admin>) -> Router {
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    let made = tokio::task::spawn_blocking(move || (admin.metrics)()).await;
+    let Ok(page) = made else {
+        let told = "the metrics page cannot be made: see the log";
+        return (StatusCode::INTERNAL_SERVER_ERROR, told).into_response();
+    };
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
     )];
-    (kind, (admin.metrics)()).into_response()
+    (kind, page).into_response()
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {

@@ -36,11 +36,14 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
-    /// The page.
+    /// The page. Reads the ledger, so it may block; two at a time take turns, since what one tells
+    /// the other must not tell again.
     pub fn render(&self) -> String {
-        for (index, worker) in self.workers.iter().enumerate() {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.resize_with(self.workers.len(), Told::default);
+        for (index, (worker, told)) in self.workers.iter().zip(told.iter_mut()).enumerate() {
             let published = worker.published();
-            self.tell_signals(index, &published);
+            self.tell_signals(told, &published);
             self.metrics.report_worker(index, worker_totals(&published));
         }
         self.metrics
@@ -100,14 +103,7 @@ impl Gauges {
         }
     }
 
-    fn tell_signals(&self, index: usize, published: &Published) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() <= index {
-            told.resize(index + 1, Told::default());
-        }
-        let Some(told) = told.get_mut(index) else {
-            return;
-        };
+    fn tell_signals(&self, told: &mut Told, published: &Published) {
         let shard = &published.shard;
         let now = Told {
             messages: shard.signal_messages,

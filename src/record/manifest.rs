@@ -82,6 +82,10 @@ pub struct File {
     pub offset_ms: Option<Millis>,
     /// From its first to the end of its last frame; none for a picture.
     pub duration_ms: Option<Millis>,
+    /// Tracks that it has no number for, the last ones: those of the session's file are in their
+    /// participants' files.
+    #[serde(default)]
+    pub tracks_left_out: usize,
 }
 
 /// Someone who is in it.
@@ -203,6 +207,7 @@ impl File {
             sha256: String::new(),
             offset_ms: Some(Millis(file.span.start_ms)),
             duration_ms: Some(Millis(file.duration_ms())),
+            tracks_left_out: file.left_out,
         }
     }
 }
@@ -353,6 +358,7 @@ mod tests {
                 sha256: "00".to_owned(),
                 offset_ms: Some(Millis(250)),
                 duration_ms: None,
+                tracks_left_out: 0,
             }],
             participants: vec![Participant {
                 identity: identity.clone(),

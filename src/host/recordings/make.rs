@@ -306,5 +306,6 @@ fn poster(bench: &Bench, best: Option<&Candidate>) -> Result<Option<File>, Troub
         sha256: String::new(),
         offset_ms: None,
         duration_ms: None,
+        tracks_left_out: 0,
     }))
 }

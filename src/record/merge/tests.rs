@@ -1,6 +1,7 @@
 //! Segments in, finished files out: read back by the reader.
 
 use super::super::fixture::{ORIGIN_UNIX_MS, VP8, avc, begin, camera, cluster, microphone};
+use super::super::manifest::{File, FileKind};
 use super::super::mux::MuxConfig;
 use super::super::plan::{FilePlan, plan};
 use super::super::survey::{Span, Surveyor};
@@ -52,6 +53,22 @@ fn made(file: &FilePlan, segments: &[Vec<u8>]) -> (Vec<u8>, Vec<Block>, Vec<Kept
 fn frames(blocks: &[Block], track: u64) -> Vec<u64> {
     let some = blocks.iter().filter(|block| block.track == track);
     some.map(|block| block.at_ms).collect()
+}
+
+#[test]
+fn a_file_has_127_tracks_and_those_that_came_last_are_in_their_own_files_alone() {
+    let segments: Vec<Vec<u8>> = (0..130)
+        .map(|n| microphone(&format!("person {n:03}"), (n * 10, n * 10 + 40)))
+        .collect();
+    let plan = plan(&surveys(&segments));
+    assert_eq!(plan.people.len(), 130);
+    let session = File::of(&plan.session, FileKind::Session, "session".to_owned());
+    assert_eq!((plan.session.tracks.len(), session.tracks_left_out), (127, 3));
+    let (_, blocks, _) = made(&plan.session, &segments);
+    assert_eq!(frames(&blocks, 127), [1_260, 1_280]);
+    let last = &plan.people[129].file;
+    let (_, blocks, _) = made(last, &segments);
+    assert_eq!((last.left_out, frames(&blocks, 1)), (0, vec![0, 20]));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The analysis of footage is right about files whose truth is known.
 
-use super::footage::{Footage, median};
+use super::footage::{Footage, TONES_HZ, median};
 use crate::place::{self, Folder};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -135,6 +135,27 @@ fn it_is_told_who_is_seen_and_heard_when_and_where_the_picture_stands() {
     );
     // The one after the gap lacks its ground.
     assert!(picture.0["unread"].as_u64() <= Some(1), "{footage:?}");
+}
+
+#[test]
+fn a_beep_that_clips_is_heard_as_its_own_tone_alone() {
+    let folder = Folder::new();
+    let files = TONES_HZ.map(|hz| {
+        let file = folder.join(&format!("{hz}.mkv"));
+        // What an Opus decoder makes of a file's first frames: it swells, and is cut off.
+        let sound = format!(
+            "aevalsrc='clip((4-30*mod(t,1))*sin(2*PI*{hz}*t),-1,1)*lt(mod(t,1),0.1)':s=48000:d=3"
+        );
+        let mut ffmpeg = Command::new(place::ffmpeg());
+        ffmpeg.args(["-y", "-v", "error", "-f", "lavfi", "-i", &sound]);
+        let done = ffmpeg.args(["-c:a", "flac"]).arg(&file).output();
+        let done = done.expect("ffmpeg runs");
+        assert!(done.status.success(), "{done:?}");
+        file
+    });
+    for (footage, hz) in Footage::of(&files).iter().zip(TONES_HZ) {
+        assert_eq!(footage.tones(), [hz.to_string()]);
+    }
 }
 
 #[test]
