@@ -63,7 +63,10 @@ fn a_file_has_127_tracks_and_those_that_came_last_are_in_their_own_files_alone()
     let plan = plan(&surveys(&segments));
     assert_eq!(plan.people.len(), 130);
     let session = File::of(&plan.session, FileKind::Session, "session".to_owned());
-    assert_eq!((plan.session.tracks.len(), session.tracks_left_out), (127, 3));
+    assert_eq!(
+        (plan.session.tracks.len(), session.tracks_left_out),
+        (127, 3)
+    );
     let (_, blocks, _) = made(&plan.session, &segments);
     assert_eq!(frames(&blocks, 127), [1_260, 1_280]);
     let last = &plan.people[129].file;
