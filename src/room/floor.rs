@@ -251,6 +251,13 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_without_evidence_delays_a_breach_and_does_not_undo_it() {
+        let told = story(&[(5, Enough), (9, Less), (2, Nothing), (1, Less)]);
+        let expected = [(0, "met"), (8_000, "short"), (16_000, "breached")];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
     fn a_source_that_sends_less_by_choice_is_never_short() {
         assert_eq!(story(&[(600, Nothing)]), []);
         let told = story(&[(5, Enough), (600, Nothing)]);

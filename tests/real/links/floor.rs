@@ -17,8 +17,9 @@ const NARROW_BPS: u64 = 400_000;
 /// What a picture takes without headers when 1 Mbit/s, `floor.up_bps` and `floor.down_bps`, is on the
 /// wire, with the sound.
 const FLOOR_BPS: f64 = 900_000.0;
-/// `floor.breach_after_ms` and what the node may take to see it.
-const BREACH_MS: u64 = 10_000 + 2_000;
+/// `floor.breach_after_ms` and what the node may take to see it: the queue of an uplink fills every few seconds,
+/// and less than `floor.short_after_ms` without evidence delays a breach but does not undo it.
+const BREACH_MS: u64 = 10_000 + 4_000;
 /// How long the link stays narrow after the breach.
 const NARROW_MS: u64 = 5_000;
 /// The picture is back so soon after the link.
