@@ -154,30 +154,21 @@ def listen(raw, shown, tones_hz):
     }
 
 
-def means(values, width):
-    """The mean of each `width` neighbours."""
-    added = numpy.cumsum(numpy.concatenate(([0], values)))
-    return (added[width:] - added[:-width]) / width
-
-
 def beeps(line, hz, origin):
     """When tones of this frequency begin."""
     turn = numpy.exp(-2j * numpy.pi * hz * numpy.arange(len(line)) / RATE)
     width = int(SMOOTH_S * RATE)
-    level = 2 * abs(means(line * turn, width))
-    # As loud as a tone that is all there is to hear.
-    loudest = numpy.sqrt(2 * means(line.astype(numpy.float64) ** 2, width).clip(0))
+    added = numpy.cumsum(numpy.concatenate(([0], line * turn)))
+    level = 2 * abs(added[width:] - added[:-width]) / width
     found, last = [], -RATE
     # Half of its own peak is where the mean's window lies with its middle on the onset.
     for start in numpy.flatnonzero((level[1:] > LOUD) & (level[:-1] <= LOUD)):
         after = level[start : start + int(0.08 * RATE)]
         rise = numpy.flatnonzero(after >= after.max() / 2)
         onset = start + rise[0] + width / 2
-        # A click has all frequencies for a moment, a beep has its own for long, and little else.
-        lasting = slice(start + int(0.02 * RATE), start + int(0.06 * RATE))
-        own = level[lasting]
-        beeping = own.size and own.min() > 2 * LOUD and (own > loudest[lasting] / 2).all()
-        if beeping and onset - last > APART_S * RATE:
+        # A click has all frequencies for a moment, a beep has its own for long.
+        lasting = after[int(0.02 * RATE) : int(0.06 * RATE)]
+        if onset - last > APART_S * RATE and lasting.size and lasting.min() > 2 * LOUD:
             found.append(round(origin + float(onset) / RATE, 4))
             last = onset
     return found

@@ -137,25 +137,37 @@ fn it_is_told_who_is_seen_and_heard_when_and_where_the_picture_stands() {
     assert!(picture.0["unread"].as_u64() <= Some(1), "{footage:?}");
 }
 
+/// A file of this sound alone, a function of `t`, for three seconds.
+fn sounding(folder: &Folder, name: &str, sound: &str) -> PathBuf {
+    let file = folder.join(name);
+    let source = format!("aevalsrc='{sound}':s=48000:d=3");
+    let mut ffmpeg = Command::new(place::ffmpeg());
+    ffmpeg.args(["-y", "-v", "error", "-f", "lavfi", "-i", &source]);
+    let done = ffmpeg.args(["-c:a", "flac"]).arg(&file).output();
+    let done = done.expect("ffmpeg runs");
+    assert!(done.status.success(), "{done:?}");
+    file
+}
+
 #[test]
 fn a_beep_that_clips_is_heard_as_its_own_tone_alone() {
     let folder = Folder::new();
     let files = TONES_HZ.map(|hz| {
-        let file = folder.join(&format!("{hz}.mkv"));
         // What an Opus decoder makes of a file's first frames: it swells, and is cut off.
-        let sound = format!(
-            "aevalsrc='clip((4-30*mod(t,1))*sin(2*PI*{hz}*t),-1,1)*lt(mod(t,1),0.1)':s=48000:d=3"
-        );
-        let mut ffmpeg = Command::new(place::ffmpeg());
-        ffmpeg.args(["-y", "-v", "error", "-f", "lavfi", "-i", &sound]);
-        let done = ffmpeg.args(["-c:a", "flac"]).arg(&file).output();
-        let done = done.expect("ffmpeg runs");
-        assert!(done.status.success(), "{done:?}");
-        file
+        let sound = format!("clip((4-30*mod(t,1))*sin(2*PI*{hz}*t),-1,1)*lt(mod(t,1),0.1)");
+        sounding(&folder, &format!("{hz}.mkv"), &sound)
     });
     for (footage, hz) in Footage::of(&files).iter().zip(TONES_HZ) {
         assert_eq!(footage.tones(), [hz.to_string()]);
     }
+}
+
+#[test]
+fn a_quiet_tone_below_a_loud_one_is_heard_as_well() {
+    let folder = Folder::new();
+    let sound = "(0.8*sin(2*PI*1700*t)+0.06*sin(2*PI*1000*t))*lt(mod(t,1),0.1)";
+    let footage = Footage::read(sounding(&folder, "both.mkv", sound));
+    assert_eq!(footage.tones(), ["1000", "1700"]);
 }
 
 #[test]
