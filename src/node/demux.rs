@@ -1,8 +1,8 @@
 //! Which connection a datagram is for: STUN by our user fragment, anything else by the exact
 //! 5-tuple that STUN has validated. Never a scan.
 
-use super::member::Side;
 use crate::media::{StunPeek, is_stun};
+use crate::node::member::Side;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
@@ -11,10 +11,10 @@ const MAX_ADDRESSES: usize = 8;
 
 /// One peer connection of this shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Route {
-    pub(super) room: usize,
-    pub(super) member: usize,
-    pub(super) side: Side,
+pub(in crate::node) struct Route {
+    pub(in crate::node) room: usize,
+    pub(in crate::node) member: usize,
+    pub(in crate::node) side: Side,
 }
 
 #[derive(Debug, Default)]
@@ -23,18 +23,18 @@ struct Known {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Demux {
+pub(in crate::node) struct Demux {
     by_ufrag: HashMap<String, (Route, Known)>,
     by_address: HashMap<SocketAddr, Route>,
 }
 
 impl Demux {
-    pub(super) fn add(&mut self, ufrag: String, route: Route) {
+    pub(in crate::node) fn add(&mut self, ufrag: String, route: Route) {
         self.by_ufrag.insert(ufrag, (route, Known::default()));
     }
 
     /// Forgets a connection and its addresses.
-    pub(super) fn remove(&mut self, ufrag: &str) {
+    pub(in crate::node) fn remove(&mut self, ufrag: &str) {
         let Some((route, known)) = self.by_ufrag.remove(ufrag) else {
             return;
         };
@@ -46,13 +46,13 @@ impl Demux {
     }
 
     /// Forgets every connection of a room.
-    pub(super) fn remove_room(&mut self, room: usize) {
+    pub(in crate::node) fn remove_room(&mut self, room: usize) {
         self.by_ufrag.retain(|_, (route, _)| route.room != room);
         self.by_address.retain(|_, route| route.room != room);
     }
 
     /// `None`: for nobody here; a counted, silent drop.
-    pub(super) fn route(&self, source: SocketAddr, bytes: &[u8]) -> Option<Route> {
+    pub(in crate::node) fn route(&self, source: SocketAddr, bytes: &[u8]) -> Option<Route> {
         if !is_stun(bytes) {
             return self.by_address.get(&source).copied();
         }
@@ -62,7 +62,7 @@ impl Demux {
     }
 
     /// STUN with valid credentials came from `source`.
-    pub(super) fn validated(&mut self, ufrag: &str, source: SocketAddr) {
+    pub(in crate::node) fn validated(&mut self, ufrag: &str, source: SocketAddr) {
         let Some((route, known)) = self.by_ufrag.get_mut(ufrag) else {
             return;
         };

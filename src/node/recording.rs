@@ -4,31 +4,31 @@
 //! a perfect link: layers are chosen, and keyframes asked for, as for anyone else.
 
 #[cfg(test)]
-pub(super) mod fixture;
+pub(in crate::node) mod fixture;
 mod tell;
 mod view;
 
-use super::command::RecordedView;
-use super::live_room::{Context, LiveRoom};
-use super::shard::Output;
 use crate::base::{
     Actor, Identity, Mono, Now, Purpose, RecordingId, RecordingNote, RecordingStep, SessionState,
     TrackSid,
 };
 use crate::media::{Mid, Packet};
+use crate::node::room::commands::RecordedView;
+use crate::node::room::live_room::{Context, LiveRoom};
+use crate::node::shard::Output;
 use crate::record::{self, Recorder, RecorderConfig, TrackFacts, TrackKey};
 use crate::room::{self, MemberKey};
 use crate::session::{Answer, Consents, RecordingRefusal};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The subscriber that stands for the recorders: no member has its number.
-pub(super) const RECORDER: MemberKey = MemberKey(usize::MAX);
+pub(in crate::node) const RECORDER: MemberKey = MemberKey(usize::MAX);
 
 /// Starts that experts may ask for in one session: each, and its stop, is an entry in the ledger.
 const MAX_REQUESTS: u32 = 64;
 
 /// The recordings of a room.
-pub(super) struct Recordings {
+pub(in crate::node) struct Recordings {
     consents: Consents,
     /// By purpose, from the first start to the end of the session.
     running: BTreeMap<Purpose, Running>,
@@ -67,7 +67,7 @@ struct Source {
 }
 
 impl Recordings {
-    pub(super) fn new(rules: &crate::session::Recording, now: Mono) -> Recordings {
+    pub(in crate::node) fn new(rules: &crate::session::Recording, now: Mono) -> Recordings {
         Recordings {
             consents: Consents::new(rules),
             running: BTreeMap::new(),
@@ -79,7 +79,7 @@ impl Recordings {
     }
 
     /// Someone who may be asked has joined.
-    pub(super) fn handle_joined(&mut self, who: &Identity, minor: bool) {
+    pub(in crate::node) fn handle_joined(&mut self, who: &Identity, minor: bool) {
         self.consents.handle_joined(who, minor);
     }
 
@@ -100,7 +100,7 @@ impl Recordings {
     }
 
     /// All that is open ends as it is: its room is gone.
-    pub(super) fn abandon(&mut self) -> Vec<record::Output> {
+    pub(in crate::node) fn abandon(&mut self) -> Vec<record::Output> {
         let mut closed = Vec::new();
         for running in self.running.values_mut() {
             running.recorder.handle_failed();
@@ -120,7 +120,7 @@ impl Recordings {
 
 impl LiveRoom {
     /// Someone may be recorded, or may not.
-    pub(super) fn on_consent(
+    pub(in crate::node) fn on_consent(
         &mut self,
         answer: Answer,
         context: &mut Context<'_>,
@@ -136,7 +136,7 @@ impl LiveRoom {
     }
 
     /// Whoever joins is marked as a minor: what they agreed to ends before anything else.
-    pub(super) fn on_minor(&mut self, who: &Identity, context: &mut Context<'_>) {
+    pub(in crate::node) fn on_minor(&mut self, who: &Identity, context: &mut Context<'_>) {
         let lost = self.recordings.consents.handle_minor(who);
         if lost.is_empty() {
             return;
@@ -149,7 +149,7 @@ impl LiveRoom {
     }
 
     /// The recording for a purpose shall run, or no longer.
-    pub(super) fn on_record(
+    pub(in crate::node) fn on_record(
         &mut self,
         purpose: Purpose,
         on: bool,
@@ -172,7 +172,7 @@ impl LiveRoom {
     }
 
     /// The disk does not take a recording.
-    pub(super) fn handle_recording_failed(
+    pub(in crate::node) fn handle_recording_failed(
         &mut self,
         purpose: Purpose,
         reason: &str,
@@ -198,7 +198,7 @@ impl LiveRoom {
     }
 
     /// Whatever may have changed: who is here, what they publish, what they said, what is asked for.
-    pub(super) fn review_recordings(&mut self, context: &mut Context<'_>) {
+    pub(in crate::node) fn review_recordings(&mut self, context: &mut Context<'_>) {
         if self.recordings.ended || matches!(self.state(), SessionState::Ended(_)) {
             return;
         }
@@ -223,7 +223,7 @@ impl LiveRoom {
     }
 
     /// The session is over: what consent holds for is written to its end.
-    pub(super) fn end_recordings(&mut self, context: &mut Context<'_>) {
+    pub(in crate::node) fn end_recordings(&mut self, context: &mut Context<'_>) {
         for running in self.recordings.running.values_mut() {
             running.recorder.handle_stop(context.now);
         }
@@ -233,7 +233,7 @@ impl LiveRoom {
         self.recordings.routes.clear();
     }
 
-    pub(super) fn tend_recordings(&mut self, context: &mut Context<'_>) {
+    pub(in crate::node) fn tend_recordings(&mut self, context: &mut Context<'_>) {
         for running in self.recordings.running.values_mut() {
             running.recorder.handle_timeout(context.now);
         }
@@ -242,7 +242,12 @@ impl LiveRoom {
     }
 
     /// A packet that goes to the recorders.
-    pub(super) fn record(&mut self, from: usize, packet: &Packet, context: &mut Context<'_>) {
+    pub(in crate::node) fn record(
+        &mut self,
+        from: usize,
+        packet: &Packet,
+        context: &mut Context<'_>,
+    ) {
         let mut routes = self.recordings.routes.iter();
         let route = routes.find(|r| r.member == from && r.mid == packet.stream.mid);
         let Some(track) = route.map(|route| TrackKey(route.track.0)) else {

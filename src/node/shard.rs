@@ -1,19 +1,19 @@
 //! One worker's rooms, and the way of everything that comes in to its room.
 
-use super::bandwidth::Links;
-use super::booking::Booking;
-use super::command::{CommandRefusal, SessionCommand, SessionView};
-use super::control::News;
-use super::demux::{Demux, Route};
-use super::live_room::{Context, LiveRoom};
-use super::member::Side;
-use super::preflight::{
-    Around, Outcome, PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights,
-};
 use crate::base::{
     ConnectionId, Identity, Inherited, Millis, Mono, NodeId, Now, PreflightId, RecordingId, Rng,
     RoomName, SessionId, SessionState, Verdict,
 };
+use crate::node::control::News;
+use crate::node::control::booking::Booking;
+use crate::node::demux::{Demux, Route};
+use crate::node::member::Side;
+use crate::node::preflight::{
+    Around, Outcome, PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights,
+};
+use crate::node::room::bandwidth::Links;
+use crate::node::room::commands::{CommandRefusal, SessionCommand, SessionView};
+use crate::node::room::live_room::{Context, LiveRoom};
 use crate::peer::signal::token::{Claims, Join, Keys};
 use crate::peer::signal::{
     ClientParams, Frame, LeaveAction, LeaveReason, Response, decode, encode,
@@ -75,7 +75,7 @@ pub struct Continued {
 
 impl Continued {
     /// The rules that it had at its start, if they were kept and are still understood.
-    pub(super) fn policy(&self) -> Option<Policy> {
+    pub(in crate::node) fn policy(&self) -> Option<Policy> {
         let kept = self.facts.carried.policy.clone()?;
         let policy: Policy = serde_json::from_value(kept).ok()?;
         policy.validate().is_ok().then_some(policy)
@@ -557,7 +557,7 @@ impl Shard {
 }
 
 impl Side {
-    pub(super) const BOTH: [Side; 2] = [Side::Publisher, Side::Subscriber];
+    pub(in crate::node) const BOTH: [Side; 2] = [Side::Publisher, Side::Subscriber];
 }
 
 #[cfg(test)]

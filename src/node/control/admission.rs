@@ -84,7 +84,11 @@ pub struct Reserved {
 
 impl Capacity {
     /// Whether so much more can be promised beside what is.
-    pub(super) const fn admits(self, needed_bps: u64, reserved_bps: u64) -> Result<(), Refusal> {
+    pub(in crate::node) const fn admits(
+        self,
+        needed_bps: u64,
+        reserved_bps: u64,
+    ) -> Result<(), Refusal> {
         let free_bps = self.egress_bps.saturating_sub(reserved_bps);
         if self.egress_bps == 0 || needed_bps <= free_bps {
             return Ok(());
@@ -99,7 +103,7 @@ impl Capacity {
 
     /// Whether a session may start on a node that is so busy. Both averages must be above: a short
     /// burst refuses nobody, and when a long one is over the next session is let in at once.
-    pub(super) const fn stands(self, cpu: Cpu) -> Result<(), Refusal> {
+    pub(in crate::node) const fn stands(self, cpu: Cpu) -> Result<(), Refusal> {
         if cpu.short <= self.max_cpu || cpu.long <= self.max_cpu {
             return Ok(());
         }

@@ -1,8 +1,9 @@
 //! Placement, reservation, bookings: tables over the machine.
 
+use super::booking::tests::booked;
+use super::placement::*;
 use super::*;
 use crate::base::Unix;
-use crate::node::booking::tests::booked;
 
 const CAPACITY: Capacity = Capacity {
     max_sessions: 3,

@@ -1,8 +1,8 @@
 //! What everyone is told of recordings, and what clients say to them.
 
-use super::super::command::RecordingView;
-use super::super::live_room::{Context, LiveRoom};
 use crate::base::{Actor, Millis, Mono, Purpose, Role};
+use crate::node::room::commands::RecordingView;
+use crate::node::room::live_room::{Context, LiveRoom};
 use crate::peer::signal::Response;
 use crate::session::{Answer, Mode, RecordingRefusal};
 use serde_json::{Map, Value, json};

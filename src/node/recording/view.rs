@@ -1,9 +1,9 @@
 //! How recordings stand, for the API.
 
-use super::super::command::{RecordedView, RecordingView};
-use super::super::live_room::LiveRoom;
 use super::Recordings;
 use crate::base::{Purpose, RecordingId};
+use crate::node::room::commands::{RecordedView, RecordingView};
+use crate::node::room::live_room::LiveRoom;
 use crate::record;
 
 impl Recordings {

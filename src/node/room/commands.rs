@@ -1,13 +1,13 @@
 //! What the Sessions API asks of a running session, and how the session stands.
 
-use super::billing::Clock;
-use super::control::News;
-use super::live_room::{Context, LiveRoom};
-use super::shard::Output;
 use crate::base::{
     Actor, ConsentState, Direction, EndReason, FloorReport, Identity, LimitedBy, ParticipantSid,
     Purpose, RecordingId, Role, RoomName, SessionId, SessionState, TrackSid, TrackSource,
 };
+use crate::node::billing::Clock;
+use crate::node::control::News;
+use crate::node::room::live_room::{Context, LiveRoom};
+use crate::node::shard::Output;
 use crate::peer::signal::{LeaveAction, LeaveReason};
 use crate::room::View;
 use crate::session::{Answer, Policy, Prompt, RecordingRefusal};
@@ -149,7 +149,7 @@ pub struct SubscriptionView {
 
 impl LiveRoom {
     /// Carries out a command, and says how the session stands then.
-    pub(super) fn handle_command(
+    pub(in crate::node) fn handle_command(
         &mut self,
         command: SessionCommand,
         context: &mut Context<'_>,
@@ -205,19 +205,19 @@ impl LiveRoom {
     }
 
     /// Whether someone of this identity is in the room.
-    pub(super) fn has(&self, identity: &Identity) -> bool {
+    pub(in crate::node) fn has(&self, identity: &Identity) -> bool {
         let mut members = self.members.iter();
         members.any(|(_, member)| member.identity() == identity)
     }
 
     /// Admission learns who is here.
-    pub(super) fn report_joined(&self, identity: Identity, context: &mut Context<'_>) {
+    pub(in crate::node) fn report_joined(&self, identity: Identity, context: &mut Context<'_>) {
         let news = News::Joined(self.name().clone(), identity);
         context.outputs.push_back(Output::News(news));
     }
 
     /// Admission learns who is not; whoever was replaced by a newer join is followed by that.
-    pub(super) fn report_left(&self, identity: Identity, context: &mut Context<'_>) {
+    pub(in crate::node) fn report_left(&self, identity: Identity, context: &mut Context<'_>) {
         let news = News::Left(self.name().clone(), identity);
         context.outputs.push_back(Output::News(news));
     }

@@ -1,9 +1,9 @@
 //! The path of a media packet through a room, and the driving of its transports.
 
-use super::live_room::{Context, LiveRoom};
-use super::member::Side;
-use super::recording::RECORDER;
 use crate::media::Packet;
+use crate::node::member::Side;
+use crate::node::recording::RECORDER;
+use crate::node::room::live_room::{Context, LiveRoom};
 use crate::peer::negotiate::Sending;
 use crate::peer::signal::{LeaveReason, Response};
 use crate::peer::transport::{Channel, Output as Heard};
@@ -11,7 +11,7 @@ use crate::room::{Event, MemberKey, TrackKey};
 use std::net::SocketAddr;
 
 impl LiveRoom {
-    pub(super) fn handle_datagram(
+    pub(in crate::node) fn handle_datagram(
         &mut self,
         (key, side): (usize, Side),
         source: SocketAddr,
@@ -34,7 +34,7 @@ impl LiveRoom {
     }
 
     /// Drives every transport that was written to or whose time has come.
-    pub(super) fn drive_transports(&mut self, context: &mut Context<'_>) {
+    pub(in crate::node) fn drive_transports(&mut self, context: &mut Context<'_>) {
         for key in self.keys() {
             for side in Side::BOTH {
                 let Some(member) = self.members.get_mut(key) else {
@@ -54,7 +54,7 @@ impl LiveRoom {
     }
 
     /// Acts on all that a transport has to say.
-    pub(super) fn hear(&mut self, key: usize, side: Side, context: &mut Context<'_>) {
+    pub(in crate::node) fn hear(&mut self, key: usize, side: Side, context: &mut Context<'_>) {
         while let Some(member) = self.members.get_mut(key) {
             let Some(heard) = member.transport(side).poll_output() else {
                 break;
@@ -63,7 +63,7 @@ impl LiveRoom {
                 Heard::Datagram { to, bytes } => {
                     context
                         .outputs
-                        .push_back(super::Output::Datagram { to, bytes });
+                        .push_back(crate::node::Output::Datagram { to, bytes });
                 }
                 Heard::Connected => self.on_connected(key, side, context),
                 Heard::Closed => self.on_transport_closed(key, context),
@@ -127,7 +127,7 @@ impl LiveRoom {
     }
 
     /// Carries out what followed in the forwarding room from the last input.
-    pub(super) fn settle(&mut self, context: &mut Context<'_>) {
+    pub(in crate::node) fn settle(&mut self, context: &mut Context<'_>) {
         let mut changed = false;
         while let Some(event) = self.room.poll_output() {
             changed |= matches!(event, Event::Subscribed { .. } | Event::Unsubscribed { .. });
@@ -192,7 +192,7 @@ impl LiveRoom {
     }
 
     /// Sends the next subscriber offer, if one is due.
-    pub(super) fn offer(&mut self, key: usize, context: &mut Context<'_>) {
+    pub(in crate::node) fn offer(&mut self, key: usize, context: &mut Context<'_>) {
         let Some(member) = self.members.get_mut(key) else {
             return;
         };

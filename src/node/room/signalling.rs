@@ -1,14 +1,14 @@
 //! What a client asks, carried out.
 
-use super::live_room::{Context, LiveRoom};
-use super::member::Side;
+use crate::node::member::Side;
+use crate::node::room::live_room::{Context, LiveRoom};
 use crate::peer::signal::token::is_server_owned;
 use crate::peer::signal::{LeaveReason, Request, RequestRefusal, Response, Target, TrackSetting};
 use crate::room::{MemberKey, Wish};
 use std::collections::BTreeMap;
 
 impl LiveRoom {
-    pub(super) fn handle_request(
+    pub(in crate::node) fn handle_request(
         &mut self,
         key: usize,
         request: Request,

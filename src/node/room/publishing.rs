@@ -1,9 +1,9 @@
 //! Announced tracks, negotiated sections, and what is published where they meet.
 
-use super::live_room::{Context, LiveRoom};
-use super::member::{Announced, Member, Published};
 use crate::base::{Bitrate, Mono, TrackSid};
 use crate::media::{Codec, Mid};
+use crate::node::member::{Announced, Member, Published};
+use crate::node::room::live_room::{Context, LiveRoom};
 use crate::peer::signal::{PublishRequest, RequestRefusal, Response};
 use crate::peer::transport::{Section, sections};
 use crate::room::{LayerSpec, MemberKey, PublicationSpec};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const MAX_TRACKS: usize = 16;
 
 impl LiveRoom {
-    pub(super) fn on_add_track(
+    pub(in crate::node) fn on_add_track(
         &mut self,
         key: usize,
         request: PublishRequest,
@@ -49,7 +49,13 @@ impl LiveRoom {
         self.match_sections(key, context);
     }
 
-    pub(super) fn on_offer(&mut self, key: usize, id: u32, sdp: &str, context: &mut Context<'_>) {
+    pub(in crate::node) fn on_offer(
+        &mut self,
+        key: usize,
+        id: u32,
+        sdp: &str,
+        context: &mut Context<'_>,
+    ) {
         let member = &mut self.members[key];
         if !member.join.permissions.can_publish && !member.join.permissions.can_publish_data {
             context.stats.signal_errors += 1;
@@ -162,7 +168,7 @@ impl LiveRoom {
         self.review_recordings(context);
     }
 
-    pub(super) fn on_mute(
+    pub(in crate::node) fn on_mute(
         &mut self,
         key: usize,
         sid: &str,
@@ -185,7 +191,13 @@ impl LiveRoom {
     }
 
     /// Tells billing whether an unmuted track of the source is there.
-    pub(super) fn report_published(&mut self, key: usize, sid: &TrackSid, on: bool, at: Mono) {
+    pub(in crate::node) fn report_published(
+        &mut self,
+        key: usize,
+        sid: &TrackSid,
+        on: bool,
+        at: Mono,
+    ) {
         let member = &self.members[key];
         let Some(published) = member.published.get(sid) else {
             return;

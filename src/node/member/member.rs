@@ -1,9 +1,9 @@
 //! One participant of a room: its two peer connections, its negotiation, its card.
 
-use super::bandwidth::Floors;
 use crate::base::{ConnectionId, Millis, Mono, TrackSid, TrackSource, Verdict};
 use crate::base::{Identity, Now, ParticipantSid};
 use crate::media::{Codec, Mid};
+use crate::node::room::bandwidth::Floors;
 use crate::peer::negotiate::Negotiation;
 use crate::peer::signal::token::{Claims, Join};
 use crate::peer::signal::{Card, ClientParams, PublishRequest};
@@ -29,64 +29,64 @@ const MAX_QUEUED_DATA: usize = 100_000;
 
 /// Which of a client's peer connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Side {
+pub(in crate::node) enum Side {
     Publisher,
     Subscriber,
 }
 
 /// A track that is announced, and published once its section is negotiated.
-pub(super) struct Announced {
-    pub(super) sid: TrackSid,
-    pub(super) request: PublishRequest,
+pub(in crate::node) struct Announced {
+    pub(in crate::node) sid: TrackSid,
+    pub(in crate::node) request: PublishRequest,
 }
 
 /// A published track.
-pub(super) struct Published {
-    pub(super) key: TrackKey,
-    pub(super) source: TrackSource,
-    pub(super) mid: Mid,
+pub(in crate::node) struct Published {
+    pub(in crate::node) key: TrackKey,
+    pub(in crate::node) source: TrackSource,
+    pub(in crate::node) mid: Mid,
     /// The codec that the publisher asked for and was told.
-    pub(super) codec: Option<Codec>,
+    pub(in crate::node) codec: Option<Codec>,
     /// End to end: it cannot be recorded.
-    pub(super) encrypted: bool,
+    pub(in crate::node) encrypted: bool,
 }
 
-pub(super) struct Member {
-    pub(super) conn: Option<ConnectionId>,
+pub(in crate::node) struct Member {
+    pub(in crate::node) conn: Option<ConnectionId>,
     /// The client last spoke JSON, so it is answered in JSON.
-    pub(super) text: bool,
-    pub(super) claims: Claims,
-    pub(super) join: Join,
-    pub(super) client: ClientParams,
+    pub(in crate::node) text: bool,
+    pub(in crate::node) claims: Claims,
+    pub(in crate::node) join: Join,
+    pub(in crate::node) client: ClientParams,
     /// What a preflight measured before this join.
-    pub(super) preflight: Option<Verdict>,
-    pub(super) sid: ParticipantSid,
-    pub(super) card: Card,
-    pub(super) publisher: Transport,
-    pub(super) subscriber: Transport,
-    pub(super) ufrags: [String; 2],
-    pub(super) negotiation: Negotiation,
-    pub(super) announced: Vec<Announced>,
+    pub(in crate::node) preflight: Option<Verdict>,
+    pub(in crate::node) sid: ParticipantSid,
+    pub(in crate::node) card: Card,
+    pub(in crate::node) publisher: Transport,
+    pub(in crate::node) subscriber: Transport,
+    pub(in crate::node) ufrags: [String; 2],
+    pub(in crate::node) negotiation: Negotiation,
+    pub(in crate::node) announced: Vec<Announced>,
     /// Sending sections of the newest offer that no announcement matched yet.
-    pub(super) unmatched: Vec<Section>,
-    pub(super) published: BTreeMap<TrackSid, Published>,
-    pub(super) connected: bool,
-    pub(super) active: bool,
+    pub(in crate::node) unmatched: Vec<Section>,
+    pub(in crate::node) published: BTreeMap<TrackSid, Published>,
+    pub(in crate::node) connected: bool,
+    pub(in crate::node) active: bool,
     /// Something was written to the subscriber's transport since it was last driven.
-    pub(super) touched: bool,
+    pub(in crate::node) touched: bool,
     /// One of its connections was closed.
-    pub(super) closed: Option<Mono>,
-    pub(super) media_at: Option<Mono>,
-    pub(super) reported: Option<Mono>,
-    pub(super) queued_data: VecDeque<Vec<u8>>,
-    pub(super) floors: Floors,
+    pub(in crate::node) closed: Option<Mono>,
+    pub(in crate::node) media_at: Option<Mono>,
+    pub(in crate::node) reported: Option<Mono>,
+    pub(in crate::node) queued_data: VecDeque<Vec<u8>>,
+    pub(in crate::node) floors: Floors,
     joined: Mono,
     refreshed: Mono,
 }
 
 /// What is wrong with a member's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ailment {
+pub(in crate::node) enum Ailment {
     NeverConnected,
     Silent,
     Unanswered,
@@ -94,25 +94,25 @@ pub(super) enum Ailment {
 }
 
 /// The parts of a new member.
-pub(super) struct Arrival {
-    pub(super) conn: ConnectionId,
-    pub(super) claims: Claims,
-    pub(super) join: Join,
-    pub(super) client: ClientParams,
-    pub(super) preflight: Option<Verdict>,
-    pub(super) sid: ParticipantSid,
-    pub(super) publisher: Transport,
-    pub(super) subscriber: Transport,
+pub(in crate::node) struct Arrival {
+    pub(in crate::node) conn: ConnectionId,
+    pub(in crate::node) claims: Claims,
+    pub(in crate::node) join: Join,
+    pub(in crate::node) client: ClientParams,
+    pub(in crate::node) preflight: Option<Verdict>,
+    pub(in crate::node) sid: ParticipantSid,
+    pub(in crate::node) publisher: Transport,
+    pub(in crate::node) subscriber: Transport,
 }
 
 /// The token marks a minor.
-pub(super) fn is_minor(join: &Join) -> bool {
+pub(in crate::node) fn is_minor(join: &Join) -> bool {
     let minor = join.attributes.get("minor");
     minor.is_some_and(|minor| minor == "true")
 }
 
 impl Member {
-    pub(super) fn new(arrival: Arrival, floors: Floors, now: Now) -> Member {
+    pub(in crate::node) fn new(arrival: Arrival, floors: Floors, now: Now) -> Member {
         let Arrival {
             conn,
             claims,
@@ -152,21 +152,21 @@ impl Member {
         }
     }
 
-    pub(super) fn identity(&self) -> &Identity {
+    pub(in crate::node) fn identity(&self) -> &Identity {
         &self.join.identity
     }
 
     /// Nothing of what it publishes can be read.
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub(in crate::node) fn is_encrypted(&self) -> bool {
         let mut tracks = self.published.values();
         !self.published.is_empty() && tracks.all(|track| track.encrypted)
     }
 
-    pub(super) fn hidden(&self) -> bool {
+    pub(in crate::node) fn hidden(&self) -> bool {
         self.join.permissions.hidden
     }
 
-    pub(super) fn transport(&mut self, side: Side) -> &mut Transport {
+    pub(in crate::node) fn transport(&mut self, side: Side) -> &mut Transport {
         match side {
             Side::Publisher => &mut self.publisher,
             Side::Subscriber => &mut self.subscriber,
@@ -174,7 +174,7 @@ impl Member {
     }
 
     /// Which connection decides that the client is connected (LiveKit's `subscriber_primary`).
-    pub(super) fn primary(&self) -> Side {
+    pub(in crate::node) fn primary(&self) -> Side {
         if self.join.permissions.can_subscribe {
             Side::Subscriber
         } else {
@@ -182,13 +182,13 @@ impl Member {
         }
     }
 
-    pub(super) fn last_authenticated(&self) -> Option<Mono> {
+    pub(in crate::node) fn last_authenticated(&self) -> Option<Mono> {
         self.publisher
             .last_authenticated()
             .max(self.subscriber.last_authenticated())
     }
 
-    pub(super) fn ailment(&self, now: Mono) -> Option<Ailment> {
+    pub(in crate::node) fn ailment(&self, now: Mono) -> Option<Ailment> {
         if self
             .closed
             .is_some_and(|at| now.since(at) >= GOODBYE_WITHIN)
@@ -206,7 +206,7 @@ impl Member {
         (now.since(last) >= SILENT_FOR).then_some(Ailment::Silent)
     }
 
-    pub(super) fn refresh_is_due(&mut self, now: Mono) -> bool {
+    pub(in crate::node) fn refresh_is_due(&mut self, now: Mono) -> bool {
         let due = now.since(self.refreshed) >= REFRESH_EVERY;
         if due {
             self.refreshed = now;
@@ -215,7 +215,7 @@ impl Member {
     }
 
     /// Keeps reliable data until the channel opens; false if there is too much already.
-    pub(super) fn queue_data(&mut self, packet: Vec<u8>) -> bool {
+    pub(in crate::node) fn queue_data(&mut self, packet: Vec<u8>) -> bool {
         let queued: usize = self.queued_data.iter().map(Vec::len).sum();
         let fits = queued + packet.len() <= MAX_QUEUED_DATA;
         if fits {
@@ -225,7 +225,7 @@ impl Member {
     }
 
     /// Earliest time at which one of its transports must be driven.
-    pub(super) fn poll_timeout(&self) -> Option<Mono> {
+    pub(in crate::node) fn poll_timeout(&self) -> Option<Mono> {
         [
             self.publisher.poll_timeout(),
             self.subscriber.poll_timeout(),

@@ -1,18 +1,18 @@
 //! One room as it lives: its members, its forwarding, its money, and its end.
 
-use super::bandwidth::Floors;
-use super::billing::{Billing, Clock, Join as Granted, Opening};
-use super::booking::session_of;
-use super::contract::override_policy;
-use super::demux::{Demux, Route};
-use super::member::{Ailment, Arrival, Member, Side, is_minor};
-use super::recording::{RECORDER, Recordings};
-use super::shard::{JoinRequest, Output, ShardConfig, Stats};
-use super::tally;
 use crate::base::{
     Bitrate, ConnectionId, EndReason, Identity, Inherited, Millis, Mono, Now, ParticipantSid, Rng,
     RoomName, RoomSid, SessionId, SessionState, Verdict,
 };
+use crate::node::billing::{Billing, Clock, Join as Granted, Opening};
+use crate::node::control::booking::session_of;
+use crate::node::demux::{Demux, Route};
+use crate::node::member::{Ailment, Arrival, Member, Side, is_minor};
+use crate::node::recording::{RECORDER, Recordings};
+use crate::node::room::bandwidth::Floors;
+use crate::node::room::counts;
+use crate::node::room::notices::override_policy;
+use crate::node::shard::{JoinRequest, Output, ShardConfig, Stats};
 use crate::peer::signal::token::ParticipantKind;
 use crate::peer::signal::{Card, LeaveAction, LeaveReason, Response, RoomFacts, encode, token};
 use crate::peer::transport::Purpose;
@@ -39,44 +39,44 @@ const MAX_TOLD: usize = 256;
 const MAX_DEPARTED: usize = 256;
 
 /// What a room may use of its shard.
-pub(super) struct Context<'a> {
-    pub(super) config: &'a ShardConfig,
-    pub(super) outputs: &'a mut VecDeque<Output>,
-    pub(super) demux: &'a mut Demux,
-    pub(super) connections: &'a mut BTreeMap<ConnectionId, (usize, usize)>,
-    pub(super) stats: &'a mut Stats,
-    pub(super) rng: &'a mut Rng,
-    pub(super) now: Now,
+pub(in crate::node) struct Context<'a> {
+    pub(in crate::node) config: &'a ShardConfig,
+    pub(in crate::node) outputs: &'a mut VecDeque<Output>,
+    pub(in crate::node) demux: &'a mut Demux,
+    pub(in crate::node) connections: &'a mut BTreeMap<ConnectionId, (usize, usize)>,
+    pub(in crate::node) stats: &'a mut Stats,
+    pub(in crate::node) rng: &'a mut Rng,
+    pub(in crate::node) now: Now,
 }
 
-pub(super) struct LiveRoom {
-    pub(super) index: usize,
+pub(in crate::node) struct LiveRoom {
+    pub(in crate::node) index: usize,
     name: RoomName,
     session: SessionId,
-    pub(super) facts: RoomFacts,
-    pub(super) policy: Policy,
-    pub(super) recordings: Recordings,
-    pub(super) room: Room,
-    pub(super) billing: Billing,
-    pub(super) members: Slab<Member>,
-    pub(super) forwards: Vec<Forward>,
+    pub(in crate::node) facts: RoomFacts,
+    pub(in crate::node) policy: Policy,
+    pub(in crate::node) recordings: Recordings,
+    pub(in crate::node) room: Room,
+    pub(in crate::node) billing: Billing,
+    pub(in crate::node) members: Slab<Member>,
+    pub(in crate::node) forwards: Vec<Forward>,
     /// Counts of members that are gone.
-    pub(super) past: Stats,
+    pub(in crate::node) past: Stats,
     ticked: Mono,
     /// What the appends and checkpoints on their way to the disk say, and the newest on it.
     told: VecDeque<Clock>,
-    pub(super) shown: Option<Clock>,
-    pub(super) clock_sent: Mono,
+    pub(in crate::node) shown: Option<Clock>,
+    pub(in crate::node) clock_sent: Mono,
     /// What was told of the open prompt: overdue, and who has answered.
-    pub(super) prompt_told: Option<(bool, Vec<Identity>)>,
-    pub(super) floors_told: Mono,
+    pub(in crate::node) prompt_told: Option<(bool, Vec<Identity>)>,
+    pub(in crate::node) floors_told: Mono,
     over: bool,
     /// Who left lately: their rejoin is never refused by capacity.
     departed: VecDeque<(Identity, Mono)>,
 }
 
 impl LiveRoom {
-    pub(super) fn new(
+    pub(in crate::node) fn new(
         index: usize,
         (template, mut policy): (&str, Policy),
         join: &JoinRequest,
@@ -138,23 +138,23 @@ impl LiveRoom {
         }
     }
 
-    pub(super) const fn name(&self) -> &RoomName {
+    pub(in crate::node) const fn name(&self) -> &RoomName {
         &self.name
     }
 
-    pub(super) const fn session(&self) -> &SessionId {
+    pub(in crate::node) const fn session(&self) -> &SessionId {
         &self.session
     }
 
-    pub(super) fn state(&self) -> SessionState {
+    pub(in crate::node) fn state(&self) -> SessionState {
         self.billing.clock().state
     }
 
-    pub(super) const fn is_over(&self) -> bool {
+    pub(in crate::node) const fn is_over(&self) -> bool {
         self.over
     }
 
-    pub(super) fn handle_join(
+    pub(in crate::node) fn handle_join(
         &mut self,
         conn: ConnectionId,
         request: JoinRequest,
@@ -265,7 +265,7 @@ impl LiveRoom {
     }
 
     /// Sends a message to one member, if its socket is there.
-    pub(super) fn send(&self, key: usize, response: Response, context: &mut Context<'_>) {
+    pub(in crate::node) fn send(&self, key: usize, response: Response, context: &mut Context<'_>) {
         if let Some(member) = self.members.get(key)
             && let Some(conn) = member.conn
         {
@@ -276,7 +276,7 @@ impl LiveRoom {
     }
 
     /// Tells the others (and itself, once it is in) how a member is now.
-    pub(super) fn broadcast(&self, key: usize, context: &mut Context<'_>) {
+    pub(in crate::node) fn broadcast(&self, key: usize, context: &mut Context<'_>) {
         let Some(member) = self.members.get(key) else {
             return;
         };
@@ -287,7 +287,7 @@ impl LiveRoom {
         }
     }
 
-    pub(super) fn handle_socket_closed(&mut self, key: usize, context: &mut Context<'_>) {
+    pub(in crate::node) fn handle_socket_closed(&mut self, key: usize, context: &mut Context<'_>) {
         let Some(member) = self.members.get_mut(key) else {
             return;
         };
@@ -300,7 +300,12 @@ impl LiveRoom {
     }
 
     /// A member's connection came up.
-    pub(super) fn on_connected(&mut self, key: usize, side: Side, context: &mut Context<'_>) {
+    pub(in crate::node) fn on_connected(
+        &mut self,
+        key: usize,
+        side: Side,
+        context: &mut Context<'_>,
+    ) {
         let Some(member) = self.members.get_mut(key) else {
             return;
         };
@@ -328,7 +333,7 @@ impl LiveRoom {
     }
 
     /// A member is gone for good. `explicit`: it said so.
-    pub(super) fn remove(
+    pub(in crate::node) fn remove(
         &mut self,
         key: usize,
         reason: LeaveReason,
@@ -395,7 +400,7 @@ impl LiveRoom {
         self.settle(context);
     }
 
-    pub(super) fn handle_committed(&mut self, context: &mut Context<'_>) {
+    pub(in crate::node) fn handle_committed(&mut self, context: &mut Context<'_>) {
         let Some(clock) = self.told.pop_front() else {
             return;
         };
@@ -406,7 +411,7 @@ impl LiveRoom {
         }
     }
 
-    pub(super) fn handle_drain(&mut self, context: &mut Context<'_>) {
+    pub(in crate::node) fn handle_drain(&mut self, context: &mut Context<'_>) {
         self.flush_evidence(context.now);
         for key in self.keys() {
             self.report_bytes(key);
@@ -416,7 +421,7 @@ impl LiveRoom {
         self.end(LeaveAction::Reconnect, LeaveReason::ServerShutdown, context);
     }
 
-    pub(super) fn handle_timeout(&mut self, context: &mut Context<'_>) {
+    pub(in crate::node) fn handle_timeout(&mut self, context: &mut Context<'_>) {
         self.drive_transports(context);
         let now = context.now.mono;
         if now.since(self.ticked) >= TICK {
@@ -476,7 +481,7 @@ impl LiveRoom {
     }
 
     /// Everyone goes, and so does the room.
-    pub(super) fn end(
+    pub(in crate::node) fn end(
         &mut self,
         action: LeaveAction,
         reason: LeaveReason,
@@ -490,7 +495,7 @@ impl LiveRoom {
         self.over = true;
     }
 
-    pub(super) fn drain_billing(&mut self, context: &mut Context<'_>) {
+    pub(in crate::node) fn drain_billing(&mut self, context: &mut Context<'_>) {
         while let Some(append) = self.billing.poll_output() {
             self.tell();
             if let Some(warning) = &append.entry.warning {
@@ -500,7 +505,7 @@ impl LiveRoom {
         }
     }
 
-    pub(super) fn checkpoint(&mut self, now: Now) -> Option<Checkpoint> {
+    pub(in crate::node) fn checkpoint(&mut self, now: Now) -> Option<Checkpoint> {
         self.flush_evidence(now);
         for key in self.keys() {
             self.report_bytes(key);
@@ -524,7 +529,7 @@ impl LiveRoom {
         self.departed.iter().any(|(left, _)| left == identity)
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Mono> {
+    pub(in crate::node) fn poll_timeout(&self) -> Option<Mono> {
         let transports = self
             .members
             .iter()
@@ -533,12 +538,12 @@ impl LiveRoom {
         Some(transports.unwrap_or(Mono::MAX).min(self.ticked + TICK))
     }
 
-    pub(super) fn keys(&self) -> Vec<usize> {
+    pub(in crate::node) fn keys(&self) -> Vec<usize> {
         self.members.iter().map(|(key, _)| key).collect()
     }
 
     /// Tells billing the newest authenticated packets.
-    pub(super) fn flush_evidence(&mut self, now: Now) {
+    pub(in crate::node) fn flush_evidence(&mut self, now: Now) {
         for (_, member) in &mut self.members {
             if !member.connected {
                 continue;

@@ -1,10 +1,10 @@
 //! What the links of a room carry: shared among subscriptions, held against the floor, told.
 
-use super::live_room::{Context, LiveRoom};
-use super::recording::RECORDER;
 use crate::base::{
     Bitrate, Direction, FloorReport, FloorState, LimitedBy, Millis, Mono, TrackKind,
 };
+use crate::node::recording::RECORDER;
+use crate::node::room::live_room::{Context, LiveRoom};
 use crate::peer::signal::Response;
 use crate::peer::transport::LinkReport;
 use crate::room::{
@@ -29,7 +29,7 @@ const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(300);
 
 /// The promise to one member, both ways.
 #[derive(Clone, Debug)]
-pub(super) struct Floors {
+pub(in crate::node) struct Floors {
     up: Floor,
     down: Floor,
     /// When the uplink last lost or queued much.
@@ -70,15 +70,15 @@ pub struct Links {
 
 /// One direction as it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FloorView {
-    pub(super) state: FloorState,
-    pub(super) floor: Bitrate,
-    pub(super) measured: Option<Bitrate>,
-    pub(super) limited_by: Option<LimitedBy>,
+pub(in crate::node) struct FloorView {
+    pub(in crate::node) state: FloorState,
+    pub(in crate::node) floor: Bitrate,
+    pub(in crate::node) measured: Option<Bitrate>,
+    pub(in crate::node) limited_by: Option<LimitedBy>,
 }
 
 impl Floors {
-    pub(super) fn new(promise: &Promise) -> Floors {
+    pub(in crate::node) fn new(promise: &Promise) -> Floors {
         let floor = |bps| {
             Floor::new(FloorConfig {
                 floor: Bitrate(bps),
@@ -107,7 +107,7 @@ impl Floors {
         }
     }
 
-    pub(super) fn view(&self, direction: Direction) -> FloorView {
+    pub(in crate::node) fn view(&self, direction: Direction) -> FloorView {
         let (floor, measured, limited_by) = match direction {
             Direction::Up => (&self.up, Some(self.measured_up), self.limited_up),
             Direction::Down => (&self.down, self.measured_down, self.limited_down),
@@ -121,7 +121,7 @@ impl Floors {
     }
 
     /// The worse of both directions.
-    pub(super) fn worst(&self) -> FloorState {
+    pub(in crate::node) fn worst(&self) -> FloorState {
         self.up.state().max(self.down.state())
     }
 
@@ -185,7 +185,7 @@ impl Floors {
 }
 
 impl LiveRoom {
-    pub(super) fn add_links(&self, links: &mut Links) {
+    pub(in crate::node) fn add_links(&self, links: &mut Links) {
         let videos = |view: &View| {
             let publication = self.room.publication(view.track);
             publication.is_some_and(|publication| publication.spec.kind == TrackKind::Video)
@@ -213,7 +213,7 @@ impl LiveRoom {
     }
 
     /// Looks at every link, gives what it carries to the most important, and judges the floor.
-    pub(super) fn tend_bandwidth(&mut self, context: &mut Context<'_>) {
+    pub(in crate::node) fn tend_bandwidth(&mut self, context: &mut Context<'_>) {
         let now = context.now.mono;
         for key in self.keys() {
             let active = self.members[key].active;
@@ -346,7 +346,7 @@ impl LiveRoom {
         }
     }
 
-    pub(super) fn on_stream_state(
+    pub(in crate::node) fn on_stream_state(
         &self,
         member: MemberKey,
         track: TrackKey,
@@ -367,7 +367,7 @@ impl LiveRoom {
         self.send(member.0, state, context);
     }
 
-    pub(super) fn on_quality_wanted(
+    pub(in crate::node) fn on_quality_wanted(
         &self,
         track: TrackKey,
         quality: Option<u8>,

@@ -1,11 +1,11 @@
 //! What a room counts.
 
-use super::live_room::LiveRoom;
-use super::member::Member;
-use super::shard::Stats;
+use crate::node::member::Member;
+use crate::node::room::live_room::LiveRoom;
+use crate::node::shard::Stats;
 
 impl LiveRoom {
-    pub(super) fn report_bytes(&mut self, key: usize) {
+    pub(in crate::node) fn report_bytes(&mut self, key: usize) {
         let member = &self.members[key];
         let (publisher, subscriber) = (member.publisher.stats(), member.subscriber.stats());
         let bytes = (
@@ -16,7 +16,7 @@ impl LiveRoom {
             .handle_bytes(&member.join.identity, &member.sid, bytes);
     }
 
-    pub(super) fn add_stats(&self, stats: &mut Stats) {
+    pub(in crate::node) fn add_stats(&self, stats: &mut Stats) {
         stats.participants += u64::try_from(self.members.len()).unwrap_or(0);
         self.add_links(&mut stats.links);
         self.add_stats_of_the_past(stats);
@@ -25,7 +25,7 @@ impl LiveRoom {
         }
     }
 
-    pub(super) fn add_stats_of_the_past(&self, stats: &mut Stats) {
+    pub(in crate::node) fn add_stats_of_the_past(&self, stats: &mut Stats) {
         stats.out_packets += self.past.out_packets;
         stats.out_bytes += self.past.out_bytes;
         stats.pli_in += self.past.pli_in;
@@ -42,7 +42,7 @@ impl LiveRoom {
     }
 }
 
-pub(super) fn add_transports(member: &Member, stats: &mut Stats) {
+pub(in crate::node) fn add_transports(member: &Member, stats: &mut Stats) {
     for transport in [member.publisher.stats(), member.subscriber.stats()] {
         stats.out_packets += transport.out_packets;
         stats.out_bytes += transport.out_bytes;

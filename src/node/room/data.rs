@@ -1,6 +1,6 @@
 //! Data packets between clients, and those of the server.
 
-use super::live_room::{Context, LiveRoom};
+use crate::node::room::live_room::{Context, LiveRoom};
 use crate::peer::signal::{server_packet, stamp};
 use crate::peer::transport::Channel;
 
@@ -9,7 +9,7 @@ use crate::peer::transport::Channel;
 const MAX_PACKET: usize = 65_536;
 
 impl LiveRoom {
-    pub(super) fn on_data(
+    pub(in crate::node) fn on_data(
         &mut self,
         key: usize,
         channel: Channel,
@@ -53,7 +53,7 @@ impl LiveRoom {
     }
 
     /// Sends what was kept for a channel that was not open, or whose buffer was full.
-    pub(super) fn send_queued_data(&mut self, key: usize) {
+    pub(in crate::node) fn send_queued_data(&mut self, key: usize) {
         let Some(member) = self.members.get_mut(key) else {
             return;
         };
@@ -67,7 +67,7 @@ impl LiveRoom {
     }
 
     /// A packet of the server's own to one member, if its channel is open.
-    pub(super) fn tell_one(&mut self, key: usize, topic: &str, json: &str) {
+    pub(in crate::node) fn tell_one(&mut self, key: usize, topic: &str, json: &str) {
         let member = &mut self.members[key];
         let packet = server_packet(topic, json);
         if member.subscriber.send_data(Channel::Reliable, &packet) {
@@ -76,7 +76,7 @@ impl LiveRoom {
     }
 
     /// A packet of the server's own to everyone whose channel is open.
-    pub(super) fn tell_all(&mut self, topic: &str, json: &str) {
+    pub(in crate::node) fn tell_all(&mut self, topic: &str, json: &str) {
         for key in self.keys() {
             self.tell_one(key, topic, json);
         }

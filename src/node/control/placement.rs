@@ -1,11 +1,6 @@
 //! Which worker runs which room, what is booked, and whether a session may start at all.
 
-mod admission;
-#[cfg(test)]
-mod tests;
-
-pub use admission::{Capacity, Cpu, Refusal, Reserved};
-
+use super::admission::{Capacity, Cpu, Refusal, Reserved};
 use super::booking::Booking;
 use crate::base::{Identity, Millis, Mono, Now, RoomName, SessionId};
 use crate::session::Policy;

@@ -1,10 +1,10 @@
 //! A session that is booked and has not begun, and its end if it never does.
 
-use super::billing::{Billing, Opening};
 use crate::base::{
     EndReason, Identity, Inherited, Millis, NodeId, Now, Rng, Role, RoomName, RoomSid, SessionId,
     Unix,
 };
+use crate::node::billing::{Billing, Opening};
 use crate::session::Policy;
 use crate::usage::{Append, Carried, SessionFacts};
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub struct Guest {
 }
 
 /// The session that a join opens: the one that is booked, or a new one.
-pub(super) fn session_of(booking: Option<&Booking>, rng: &mut Rng) -> SessionId {
+pub(in crate::node) fn session_of(booking: Option<&Booking>, rng: &mut Rng) -> SessionId {
     booking.map_or_else(|| SessionId::random(rng), |booking| booking.session.clone())
 }
 

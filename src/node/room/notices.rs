@@ -1,9 +1,9 @@
 //! What clients are told of the contract, and what they say to it: the billed clock, warnings, and the
 //! question "still there?".
 
-use super::live_room::{Context, LiveRoom};
-use super::shard::JoinRequest;
 use crate::base::{Role, Warning};
+use crate::node::room::live_room::{Context, LiveRoom};
+use crate::node::shard::JoinRequest;
 use crate::peer::signal::user_message;
 use crate::session::{Policy, Prompt, Who};
 
@@ -21,7 +21,7 @@ struct Answer {
 
 impl LiveRoom {
     /// Takes a client's packet that is for the server alone. True: it was one, and goes no further.
-    pub(super) fn take_message(
+    pub(in crate::node) fn take_message(
         &mut self,
         key: usize,
         packet: &[u8],
@@ -48,7 +48,7 @@ impl LiveRoom {
 
     /// The newest clock that is on disk, and while a prompt is open that as well, for those who came
     /// after it opened.
-    pub(super) fn send_clock(&mut self, context: &mut Context<'_>) {
+    pub(in crate::node) fn send_clock(&mut self, context: &mut Context<'_>) {
         self.clock_sent = context.now.mono;
         if let Some(prompt) = self.billing.prompt() {
             self.tell_prompt(Some(&prompt));
@@ -66,7 +66,7 @@ impl LiveRoom {
     }
 
     /// Tells of a prompt that opened, was answered or closed, and keeps the attribute of who is asked.
-    pub(super) fn tell_contract(&mut self, context: &mut Context<'_>) {
+    pub(in crate::node) fn tell_contract(&mut self, context: &mut Context<'_>) {
         let prompt = self.billing.prompt();
         let shape = |prompt: &Prompt| (prompt.overdue, prompt.confirmed.clone());
         let told = prompt.as_ref().map(shape);
@@ -104,7 +104,7 @@ impl LiveRoom {
     }
 
     /// Tells everyone what billing is warned of.
-    pub(super) fn tell_warning(&mut self, warning: &Warning) {
+    pub(in crate::node) fn tell_warning(&mut self, warning: &Warning) {
         let json = serde_json::json!({
             "kind": warning.kind.as_str(),
             "left_s": warning.left_s,
@@ -125,7 +125,7 @@ fn is_asked(role: Option<Role>) -> bool {
 
 /// The token's `beistand.external_ref` and `beistand.metadata`, where they are valid. What was booked
 /// says it all already.
-pub(super) fn override_policy(policy: &mut Policy, join: &JoinRequest) {
+pub(in crate::node) fn override_policy(policy: &mut Policy, join: &JoinRequest) {
     if join.booking.is_some() {
         return;
     }

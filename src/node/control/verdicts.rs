@@ -1,7 +1,7 @@
 //! What a preflight has to say about a join: `floor.admission`.
 
-use super::live_room::LiveRoom;
 use crate::base::{Identity, Now, Role, Verdict, Warning};
+use crate::node::room::live_room::LiveRoom;
 use crate::peer::signal::token::{Join, ParticipantKind};
 use crate::session::{Admission, Floor};
 
@@ -38,7 +38,12 @@ pub fn refusal(join: &Join, verdict: Option<&Verdict>, floor: &Floor) -> Option<
 
 impl LiveRoom {
     /// Says that someone is let in although their connection may not do.
-    pub(super) fn warn_of_preflight(&mut self, join: &Join, verdict: Option<&Verdict>, now: Now) {
+    pub(in crate::node) fn warn_of_preflight(
+        &mut self,
+        join: &Join,
+        verdict: Option<&Verdict>,
+        now: Now,
+    ) {
         let floor = &self.policy.floor;
         if floor.admission == Admission::Off || !is_promised(join) {
             return;

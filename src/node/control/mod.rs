@@ -1,0 +1,11 @@
+//! What is decided for the whole node: which worker runs which room, what is booked, who may join.
+
+mod admission;
+pub(super) mod booking;
+mod placement;
+#[cfg(test)]
+mod tests;
+pub mod verdicts;
+
+pub use admission::{Capacity, Cpu, Refusal, Reserved};
+pub use placement::{Arrival, BookRefusal, Control, News, Place};
