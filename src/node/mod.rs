@@ -2,11 +2,12 @@
 //! introduce the rooms below to each other.
 
 pub mod billing;
+mod context;
 mod control;
 mod demux;
+mod io;
 mod member;
 pub mod preflight;
-mod recording;
 mod room;
 mod shard;
 
@@ -14,9 +15,8 @@ pub use control::booking::{Booking, Guest};
 pub use control::{
     Arrival, BookRefusal, Capacity, Control, Cpu, News, Place, Refusal, Reserved, verdicts,
 };
-pub use room::bandwidth::Links;
-pub use room::commands::{
-    CommandRefusal, ParticipantView, RecordedView, RecordingView, SessionCommand, SessionView,
-    SubscriptionView,
+pub use io::{
+    CommandRefusal, Continued, JoinRequest, Links, Output, ParticipantView, RecordedView,
+    RecordingView, SessionCommand, SessionView, ShardConfig, Stats, SubscriptionView,
 };
-pub use shard::{Continued, JoinRequest, Output, Shard, ShardConfig, Stats};
+pub use shard::Shard;

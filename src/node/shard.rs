@@ -4,6 +4,7 @@ use crate::base::{
     ConnectionId, Identity, Inherited, Millis, Mono, NodeId, Now, PreflightId, RecordingId, Rng,
     RoomName, SessionId, SessionState, Verdict,
 };
+use crate::node::bandwidth::Links;
 use crate::node::control::News;
 use crate::node::control::booking::Booking;
 use crate::node::demux::{Demux, Route};
@@ -11,7 +12,6 @@ use crate::node::member::Side;
 use crate::node::preflight::{
     Around, Outcome, PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights,
 };
-use crate::node::room::bandwidth::Links;
 use crate::node::room::commands::{CommandRefusal, SessionCommand, SessionView};
 use crate::node::room::live_room::{Context, LiveRoom};
 use crate::peer::signal::token::{Claims, Join, Keys};
@@ -31,164 +31,6 @@ use std::sync::Arc;
 
 /// Totals are on disk at most 500 ms late; this leaves 100 ms for the commit.
 const CHECKPOINT_EVERY: Millis = Millis(400);
-
-/// What a shard needs to know.
-#[derive(Clone, Debug)]
-pub struct ShardConfig {
-    /// Makes peer connections.
-    pub factory: Factory,
-    /// Where clients reach this worker's socket.
-    pub advertised: Vec<SocketAddr>,
-    /// This node.
-    pub node: NodeId,
-    /// Signs refreshed tokens.
-    pub keys: Arc<Keys>,
-    /// Policy templates by name; `default` is among them.
-    pub policies: Arc<BTreeMap<String, Policy>>,
-}
-
-/// A join that `api` has checked.
-#[derive(Clone, Debug)]
-pub struct JoinRequest {
-    /// The token's claims, for refreshing it.
-    pub claims: Claims,
-    /// What the token allows.
-    pub join: Join,
-    /// What the client says of itself.
-    pub client: ClientParams,
-    /// The session that a crash cut off in this room.
-    pub continues: Option<Continued>,
-    /// What is booked for the room.
-    pub booking: Option<Arc<Booking>>,
-    /// What a preflight of the last 10 minutes measured.
-    pub preflight: Option<Verdict>,
-}
-
-/// A session that a crash cut off; the next one in its room inherits its policy and its clocks.
-#[derive(Clone, Debug)]
-pub struct Continued {
-    /// What it was.
-    pub facts: SessionFacts,
-    /// The clocks and terms of it and of those that it continued.
-    pub inherited: Inherited,
-}
-
-impl Continued {
-    /// The rules that it had at its start, if they were kept and are still understood.
-    pub(in crate::node) fn policy(&self) -> Option<Policy> {
-        let kept = self.facts.carried.policy.clone()?;
-        let policy: Policy = serde_json::from_value(kept).ok()?;
-        policy.validate().is_ok().then_some(policy)
-    }
-}
-
-/// What a shard wants done.
-#[derive(Debug)]
-pub enum Output {
-    /// Send a datagram.
-    Datagram {
-        /// Where to.
-        to: SocketAddr,
-        /// What.
-        bytes: Vec<u8>,
-    },
-    /// Send a signalling frame.
-    Signal {
-        /// On which socket.
-        conn: ConnectionId,
-        /// What.
-        frame: Frame,
-    },
-    /// Close a socket after what was sent on it.
-    CloseSocket {
-        /// Which.
-        conn: ConnectionId,
-    },
-    /// Write to the ledger; answered by `handle_committed`.
-    Append(Box<Append>),
-    /// Write to the ledger; answered by `handle_committed`.
-    Checkpoints(Vec<Checkpoint>),
-    /// Write to a recording, after the entries before it are on disk; a disk that does not take it is
-    /// told by `handle_recording_failed`.
-    Recorded(record::Output),
-    /// A room is over.
-    RoomEnded(RoomName),
-    /// A join that was placed here opened no room.
-    RoomNotOpened(RoomName),
-    /// For admission.
-    News(News),
-    /// A preflight is over.
-    Preflighted {
-        /// Which.
-        id: PreflightId,
-        /// What came of it.
-        outcome: Outcome,
-    },
-}
-
-/// Running counts, and what there is now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Participants now.
-    pub participants: u64,
-    /// Sessions now, by state.
-    pub waiting: u64,
-    /// Sessions whose clock runs.
-    pub live: u64,
-    /// Sessions whose clock stands.
-    pub paused: u64,
-    /// What subscriptions get now, and how floors stand.
-    pub links: Links,
-    /// Datagrams received.
-    pub in_packets: u64,
-    /// Bytes received.
-    pub in_bytes: u64,
-    /// Datagrams sent.
-    pub out_packets: u64,
-    /// Bytes sent.
-    pub out_bytes: u64,
-    /// Media packets handed to a subscriber.
-    pub forwarded: u64,
-    /// STUN that names nobody here.
-    pub unknown_ufrag: u64,
-    /// Anything else from an address that STUN has not validated.
-    pub unknown_address: u64,
-    /// Refused by the connection that it was for.
-    pub unauthenticated: u64,
-    /// Joins refused because the room is full.
-    pub joins_full: u64,
-    /// Packets that a subscriber did not get, by reason.
-    pub drops: Drops,
-    /// What the recorders have seen and done.
-    pub recorders: record::Stats,
-    /// NACKs received from subscribers.
-    pub nacks_in: u64,
-    /// NACKs sent to publishers.
-    pub nacks_out: u64,
-    /// Media packets without a published track.
-    pub no_track: u64,
-    /// Media packets that a subscriber's section could not carry.
-    pub not_carried: u64,
-    /// Data packets that were malformed, forbidden or too many.
-    pub data_dropped: u64,
-    /// Data packets that clients sent to the server itself (topics `beistand.*`), filler of uplink
-    /// probes among them; they go no further.
-    pub data_taken: u64,
-    /// Keyframe requests from subscribers.
-    pub pli_in: u64,
-    /// Keyframe requests to publishers.
-    pub pli_out: u64,
-    /// Keyframe requests held back by the throttle.
-    pub pli_held: u64,
-    /// Signalling messages received.
-    pub signal_messages: u64,
-    /// Signalling messages sent.
-    pub signal_sent: u64,
-    /// Rooms that panicked and were taken away.
-    pub panics: u64,
-    /// Signalling frames that were no message, or asked for the impossible.
-    pub signal_errors: u64,
-}
 
 /// One worker's part of the node.
 pub struct Shard {

@@ -1,7 +1,6 @@
 //! What a preflight has to say about a join: `floor.admission`.
 
-use crate::base::{Identity, Now, Role, Verdict, Warning};
-use crate::node::room::live_room::LiveRoom;
+use crate::base::{Role, Verdict, Warning};
 use crate::peer::signal::token::{Join, ParticipantKind};
 use crate::session::{Admission, Floor};
 
@@ -36,24 +35,17 @@ pub fn refusal(join: &Join, verdict: Option<&Verdict>, floor: &Floor) -> Option<
     Some(format!("this session needs a preflight: {missing}; {HOW}"))
 }
 
-impl LiveRoom {
-    /// Says that someone is let in although their connection may not do.
-    pub(in crate::node) fn warn_of_preflight(
-        &mut self,
-        join: &Join,
-        verdict: Option<&Verdict>,
-        now: Now,
-    ) {
-        let floor = &self.policy.floor;
-        if floor.admission == Admission::Off || !is_promised(join) {
-            return;
-        }
-        if let Some(text) = shortfall(verdict, floor) {
-            let who: &Identity = &join.identity;
-            self.billing
-                .handle_warning(Warning::preflight(who, text), now);
-        }
+/// What is said of someone who is let in although their connection may not do; none if it may.
+pub(in crate::node) fn warning(
+    join: &Join,
+    verdict: Option<&Verdict>,
+    floor: &Floor,
+) -> Option<Warning> {
+    if floor.admission == Admission::Off || !is_promised(join) {
+        return None;
     }
+    let text = shortfall(verdict, floor)?;
+    Some(Warning::preflight(&join.identity, text))
 }
 
 #[cfg(test)]

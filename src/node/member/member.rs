@@ -1,15 +1,15 @@
-//! One participant of a room: its two peer connections, its negotiation, its card.
+//! One participant of a room.
 
-use crate::base::{ConnectionId, Millis, Mono, TrackSid, TrackSource, Verdict};
-use crate::base::{Identity, Now, ParticipantSid};
-use crate::media::{Codec, Mid};
-use crate::node::room::bandwidth::Floors;
+use super::connections::{Connections, Side};
+use super::tracks::Tracks;
+use super::waiting_data::WaitingData;
+use crate::base::{ConnectionId, Identity, Millis, Mono, Now, ParticipantSid, Verdict};
+use crate::node::bandwidth::Floors;
 use crate::peer::negotiate::Negotiation;
-use crate::peer::signal::token::{Claims, Join};
-use crate::peer::signal::{Card, ClientParams, PublishRequest};
-use crate::peer::transport::{Section, Transport};
-use crate::room::TrackKey;
-use std::collections::{BTreeMap, VecDeque};
+use crate::peer::signal::server_packet;
+use crate::peer::signal::token::{Claims, Join, ParticipantKind};
+use crate::peer::signal::{Card, ClientParams};
+use crate::peer::transport::Channel;
 
 /// Never connected for this long: removed. Clients give up after 15 s themselves, and a session
 /// with nobody present ends after 20 s anyway.
@@ -18,40 +18,12 @@ const CONNECT_WITHIN: Millis = Millis::from_secs(20);
 /// No authenticated packet for this long: removed (livekit-server 1.13.5: 10 + 5 + 5 s).
 const SILENT_FOR: Millis = Millis::from_secs(20);
 
-/// A connection was closed, but the socket is open: time for the goodbye that comes on it.
-const GOODBYE_WITHIN: Millis = Millis::from_secs(1);
-
 /// A new token this often, so that a client can always come back (livekit-server 1.13.5).
 const REFRESH_EVERY: Millis = Millis::from_secs(300);
 
-/// Reliable data kept for a client whose channel is not open yet, in bytes (livekit-server 1.13.5).
-const MAX_QUEUED_DATA: usize = 100_000;
-
-/// Which of a client's peer connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::node) enum Side {
-    Publisher,
-    Subscriber,
-}
-
-/// A track that is announced, and published once its section is negotiated.
-pub(in crate::node) struct Announced {
-    pub(in crate::node) sid: TrackSid,
-    pub(in crate::node) request: PublishRequest,
-}
-
-/// A published track.
-pub(in crate::node) struct Published {
-    pub(in crate::node) key: TrackKey,
-    pub(in crate::node) source: TrackSource,
-    pub(in crate::node) mid: Mid,
-    /// The codec that the publisher asked for and was told.
-    pub(in crate::node) codec: Option<Codec>,
-    /// End to end: it cannot be recorded.
-    pub(in crate::node) encrypted: bool,
-}
-
+/// One participant of a room.
 pub(in crate::node) struct Member {
+    /// Its signalling socket, while that is open.
     pub(in crate::node) conn: Option<ConnectionId>,
     /// The client last spoke JSON, so it is answered in JSON.
     pub(in crate::node) text: bool,
@@ -62,33 +34,29 @@ pub(in crate::node) struct Member {
     pub(in crate::node) preflight: Option<Verdict>,
     pub(in crate::node) sid: ParticipantSid,
     pub(in crate::node) card: Card,
-    pub(in crate::node) publisher: Transport,
-    pub(in crate::node) subscriber: Transport,
-    pub(in crate::node) ufrags: [String; 2],
+    pub(in crate::node) connections: Connections,
     pub(in crate::node) negotiation: Negotiation,
-    pub(in crate::node) announced: Vec<Announced>,
-    /// Sending sections of the newest offer that no announcement matched yet.
-    pub(in crate::node) unmatched: Vec<Section>,
-    pub(in crate::node) published: BTreeMap<TrackSid, Published>,
-    pub(in crate::node) connected: bool,
-    pub(in crate::node) active: bool,
-    /// Something was written to the subscriber's transport since it was last driven.
-    pub(in crate::node) touched: bool,
-    /// One of its connections was closed.
-    pub(in crate::node) closed: Option<Mono>,
-    pub(in crate::node) media_at: Option<Mono>,
-    pub(in crate::node) reported: Option<Mono>,
-    pub(in crate::node) queued_data: VecDeque<Vec<u8>>,
+    pub(in crate::node) tracks: Tracks,
     pub(in crate::node) floors: Floors,
+    /// One of its connections has been up.
+    pub(in crate::node) connected: bool,
+    /// Its primary connection has been up: it takes part.
+    pub(in crate::node) active: bool,
+    /// When its newest media packet came, until billing is told.
+    pub(in crate::node) media_at: Option<Mono>,
+    /// The newest authenticated packet of which billing was told.
+    pub(in crate::node) reported: Option<Mono>,
+    waiting: WaitingData,
     joined: Mono,
     refreshed: Mono,
 }
 
-/// What is wrong with a member's connection.
+/// Why a member's connection is at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::node) enum Ailment {
+pub(in crate::node) enum DisconnectCause {
     NeverConnected,
     Silent,
+    /// An offer of ours was not answered in time.
     Unanswered,
     Closed,
 }
@@ -101,8 +69,7 @@ pub(in crate::node) struct Arrival {
     pub(in crate::node) client: ClientParams,
     pub(in crate::node) preflight: Option<Verdict>,
     pub(in crate::node) sid: ParticipantSid,
-    pub(in crate::node) publisher: Transport,
-    pub(in crate::node) subscriber: Transport,
+    pub(in crate::node) connections: Connections,
 }
 
 /// The token marks a minor.
@@ -120,8 +87,7 @@ impl Member {
             client,
             preflight,
             sid,
-            mut publisher,
-            mut subscriber,
+            connections,
         } = arrival;
         Member {
             conn: Some(conn),
@@ -132,21 +98,15 @@ impl Member {
             client,
             preflight,
             sid,
-            ufrags: [publisher.ufrag(), subscriber.ufrag()],
-            publisher,
-            subscriber,
+            connections,
             negotiation: Negotiation::default(),
-            announced: Vec::new(),
-            unmatched: Vec::new(),
-            published: BTreeMap::new(),
+            tracks: Tracks::default(),
+            floors,
             connected: false,
             active: false,
-            touched: false,
-            closed: None,
             media_at: None,
             reported: None,
-            queued_data: VecDeque::new(),
-            floors,
+            waiting: WaitingData::default(),
             joined: now.mono,
             refreshed: now.mono,
         }
@@ -156,21 +116,13 @@ impl Member {
         &self.join.identity
     }
 
-    /// Nothing of what it publishes can be read.
-    pub(in crate::node) fn is_encrypted(&self) -> bool {
-        let mut tracks = self.published.values();
-        !self.published.is_empty() && tracks.all(|track| track.encrypted)
-    }
-
     pub(in crate::node) fn hidden(&self) -> bool {
         self.join.permissions.hidden
     }
 
-    pub(in crate::node) fn transport(&mut self, side: Side) -> &mut Transport {
-        match side {
-            Side::Publisher => &mut self.publisher,
-            Side::Subscriber => &mut self.subscriber,
-        }
+    /// A visible participant who is no program: one for whom time is billed.
+    pub(in crate::node) fn counts(&self) -> bool {
+        self.join.kind == ParticipantKind::Standard && !self.hidden()
     }
 
     /// Which connection decides that the client is connected (LiveKit's `subscriber_primary`).
@@ -182,28 +134,20 @@ impl Member {
         }
     }
 
-    pub(in crate::node) fn last_authenticated(&self) -> Option<Mono> {
-        self.publisher
-            .last_authenticated()
-            .max(self.subscriber.last_authenticated())
-    }
-
-    pub(in crate::node) fn ailment(&self, now: Mono) -> Option<Ailment> {
-        if self
-            .closed
-            .is_some_and(|at| now.since(at) >= GOODBYE_WITHIN)
-        {
-            return Some(Ailment::Closed);
+    pub(in crate::node) fn disconnect_cause(&self, now: Mono) -> Option<DisconnectCause> {
+        if self.connections.is_lost(now) {
+            return Some(DisconnectCause::Closed);
         }
         if self.negotiation.is_overdue(now) && self.conn.is_some() {
-            return Some(Ailment::Unanswered);
+            return Some(DisconnectCause::Unanswered);
         }
         if !self.connected {
             let late = now.since(self.joined) >= CONNECT_WITHIN;
-            return (late || self.conn.is_none()).then_some(Ailment::NeverConnected);
+            return (late || self.conn.is_none()).then_some(DisconnectCause::NeverConnected);
         }
-        let last = self.last_authenticated().unwrap_or(self.joined);
-        (now.since(last) >= SILENT_FOR).then_some(Ailment::Silent)
+        let last = self.connections.last_authenticated();
+        let silent = now.since(last.unwrap_or(self.joined)) >= SILENT_FOR;
+        silent.then_some(DisconnectCause::Silent)
     }
 
     pub(in crate::node) fn refresh_is_due(&mut self, now: Mono) -> bool {
@@ -214,24 +158,32 @@ impl Member {
         due
     }
 
-    /// Keeps reliable data until the channel opens; false if there is too much already.
-    pub(in crate::node) fn queue_data(&mut self, packet: Vec<u8>) -> bool {
-        let queued: usize = self.queued_data.iter().map(Vec::len).sum();
-        let fits = queued + packet.len() <= MAX_QUEUED_DATA;
-        if fits {
-            self.queued_data.push_back(packet);
-        }
-        fits
+    /// Sends data to the client, or keeps it where it is reliable and cannot go now. False if it is lost.
+    pub(in crate::node) fn send_data(&mut self, channel: Channel, packet: &[u8]) -> bool {
+        let reliable = channel == Channel::Reliable;
+        let waits = reliable && !self.waiting.is_empty();
+        let transport = self.connections.write(Side::Subscriber);
+        (!waits && transport.send_data(channel, packet)) || (reliable && self.waiting.push(packet))
     }
 
-    /// Earliest time at which one of its transports must be driven.
-    pub(in crate::node) fn poll_timeout(&self) -> Option<Mono> {
-        [
-            self.publisher.poll_timeout(),
-            self.subscriber.poll_timeout(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+    /// Sends what was kept for a channel that was not open, or whose buffer was full.
+    pub(in crate::node) fn send_waiting_data(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let transport = self.connections.transport(Side::Subscriber);
+        let sent = self
+            .waiting
+            .send(|packet| transport.send_data(Channel::Reliable, packet));
+        if sent {
+            self.connections.write(Side::Subscriber);
+        }
+    }
+
+    /// A packet of the server's own, if the client's channel takes it now.
+    pub(in crate::node) fn tell(&mut self, topic: &str, json: &str) {
+        let packet = server_packet(topic, json);
+        let transport = self.connections.write(Side::Subscriber);
+        transport.send_data(Channel::Reliable, &packet);
     }
 }

@@ -1,9 +1,14 @@
-//! One participant of a room.
+//! One participant of a room: its connections, its tracks, what it may do and how it is doing.
 
+mod connections;
 #[allow(
     clippy::module_inception,
     reason = "the member is the central noun of this room of the house"
 )]
 mod member;
+mod tracks;
+mod waiting_data;
 
-pub(super) use member::*;
+pub(in crate::node) use connections::{Connections, Side};
+pub(in crate::node) use member::{Arrival, DisconnectCause, Member, is_minor};
+pub(in crate::node) use tracks::{Announced, Published, Tracks};

@@ -51,23 +51,6 @@ pub(in crate::node) struct Floors {
     limited_down: Option<LimitedBy>,
 }
 
-/// How many subscriptions and floors are in each state now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Links {
-    /// Video subscriptions paused for want of downlink.
-    pub paused: u64,
-    /// Video subscriptions in which nothing flows for another reason.
-    pub off: u64,
-    /// Video subscriptions by layer: low, medium, high.
-    pub layers: [u64; 3],
-    /// Video subscriptions by what limits them, in the order of [`LimitedBy::ALL`].
-    pub limited: [u64; 5],
-    /// Floors upwards, in the order of [`FloorState::ALL`].
-    pub up: [u64; 4],
-    /// Floors downwards, likewise.
-    pub down: [u64; 4],
-}
-
 /// One direction as it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::node) struct FloorView {

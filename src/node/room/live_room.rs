@@ -1,139 +1,96 @@
-//! One room as it lives: its members, its forwarding, its money, and its end.
+//! One room as it lives. It introduces its parts to each other: each owns its state and knows none of
+//! the others, and what one of them has to say is carried to the next here.
+//!
+//! A step is one input and all that follows from it. Whoever has to leave, what clients are told and
+//! what is offered to them is queued, and carried out in `finish`, at the end of the step, alone.
 
+use super::bandwidth::Bandwidth;
+use super::contract_notices::{ContractNotices, tell_warning};
+use super::data::{ServerMessage, relay};
+use super::egress::Egress;
+use super::membership::{Departure, Leave, Membership};
+use super::metadata::{self, Update};
+use super::notices::Notices;
+use super::recording::Recordings;
+use super::subscriptions::{Change, Subscriptions, notice_of, wish};
+use super::{commands, counts, evidence, publishing};
 use crate::base::{
-    Bitrate, ConnectionId, EndReason, Identity, Inherited, Millis, Mono, Now, ParticipantSid, Rng,
-    RoomName, RoomSid, SessionId, SessionState, Verdict,
+    Bitrate, ConnectionId, EndReason, Identity, Millis, Mono, Now, ParticipantSid, Purpose, Rng,
+    RoomName, SessionId, SessionState, TrackSid,
 };
-use crate::node::billing::{Billing, Clock, Join as Granted, Opening};
-use crate::node::control::booking::session_of;
-use crate::node::demux::{Demux, Route};
-use crate::node::member::{Ailment, Arrival, Member, Side, is_minor};
-use crate::node::recording::{RECORDER, Recordings};
-use crate::node::room::bandwidth::Floors;
-use crate::node::room::counts;
-use crate::node::room::notices::override_policy;
-use crate::node::shard::{JoinRequest, Output, ShardConfig, Stats};
-use crate::peer::signal::token::ParticipantKind;
-use crate::peer::signal::{Card, LeaveAction, LeaveReason, Response, RoomFacts, encode, token};
-use crate::peer::transport::Purpose;
-use crate::room::{Forward, MemberKey, MemberOptions, Room};
+use crate::media::{Packet, is_stun};
+use crate::node::billing::{Billing, Opening};
+use crate::node::context::Context;
+use crate::node::control::{News, verdicts};
+use crate::node::demux::Route;
+use crate::node::io::{CommandRefusal, JoinRequest, Output, SessionCommand, SessionView, Stats};
+use crate::node::member::{Arrival, Connections, Member, Side, is_minor};
+use crate::peer::signal::{
+    LeaveAction, LeaveReason, PublishRequest, Request, RequestRefusal, Response, RoomFacts, Target,
+    token,
+};
+use crate::peer::transport::{Channel, Output as Heard, Purpose as Direction};
+use crate::room::{Event, MemberKey, MemberOptions, Room};
 use crate::session::Policy;
-use crate::usage::{Carried, Checkpoint, SessionFacts};
-use slab::Slab;
-use std::collections::{BTreeMap, VecDeque};
+use crate::usage::Checkpoint;
+use std::net::SocketAddr;
 
 /// Presence, negotiation and billing are looked at this often: far below the 5 s of presence, and
 /// rare enough to cost nothing.
 const TICK: Millis = Millis(50);
 
-/// The billed clock is told once a second.
-const CLOCK_EVERY: Millis = Millis(1_000);
-
 /// Of what a preflight measured, the part that a congestion controller may begin with.
 const MEASURED_PERCENT: u64 = 80;
 
-/// Clocks on their way to the disk; with a full disk the newest are shown late, not wrong.
-const MAX_TOLD: usize = 256;
-
-/// Departed participants that are remembered for the length of the grace time.
-const MAX_DEPARTED: usize = 256;
-
-/// What a room may use of its shard.
-pub(in crate::node) struct Context<'a> {
-    pub(in crate::node) config: &'a ShardConfig,
-    pub(in crate::node) outputs: &'a mut VecDeque<Output>,
-    pub(in crate::node) demux: &'a mut Demux,
-    pub(in crate::node) connections: &'a mut BTreeMap<ConnectionId, (usize, usize)>,
-    pub(in crate::node) stats: &'a mut Stats,
-    pub(in crate::node) rng: &'a mut Rng,
-    pub(in crate::node) now: Now,
-}
-
+/// One room as it lives.
 pub(in crate::node) struct LiveRoom {
-    pub(in crate::node) index: usize,
+    index: usize,
     name: RoomName,
     session: SessionId,
-    pub(in crate::node) facts: RoomFacts,
-    pub(in crate::node) policy: Policy,
-    pub(in crate::node) recordings: Recordings,
-    pub(in crate::node) room: Room,
-    pub(in crate::node) billing: Billing,
-    pub(in crate::node) members: Slab<Member>,
-    pub(in crate::node) forwards: Vec<Forward>,
+    policy: Policy,
+    parts: Parts,
+    egress: Egress,
+    bandwidth: Bandwidth,
+    recordings: Recordings,
+    contract: ContractNotices,
     /// Counts of members that are gone.
-    pub(in crate::node) past: Stats,
+    past: Stats,
     ticked: Mono,
-    /// What the appends and checkpoints on their way to the disk say, and the newest on it.
-    told: VecDeque<Clock>,
-    pub(in crate::node) shown: Option<Clock>,
-    pub(in crate::node) clock_sent: Mono,
-    /// What was told of the open prompt: overdue, and who has answered.
-    pub(in crate::node) prompt_told: Option<(bool, Vec<Identity>)>,
-    pub(in crate::node) floors_told: Mono,
+    /// Who is here, what they publish or what they said has changed since the recordings were reviewed.
+    review_is_due: bool,
     over: bool,
-    /// Who left lately: their rejoin is never refused by capacity.
-    departed: VecDeque<(Identity, Mono)>,
 }
 
 impl LiveRoom {
     pub(in crate::node) fn new(
         index: usize,
-        (template, mut policy): (&str, Policy),
-        join: &JoinRequest,
-        config: &ShardConfig,
-        (rng, now): (&mut Rng, Now),
+        opening: Opening,
+        facts: RoomFacts,
+        seed: u64,
+        now: Now,
     ) -> LiveRoom {
-        if let Some(lost) = &join.continues {
-            policy = lost.policy().unwrap_or(policy);
-            policy.external_ref.clone_from(&lost.facts.external_ref);
-            policy.metadata.clone_from(&lost.facts.metadata);
-        }
-        override_policy(&mut policy, join);
-        let room_sid = RoomSid::random(rng);
-        let session = session_of(join.booking.as_deref(), rng);
-        let facts = SessionFacts {
-            session: session.clone(),
-            node: config.node.clone(),
-            room: join.join.room.clone(),
-            room_sid: room_sid.clone(),
-            policy: template.to_owned(),
-            min_billable_ms: Millis::ZERO,
-            external_ref: None,
-            metadata: None,
-            continues: join
-                .continues
-                .as_ref()
-                .map(|lost| lost.facts.session.clone()),
-            carried: Carried::default(),
-        };
-        let wire = wire_facts(&room_sid, join, &policy, now);
-        let opening = Opening {
-            facts,
-            policy: policy.clone(),
-            inherited: join
-                .continues
-                .as_ref()
-                .map_or_else(Inherited::default, |lost| lost.inherited.clone()),
-        };
+        let policy = opening.policy.clone();
+        let session = opening.facts.session.clone();
+        let grace = Millis::from_secs(policy.departure_timeout_s);
         LiveRoom {
             index,
-            name: join.join.room.clone(),
+            name: opening.facts.room.clone(),
+            egress: Egress::default(),
+            bandwidth: Bandwidth::new(now.mono),
+            contract: ContractNotices::new(session.clone(), policy.presence.who, now.mono),
+            recordings: Recordings::new(&policy.recording, session.clone(), now.mono),
+            parts: Parts {
+                members: Membership::new(grace),
+                room: forwarding(seed),
+                subscriptions: Subscriptions::default(),
+                notices: Notices::new(facts),
+                billing: Billing::new(opening, now),
+            },
             session,
-            facts: wire,
-            recordings: Recordings::new(&policy.recording, now.mono),
             policy,
-            room: forwarding(rng),
-            billing: Billing::new(opening, now),
-            members: Slab::new(),
-            forwards: Vec::new(),
             past: Stats::default(),
             ticked: now.mono,
-            told: VecDeque::new(),
-            departed: VecDeque::new(),
-            shown: None,
-            clock_sent: now.mono,
-            floors_told: now.mono,
-            prompt_told: None,
+            review_is_due: false,
             over: false,
         }
     }
@@ -147,11 +104,16 @@ impl LiveRoom {
     }
 
     pub(in crate::node) fn state(&self) -> SessionState {
-        self.billing.clock().state
+        self.parts.billing.clock().state
     }
 
     pub(in crate::node) const fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// Whether someone of this identity is in the room.
+    pub(in crate::node) fn has(&self, identity: &Identity) -> bool {
+        self.parts.members.find(identity).is_some()
     }
 
     pub(in crate::node) fn handle_join(
@@ -160,430 +122,340 @@ impl LiveRoom {
         request: JoinRequest,
         context: &mut Context<'_>,
     ) {
-        let identity = request.join.identity.clone();
-        let minor = is_minor(&request.join);
-        if minor {
-            self.on_minor(&identity, context);
+        let (identity, now) = (request.join.identity.clone(), context.now);
+        let older = self.parts.members.find(&identity);
+        if let Some(older) = older {
+            // The newest join of an identity wins. Its presence goes on, so billing hears nothing.
+            let reason = LeaveReason::DuplicateIdentity;
+            self.parts.members
+                .leave(older, Leave::unbilled(LeaveAction::Disconnect, reason));
+            self.finish(context);
         }
-        let returns =
-            self.replace_older(&request, context) || self.left_lately(&identity, context.now.mono);
-        if !returns && self.members.len() >= self.capacity() {
+        let returns = older.is_some() || self.parts.members.left_lately(&identity, now.mono);
+        if !returns && self.parts.members.len() >= self.policy.capacity.max_participants {
             context.stats.joins_full += 1;
-            self.report_left(identity, context);
-            let refusal = Response::Leave(LeaveAction::Disconnect, LeaveReason::JoinFailure);
-            context.outputs.push_back(Output::Signal {
-                conn,
-                frame: encode(refusal, false),
-            });
-            context.outputs.push_back(Output::CloseSocket { conn });
+            context.push(Output::News(News::Left(self.name.clone(), identity)));
+            context.dismiss(conn, LeaveAction::Disconnect, LeaveReason::JoinFailure);
             return;
         }
-        let now = context.now;
         if !returns && request.continues.is_none() {
-            self.warn_of_preflight(&request.join, request.preflight.as_ref(), now);
-        }
-        let (factory, advertised) = (&context.config.factory, &context.config.advertised);
-        let carries = |verdict: Verdict| Bitrate(verdict.down_bps).percent(MEASURED_PERCENT);
-        let measured = request.preflight.map(carries);
-        let arrival = Arrival {
-            conn,
-            sid: ParticipantSid::random(context.rng),
-            publisher: factory.connection(Purpose::Receive, advertised, now.mono),
-            subscriber: factory.connection(Purpose::Send(measured), advertised, now.mono),
-            claims: request.claims,
-            join: request.join,
-            client: request.client,
-            preflight: request.preflight,
-        };
-        let floors = Floors::new(&self.policy.floor);
-        let key = self.members.insert(Member::new(arrival, floors, now));
-        let member = &self.members[key];
-        for (side, ufrag) in Side::BOTH.into_iter().zip(&member.ufrags) {
-            let route = Route {
-                room: self.index,
-                member: key,
-                side,
-            };
-            context.demux.add(ufrag.clone(), route);
-        }
-        context.connections.insert(conn, (self.index, key));
-        let options = MemberOptions {
-            auto_subscribe: member.client.auto_subscribe,
-            can_subscribe: member.join.permissions.can_subscribe,
-            unaltered: false,
-            role: member.join.role,
-        };
-        self.room.handle_joined(MemberKey(key), options);
-        self.recordings.handle_joined(&identity, minor);
-        self.report_joined(identity, context);
-        self.welcome(key, context);
-        self.review_recordings(context);
-        self.offer(key, context);
-    }
-
-    fn capacity(&self) -> usize {
-        self.policy.capacity.max_participants
-    }
-
-    /// The newest join of an identity wins. Its presence goes on, so billing hears nothing.
-    fn replace_older(&mut self, request: &JoinRequest, context: &mut Context<'_>) -> bool {
-        let identity = &request.join.identity;
-        let older = self
-            .members
-            .iter()
-            .find(|(_, member)| member.identity() == identity);
-        let Some(key) = older.map(|(key, _)| key) else {
-            return false;
-        };
-        self.flush_evidence(context.now);
-        let goodbye = (LeaveAction::Disconnect, LeaveReason::DuplicateIdentity);
-        self.take_out(key, goodbye, context);
-        true
-    }
-
-    fn welcome(&mut self, key: usize, context: &mut Context<'_>) {
-        let others = self
-            .members
-            .iter()
-            .filter(|(other, member)| *other != key && !member.hidden())
-            .map(|(_, member)| member.card.clone())
-            .collect();
-        self.facts.num_participants = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
-        let room = self.facts.clone();
-        let member = &mut self.members[key];
-        member.card.joined();
-        let response = Response::Join {
-            room,
-            me: Box::new(member.card.clone()),
-            others,
-            node: context.config.node.clone(),
-            subscriber_primary: member.join.permissions.can_subscribe,
-            fast_publish: member.join.permissions.can_publish,
-        };
-        self.send(key, response, context);
-        self.broadcast(key, context);
-    }
-
-    /// Sends a message to one member, if its socket is there.
-    pub(in crate::node) fn send(&self, key: usize, response: Response, context: &mut Context<'_>) {
-        if let Some(member) = self.members.get(key)
-            && let Some(conn) = member.conn
-        {
-            let frame = encode(response, member.text);
-            context.stats.signal_sent += 1;
-            context.outputs.push_back(Output::Signal { conn, frame });
-        }
-    }
-
-    /// Tells the others (and itself, once it is in) how a member is now.
-    pub(in crate::node) fn broadcast(&self, key: usize, context: &mut Context<'_>) {
-        let Some(member) = self.members.get(key) else {
-            return;
-        };
-        for (other, _) in &self.members {
-            if other == key || !member.hidden() {
-                self.send(other, Response::Update(vec![member.card.clone()]), context);
+            let verdict = request.preflight.as_ref();
+            if let Some(warning) = verdicts::warning(&request.join, verdict, &self.policy.floor) {
+                self.parts.billing.handle_warning(warning, now);
             }
         }
+        self.recordings
+            .handle_joined(&identity, is_minor(&request.join), now);
+        let member = arrivals::member(conn, request, &self.policy.floor, context);
+        let index = self.index;
+        self.parts.admit(member, index, context);
+        context.push(Output::News(News::Joined(self.name.clone(), identity)));
+        self.review_is_due = true;
+        self.finish(context);
+    }
+
+    pub(in crate::node) fn handle_request(
+        &mut self,
+        key: usize,
+        (request, text): (Request, bool),
+        context: &mut Context<'_>,
+    ) {
+        let Some(member) = self.parts.members.get_mut(key) else {
+            return;
+        };
+        member.text = text;
+        if let Some(pong) = request.pong(context.now.unix) {
+            self.parts.notices.to(key, pong);
+        } else if !self.parts.handle_request(key, request, context) {
+            context.stats.signal_errors += 1;
+        }
+        self.review_is_due = true;
+        for side in Side::BOTH {
+            self.hear(key, side, context);
+        }
+        self.finish(context);
     }
 
     pub(in crate::node) fn handle_socket_closed(&mut self, key: usize, context: &mut Context<'_>) {
-        let Some(member) = self.members.get_mut(key) else {
-            return;
-        };
-        member.conn = None;
-        if !member.connected {
-            self.remove(key, LeaveReason::JoinFailure, true, context);
-        } else if member.closed.is_some() {
-            self.remove(key, LeaveReason::MediaFailure, false, context);
-        }
+        self.parts.handle_socket_closed(key);
+        self.finish(context);
     }
 
-    /// A member's connection came up.
-    pub(in crate::node) fn on_connected(
+    pub(in crate::node) fn handle_datagram(
         &mut self,
-        key: usize,
-        side: Side,
+        (key, side): (usize, Side),
+        source: SocketAddr,
+        bytes: &[u8],
         context: &mut Context<'_>,
     ) {
-        let Some(member) = self.members.get_mut(key) else {
+        let Some(member) = self.parts.members.get_mut(key) else {
             return;
         };
-        if !std::mem::replace(&mut member.connected, true) {
-            let standard = member.join.kind == ParticipantKind::Standard;
-            let granted = Granted {
-                identity: member.join.identity.clone(),
-                sid: member.sid.clone(),
-                role: member.join.role,
-                counts: standard && !member.hidden(),
+        let transport = member.connections.transport(side);
+        if !transport.handle_datagram(source, bytes, context.now) {
+            context.stats.unauthenticated += 1;
+            return;
+        }
+        if is_stun(bytes) && transport.accepts_source(source) {
+            let ufrag = member.connections.ufrag(side);
+            context.demux.validated(ufrag, source);
+        }
+        self.hear(key, side, context);
+        self.finish(context);
+    }
+
+    /// Acts on all that a transport has to say.
+    fn hear(&mut self, key: usize, side: Side, context: &mut Context<'_>) {
+        while let Some(member) = self.parts.members.get_mut(key) {
+            let Some(heard) = member.connections.transport(side).poll_output() else {
+                break;
             };
-            let (who, preflight) = (granted.identity.clone(), member.preflight);
-            self.billing.handle_connected(granted, context.now);
-            if let Some(verdict) = preflight {
-                self.billing.handle_preflight(&who, verdict);
+            match heard {
+                Heard::Datagram { to, bytes } => context.push(Output::Datagram { to, bytes }),
+                Heard::Connected => self.parts.handle_connected(key, side, context.now),
+                Heard::Closed => {
+                    self.parts.handle_closed(key, context.now.mono);
+                },
+                Heard::Packet(packet) => self.on_packet(key, &packet, context),
+                Heard::KeyframeRequest(mid) => {
+                    self.parts.room.handle_keyframe_request(MemberKey(key), mid);
+                }
+                Heard::ChannelOpen(Channel::Reliable) if side == Side::Subscriber => {
+                    member.send_waiting_data();
+                    self.recordings.handle_channel_open(MemberKey(key));
+                }
+                Heard::ChannelOpen(_) => {}
+                Heard::Data(channel, bytes) => self.on_data(key, channel, &bytes, context),
             }
-        }
-        let member = &mut self.members[key];
-        if side == member.primary() && !std::mem::replace(&mut member.active, true) {
-            member.card.active();
-            self.broadcast(key, context);
-            self.room.handle_active(MemberKey(key));
-            self.settle(context);
         }
     }
 
-    /// A member is gone for good. `explicit`: it said so.
-    pub(in crate::node) fn remove(
-        &mut self,
-        key: usize,
-        reason: LeaveReason,
-        explicit: bool,
-        context: &mut Context<'_>,
-    ) {
-        if !self.members.contains(key) {
-            return;
+    fn on_packet(&mut self, key: usize, packet: &Packet, context: &mut Context<'_>) {
+        let now = context.now;
+        if let Some(member) = self.parts.members.get_mut(key) {
+            member.media_at = Some(now.mono);
         }
-        self.flush_evidence(context.now);
-        let member = &self.members[key];
-        if member.connected {
-            let identity = member.join.identity.clone();
-            self.billing.handle_left(&identity, explicit, context.now);
+        let from = MemberKey(key);
+        let (members, stats) = (&mut self.parts.members, &mut *context.stats);
+        let ways = (&mut self.parts.room, members, stats);
+        if self.egress.forward((from, packet), ways, now.mono) {
+            self.recordings.handle_packet(from, packet, now);
         }
-        let action = if explicit {
-            LeaveAction::Disconnect
-        } else {
-            LeaveAction::Reconnect
+    }
+
+    fn on_data(&mut self, key: usize, channel: Channel, packet: &[u8], context: &mut Context<'_>) {
+        let Some(message) = ServerMessage::of(packet) else {
+            return relay(key, channel, packet, &mut self.parts.members, context.stats);
         };
-        self.take_out(key, (action, reason), context);
-        self.drain_billing(context);
+        context.stats.data_taken += 1;
+        if !message.confirms() {
+            let ServerMessage { topic, payload } = message;
+            self.recordings
+                .handle_message(MemberKey(key), &topic, &payload, context.now);
+        } else if let Some(member) = self.parts.members.get(key) {
+            let who = Some(member.identity());
+            self.parts.billing.handle_confirm(who, context.now);
+        }
     }
 
-    fn take_out(
-        &mut self,
-        key: usize,
-        (action, reason): (LeaveAction, LeaveReason),
-        context: &mut Context<'_>,
-    ) {
-        self.report_bytes(key);
-        self.send(key, Response::Leave(action, reason), context);
-        for sid in self.members[key]
-            .published
-            .keys()
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            self.report_published(key, &sid, false, context.now.mono);
-        }
-        self.room.handle_left(MemberKey(key));
-        let member = self.members.remove(key);
-        self.report_left(member.identity().clone(), context);
-        if let Some(conn) = member.conn {
-            context.connections.remove(&conn);
-            context.outputs.push_back(Output::CloseSocket { conn });
-        }
-        for ufrag in &member.ufrags {
-            context.demux.remove(ufrag);
-        }
-        tally::add_transports(&member, &mut self.past);
-        if self.departed.len() == MAX_DEPARTED {
-            self.departed.pop_front();
-        }
-        self.review_recordings(context);
-        self.departed
-            .push_back((member.join.identity.clone(), context.now.mono));
-        if !member.hidden() {
-            let gone: Card = member.card.gone(reason);
-            for (other, _) in &self.members {
-                self.send(other, Response::Gone(Box::new(gone.clone())), context);
-            }
-        }
-        self.settle(context);
-    }
-
+    /// An entry or a checkpoint is on disk.
     pub(in crate::node) fn handle_committed(&mut self, context: &mut Context<'_>) {
-        let Some(clock) = self.told.pop_front() else {
-            return;
+        if self.contract.handle_committed() {
+            self.tell_clock(context.now.mono);
+        }
+        self.finish(context);
+    }
+
+    fn tell_clock(&mut self, now: Mono) {
+        let prompt = self.parts.billing.prompt();
+        self.contract
+            .tell_clock(prompt.as_ref(), &mut self.parts.notices, now);
+    }
+
+    /// The disk does not take a recording.
+    pub(in crate::node) fn handle_recording_failed(
+        &mut self,
+        purpose: Purpose,
+        reason: &str,
+        context: &mut Context<'_>,
+    ) {
+        self.recordings.handle_failed(purpose, reason, context.now);
+        self.finish(context);
+    }
+
+    /// Carries out a command, and says how the session stands then.
+    pub(in crate::node) fn handle_command(
+        &mut self,
+        command: SessionCommand,
+        context: &mut Context<'_>,
+    ) -> Result<SessionView, CommandRefusal> {
+        if matches!(self.state(), SessionState::Ended(_)) {
+            return Err(CommandRefusal::Gone);
+        }
+        let now = context.now;
+        evidence::flush(&mut self.parts.members, &mut self.parts.billing, now);
+        let clock = commands::handle_clock_command(&command, &mut self.parts.billing, &mut self.policy, now);
+        let done = match command {
+            SessionCommand::Consent(answer) => {
+                self.recordings.handle_consent(answer, now).map_err(Into::into)
+            }
+            SessionCommand::Record { purpose, on, actor } => {
+                let asked = self.recordings.handle_request(purpose, on, actor, now);
+                asked.map_err(Into::into)
+            }
+            SessionCommand::End(reason) => {
+                self.end(reason, LeaveAction::Disconnect, LeaveReason::RoomDeleted, now);
+                Ok(())
+            }
+            SessionCommand::Pause
+            | SessionCommand::Resume
+            | SessionCommand::Confirm(_)
+            | SessionCommand::Extend { .. }
+            | SessionCommand::Inspect => clock,
         };
-        let changed = self.shown.map(|shown| shown.state) != Some(clock.state);
-        self.shown = Some(clock);
-        if changed {
-            self.send_clock(context);
+        self.parts.billing.handle_timeout(now);
+        self.finish(context);
+        done.map(|()| self.view())
+    }
+
+    fn view(&self) -> SessionView {
+        SessionView {
+            session: self.session.clone(),
+            room: self.name.clone(),
+            policy: self.policy.clone(),
+            clock: self.contract.shown(),
+            prompt: self.parts.billing.prompt(),
+            participants: commands::participants(&self.parts.members),
+            subscriptions: commands::subscriptions(&self.parts.room, &self.parts.members),
+            recordings: self.recordings.views(),
         }
     }
 
     pub(in crate::node) fn handle_drain(&mut self, context: &mut Context<'_>) {
-        self.flush_evidence(context.now);
-        for key in self.keys() {
-            self.report_bytes(key);
-        }
-        self.billing.handle_end(EndReason::NodeDrained, context.now);
-        self.drain_billing(context);
-        self.end(LeaveAction::Reconnect, LeaveReason::ServerShutdown, context);
+        let reason = LeaveReason::ServerShutdown;
+        self.end(EndReason::NodeDrained, LeaveAction::Reconnect, reason, context.now);
+        self.finish(context);
+    }
+
+    /// The session ends now, and everyone goes.
+    fn end(&mut self, end: EndReason, action: LeaveAction, reason: LeaveReason, now: Now) {
+        evidence::flush(&mut self.parts.members, &mut self.parts.billing, now);
+        evidence::all_bytes(&self.parts.members, &mut self.parts.billing);
+        self.parts.billing.handle_end(end, now);
+        self.close(Leave::unbilled(action, reason), now);
+    }
+
+    /// The session has ended: everyone goes, and so does the room.
+    fn close(&mut self, leave: Leave, now: Now) {
+        self.recordings.handle_end(now);
+        self.parts.members.leave_all(leave);
+        self.over = true;
     }
 
     pub(in crate::node) fn handle_timeout(&mut self, context: &mut Context<'_>) {
-        self.drive_transports(context);
-        let now = context.now.mono;
-        if now.since(self.ticked) >= TICK {
-            self.ticked = now;
+        for key in self.parts.members.keys() {
+            for side in Side::BOTH {
+                let member = self.parts.members.get_mut(key);
+                if member.is_some_and(|member| member.connections.drive(side, context.now)) {
+                    self.hear(key, side, context);
+                }
+            }
+        }
+        if context.now.mono.since(self.ticked) >= TICK {
+            self.ticked = context.now.mono;
             self.tick(context);
         }
+        self.finish(context);
     }
 
     fn tick(&mut self, context: &mut Context<'_>) {
         let now = context.now;
-        self.flush_evidence(now);
-        self.billing.handle_timeout(now);
+        evidence::flush(&mut self.parts.members, &mut self.parts.billing, now);
+        self.parts.billing.handle_timeout(now);
         self.drain_billing(context);
-        self.tell_contract(context);
-        for key in self.keys() {
-            let ailment = self
-                .members
-                .get(key)
-                .and_then(|member| member.ailment(now.mono));
-            match ailment {
-                Some(Ailment::NeverConnected) => {
-                    self.remove(key, LeaveReason::JoinFailure, true, context);
-                }
-                Some(Ailment::Silent) => {
-                    self.remove(key, LeaveReason::ConnectionTimeout, false, context);
-                }
-                Some(Ailment::Unanswered | Ailment::Closed) => {
-                    self.remove(key, LeaveReason::MediaFailure, false, context);
-                }
-                None => self.refresh_token(key, context),
-            }
-        }
-        for key in self.keys() {
-            self.send_queued_data(key);
-        }
-        self.tend_bandwidth(context);
-        self.tend_recordings(context);
-        if now.mono.since(self.clock_sent) >= CLOCK_EVERY {
-            self.send_clock(context);
+        let prompt = self.parts.billing.prompt();
+        self.contract
+            .handle_prompt(prompt.as_ref(), &mut self.parts.members, &mut self.parts.notices);
+        self.parts.tend_members(context);
+        self.parts.subscriptions.handle_timeout(&mut self.parts.notices, now.mono);
+        self.tend_bandwidth(now);
+        self.recordings.handle_timeout(now);
+        if self.contract.clock_is_due(now.mono) {
+            self.tell_clock(now.mono);
         }
         if matches!(self.state(), SessionState::Ended(_)) {
-            self.end(LeaveAction::Disconnect, LeaveReason::RoomClosed, context);
+            let leave = Leave::unbilled(LeaveAction::Disconnect, LeaveReason::RoomClosed);
+            self.close(leave, now);
         }
     }
 
-    fn refresh_token(&mut self, key: usize, context: &mut Context<'_>) {
-        let Some(member) = self.members.get_mut(key) else {
-            return;
-        };
-        if !member.refresh_is_due(context.now.mono) {
-            return;
-        }
-        match token::refresh(&member.claims, &context.config.keys, context.now) {
-            Ok(token) => self.send(key, Response::RefreshToken(token), context),
-            Err(error) => tracing::warn!(%error, "a token could not be refreshed"),
-        }
-    }
-
-    /// Everyone goes, and so does the room.
-    pub(in crate::node) fn end(
-        &mut self,
-        action: LeaveAction,
-        reason: LeaveReason,
-        context: &mut Context<'_>,
-    ) {
-        self.end_recordings(context);
-        for key in self.keys() {
-            self.take_out(key, (action, reason), context);
-        }
-        self.drain_billing(context);
-        self.over = true;
-    }
-
-    pub(in crate::node) fn drain_billing(&mut self, context: &mut Context<'_>) {
-        while let Some(append) = self.billing.poll_output() {
-            self.tell();
-            if let Some(warning) = &append.entry.warning {
-                self.tell_warning(warning);
+    /// The end of a step: all that follows from it is carried out here, and nowhere else.
+    fn finish(&mut self, context: &mut Context<'_>) {
+        loop {
+            if std::mem::take(&mut self.review_is_due) {
+                self.recordings.review(people(&self.parts.members), context.now);
             }
-            context.outputs.push_back(Output::Append(Box::new(append)));
+            let (recordings, contract) = (&mut self.recordings, &mut self.contract);
+            carry_out(recordings, &mut self.parts, contract, context);
+            self.parts.drain_events(context.now);
+            self.drain_billing(context);
+            let Some((key, leave)) = self.parts.members.poll_leaving() else {
+                break;
+            };
+            self.parts.notices.deliver(&mut self.parts.members, context);
+            if let Some(gone) = self.parts.take_out(key, leave, context) {
+                counts::add_member(&gone, &mut self.past);
+                let left = News::Left(self.name.clone(), gone.identity().clone());
+                context.push(Output::News(left));
+                self.review_is_due = true;
+            }
         }
+        self.parts.subscriptions
+            .offer(&mut self.parts.members, &mut self.parts.notices, context.now);
+        self.parts.notices.deliver(&mut self.parts.members, context);
+    }
+
+    fn drain_billing(&mut self, context: &mut Context<'_>) {
+        let Parts {
+            billing, notices, ..
+        } = &mut self.parts;
+        self.contract.drain_billing(billing, notices, context);
+    }
+
+    /// The room panicked: what is open of its recordings ends as it is.
+    pub(in crate::node) fn abandon(&mut self) -> Vec<record::Output> {
+        self.recordings.abandon()
     }
 
     pub(in crate::node) fn checkpoint(&mut self, now: Now) -> Option<Checkpoint> {
-        self.flush_evidence(now);
-        for key in self.keys() {
-            self.report_bytes(key);
-        }
-        let checkpoint = self.billing.checkpoint(now)?;
-        self.tell();
+        evidence::flush(&mut self.parts.members, &mut self.parts.billing, now);
+        evidence::all_bytes(&self.parts.members, &mut self.parts.billing);
+        let checkpoint = self.parts.billing.checkpoint(now)?;
+        self.contract.handle_written(self.parts.billing.clock());
         Some(checkpoint)
     }
 
-    /// The clock of an append or checkpoint that goes out now: shown once it is on disk.
-    fn tell(&mut self) {
-        if self.told.len() == MAX_TOLD {
-            self.told.clear();
-        }
-        self.told.push_back(self.billing.clock());
-    }
-
-    fn left_lately(&mut self, identity: &Identity, now: Mono) -> bool {
-        let grace = Millis::from_secs(self.policy.departure_timeout_s);
-        self.departed.retain(|(_, at)| now.since(*at) < grace);
-        self.departed.iter().any(|(left, _)| left == identity)
-    }
-
     pub(in crate::node) fn poll_timeout(&self) -> Option<Mono> {
-        let transports = self
-            .members
-            .iter()
-            .filter_map(|(_, member)| member.poll_timeout())
-            .min();
-        Some(transports.unwrap_or(Mono::MAX).min(self.ticked + TICK))
+        let members = self.parts.members.iter();
+        let transports = members.filter_map(|(_, member)| member.connections.poll_timeout());
+        Some(transports.min().unwrap_or(Mono::MAX).min(self.ticked + TICK))
     }
 
-    pub(in crate::node) fn keys(&self) -> Vec<usize> {
-        self.members.iter().map(|(key, _)| key).collect()
-    }
-
-    /// Tells billing the newest authenticated packets.
-    pub(in crate::node) fn flush_evidence(&mut self, now: Now) {
-        for (_, member) in &mut self.members {
-            if !member.connected {
-                continue;
-            }
-            let identity = member.join.identity.clone();
-            if let Some(at) = member.media_at.take() {
-                self.billing.handle_media(&identity, at, now);
-            }
-            let last = member.last_authenticated();
-            if let Some(at) = last.filter(|_| last > member.reported) {
-                member.reported = last;
-                self.billing.handle_evidence(&identity, at, now);
-            }
+    pub(in crate::node) fn add_stats(&self, stats: &mut Stats) {
+        stats.participants += u64::try_from(self.parts.members.len()).unwrap_or(0);
+        bandwidth::add_links(&self.parts.room, &self.parts.members, &mut stats.links);
+        self.add_stats_of_the_past(stats);
+        for (_, member) in self.parts.members.iter() {
+            counts::add_member(member, stats);
         }
     }
-}
 
-/// The room as clients see it.
-fn wire_facts(sid: &RoomSid, join: &JoinRequest, policy: &Policy, now: Now) -> RoomFacts {
-    RoomFacts {
-        sid: sid.to_string(),
-        name: join.join.room.to_string(),
-        metadata: join.join.room_config.metadata.clone().unwrap_or_default(),
-        created: now.unix,
-        departure_timeout_s: u32::try_from(policy.departure_timeout_s).unwrap_or(u32::MAX),
-        max_participants: u32::try_from(policy.capacity.max_participants).unwrap_or(u32::MAX),
-        num_participants: 0,
-        active_recording: false,
+    pub(in crate::node) fn add_stats_of_the_past(&self, stats: &mut Stats) {
+        counts::add_past(&self.past, stats);
+        stats.recorders += self.recordings.stats();
+        counts::add_drops(self.parts.room.drops(), stats);
     }
 }
 
-/// The forwarding room, with the subscriber that stands for the recorders.
-fn forwarding(rng: &mut Rng) -> Room {
-    let mut room = Room::new(rng.next_u64());
-    let recorder = MemberOptions {
-        auto_subscribe: false,
-        can_subscribe: true,
-        unaltered: true,
-        role: None,
-    };
-    room.handle_joined(RECORDER, recorder);
-    room
-}
+#[cfg(test)]
+mod tests;

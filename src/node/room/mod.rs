@@ -1,11 +1,25 @@
-//! One room as it lives.
+//! One room as it lives: [`LiveRoom`] introduces the parts that stand beside it here.
 
+mod arrivals;
+mod awaited_tracks;
 pub(super) mod bandwidth;
-pub(super) mod commands;
-pub(super) mod counts;
+mod commands;
+mod contract_notices;
+mod counts;
 mod data;
+mod departures;
 mod egress;
-pub(super) mod live_room;
-pub(super) mod notices;
+mod evidence;
+mod live_room;
+mod membership;
+mod metadata;
+mod notices;
+pub(super) mod opening;
+mod parts;
 mod publishing;
-mod signalling;
+pub(super) mod recording;
+mod recording_outputs;
+mod requests;
+mod subscriptions;
+
+pub(super) use live_room::LiveRoom;

@@ -1,145 +1,127 @@
-//! What clients are told of the contract, and what they say to it: the billed clock, warnings, and the
-//! question "still there?".
+//! What clients are told: queued in the order in which it was said, and delivered at the end of the step.
 
-use crate::base::{Role, Warning};
-use crate::node::room::live_room::{Context, LiveRoom};
-use crate::node::shard::JoinRequest;
-use crate::peer::signal::user_message;
-use crate::session::{Policy, Prompt, Who};
+use super::membership::Membership;
+use crate::node::context::Context;
+use crate::node::member::Member;
+use crate::peer::signal::{Card, Response, RoomFacts};
+use std::collections::VecDeque;
 
-/// Topics that start with this are between a client and the server alone.
-const RESERVED: &str = "beistand.";
-
-/// The attribute that shows who is asked whether they are still there.
-const ASKED: &str = "beistand.presence";
-
-/// What a client says in answer to the prompt.
-#[derive(serde::Deserialize)]
-struct Answer {
-    confirm: bool,
+/// Something to be told.
+#[derive(Clone, Debug)]
+pub(in crate::node) enum Notice {
+    /// A message to one member.
+    To(usize, Box<Response>),
+    /// A message to all.
+    All(Box<Response>),
+    /// How a member is now: to the others if it is visible, and to itself.
+    Card {
+        of: usize,
+        card: Box<Card>,
+        hidden: bool,
+    },
+    /// A packet of the server's own, by data channel: to one member, or to all.
+    Data {
+        to: Option<usize>,
+        topic: &'static str,
+        json: String,
+    },
 }
 
-impl LiveRoom {
-    /// Takes a client's packet that is for the server alone. True: it was one, and goes no further.
-    pub(in crate::node) fn take_message(
-        &mut self,
-        key: usize,
-        packet: &[u8],
-        context: &mut Context<'_>,
-    ) -> bool {
-        let Some((topic, payload)) = user_message(packet) else {
-            return false;
-        };
-        if !topic.starts_with(RESERVED) {
-            return false;
+/// The notices of a room, and the room as clients see it.
+pub(in crate::node) struct Notices {
+    queue: VecDeque<Notice>,
+    room: RoomFacts,
+}
+
+impl Notices {
+    pub(in crate::node) const fn new(room: RoomFacts) -> Notices {
+        Notices {
+            queue: VecDeque::new(),
+            room,
         }
-        context.stats.data_taken += 1;
-        if topic == "beistand.presence"
-            && serde_json::from_slice(&payload).is_ok_and(|answer: Answer| answer.confirm)
-            && let Some(member) = self.members.get(key)
-        {
-            let identity = member.identity().clone();
-            self.billing.handle_confirm(Some(&identity), context.now);
-        } else {
-            self.on_recording_message(key, (&topic, &payload), context);
-        }
-        true
     }
 
-    /// The newest clock that is on disk, and while a prompt is open that as well, for those who came
-    /// after it opened.
-    pub(in crate::node) fn send_clock(&mut self, context: &mut Context<'_>) {
-        self.clock_sent = context.now.mono;
-        if let Some(prompt) = self.billing.prompt() {
-            self.tell_prompt(Some(&prompt));
-        }
-        let Some(clock) = self.shown else { return };
-        let json = serde_json::json!({
-            "session": self.session().as_str(),
-            "state": clock.state.as_str(),
-            "reason": clock.state.reason(),
-            "accrued_ms": clock.accrued_ms,
-            "quota_left_ms": clock.quota_left_ms,
-            "time_left_ms": clock.time_left_ms,
+    pub(in crate::node) fn to(&mut self, key: usize, response: Response) {
+        self.queue.push_back(Notice::To(key, Box::new(response)));
+    }
+
+    pub(in crate::node) fn to_all(&mut self, response: Response) {
+        self.queue.push_back(Notice::All(Box::new(response)));
+    }
+
+    /// Tells the others (and itself) how a member is now.
+    pub(in crate::node) fn card(&mut self, of: usize, member: &Member) {
+        self.queue.push_back(Notice::Card {
+            of,
+            card: Box::new(member.card.clone()),
+            hidden: member.hidden(),
         });
-        self.tell_all("beistand.clock", &json.to_string());
     }
 
-    /// Tells of a prompt that opened, was answered or closed, and keeps the attribute of who is asked.
-    pub(in crate::node) fn tell_contract(&mut self, context: &mut Context<'_>) {
-        let prompt = self.billing.prompt();
-        let shape = |prompt: &Prompt| (prompt.overdue, prompt.confirmed.clone());
-        let told = prompt.as_ref().map(shape);
-        if self.prompt_told != told {
-            self.tell_prompt(prompt.as_ref());
-            self.prompt_told = told;
+    /// A packet of the server's own to one member, if its channel is open.
+    pub(in crate::node) fn data_to(&mut self, key: usize, topic: &'static str, json: String) {
+        self.queue.push_back(Notice::Data {
+            to: Some(key),
+            topic,
+            json,
+        });
+    }
+
+    /// A packet of the server's own to everyone whose channel is open.
+    pub(in crate::node) fn data(&mut self, topic: &'static str, json: String) {
+        self.queue.push_back(Notice::Data {
+            to: None,
+            topic,
+            json,
+        });
+    }
+
+    /// The room with so many in it, as a newcomer learns it.
+    pub(in crate::node) fn room_of(&mut self, participants: usize) -> RoomFacts {
+        self.room.num_participants = u32::try_from(participants).unwrap_or(u32::MAX);
+        self.room.clone()
+    }
+
+    /// Someone is recorded, or nobody any more.
+    pub(in crate::node) fn set_recording(&mut self, active: bool) {
+        if std::mem::replace(&mut self.room.active_recording, active) != active {
+            self.to_all(Response::Room(self.room.clone()));
         }
-        for key in self.keys() {
-            let member = &mut self.members[key];
-            let asked = prompt.as_ref().filter(|_| is_asked(member.join.role));
-            let value = asked.map(|prompt| {
-                if prompt.confirmed.contains(member.identity()) {
-                    "confirmed"
-                } else {
-                    "asked"
+    }
+
+    /// Delivers all of them.
+    pub(in crate::node) fn deliver(&mut self, members: &mut Membership, context: &mut Context<'_>) {
+        while let Some(notice) = self.queue.pop_front() {
+            match notice {
+                Notice::To(key, response) => {
+                    if let Some(member) = members.get(key) {
+                        send(member, *response, context);
+                    }
                 }
-            });
-            if member.card.set_attribute(ASKED, value) {
-                self.broadcast(key, context);
+                Notice::All(response) => {
+                    for (_, member) in members.iter() {
+                        send(member, Response::clone(&response), context);
+                    }
+                }
+                Notice::Card { of, card, hidden } => {
+                    let concerned = members.iter().filter(|(key, _)| *key == of || !hidden);
+                    for (_, member) in concerned {
+                        send(member, Response::Update(vec![Card::clone(&card)]), context);
+                    }
+                }
+                Notice::Data { to, topic, json } => {
+                    let concerned = members.iter_mut();
+                    for (_, member) in concerned.filter(|(key, _)| to.is_none_or(|to| to == *key)) {
+                        member.tell(topic, &json);
+                    }
+                }
             }
         }
     }
-
-    fn tell_prompt(&mut self, prompt: Option<&Prompt>) {
-        let who = prompt.map_or(self.policy.presence.who, |prompt| prompt.who);
-        let confirmed = prompt.map_or(&[][..], |prompt| &prompt.confirmed);
-        let confirmed: Vec<&str> = confirmed.iter().map(|who| who.as_str()).collect();
-        let json = serde_json::json!({
-            "open": prompt.is_some(),
-            "who": match who { Who::Any => "any", Who::Each => "each" },
-            "left_ms": prompt.map(|prompt| prompt.left),
-            "confirmed": confirmed,
-        });
-        self.tell_all("beistand.presence", &json.to_string());
-    }
-
-    /// Tells everyone what billing is warned of.
-    pub(in crate::node) fn tell_warning(&mut self, warning: &Warning) {
-        let json = serde_json::json!({
-            "kind": warning.kind.as_str(),
-            "left_s": warning.left_s,
-            "identity": warning.identity.as_ref().map(|who| who.as_str()),
-            "direction": warning.direction.map(|direction| direction.as_str()),
-        });
-        self.tell_all("beistand.warning", &json.to_string());
-    }
 }
 
-/// Whether the prompt is for one with this role: in a room without roles for everyone.
-fn is_asked(role: Option<Role>) -> bool {
-    match role {
-        Some(Role::Expert | Role::Customer) | None => true,
-        Some(Role::Guest | Role::Observer) => false,
-    }
-}
-
-/// The token's `beistand.external_ref` and `beistand.metadata`, where they are valid. What was booked
-/// says it all already.
-pub(in crate::node) fn override_policy(policy: &mut Policy, join: &JoinRequest) {
-    if join.booking.is_some() {
-        return;
-    }
-    let attributes = &join.join.attributes;
-    let template = policy.clone();
-    if let Some(external) = attributes.get("beistand.external_ref") {
-        policy.external_ref = Some(external.clone());
-    }
-    if let Some(text) = attributes.get("beistand.metadata") {
-        let as_text = || serde_json::Value::String(text.clone());
-        policy.metadata = Some(serde_json::from_str(text).unwrap_or_else(|_| as_text()));
-    }
-    if let Err(error) = policy.validate() {
-        tracing::warn!(%error, "the token's beistand.external_ref or beistand.metadata is refused");
-        *policy = template;
+fn send(member: &Member, response: Response, context: &mut Context<'_>) {
+    if let Some(conn) = member.conn {
+        context.signal(conn, member.text, response);
     }
 }

@@ -84,6 +84,11 @@ impl PublishRequest {
         self.0.muted
     }
 
+    /// Muted or unmuted before it is published.
+    pub const fn set_muted(&mut self, muted: bool) {
+        self.0.muted = muted;
+    }
+
     /// The ids under which the track can appear in SDP.
     pub fn cids(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.cid()).chain(self.0.simulcast_codecs.iter().map(|c| c.cid.as_str()))

@@ -1,0 +1,107 @@
+//! A member comes in, and its connections come up.
+
+use super::evidence;
+use super::parts::Parts;
+use crate::base::{Bitrate, ConnectionId, Now, ParticipantSid};
+use crate::node::context::Context;
+use crate::node::demux::Route;
+use crate::node::io::JoinRequest;
+use crate::node::member::{Arrival, Connections, Member, Side};
+use crate::peer::signal::Response;
+use crate::peer::transport::Purpose;
+use crate::room::{MemberKey, MemberOptions};
+use crate::session::Floor;
+
+/// Of what a preflight measured, the part that a congestion controller may begin with.
+const MEASURED_PERCENT: u64 = 80;
+
+/// A member as it joins, with its connections.
+pub(in crate::node) fn member(
+    conn: ConnectionId,
+    request: JoinRequest,
+    promise: &Floor,
+    context: &mut Context<'_>,
+) -> Member {
+    let (config, now) = (context.config, context.now);
+    let measured = request.preflight.map(|verdict| Bitrate(verdict.down_bps));
+    let start = measured.map(|bitrate| bitrate.percent(MEASURED_PERCENT));
+    let connection = |purpose| {
+        let factory = &config.factory;
+        factory.connection(purpose, &config.advertised, now.mono)
+    };
+    let arrival = Arrival {
+        conn,
+        sid: ParticipantSid::random(context.rng),
+        connections: Connections::new(
+            connection(Purpose::Receive),
+            Some(connection(Purpose::Send(start))),
+        ),
+        claims: request.claims,
+        join: request.join,
+        client: request.client,
+        preflight: request.preflight,
+    };
+    let mut member = Member::new(arrival, promise, now);
+    member.card.joined();
+    member
+}
+
+impl Parts {
+    /// Lets a member into the room of this index, and tells everyone.
+    pub(in crate::node) fn admit(
+        &mut self,
+        member: Member,
+        room: usize,
+        context: &mut Context<'_>,
+    ) {
+        let others = self.members.iter().filter(|(_, other)| !other.hidden());
+        let permissions = &member.join.permissions;
+        let welcome = Response::Join {
+            others: others.map(|(_, other)| other.card.clone()).collect(),
+            room: self.notices.room_of(self.members.len() + 1),
+            me: Box::new(member.card.clone()),
+            node: context.config.node.clone(),
+            subscriber_primary: permissions.can_subscribe,
+            fast_publish: permissions.can_publish,
+        };
+        let options = MemberOptions {
+            auto_subscribe: member.client.auto_subscribe,
+            can_subscribe: permissions.can_subscribe,
+            unaltered: false,
+            role: member.join.role,
+        };
+        let key = self.members.insert(member);
+        self.notices.to(key, welcome);
+        if let Some(member) = self.members.get(key) {
+            for (side, ufrag) in member.connections.ufrags() {
+                let route = Route {
+                    room,
+                    member: key,
+                    side,
+                };
+                context.demux.add(ufrag.to_owned(), route);
+            }
+            if let Some(conn) = member.conn {
+                context.sockets.insert(conn, (room, key));
+            }
+            self.notices.card(key, member);
+        }
+        self.room.handle_joined(MemberKey(key), options);
+        self.subscriptions.request_offer(key);
+    }
+
+    /// A member's connection came up.
+    pub(in crate::node) fn handle_connected(&mut self, key: usize, side: Side, now: Now) {
+        let Some(member) = self.members.get_mut(key) else {
+            return;
+        };
+        if !std::mem::replace(&mut member.connected, true) {
+            evidence::connected(member, &mut self.billing, now);
+        }
+        if side == member.primary() && !std::mem::replace(&mut member.active, true) {
+            member.card.active();
+            self.notices.card(key, member);
+            self.room.handle_active(MemberKey(key));
+        }
+    }
+}
