@@ -8,8 +8,8 @@ use crate::base::{
 use crate::peer::signal::Response;
 use crate::peer::transport::LinkReport;
 use crate::room::{
-    Budget, Calm, Downlink, Evidence, Floor, FloorConfig, MemberKey, Padding, Reach, Rouse, Stall,
-    TrackKey, Uplink, View,
+    Budget, CongestionDetector, Downlink, EstimateWatchdog, Evidence, Floor, FloorConfig,
+    MemberKey, Padding, ProbeCeiling, PublisherProbe, TrackKey, Uplink, View,
 };
 use crate::session::{Floor as Promise, OnBreach};
 
@@ -40,10 +40,10 @@ pub(super) struct Floors {
     /// When the downlink's controller began to work.
     since: Option<Mono>,
     looked: Mono,
-    stall: Stall,
-    reach: Reach,
-    rouse: Rouse,
-    calm: Calm,
+    watchdog: EstimateWatchdog,
+    ceiling: ProbeCeiling,
+    publisher_probe: PublisherProbe,
+    detector: CongestionDetector,
     padding: Padding,
     measured_up: Bitrate,
     measured_down: Option<Bitrate>,
@@ -95,10 +95,10 @@ impl Floors {
             probed: None,
             since: None,
             looked: Mono::ZERO,
-            stall: Stall::default(),
-            reach: Reach::default(),
-            rouse: Rouse::default(),
-            calm: Calm::default(),
+            watchdog: EstimateWatchdog::default(),
+            ceiling: ProbeCeiling::default(),
+            publisher_probe: PublisherProbe::default(),
+            detector: CongestionDetector::default(),
             padding: Padding::default(),
             measured_up: Bitrate::ZERO,
             measured_down: None,
@@ -236,38 +236,41 @@ impl LiveRoom {
         let down = member.subscriber.link(now);
         let up = member.publisher.link(now);
         member.floors.since.get_or_insert(now);
-        let calm = &mut member.floors.calm;
-        calm.handle_report(down.lost_out, down.rtt, now);
+        let detector = &mut member.floors.detector;
+        detector.handle_report(down.lost_out, down.rtt, now);
         let budget = Budget {
             estimate: down.estimate.unwrap_or(FIRST_ESTIMATE),
-            congested: calm.is_congested(),
-            calm: calm.is_calm(now),
+            congested: detector.is_congested(),
+            calm: detector.is_calm(now),
             may_pause: promise.does(OnBreach::Shed),
             floor: Bitrate(promise.down_bps),
         };
         let allocated = self.room.allocate(MemberKey(key), budget, now);
         let demand = self.room.demand_of(MemberKey(key));
         let member = &mut self.members[key];
-        let reach = member.floors.reach.handle_estimate(budget.estimate);
+        let ceiling = member.floors.ceiling.handle_estimate(budget.estimate);
         let climbing = allocated.minimum > Bitrate::ZERO;
-        let minimum = if member.floors.padding.handle_wish(climbing, now) {
-            allocated.minimum.min(reach)
+        let minimum = if member.floors.padding.handle_demand(climbing, now) {
+            allocated.minimum.min(ceiling)
         } else {
             Bitrate::ZERO
         };
-        let desired = allocated.desired.min(reach);
+        let desired = allocated.desired.min(ceiling);
         member.subscriber.set_bandwidth(minimum, desired);
-        let wished = climbing || budget.estimate < budget.floor;
-        let stall = &mut member.floors.stall;
-        if stall.handle_estimate(budget.estimate, wished, now) {
+        let more_wanted = climbing || budget.estimate < budget.floor;
+        let watchdog = &mut member.floors.watchdog;
+        if watchdog.handle_estimate(budget.estimate, more_wanted, now) {
             member.subscriber.restart_estimate(budget.estimate);
         }
         member.touched = true;
         let changed_up = member.floors.look_up(up, demand, now);
         let pressed = member.floors.pressed.map(|at| now.since(at));
         let rates = (up.received, demand);
-        let roused = member.floors.rouse.handle_uplink(pressed, rates, now);
-        self.room.handle_roused(MemberKey(key), roused);
+        let probing = member
+            .floors
+            .publisher_probe
+            .handle_uplink(pressed, rates, now);
+        self.room.handle_publisher_probe(MemberKey(key), probing);
         let sums = (allocated.demand, allocated.carried);
         let changed_down = member.floors.look_down(down, sums, now);
         for (changed, direction) in [(changed_up, Direction::Up), (changed_down, Direction::Down)] {

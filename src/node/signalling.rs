@@ -4,7 +4,7 @@ use super::live_room::{Context, LiveRoom};
 use super::member::Side;
 use crate::peer::signal::token::is_server_owned;
 use crate::peer::signal::{LeaveReason, Request, RequestRefusal, Response, Target, TrackSetting};
-use crate::room::{MemberKey, Wish};
+use crate::room::{MemberKey, TrackSettings};
 use std::collections::BTreeMap;
 
 impl LiveRoom {
@@ -32,7 +32,7 @@ impl LiveRoom {
             Request::Mute(sid, muted) => self.on_mute(key, &sid, muted, context),
             Request::Subscription(tracks, on) => self.on_subscription(key, &tracks, on, context),
             Request::TrackSetting(tracks, setting) => {
-                self.on_track_setting(key, &tracks, wish(setting), context);
+                self.on_track_setting(key, &tracks, track_settings(setting), context);
             }
             Request::Leave => self.remove(key, LeaveReason::ClientInitiated, true, context),
             Request::Metadata {
@@ -120,13 +120,14 @@ impl LiveRoom {
         &mut self,
         key: usize,
         tracks: &[String],
-        wish: Wish,
+        settings: TrackSettings,
         context: &mut Context<'_>,
     ) {
         for sid in tracks {
-            // A wish for a track that has just gone crossed that news on its way.
+            // Settings of a track that has just gone crossed that news on its way.
             if let Some(track) = self.room.track_by_sid(sid) {
-                self.room.handle_wish(MemberKey(key), track, wish);
+                self.room
+                    .handle_track_settings(MemberKey(key), track, settings);
             }
         }
         // More is wanted of a publisher at once.
@@ -171,8 +172,8 @@ impl LiveRoom {
     }
 }
 
-const fn wish(setting: TrackSetting) -> Wish {
-    Wish {
+const fn track_settings(setting: TrackSetting) -> TrackSettings {
+    TrackSettings {
         enabled: setting.enabled,
         quality: setting.quality,
         size: setting.size,

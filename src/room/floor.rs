@@ -301,14 +301,14 @@ mod tests {
     }
 
     #[test]
-    fn a_downlink_is_judged_by_what_is_estimated_wished_and_carried() {
+    fn a_downlink_is_judged_by_what_is_estimated_wanted_and_carried() {
         for (name, estimate, demand, carried, lost, age, expected) in [
             ("no feedback", None, 2_000, 0, 0, 60, Nothing),
             ("young", Some(300), 2_000, 300, 0, 9, Nothing),
             ("plenty", Some(1_000), 2_000, 1_000, 0, 60, Enough),
             ("too little", Some(400), 2_000, 390, 0, 60, Less),
             ("wavering", Some(960), 2_000, 900, 0, 60, Nothing),
-            ("all that is wished", Some(400), 200, 200, 0, 60, Nothing),
+            ("all that is wanted", Some(400), 200, 200, 0, 60, Nothing),
             ("paused for want of it", Some(400), 600, 40, 0, 60, Less),
             ("much is lost", Some(2_000), 1_500, 1_500, 400, 60, Less),
             ("some is lost", Some(2_000), 1_500, 1_500, 200, 60, Enough),

@@ -1,9 +1,9 @@
 //! The room: members, publications, subscriptions. It states what follows from a change; `node`
 //! carries it out.
 
-use super::forward::{Drops, Forward, forward};
-use super::publication::{Publication, PublicationSpec, TrackKey};
-use super::subscription::{Subscription, Wish};
+use super::forwarding::forward::{Drops, Forward, forward};
+use super::tracks::publication::{Publication, PublicationSpec, TrackKey};
+use super::tracks::subscription::{Subscription, TrackSettings};
 use crate::base::{Mono, Rng, Role, TrackSid};
 use crate::media::{Mid, Packet, StreamId};
 use slab::Slab;
@@ -89,7 +89,7 @@ pub struct Room {
     pub(super) members: BTreeMap<MemberKey, Member>,
     pub(super) publications: Slab<Publication>,
     /// Publishers that send less for a moment.
-    pub(super) roused: BTreeSet<MemberKey>,
+    pub(super) probed: BTreeSet<MemberKey>,
     pub(super) events: VecDeque<Event>,
     scratch: Vec<Event>,
     drops: Drops,
@@ -102,7 +102,7 @@ impl Room {
             rng: Rng::from_seed(seed),
             members: BTreeMap::new(),
             publications: Slab::new(),
-            roused: BTreeSet::new(),
+            probed: BTreeSet::new(),
             events: VecDeque::new(),
             scratch: Vec::new(),
             drops: Drops::default(),
@@ -143,7 +143,7 @@ impl Room {
     /// A member is gone: its publications and subscriptions end. Returns the tracks that ended.
     pub fn handle_left(&mut self, member: MemberKey) -> Vec<TrackKey> {
         self.members.remove(&member);
-        self.roused.remove(&member);
+        self.probed.remove(&member);
         let ended: Vec<TrackKey> = self
             .tracks()
             .into_iter()
@@ -254,17 +254,22 @@ impl Room {
     }
 
     /// What a subscriber asks of a track.
-    pub fn handle_wish(&mut self, member: MemberKey, track: TrackKey, wish: Wish) {
+    pub fn handle_track_settings(
+        &mut self,
+        member: MemberKey,
+        track: TrackKey,
+        settings: TrackSettings,
+    ) {
         let Some(publication) = self.publications.get_mut(track.0) else {
             return;
         };
         let Some(subscription) = publication.subscriptions.get_mut(&member) else {
             return;
         };
-        if subscription.wish.enabled && !wish.enabled {
+        if subscription.settings.enabled && !settings.enabled {
             subscription.stop();
         }
-        subscription.wish = wish;
+        subscription.settings = settings;
     }
 
     /// A subscriber's decoder asks for a keyframe of what it gets in `mid`.

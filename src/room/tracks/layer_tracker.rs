@@ -48,7 +48,7 @@ struct Missed {
 
 /// The signs of life of one layer.
 #[derive(Clone, Debug)]
-pub(super) struct Pulse {
+pub(in crate::room) struct LayerTracker {
     last: Mono,
     /// Number and timestamp of the newest packet, and when its frame began to arrive.
     newest: Option<(u64, u32, Mono)>,
@@ -59,9 +59,9 @@ pub(super) struct Pulse {
     missed: [Missed; MAX_STREAMS],
 }
 
-impl Pulse {
-    pub(super) fn new(now: Mono) -> Pulse {
-        Pulse {
+impl LayerTracker {
+    pub(in crate::room) fn new(now: Mono) -> LayerTracker {
+        LayerTracker {
             last: now,
             newest: None,
             pace: SLOWEST_PACE,
@@ -71,12 +71,16 @@ impl Pulse {
     }
 
     /// When its newest packet came.
-    pub(super) const fn last(&self) -> Mono {
+    pub(in crate::room) const fn last(&self) -> Mono {
         self.last
     }
 
     /// A packet of the layer came: true if a new frame begins with it.
-    pub(super) fn handle_packet(&mut self, (seq, timestamp): (u64, u32), now: Mono) -> bool {
+    pub(in crate::room) fn handle_packet(
+        &mut self,
+        (seq, timestamp): (u64, u32),
+        now: Mono,
+    ) -> bool {
         let newest = self.newest.unwrap_or((seq, timestamp, now));
         if seq < newest.0 && seq + LATE >= newest.0 {
             return false;
@@ -96,7 +100,7 @@ impl Pulse {
     }
 
     /// A sibling brought a new frame.
-    pub(super) fn handle_sibling(&mut self, index: usize, now: Mono) {
+    pub(in crate::room) fn handle_sibling(&mut self, index: usize, now: Mono) {
         let Some(missed) = self.missed.get_mut(index) else {
             return;
         };
@@ -108,12 +112,12 @@ impl Pulse {
     }
 
     /// The siblings have other indices from now on.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::room) fn forget(&mut self) {
         self.missed = Default::default();
     }
 
     /// True unless it is taken for switched off; `newest` is when anything of the track came last.
-    pub(super) fn flows(&self, newest: Mono) -> bool {
+    pub(in crate::room) fn flows(&self, newest: Mono) -> bool {
         newest.since(self.last) <= LAYER_SILENT_AFTER && !self.missed_by_siblings(newest)
     }
 

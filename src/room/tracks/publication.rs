@@ -1,17 +1,17 @@
 //! One published track: its streams (simulcast layers) and its subscriptions.
 
-use super::pulse::Pulse;
-use super::room::MemberKey;
-use super::subscription::{Subscription, Wish};
+use super::layer_tracker::LayerTracker;
+use super::subscription::{Subscription, TrackSettings};
 use crate::base::{Bitrate, Millis, Mono, TrackKind, TrackSid, TrackSource};
 use crate::media::{Mid, Packet, RateMeter, Rid, StreamId};
+use crate::room::room::MemberKey;
 use std::collections::BTreeMap;
 
 /// A publisher that sends nothing at all for so long has stopped.
 const STALL: Millis = Millis::from_secs(5);
 
 /// Streams of one publication; more are refused (a publisher has at most three layers).
-pub(super) const MAX_STREAMS: usize = 4;
+pub(in crate::room) const MAX_STREAMS: usize = 4;
 
 /// RTP header with extensions, and the tag of SRTP: what a packet costs beside its payload.
 const PER_PACKET: usize = 40;
@@ -81,21 +81,21 @@ pub struct Publication {
     /// The publisher's media section, once negotiated.
     pub mid: Option<Mid>,
     /// Its publisher sends nothing of it.
-    pub(super) muted: bool,
+    pub(in crate::room) muted: bool,
     /// True once somebody subscribed (LiveKit tells the publisher once).
-    pub(super) was_subscribed: bool,
-    pub(super) layers: Vec<Layer>,
+    pub(in crate::room) was_subscribed: bool,
+    pub(in crate::room) layers: Vec<Layer>,
     /// The best layer that the publisher was told to be wanted, and since when less is wanted.
-    pub(super) wanted: Option<Option<u8>>,
-    pub(super) wanted_less_since: Option<Mono>,
-    pub(super) subscriptions: BTreeMap<MemberKey, Subscription>,
+    pub(in crate::room) wanted: Option<Option<u8>>,
+    pub(in crate::room) wanted_less_since: Option<Mono>,
+    pub(in crate::room) subscriptions: BTreeMap<MemberKey, Subscription>,
 }
 
 /// One stream of a publication.
 #[derive(Clone, Debug)]
-pub(super) struct Layer {
-    pub(super) stream: StreamId,
-    pulse: Pulse,
+pub(in crate::room) struct Layer {
+    pub(in crate::room) stream: StreamId,
+    tracker: LayerTracker,
     first: Mono,
     /// By temporal layer.
     rates: [RateMeter<20>; TEMPORAL],
@@ -107,7 +107,7 @@ impl Layer {
     fn new(stream: StreamId, now: Mono) -> Layer {
         Layer {
             stream,
-            pulse: Pulse::new(now),
+            tracker: LayerTracker::new(now),
             first: now,
             rates: Default::default(),
             peak: (Bitrate::ZERO, now),
@@ -119,7 +119,7 @@ impl Layer {
         let temporal = packet.temporal.map_or(0, |temporal| temporal.id);
         let index = usize::from(temporal).min(TEMPORAL - 1);
         self.rates[index].add(packet.payload.len() + PER_PACKET, now);
-        self.pulse
+        self.tracker
             .handle_packet((packet.seq, packet.timestamp), now)
     }
 
@@ -143,7 +143,7 @@ impl Layer {
 }
 
 impl Publication {
-    pub(super) fn new(spec: PublicationSpec, publisher: MemberKey) -> Publication {
+    pub(in crate::room) fn new(spec: PublicationSpec, publisher: MemberKey) -> Publication {
         Publication {
             spec,
             publisher,
@@ -158,14 +158,14 @@ impl Publication {
     }
 
     /// Notes that a packet of a stream came; false if the publisher sends too many streams.
-    pub(super) fn saw(&mut self, packet: &Packet, now: Mono) -> bool {
+    pub(in crate::room) fn saw(&mut self, packet: &Packet, now: Mono) -> bool {
         let Some(index) = self.index(packet.stream, now) else {
             return false;
         };
         if self.layers[index].saw(packet, now) {
             for layer in &mut self.layers {
                 if layer.stream != packet.stream {
-                    layer.pulse.handle_sibling(index, now);
+                    layer.tracker.handle_sibling(index, now);
                 }
             }
         }
@@ -184,7 +184,7 @@ impl Publication {
         self.layers.push(Layer::new(stream, now));
         self.layers.sort_by_key(|layer| quality(layer.stream.rid));
         for layer in &mut self.layers {
-            layer.pulse.forget();
+            layer.tracker.forget();
         }
         self.layers.iter().position(known)
     }
@@ -192,14 +192,18 @@ impl Publication {
     /// When the newest packet of any layer came, or now if that was long ago: a publisher that stalls
     /// for a moment, as after a large keyframe, has switched no layer off.
     fn newest(&self, now: Mono) -> Mono {
-        let last = self.layers.iter().map(|layer| layer.pulse.last()).max();
+        let last = self.layers.iter().map(|layer| layer.tracker.last()).max();
         last.filter(|last| now.since(*last) < STALL).unwrap_or(now)
     }
 
     /// The best stream that flows and is not above `limit`; if all above it, the lowest.
-    pub(super) fn target(&self, limit: u8, now: Mono) -> Option<StreamId> {
+    pub(in crate::room) fn target(&self, limit: u8, now: Mono) -> Option<StreamId> {
         let newest = self.newest(now);
-        let flowing = || self.layers.iter().filter(|layer| layer.pulse.flows(newest));
+        let flowing = || {
+            self.layers
+                .iter()
+                .filter(|layer| layer.tracker.flows(newest))
+        };
         flowing()
             .rev()
             .find(|layer| quality(layer.stream.rid) <= limit)
@@ -210,14 +214,14 @@ impl Publication {
     /// What a subscriber can get up to `limit`, cheapest first: of the lowest layer every temporal
     /// layer, of the others all frames, since fewer of them are worth no more than a smaller
     /// picture. Empty if nothing flows.
-    pub(super) fn rungs(&mut self, limit: u8, temporal: u8, now: Mono) -> Vec<Rung> {
+    pub(in crate::room) fn rungs(&mut self, limit: u8, temporal: u8, now: Mono) -> Vec<Rung> {
         let announced = self.spec.layers.clone();
         let mut rungs: Vec<Rung> = Vec::new();
         let newest = self.newest(now);
         for layer in self
             .layers
             .iter_mut()
-            .filter(|layer| layer.pulse.flows(newest))
+            .filter(|layer| layer.tracker.flows(newest))
         {
             let quality = quality(layer.stream.rid);
             let lowest = rungs.is_empty();
@@ -259,9 +263,10 @@ impl Publication {
     }
 
     /// The best layer that a subscriber asks for.
-    pub(super) fn wished(&self, wish: &Wish) -> u8 {
-        wish.size
-            .map_or(wish.quality, |size| self.quality_for(size))
+    pub(in crate::room) fn quality_wanted(&self, settings: &TrackSettings) -> u8 {
+        settings
+            .size
+            .map_or(settings.quality, |size| self.quality_for(size))
     }
 
     /// The smallest announced layer that fills `size`; the best one if none does, or none is announced.
@@ -277,7 +282,7 @@ impl Publication {
 
 /// LiveKit's order of simulcast layers: `q` low, `h` medium, `f` high; a stream without a rid is
 /// all there is.
-pub(super) fn quality(rid: Option<Rid>) -> u8 {
+pub(in crate::room) fn quality(rid: Option<Rid>) -> u8 {
     match rid.as_ref().map(Rid::as_str) {
         Some("q") => 0,
         Some("h") => 1,

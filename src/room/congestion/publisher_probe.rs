@@ -7,7 +7,7 @@ use crate::base::{Bitrate, Millis, Mono};
 
 /// No loss and no queue for so long: the link may be wide again.
 const CALM: Millis = Millis::from_secs(2);
-/// After a shortage publishers are roused for so long; then they send little by choice.
+/// After a shortage publishers are asked to probe for so long; then they send little by choice.
 const AFTER: Millis = Millis::from_secs(60);
 /// Asked for less for so long: libwebrtc takes half a second to notice that it sends little.
 const LESS: Millis = Millis(1_200);
@@ -18,16 +18,16 @@ const LONGEST_WAIT: Millis = Millis::from_secs(20);
 
 /// Decides for one publisher.
 #[derive(Clone, Debug)]
-pub struct Rouse {
+pub struct PublisherProbe {
     /// Less is asked for since then.
     less_since: Option<Mono>,
     next: Mono,
     wait: Millis,
 }
 
-impl Default for Rouse {
-    fn default() -> Rouse {
-        Rouse {
+impl Default for PublisherProbe {
+    fn default() -> PublisherProbe {
+        PublisherProbe {
             less_since: None,
             next: Mono::ZERO,
             wait: FIRST_WAIT,
@@ -35,7 +35,7 @@ impl Default for Rouse {
     }
 }
 
-impl Rouse {
+impl PublisherProbe {
     /// True while the publisher shall be asked for its lowest layers alone. `pressed`: how long since
     /// it was last short of uplink; `received` and `demand` of it.
     pub fn handle_uplink(
@@ -76,13 +76,13 @@ mod tests {
     #[test]
     fn only_after_a_shortage_and_ever_more_rarely() {
         let story = |pressed: fn(u64) -> Option<u64>, received: u64| {
-            let mut rouse = Rouse::default();
+            let mut probe = PublisherProbe::default();
             let mut starts = Vec::new();
             let mut before = false;
             for at in (0..40_000).step_by(100) {
                 let rates = (Bitrate::kbps(received), Bitrate::kbps(1_500));
                 let less =
-                    rouse.handle_uplink(pressed(at).map(Millis), rates, Mono::from_millis(at));
+                    probe.handle_uplink(pressed(at).map(Millis), rates, Mono::from_millis(at));
                 if less && !before {
                     starts.push(at);
                 }

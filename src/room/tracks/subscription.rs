@@ -1,16 +1,16 @@
 //! One subscriber's view of one track.
 
-use super::ladder::Ladder;
 use super::publication::Rung;
 use crate::base::{LimitedBy, Mono};
 use crate::media::{Mid, Munger, Packet, StreamId, Temporal};
+use crate::room::allocation::upgrade_backoff::UpgradeBackoff;
 
 /// Above every temporal layer.
-pub(super) const ALL_FRAMES: u8 = 7;
+pub(in crate::room) const ALL_FRAMES: u8 = 7;
 
 /// What a subscriber asks of a track (`track_setting`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct TrackSettings {
     /// Forward at all.
     pub enabled: bool,
     /// The best layer wanted: 0 low, 1 medium, 2 high. A size says more.
@@ -23,9 +23,9 @@ pub struct Wish {
     pub priority: u32,
 }
 
-impl Default for Wish {
-    fn default() -> Wish {
-        Wish {
+impl Default for TrackSettings {
+    fn default() -> TrackSettings {
+        TrackSettings {
             enabled: true,
             quality: 2,
             size: None,
@@ -35,9 +35,9 @@ impl Default for Wish {
     }
 }
 
-impl Wish {
+impl TrackSettings {
     /// The highest temporal layer for the frames wanted, of libwebrtc's three at 30 a second.
-    pub(super) const fn temporal(&self) -> u8 {
+    pub(in crate::room) const fn temporal(&self) -> u8 {
         match self.fps {
             0 => ALL_FRAMES,
             1..=8 => 0,
@@ -49,23 +49,23 @@ impl Wish {
 
 /// State of a subscription.
 #[derive(Debug)]
-pub(super) struct Subscription {
-    pub(super) wish: Wish,
+pub(in crate::room) struct Subscription {
+    pub(in crate::room) settings: TrackSettings,
     /// The subscriber's media section, once negotiated; nothing flows before.
-    pub(super) mid: Option<Mid>,
-    pub(super) munger: Munger,
+    pub(in crate::room) mid: Option<Mid>,
+    pub(in crate::room) munger: Munger,
     /// Packets go out as they came.
-    pub(super) unaltered: bool,
+    pub(in crate::room) unaltered: bool,
     /// The stream whose next keyframe is switched to, and when it was asked for.
-    pub(super) awaited: Option<(StreamId, Mono)>,
+    pub(in crate::room) awaited: Option<(StreamId, Mono)>,
     /// False until the first packet after a start or a pause went out.
-    pub(super) flowing: bool,
+    pub(in crate::room) flowing: bool,
     /// Best layer and temporal layer that the downlink carries; none: paused for want of it.
-    pub(super) allowed: Option<(u8, u8)>,
+    pub(in crate::room) allowed: Option<(u8, u8)>,
     /// The rung it was given last.
-    pub(super) rung: Option<Rung>,
-    pub(super) limited_by: LimitedBy,
-    pub(super) ladder: Ladder,
+    pub(in crate::room) rung: Option<Rung>,
+    pub(in crate::room) limited_by: LimitedBy,
+    pub(in crate::room) backoff: UpgradeBackoff,
     frames: Frames,
 }
 
@@ -96,9 +96,9 @@ impl Frames {
 }
 
 impl Subscription {
-    pub(super) fn new(first_seq: u16, unaltered: bool) -> Subscription {
+    pub(in crate::room) fn new(first_seq: u16, unaltered: bool) -> Subscription {
         Subscription {
-            wish: Wish::default(),
+            settings: TrackSettings::default(),
             mid: None,
             munger: Munger::new(first_seq),
             unaltered,
@@ -107,19 +107,19 @@ impl Subscription {
             allowed: Some((2, ALL_FRAMES)),
             rung: None,
             limited_by: LimitedBy::Source,
-            ladder: Ladder::default(),
+            backoff: UpgradeBackoff::default(),
             frames: Frames::default(),
         }
     }
 
     /// Nothing more of the current stream: the next packet is a switch.
-    pub(super) fn stop(&mut self) {
+    pub(in crate::room) fn stop(&mut self) {
         self.flowing = false;
         self.awaited = None;
     }
 
     /// `packet`, a keyframe's first, is where its stream begins.
-    pub(super) fn switch(&mut self, packet: &Packet, now: Mono) {
+    pub(in crate::room) fn switch(&mut self, packet: &Packet, now: Mono) {
         self.munger.switch(packet, now);
         self.flowing = true;
         self.awaited = None;
@@ -127,7 +127,7 @@ impl Subscription {
     }
 
     /// True if the packet's frame is among those that are allowed.
-    pub(super) fn passes(&mut self, packet: &Packet) -> bool {
+    pub(in crate::room) fn passes(&mut self, packet: &Packet) -> bool {
         let (Some(temporal), Some(picture)) = (packet.temporal, packet.picture) else {
             return true;
         };

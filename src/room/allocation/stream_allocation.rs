@@ -1,10 +1,10 @@
 //! Gives each subscriber's videos what its downlink carries, and tells publishers what is wanted.
 
-use super::allocate::{Cost, Want, allocate};
-use super::publication::{Publication, Rung, TrackKey};
-use super::room::{Event, MemberKey, Room};
-use super::subscription::Subscription;
+use super::allocator::{Cost, Want, allocate};
 use crate::base::{Bitrate, LimitedBy, Millis, Mono, Role, TrackKind, TrackSource};
+use crate::room::room::{Event, MemberKey, Room};
+use crate::room::tracks::publication::{Publication, Rung, TrackKey};
+use crate::room::tracks::subscription::Subscription;
 
 /// Less is wanted of a publisher only after this long (LiveKit's dynacast): a resize or a hidden
 /// window is often undone at once.
@@ -13,7 +13,7 @@ const WANT_LESS_AFTER: Millis = Millis::from_secs(5);
 /// Part of the estimate that is given away; retransmissions and RTCP take the rest.
 const SHARED_PERCENT: u64 = 95;
 
-/// Above what is wished the congestion controller looks for so many hundredths, as a climb needs them.
+/// Above what is wanted the congestion controller looks for so many hundredths, as a climb needs them.
 const DESIRED_PERCENT: u64 = 125;
 
 /// What one subscriber's downlink carries.
@@ -27,7 +27,7 @@ pub struct Budget {
     pub calm: bool,
     /// Videos may be paused where it does not suffice.
     pub may_pause: bool,
-    /// What is promised: looked for even if less is wished.
+    /// What is promised: looked for even if less is wanted.
     pub floor: Bitrate,
 }
 
@@ -40,7 +40,7 @@ pub struct Allocated {
     pub carried: Bitrate,
     /// To be looked for.
     pub desired: Bitrate,
-    /// To be kept flowing while something better is wished: the next rung.
+    /// To be kept flowing while something better is wanted: the next rung.
     pub minimum: Bitrate,
 }
 
@@ -125,7 +125,7 @@ impl Room {
             let enabled = publication
                 .subscriptions
                 .get(&member)
-                .is_some_and(|subscription| subscription.wish.enabled);
+                .is_some_and(|subscription| subscription.settings.enabled);
             if enabled && publication.spec.kind == TrackKind::Audio {
                 let rungs = publication.rungs(2, 0, now);
                 sum += rungs.last().map_or(Bitrate::ZERO, |rung| rung.rate);
@@ -145,13 +145,17 @@ impl Room {
             let Some(subscription) = publication.subscriptions.get(&member) else {
                 continue;
             };
-            let wish = subscription.wish;
-            if publication.spec.kind != TrackKind::Video || !wish.enabled {
+            let settings = subscription.settings;
+            if publication.spec.kind != TrackKind::Video || !settings.enabled {
                 continue;
             }
-            let class = class(wish.priority, publication.spec.source, mine, theirs);
-            let (ladder, before) = (subscription.ladder, subscription.rung);
-            let rungs = publication.rungs(publication.wished(&wish), wish.temporal(), now);
+            let class = class(settings.priority, publication.spec.source, mine, theirs);
+            let (backoff, before) = (subscription.backoff, subscription.rung);
+            let rungs = publication.rungs(
+                publication.quality_wanted(&settings),
+                settings.temporal(),
+                now,
+            );
             let at = before.and_then(|before| {
                 let at_most = |rung: &Rung| {
                     (rung.quality, rung.temporal) <= (before.quality, before.temporal)
@@ -161,14 +165,14 @@ impl Room {
                     .rposition(at_most)
                     .or((!rungs.is_empty()).then_some(0))
             });
-            let held_at = before.filter(|_| ladder.held(now)).map(|before| {
+            let held_at = before.filter(|_| backoff.held(now)).map(|before| {
                 let same = |rung: &Rung| rung.quality <= before.quality;
                 rungs.iter().rposition(same).unwrap_or(0)
             });
-            let priority = if wish.priority == 0 {
+            let priority = if settings.priority == 0 {
                 u32::MAX
             } else {
-                wish.priority
+                settings.priority
             };
             candidates.push(Candidate {
                 rank: (class, priority, TrackKey(key)),
@@ -176,7 +180,7 @@ impl Room {
                     rungs: rungs.iter().map(Cost::from).collect(),
                     at,
                     held_at,
-                    pinched: ladder.pinched(now),
+                    pinched: backoff.pinched(now),
                     congested: budget.congested,
                     calm: budget.calm,
                 },
@@ -202,7 +206,7 @@ impl Room {
             return;
         };
         subscription.limited_by = limited_by;
-        subscription.ladder.handle_pinch(pinched, now);
+        subscription.backoff.handle_pinch(pinched, now);
         if candidate.rungs.is_empty() {
             // Nothing flows that could be judged: whatever comes may start.
             return;
@@ -212,11 +216,11 @@ impl Room {
         let quality = |rung: Option<Rung>| rung.map(|rung| rung.quality);
         let before = quality(subscription.rung);
         if quality(rung) > before {
-            subscription.ladder.handle_climb(now);
+            subscription.backoff.handle_climb(now);
         } else if quality(rung) < before {
             // Only what still flows, and does not fit any more, is a fall of the downlink's.
             let flows = candidate.rungs.iter().any(|r| quality(Some(*r)) >= before);
-            subscription.ladder.handle_fall(flows, now);
+            subscription.backoff.handle_fall(flows, now);
         }
         subscription.rung = rung;
         let was_paused = subscription.allowed.is_none();
@@ -242,12 +246,12 @@ impl Room {
             let wanted = publication
                 .subscriptions
                 .values()
-                .filter(|subscription| subscription.wish.enabled)
-                .map(|subscription| publication.wished(&subscription.wish))
+                .filter(|subscription| subscription.settings.enabled)
+                .map(|subscription| publication.quality_wanted(&subscription.settings))
                 .max();
-            let roused = self.roused.contains(&publication.publisher);
-            let wanted = if roused { wanted.map(|_| 0) } else { wanted };
-            let less = !roused && publication.wanted.is_some_and(|told| wanted < told);
+            let probed = self.probed.contains(&publication.publisher);
+            let wanted = if probed { wanted.map(|_| 0) } else { wanted };
+            let less = !probed && publication.wanted.is_some_and(|told| wanted < told);
             let since = *publication.wanted_less_since.get_or_insert(now);
             if !less {
                 publication.wanted_less_since = None;
@@ -265,11 +269,11 @@ impl Room {
     }
 
     /// A publisher shall send its lowest layers alone for a moment, or all that is wanted again.
-    pub fn handle_roused(&mut self, publisher: MemberKey, roused: bool) {
-        if roused {
-            self.roused.insert(publisher);
+    pub fn handle_publisher_probe(&mut self, publisher: MemberKey, probed: bool) {
+        if probed {
+            self.probed.insert(publisher);
         } else {
-            self.roused.remove(&publisher);
+            self.probed.remove(&publisher);
         }
     }
 
@@ -308,7 +312,7 @@ impl Room {
                     rung: subscription.rung.filter(|_| subscription.flowing),
                     paused: subscription.allowed.is_none(),
                     limited_by: subscription.limited_by,
-                    switches: subscription.ladder.switches,
+                    switches: subscription.backoff.switches,
                 });
             }
         }
@@ -344,11 +348,11 @@ fn limited_by(
     if given < best {
         return LimitedBy::Downlink;
     }
-    let wished = publication
+    let wanted = publication
         .subscriptions
         .get(&member)
         .map_or(2, |subscription: &Subscription| {
-            publication.wished(&subscription.wish)
+            publication.quality_wanted(&subscription.settings)
         });
     let flows = candidate.rungs.last().map_or(0, |rung| rung.quality);
     let announced = publication
@@ -356,9 +360,9 @@ fn limited_by(
         .layers
         .last()
         .map_or(2, |spec| spec.quality);
-    if wished < announced && flows >= wished {
+    if wanted < announced && flows >= wanted {
         LimitedBy::Request
-    } else if flows < wished.min(announced) && best.is_some() {
+    } else if flows < wanted.min(announced) && best.is_some() {
         LimitedBy::Uplink
     } else {
         LimitedBy::Source

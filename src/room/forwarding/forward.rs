@@ -1,10 +1,10 @@
 //! For each packet and subscriber: forward, drop, or wait for a keyframe.
 
-use super::publication::Publication;
-use super::room::{Event, MemberKey};
-use super::subscription::Subscription;
 use crate::base::{Millis, Mono};
 use crate::media::{Mid, Munged, Packet, StreamId};
+use crate::room::room::{Event, MemberKey};
+use crate::room::tracks::publication::Publication;
+use crate::room::tracks::subscription::Subscription;
 
 /// A keyframe that does not come is asked for again after so long: the request is a datagram too.
 const ASK_AGAIN: Millis = Millis::from_secs(1);
@@ -34,7 +34,7 @@ pub struct Drops {
 }
 
 /// Appends to `out` whom `packet` goes to, and to `events` the keyframes that are needed.
-pub(super) fn forward(
+pub(in crate::room) fn forward(
     publication: &mut Publication,
     packet: &Packet,
     now: Mono,
@@ -47,7 +47,7 @@ pub(super) fn forward(
             drops.not_connected += 1;
             continue;
         };
-        if !subscription.wish.enabled {
+        if !subscription.settings.enabled {
             drops.disabled += 1;
             continue;
         }
@@ -55,7 +55,7 @@ pub(super) fn forward(
             drops.not_allocated += 1;
             continue;
         };
-        let quality = quality.min(publication.wished(&subscription.wish));
+        let quality = quality.min(publication.quality_wanted(&subscription.settings));
         let target = publication.target(quality, now);
         if let Some(stream) = choose(subscription, packet, target, now) {
             events.push(Event::KeyframeWanted {

@@ -1,0 +1,3 @@
+//! Each packet to those who get it.
+
+pub(in crate::room) mod forward;
