@@ -8,8 +8,8 @@ use crate::base::{
 use crate::peer::signal::Response;
 use crate::peer::transport::LinkReport;
 use crate::room::{
-    Budget, CongestionDetector, Downlink, EstimateWatchdog, Evidence, Floor, FloorConfig,
-    MemberKey, Padding, ProbeCeiling, PublisherProbe, TrackKey, Uplink, View,
+    Downlink, DownlinkConfig, DownlinkReport, Floor, FloorConfig, FloorView, MemberKey, TrackKey,
+    Uplink, UplinkReport, View,
 };
 use crate::session::{Floor as Promise, OnBreach};
 
@@ -19,36 +19,14 @@ const LOOK: Millis = Millis(100);
 /// Clients are told the state of the floors this often even if nothing changed: a newcomer learns it.
 const TELL_EVERY: Millis = Millis::from_secs(5);
 
-/// An uplink of which only loss says that it is short is asked for filler: the floor for so long.
-const PROBE: Millis = Millis::from_secs(1);
-/// At most this often.
-const PROBE_EVERY: Millis = Millis::from_secs(30);
-
-/// Before the first feedback (libwebrtc's own start).
-const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(300);
-
-/// The promise to one member, both ways.
+/// The links of one member, and what is promised of them.
 #[derive(Clone, Debug)]
 pub(super) struct Floors {
+    uplink: Uplink,
+    downlink: Downlink,
     up: Floor,
     down: Floor,
-    /// When the uplink last lost or queued much.
-    pressed: Option<Mono>,
-    /// When it last queued much: a link that is full, and no loss by chance.
-    queued: Option<Mono>,
-    probed: Option<Mono>,
-    /// When the downlink's controller began to work.
-    since: Option<Mono>,
     looked: Mono,
-    watchdog: EstimateWatchdog,
-    ceiling: ProbeCeiling,
-    publisher_probe: PublisherProbe,
-    detector: CongestionDetector,
-    padding: Padding,
-    measured_up: Bitrate,
-    measured_down: Option<Bitrate>,
-    limited_up: Option<LimitedBy>,
-    limited_down: Option<LimitedBy>,
 }
 
 /// How many subscriptions and floors are in each state now.
@@ -68,19 +46,11 @@ pub struct Links {
     pub down: [u64; 4],
 }
 
-/// One direction as it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FloorView {
-    pub(super) state: FloorState,
-    pub(super) floor: Bitrate,
-    pub(super) measured: Option<Bitrate>,
-    pub(super) limited_by: Option<LimitedBy>,
-}
-
 impl Floors {
     pub(super) fn new(promise: &Promise) -> Floors {
-        let floor = |bps| {
+        let floor = |direction, bps| {
             Floor::new(FloorConfig {
+                direction,
                 floor: Bitrate(bps),
                 short_after: promise.short_after(),
                 breach_after: promise.breach_after(),
@@ -88,35 +58,21 @@ impl Floors {
             })
         };
         Floors {
-            up: floor(promise.up_bps),
-            down: floor(promise.down_bps),
-            pressed: None,
-            queued: None,
-            probed: None,
-            since: None,
+            uplink: Uplink::new(Bitrate(promise.up_bps)),
+            downlink: Downlink::new(DownlinkConfig {
+                floor: Bitrate(promise.down_bps),
+                may_pause: promise.does(OnBreach::Shed),
+            }),
+            up: floor(Direction::Up, promise.up_bps),
+            down: floor(Direction::Down, promise.down_bps),
             looked: Mono::ZERO,
-            watchdog: EstimateWatchdog::default(),
-            ceiling: ProbeCeiling::default(),
-            publisher_probe: PublisherProbe::default(),
-            detector: CongestionDetector::default(),
-            padding: Padding::default(),
-            measured_up: Bitrate::ZERO,
-            measured_down: None,
-            limited_up: None,
-            limited_down: None,
         }
     }
 
-    pub(super) fn view(&self, direction: Direction) -> FloorView {
-        let (floor, measured, limited_by) = match direction {
-            Direction::Up => (&self.up, Some(self.measured_up), self.limited_up),
-            Direction::Down => (&self.down, self.measured_down, self.limited_down),
-        };
-        FloorView {
-            state: floor.state(),
-            floor: floor.config().floor,
-            measured,
-            limited_by,
+    pub(super) const fn view(&self, direction: Direction) -> FloorView {
+        match direction {
+            Direction::Up => self.up.view(),
+            Direction::Down => self.down.view(),
         }
     }
 
@@ -124,63 +80,23 @@ impl Floors {
     pub(super) fn worst(&self) -> FloorState {
         self.up.state().max(self.down.state())
     }
+}
 
-    /// Judges the way up; true if its state changed.
-    fn look_up(&mut self, link: LinkReport, demand: Bitrate, now: Mono) -> bool {
-        if Uplink::presses(link.lost_in, link.queue) {
-            self.pressed = Some(now);
-        }
-        if Uplink::presses(0, link.queue) {
-            self.queued = Some(now);
-        }
-        let uplink = Uplink {
-            received: link.received,
-            demand,
-            pressed: self.pressed.map(|at| now.since(at)),
-        };
-        self.measured_up = link.received;
-        let evidence = uplink.evidence(self.up.config().floor);
-        self.limited_up = match evidence {
-            Evidence::Less => Some(LimitedBy::Uplink),
-            Evidence::Nothing => Some(LimitedBy::Source),
-            Evidence::Enough => None,
-        };
-        self.up.handle_evidence(evidence, now)
+/// What the room asks of the way down.
+const fn downward(link: LinkReport) -> DownlinkReport {
+    DownlinkReport {
+        estimate: link.estimate,
+        lost: link.lost_out,
+        rtt: link.rtt,
     }
+}
 
-    /// True if the uplink seems short by loss alone, which its sender may have bent to without need.
-    fn wants_probe(&mut self, now: Mono) -> bool {
-        let lately = |at: Option<Mono>| at.is_some_and(|at| now.since(at) < PROBE_EVERY);
-        let wants =
-            self.up.state() == FloorState::Short && !lately(self.queued) && !lately(self.probed);
-        if wants {
-            self.probed = Some(now);
-        }
-        wants
-    }
-
-    /// Judges the way down; true if its state changed.
-    fn look_down(
-        &mut self,
-        link: LinkReport,
-        (demand, carried): (Bitrate, Bitrate),
-        now: Mono,
-    ) -> bool {
-        let downlink = Downlink {
-            estimate: link.estimate,
-            demand,
-            carried,
-            lost: link.lost_out,
-            age: self.since.map_or(Millis::ZERO, |since| now.since(since)),
-        };
-        self.measured_down = link.estimate;
-        let evidence = downlink.evidence(self.down.config().floor);
-        self.limited_down = match evidence {
-            Evidence::Less => Some(LimitedBy::Downlink),
-            Evidence::Nothing => Some(LimitedBy::Source),
-            Evidence::Enough => None,
-        };
-        self.down.handle_evidence(evidence, now)
+/// What the room asks of the way up.
+const fn upward(link: LinkReport) -> UplinkReport {
+    UplinkReport {
+        received: link.received,
+        queue: link.queue,
+        lost: link.lost_in,
     }
 }
 
@@ -230,55 +146,46 @@ impl LiveRoom {
     }
 
     fn look_at(&mut self, key: usize, context: &mut Context<'_>) {
-        let now = context.now.mono;
-        let promise = &self.policy.floor;
-        let member = &mut self.members[key];
-        let down = member.subscriber.link(now);
-        let up = member.publisher.link(now);
-        member.floors.since.get_or_insert(now);
-        let detector = &mut member.floors.detector;
-        detector.handle_report(down.lost_out, down.rtt, now);
-        let budget = Budget {
-            estimate: down.estimate.unwrap_or(FIRST_ESTIMATE),
-            congested: detector.is_congested(),
-            calm: detector.is_calm(now),
-            may_pause: promise.does(OnBreach::Shed),
-            floor: Bitrate(promise.down_bps),
-        };
-        let allocated = self.room.allocate(MemberKey(key), budget, now);
-        let demand = self.room.demand_of(MemberKey(key));
-        let member = &mut self.members[key];
-        let ceiling = member.floors.ceiling.handle_estimate(budget.estimate);
-        let climbing = allocated.minimum > Bitrate::ZERO;
-        let minimum = if member.floors.padding.handle_demand(climbing, now) {
-            allocated.minimum.min(ceiling)
-        } else {
-            Bitrate::ZERO
-        };
-        let desired = allocated.desired.min(ceiling);
-        member.subscriber.set_bandwidth(minimum, desired);
-        let more_wanted = climbing || budget.estimate < budget.floor;
-        let watchdog = &mut member.floors.watchdog;
-        if watchdog.handle_estimate(budget.estimate, more_wanted, now) {
-            member.subscriber.restart_estimate(budget.estimate);
-        }
-        member.touched = true;
-        let changed_up = member.floors.look_up(up, demand, now);
-        let pressed = member.floors.pressed.map(|at| now.since(at));
-        let rates = (up.received, demand);
-        let probing = member
-            .floors
-            .publisher_probe
-            .handle_uplink(pressed, rates, now);
-        self.room.handle_publisher_probe(MemberKey(key), probing);
-        let sums = (allocated.demand, allocated.carried);
-        let changed_down = member.floors.look_down(down, sums, now);
-        for (changed, direction) in [(changed_up, Direction::Up), (changed_down, Direction::Down)] {
+        let changed = [
+            (Direction::Up, self.look_up(key, context.now.mono)),
+            (Direction::Down, self.look_down(key, context.now.mono)),
+        ];
+        for (direction, changed) in changed {
             self.report_floor(key, direction, context);
             if changed {
                 self.on_floor(key, direction, context);
             }
         }
+    }
+
+    /// Carries the report of the way down into the room, and its decision to the transport; true if
+    /// the floor's state changed.
+    fn look_down(&mut self, key: usize, now: Mono) -> bool {
+        let member = &mut self.members[key];
+        let report = downward(member.subscriber.link(now));
+        let look = member.floors.downlink.handle_report(report, now);
+        let allocated = self.room.allocate(MemberKey(key), look.budget, now);
+        let downlink = &mut member.floors.downlink;
+        let decision = downlink.handle_allocated(look, allocated, now);
+        let (pad_to, look_for) = (decision.pad_to, decision.look_for);
+        member.subscriber.set_bandwidth(pad_to, look_for);
+        if let Some(estimate) = decision.restart {
+            member.subscriber.restart_estimate(estimate);
+        }
+        member.touched = true;
+        member.floors.down.handle_reading(decision.reading, now)
+    }
+
+    /// Likewise the way up.
+    fn look_up(&mut self, key: usize, now: Mono) -> bool {
+        let demand = self.room.demand_of(MemberKey(key));
+        let member = &mut self.members[key];
+        let report = upward(member.publisher.link(now));
+        let decision = member.floors.uplink.handle_report(report, demand, now);
+        let lowest_only = decision.lowest_only;
+        self.room
+            .handle_publisher_probe(MemberKey(key), lowest_only);
+        member.floors.up.handle_reading(decision.reading, now)
     }
 
     /// Tells billing how a floor stands.
@@ -298,9 +205,12 @@ impl LiveRoom {
     fn on_floor(&mut self, key: usize, direction: Direction, context: &mut Context<'_>) {
         let member = &mut self.members[key];
         let view = member.floors.view(direction);
-        if direction == Direction::Up && member.floors.wants_probe(context.now.mono) {
-            let asked = serde_json::json!({ "bps": view.floor.0, "ms": PROBE });
-            self.tell_one(key, "beistand.probe", &asked.to_string());
+        if direction == Direction::Up {
+            let uplink = &mut member.floors.uplink;
+            if let Some(filler) = uplink.handle_floor(view.state, context.now.mono) {
+                let asked = serde_json::json!({ "bps": filler.rate, "ms": filler.span });
+                self.tell_one(key, "beistand.probe", &asked.to_string());
+            }
         }
         let member = &mut self.members[key];
         let worst = member.floors.worst().as_str();

@@ -3,8 +3,12 @@
 
 mod allocation;
 mod congestion;
+mod dynacast;
+mod event;
 mod floor;
 mod forwarding;
+mod keys;
+mod members;
 #[allow(
     clippy::module_inception,
     reason = "the room is the central noun of this room of the house"
@@ -13,15 +17,18 @@ mod room;
 mod tracks;
 
 pub use allocation::stream_allocation::{Allocated, Budget, View};
-pub use congestion::congestion_detector::CongestionDetector;
-pub use congestion::estimate_watchdog::EstimateWatchdog;
-pub use congestion::padding::Padding;
-pub use congestion::probe_ceiling::ProbeCeiling;
-pub use congestion::publisher_probe::PublisherProbe;
-pub use floor::{Downlink, Evidence, Floor, FloorConfig, Uplink};
+pub use congestion::downlink::{
+    Downlink, DownlinkConfig, DownlinkDecision, DownlinkLook, DownlinkReport,
+};
+pub use congestion::uplink::{Filler, Uplink, UplinkDecision, UplinkReport};
+pub use event::Event;
+pub use floor::{Evidence, Floor, FloorConfig, FloorView, Reading};
 pub use forwarding::forward::{Drops, Forward};
-pub use room::{Event, MemberKey, MemberOptions, Room};
-pub use tracks::publication::{LayerSpec, Publication, PublicationSpec, Rung, TrackKey};
+pub use keys::{MemberKey, TrackKey};
+pub use members::MemberOptions;
+pub use room::Room;
+pub use tracks::layer::{LayerSpec, Rung};
+pub use tracks::publication::{Publication, PublicationSpec};
 pub use tracks::subscription::TrackSettings;
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! What a link carries, and how to find out whether it is more.
+//! What a link carries: a report of it in, one decision out (`docs/congestion.md`).
 
-pub(in crate::room) mod congestion_detector;
-pub(in crate::room) mod estimate_watchdog;
-pub(in crate::room) mod padding;
-pub(in crate::room) mod probe_ceiling;
-pub(in crate::room) mod publisher_probe;
+mod congestion_detector;
+pub(in crate::room) mod downlink;
+mod estimate_watchdog;
+mod padding;
+mod probe_ceiling;
+mod publisher_probe;
+pub(in crate::room) mod uplink;

@@ -1,13 +1,12 @@
 //! For each packet and subscriber: forward, drop, or wait for a keyframe.
 
-use crate::base::{Millis, Mono};
-use crate::media::{Mid, Munged, Packet, StreamId};
-use crate::room::room::{Event, MemberKey};
+use super::layer_selector::Selection;
+use crate::base::Mono;
+use crate::media::{Mid, Munged, Packet};
+use crate::room::event::Event;
+use crate::room::keys::MemberKey;
 use crate::room::tracks::publication::Publication;
-use crate::room::tracks::subscription::Subscription;
-
-/// A keyframe that does not come is asked for again after so long: the request is a datagram too.
-const ASK_AGAIN: Millis = Millis::from_secs(1);
+use std::collections::VecDeque;
 
 /// A packet to be sent to one subscriber: the payload of the packet, with these numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,87 +32,69 @@ pub struct Drops {
     pub not_allocated: u64,
 }
 
-/// Appends to `out` whom `packet` goes to, and to `events` the keyframes that are needed.
+/// What a step of forwarding adds to.
+pub(in crate::room) struct Context<'a> {
+    pub(in crate::room) now: Mono,
+    /// Whom the packet goes to.
+    pub(in crate::room) out: &'a mut Vec<Forward>,
+    /// The keyframes that are needed.
+    pub(in crate::room) events: &'a mut VecDeque<Event>,
+    pub(in crate::room) drops: &'a mut Drops,
+}
+
+/// Gives `packet` to those subscribers of its track who get its stream.
 pub(in crate::room) fn forward(
     publication: &mut Publication,
     packet: &Packet,
-    now: Mono,
-    out: &mut Vec<Forward>,
-    (events, drops): (&mut Vec<Event>, &mut Drops),
+    context: &mut Context<'_>,
 ) {
+    let now = context.now;
     let mut subscriptions = std::mem::take(&mut publication.subscriptions);
     for (member, subscription) in &mut subscriptions {
         let Some(mid) = subscription.mid else {
-            drops.not_connected += 1;
+            context.drops.not_connected += 1;
             continue;
         };
         if !subscription.settings.enabled {
-            drops.disabled += 1;
+            context.drops.disabled += 1;
             continue;
         }
-        let Some((quality, _)) = subscription.allowed else {
-            drops.not_allocated += 1;
+        let Some((quality, temporal)) = subscription.allowed else {
+            context.drops.not_allocated += 1;
             continue;
         };
         let quality = quality.min(publication.quality_wanted(&subscription.settings));
         let target = publication.target(quality, now);
-        if let Some(stream) = choose(subscription, packet, target, now) {
-            events.push(Event::KeyframeWanted {
+        let (munger, selector) = (&mut subscription.munger, &mut subscription.selector);
+        match selector.handle_packet(packet, munger.stream(), target, now) {
+            Selection::Stay => {}
+            Selection::Switch => munger.switch(packet, now),
+            Selection::Ask(stream) => context.events.push_back(Event::KeyframeWanted {
                 publisher: publication.publisher,
                 stream,
-            });
+            }),
         }
-        if !subscription.flowing {
-            drops.awaiting_keyframe += 1;
-        } else if subscription.unaltered {
-            if subscription.munger.stream() == Some(packet.stream) {
-                out.push(Forward {
-                    to: *member,
-                    mid,
-                    numbers: Munged::unaltered(packet),
-                });
-            }
-        } else if subscription.munger.stream() == Some(packet.stream)
-            && !subscription.passes(packet)
-        {
-            subscription.munger.skip(packet);
-            drops.not_allocated += 1;
-        } else if let Some(numbers) = subscription.munger.munge(packet, now) {
-            out.push(Forward {
-                to: *member,
-                mid,
-                numbers,
-            });
+        if !selector.is_flowing() {
+            context.drops.awaiting_keyframe += 1;
+            continue;
+        }
+        let current = munger.stream() == Some(packet.stream);
+        let numbers = if subscription.unaltered {
+            current.then(|| Munged::unaltered(packet))
+        } else if current && !selector.passes(packet, temporal) {
+            munger.skip(packet);
+            context.drops.not_allocated += 1;
+            continue;
         } else {
-            drops.not_allocated += 1;
-        }
+            let numbers = munger.munge(packet, now);
+            context.drops.not_allocated += u64::from(numbers.is_none());
+            numbers
+        };
+        context.out.extend(numbers.map(|numbers| Forward {
+            to: *member,
+            mid,
+            numbers,
+        }));
     }
     publication.subscriptions = subscriptions;
-}
-
-/// Switches to `packet`'s stream if it is the wanted one and a keyframe starts here; else returns
-/// the stream whose keyframe is needed, at times.
-fn choose(
-    subscription: &mut Subscription,
-    packet: &Packet,
-    target: Option<StreamId>,
-    now: Mono,
-) -> Option<StreamId> {
-    let target = target?;
-    if subscription.flowing && subscription.munger.stream() == Some(target) {
-        subscription.awaited = None;
-        return None;
-    }
-    if packet.stream == target && packet.keyframe {
-        subscription.switch(packet, now);
-        return None;
-    }
-    let asked = subscription
-        .awaited
-        .is_some_and(|(stream, at)| stream == target && now.since(at) < ASK_AGAIN);
-    if asked {
-        return None;
-    }
-    subscription.awaited = Some((target, now));
-    Some(target)
 }

@@ -5,8 +5,11 @@
 //! moves is worth more than a sharp one that stands. Where nothing comes of any of them the link stalls,
 //! and nothing is known of the layers.
 
-use super::publication::MAX_STREAMS;
 use crate::base::{Millis, Mono};
+use crate::media::Packet;
+
+/// Streams of one publication; more are refused (a publisher has at most three layers).
+pub(in crate::room) const MAX_STREAMS: usize = 4;
 
 /// So many new frames of a sibling speak against a layer that brought none. Its own frame of the same moment
 /// may be on its way still, the five before are lost once in three million at a loss of 5 %, and that is
@@ -76,11 +79,8 @@ impl LayerTracker {
     }
 
     /// A packet of the layer came: true if a new frame begins with it.
-    pub(in crate::room) fn handle_packet(
-        &mut self,
-        (seq, timestamp): (u64, u32),
-        now: Mono,
-    ) -> bool {
+    pub(in crate::room) fn handle_packet(&mut self, packet: &Packet, now: Mono) -> bool {
+        let (seq, timestamp) = (packet.seq, packet.timestamp);
         let newest = self.newest.unwrap_or((seq, timestamp, now));
         if seq < newest.0 && seq + LATE >= newest.0 {
             return false;
