@@ -1,8 +1,8 @@
 //! What a shard is told, and what it wants done.
 
 use super::billing::Clock;
-use super::control::booking::Booking;
 use super::control::News;
+use super::control::booking::Booking;
 use super::preflight::Outcome;
 use crate::base::{
     Actor, ConnectionId, ConsentState, EndReason, FloorReport, Identity, Inherited, LimitedBy,
@@ -157,6 +157,8 @@ pub struct Stats {
     pub no_track: u64,
     /// Media packets that a subscriber's section could not carry.
     pub not_carried: u64,
+    /// Tracks that were announced and never came.
+    pub tracks_expired: u64,
     /// Data packets that were malformed, forbidden or too many.
     pub data_dropped: u64,
     /// Data packets that clients sent to the server itself (topics `beistand.*`), filler of uplink
@@ -329,4 +331,3 @@ pub struct SubscriptionView {
     /// Nothing flows for want of bandwidth.
     pub paused: bool,
 }
-

@@ -1,33 +1,22 @@
 //! One worker's rooms, and the way of everything that comes in to its room.
 
+use super::context::{Context, Sockets};
+use super::control::News;
+use super::demux::{Demux, Route};
+use super::io::{
+    CommandRefusal, JoinRequest, Output, SessionCommand, SessionView, ShardConfig, Stats,
+};
+use super::preflight::{Around, PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights};
+use super::room::{LiveRoom, opening};
 use crate::base::{
-    ConnectionId, Identity, Inherited, Millis, Mono, NodeId, Now, PreflightId, RecordingId, Rng,
-    RoomName, SessionId, SessionState, Verdict,
+    ConnectionId, Identity, Millis, Mono, Now, RecordingId, Rng, RoomName, SessionId, SessionState,
 };
-use crate::node::bandwidth::Links;
-use crate::node::control::News;
-use crate::node::control::booking::Booking;
-use crate::node::demux::{Demux, Route};
-use crate::node::member::Side;
-use crate::node::preflight::{
-    Around, Outcome, PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights,
-};
-use crate::node::room::commands::{CommandRefusal, SessionCommand, SessionView};
-use crate::node::room::live_room::{Context, LiveRoom};
-use crate::peer::signal::token::{Claims, Join, Keys};
-use crate::peer::signal::{
-    ClientParams, Frame, LeaveAction, LeaveReason, Response, decode, encode,
-};
-use crate::peer::transport::Factory;
-use crate::record;
-use crate::room::Drops;
-use crate::session::Policy;
-use crate::usage::{Append, Checkpoint, SessionFacts};
+use crate::peer::signal::{Frame, LeaveAction, LeaveReason, decode};
+use crate::usage::Checkpoint;
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 /// Totals are on disk at most 500 ms late; this leaves 100 ms for the commit.
 const CHECKPOINT_EVERY: Millis = Millis(400);
@@ -38,7 +27,7 @@ pub struct Shard {
     rng: Rng,
     rooms: Slab<LiveRoom>,
     names: BTreeMap<RoomName, usize>,
-    connections: BTreeMap<ConnectionId, (usize, usize)>,
+    sockets: Sockets,
     demux: Demux,
     preflights: Preflights,
     outputs: VecDeque<Output>,
@@ -58,7 +47,7 @@ impl Shard {
             rng: Rng::from_seed(seed),
             rooms: Slab::new(),
             names: BTreeMap::new(),
-            connections: BTreeMap::new(),
+            sockets: Sockets::new(),
             demux: Demux::default(),
             preflights: Preflights::default(),
             outputs: VecDeque::new(),
@@ -72,7 +61,8 @@ impl Shard {
         let name = join.join.room.clone();
         if join.client.reconnect {
             // There is no resume yet; a full join is legal and costs a republish.
-            self.refuse(conn, LeaveAction::Reconnect, LeaveReason::StateMismatch);
+            self.context(now)
+                .dismiss(conn, LeaveAction::Reconnect, LeaveReason::StateMismatch);
             return self.give_back(name, &join.join.identity);
         }
         let index = match self.names.get(&name) {
@@ -80,7 +70,11 @@ impl Shard {
             None => match self.open(&name, &join, now) {
                 Some(index) => index,
                 None => {
-                    self.refuse(conn, LeaveAction::Disconnect, LeaveReason::JoinFailure);
+                    self.context(now).dismiss(
+                        conn,
+                        LeaveAction::Disconnect,
+                        LeaveReason::JoinFailure,
+                    );
                     return self.give_back(name, &join.join.identity);
                 }
             },
@@ -106,19 +100,14 @@ impl Shard {
             tracing::warn!(room = ?name, "the token names a policy that is not configured");
             return None;
         };
+        let opened = (template, policy.clone());
+        let (opening, facts) = opening::open(opened, join, &self.config, &mut self.rng, now);
+        let news = News::Opened(name.clone(), opening.facts.session.clone());
         let entry = self.rooms.vacant_entry();
         let index = entry.key();
-        let opening = (template, policy.clone());
-        entry.insert(LiveRoom::new(
-            index,
-            opening,
-            join,
-            &self.config,
-            (&mut self.rng, now),
-        ));
+        let seed = self.rng.next_u64();
+        entry.insert(LiveRoom::new(index, opening, facts, seed, now));
         self.names.insert(name.clone(), index);
-        let session = self.rooms[index].session().clone();
-        let news = News::Opened(name.clone(), session);
         self.outputs.push_back(Output::News(news));
         Some(index)
     }
@@ -136,24 +125,17 @@ impl Shard {
         }
     }
 
-    fn refuse(&mut self, conn: ConnectionId, action: LeaveAction, reason: LeaveReason) {
-        let frame = encode(Response::Leave(action, reason), false);
-        self.stats.signal_sent += 1;
-        self.outputs.push_back(Output::Signal { conn, frame });
-        self.outputs.push_back(Output::CloseSocket { conn });
-    }
-
     /// A signalling frame came.
     pub fn handle_frame(&mut self, conn: ConnectionId, frame: &Frame, now: Now) {
         self.stats.signal_messages += 1;
-        let Some((index, member)) = self.connections.get(&conn).copied() else {
+        let Some((index, member)) = self.sockets.get(&conn).copied() else {
             return;
         };
         match decode(frame) {
             Ok(request) => {
                 let text = matches!(frame, Frame::Text(_));
                 self.with_room(index, now, |room, context| {
-                    room.handle_request(member, request, text, context);
+                    room.handle_request(member, (request, text), context);
                 });
             }
             Err(error) => {
@@ -167,7 +149,7 @@ impl Shard {
 
     /// A socket is gone. The participant stays as long as its media connection lives.
     pub fn handle_socket_closed(&mut self, conn: ConnectionId, now: Now) {
-        let Some((index, member)) = self.connections.remove(&conn) else {
+        let Some((index, member)) = self.sockets.remove(&conn) else {
             return;
         };
         self.with_room(index, now, |room, context| {
@@ -329,6 +311,18 @@ impl Shard {
         stats
     }
 
+    fn context(&mut self, now: Now) -> Context<'_> {
+        Context {
+            config: &self.config,
+            outputs: &mut self.outputs,
+            demux: &mut self.demux,
+            sockets: &mut self.sockets,
+            stats: &mut self.stats,
+            rng: &mut self.rng,
+            now,
+        }
+    }
+
     fn indices(&self) -> Vec<usize> {
         self.rooms.iter().map(|(index, _)| index).collect()
     }
@@ -346,7 +340,7 @@ impl Shard {
             config: &self.config,
             outputs: &mut self.outputs,
             demux: &mut self.demux,
-            connections: &mut self.connections,
+            sockets: &mut self.sockets,
             stats: &mut self.stats,
             rng: &mut self.rng,
             now,
@@ -354,27 +348,25 @@ impl Shard {
         // A panic, ours or a dependency's, ends one room and no other.
         let step = AssertUnwindSafe(|| act(room, &mut context));
         if catch_unwind(step).is_err() {
-            self.abandon(index);
+            self.abandon(index, now);
         }
     }
 
     /// Takes away a room that panicked, and closes what was recorded of it. Its session stays open in the
     /// ledger with its last checkpoint, and is closed as an estimate, and finished, at the next start.
-    fn abandon(&mut self, index: usize) {
+    fn abandon(&mut self, index: usize, now: Now) {
         let mut room = self.rooms.remove(index);
         tracing::error!(session = %room.session(), "a room panicked and was taken away");
-        let closed = room.recordings.abandon().into_iter();
+        let closed = room.abandon().into_iter();
         self.outputs.extend(closed.map(Output::Recorded));
         self.stats.panics += 1;
         self.names.remove(room.name());
         self.demux.remove_room(index);
-        let lost = self
-            .connections
-            .iter()
-            .filter(|(_, (room, _))| *room == index);
+        let lost = self.sockets.iter().filter(|(_, (room, _))| *room == index);
         for conn in lost.map(|(conn, _)| *conn).collect::<Vec<_>>() {
-            self.connections.remove(&conn);
-            self.refuse(conn, LeaveAction::Reconnect, LeaveReason::MediaFailure);
+            self.sockets.remove(&conn);
+            self.context(now)
+                .dismiss(conn, LeaveAction::Reconnect, LeaveReason::MediaFailure);
         }
         self.outputs
             .push_back(Output::RoomEnded(room.name().clone()));
@@ -396,10 +388,6 @@ impl Shard {
                 .push_back(Output::RoomEnded(room.name().clone()));
         }
     }
-}
-
-impl Side {
-    pub(in crate::node) const BOTH: [Side; 2] = [Side::Publisher, Side::Subscriber];
 }
 
 #[cfg(test)]

@@ -1,27 +1,21 @@
 //! The promised bandwidth of one participant and direction: what is evidence of less, and when less
 //! is a breach. A source that sends little by choice proves nothing, and breaches nothing.
 
-use crate::base::{Bitrate, FloorState, Millis, Mono};
+use crate::base::{Bitrate, Direction, FloorState, LimitedBy, Millis, Mono};
 
-/// A congestion controller needs this long to find out what a new way carries.
-const FINDING: Millis = Millis::from_secs(10);
 /// Of the floor, in hundredths: below it is less, above it is enough, and between them an estimate
 /// wavers.
-const LESS_PERCENT: u64 = 95;
+pub(super) const LESS_PERCENT: u64 = 95;
 /// Loss from which a congestion controller sends less (draft-ietf-rmcat-gcc-02, section 6).
-const LOST: u32 = 100;
-/// Packets that wait this long wait in a queue; its controller lets it grow no further than some
-/// tens of milliseconds.
-const QUEUED: Millis = Millis(30);
-/// A publisher's controller fills the queue every few seconds and drains it in between: that long
-/// one filling is evidence.
-const PRESSED: Millis = Millis::from_secs(6);
+pub(super) const LOST: u32 = 100;
 /// A dip shorter than this interrupts neither a shortage nor a recovery.
 const BLINK: Millis = Millis(1_000);
 
 /// The promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FloorConfig {
+    /// The way that it is promised for.
+    pub direction: Direction,
     /// Promised; zero promises nothing.
     pub floor: Bitrate,
     /// Evidence of less for so long: short.
@@ -43,74 +37,26 @@ pub enum Evidence {
     Nothing,
 }
 
-/// The way from the node to a participant.
-#[derive(Clone, Copy, Debug)]
-pub struct Downlink {
-    /// What the congestion controller believes, probing up to the floor.
-    pub estimate: Option<Bitrate>,
-    /// What the participant would get of a perfect link.
-    pub demand: Bitrate,
-    /// What it gets.
-    pub carried: Bitrate,
-    /// Of it, in thousandths, what is lost on the way.
-    pub lost: u32,
-    /// How long the congestion controller has been at work.
-    pub age: Millis,
+/// A look at one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// What comes, or is believed to be carried, as far as known.
+    pub measured: Option<Bitrate>,
+    /// What that says.
+    pub evidence: Evidence,
 }
 
-impl Downlink {
-    /// Judges it.
-    pub fn evidence(&self, floor: Bitrate) -> Evidence {
-        let Some(estimate) = self.estimate.filter(|_| self.age >= FINDING) else {
-            return Evidence::Nothing;
-        };
-        let needed = self.demand.min(floor).percent(LESS_PERCENT);
-        let arrives = Bitrate(self.carried.0 / 1000 * u64::from(1000 - self.lost.min(1000)));
-        if self.lost >= LOST && arrives < needed {
-            // The estimate will follow.
-            return Evidence::Less;
-        }
-        if estimate >= floor {
-            return Evidence::Enough;
-        }
-        if estimate < floor.percent(LESS_PERCENT) && self.carried < needed {
-            Evidence::Less
-        } else {
-            Evidence::Nothing
-        }
-    }
-}
-
-/// The way from a participant to the node.
-#[derive(Clone, Copy, Debug)]
-pub struct Uplink {
-    /// What comes.
-    pub received: Bitrate,
-    /// What would come if the way carried it: what is announced, not muted, and wanted by someone.
-    pub demand: Bitrate,
-    /// How long since packets were last lost in numbers, or waited in a queue.
-    pub pressed: Option<Millis>,
-}
-
-impl Uplink {
-    /// True if this much loss and queueing is more than chance.
-    pub fn presses(lost: u32, queue: Option<Millis>) -> bool {
-        lost >= LOST || queue.is_some_and(|queue| queue >= QUEUED)
-    }
-
-    /// Judges it.
-    pub fn evidence(&self, floor: Bitrate) -> Evidence {
-        if self.received >= floor {
-            return Evidence::Enough;
-        }
-        let needed = self.demand.min(floor).percent(LESS_PERCENT);
-        let pressed = self.pressed.is_some_and(|since| since <= PRESSED);
-        if pressed && self.received < needed {
-            Evidence::Less
-        } else {
-            Evidence::Nothing
-        }
-    }
+/// A floor as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FloorView {
+    /// How it stands.
+    pub state: FloorState,
+    /// What is promised.
+    pub floor: Bitrate,
+    /// What was measured last.
+    pub measured: Option<Bitrate>,
+    /// What holds it below the floor.
+    pub limited_by: Option<LimitedBy>,
 }
 
 /// One direction of one participant.
@@ -118,6 +64,8 @@ impl Uplink {
 pub struct Floor {
     config: FloorConfig,
     state: FloorState,
+    measured: Option<Bitrate>,
+    limited_by: Option<LimitedBy>,
     less_since: Option<Mono>,
     /// Since when there is less without a break.
     less_run: Option<Mono>,
@@ -131,6 +79,11 @@ impl Floor {
         Floor {
             config,
             state: FloorState::Unproven,
+            measured: match config.direction {
+                Direction::Up => Some(Bitrate::ZERO),
+                Direction::Down => None,
+            },
+            limited_by: None,
             less_since: None,
             less_run: None,
             better_since: None,
@@ -143,13 +96,30 @@ impl Floor {
         self.state
     }
 
-    /// The promise.
-    pub const fn config(&self) -> FloorConfig {
-        self.config
+    /// How it is shown.
+    pub const fn view(&self) -> FloorView {
+        FloorView {
+            state: self.state,
+            floor: self.config.floor,
+            measured: self.measured,
+            limited_by: self.limited_by,
+        }
+    }
+
+    /// A look at the link; true if the state changed.
+    pub fn handle_reading(&mut self, reading: Reading, now: Mono) -> bool {
+        self.measured = reading.measured;
+        self.limited_by = match (reading.evidence, self.config.direction) {
+            (Evidence::Less, Direction::Up) => Some(LimitedBy::Uplink),
+            (Evidence::Less, Direction::Down) => Some(LimitedBy::Downlink),
+            (Evidence::Nothing, _) => Some(LimitedBy::Source),
+            (Evidence::Enough, _) => None,
+        };
+        self.handle_evidence(reading.evidence, now)
     }
 
     /// What the moment says; true if the state changed.
-    pub fn handle_evidence(&mut self, evidence: Evidence, now: Mono) -> bool {
+    fn handle_evidence(&mut self, evidence: Evidence, now: Mono) -> bool {
         let before = self.state;
         if self.config.floor == Bitrate::ZERO {
             self.state = FloorState::Met;
@@ -216,6 +186,7 @@ mod tests {
 
     fn floor() -> Floor {
         Floor::new(FloorConfig {
+            direction: Direction::Down,
             floor: FLOOR,
             short_after: Millis(3_000),
             breach_after: Millis(10_000),
@@ -301,47 +272,28 @@ mod tests {
     }
 
     #[test]
-    fn a_downlink_is_judged_by_what_is_estimated_wished_and_carried() {
-        for (name, estimate, demand, carried, lost, age, expected) in [
-            ("no feedback", None, 2_000, 0, 0, 60, Nothing),
-            ("young", Some(300), 2_000, 300, 0, 9, Nothing),
-            ("plenty", Some(1_000), 2_000, 1_000, 0, 60, Enough),
-            ("too little", Some(400), 2_000, 390, 0, 60, Less),
-            ("wavering", Some(960), 2_000, 900, 0, 60, Nothing),
-            ("all that is wished", Some(400), 200, 200, 0, 60, Nothing),
-            ("paused for want of it", Some(400), 600, 40, 0, 60, Less),
-            ("much is lost", Some(2_000), 1_500, 1_500, 400, 60, Less),
-            ("some is lost", Some(2_000), 1_500, 1_500, 200, 60, Enough),
+    fn what_is_shown_is_the_last_reading_and_what_it_blames() {
+        for (direction, first, less) in [
+            (Direction::Up, Some(Bitrate::ZERO), LimitedBy::Uplink),
+            (Direction::Down, None, LimitedBy::Downlink),
         ] {
-            let downlink = Downlink {
-                estimate: estimate.map(Bitrate::kbps),
-                demand: Bitrate::kbps(demand),
-                carried: Bitrate::kbps(carried),
-                lost,
-                age: Millis::from_secs(age),
-            };
-            assert_eq!(downlink.evidence(FLOOR), expected, "{name}");
+            let mut floor = Floor::new(FloorConfig {
+                direction,
+                ..floor().config
+            });
+            assert_eq!(floor.view().measured, first);
+            for (evidence, limited_by) in [
+                (Less, Some(less)),
+                (Nothing, Some(LimitedBy::Source)),
+                (Enough, None),
+            ] {
+                let measured = Some(Bitrate::kbps(700));
+                let reading = Reading { measured, evidence };
+                floor.handle_reading(reading, Mono::ZERO);
+                let view = floor.view();
+                assert_eq!((view.measured, view.limited_by), (measured, limited_by));
+                assert_eq!((view.floor, view.state), (FLOOR, floor.state()));
+            }
         }
-    }
-
-    #[test]
-    fn an_uplink_is_short_only_under_pressure() {
-        for (name, received, demand, pressed, expected) in [
-            ("plenty", 1_000, 2_000, Some(0), Enough),
-            ("a static picture", 200, 2_000, None, Nothing),
-            ("pressed long ago", 200, 2_000, Some(7_000), Nothing),
-            ("pressed", 380, 2_000, Some(2_000), Less),
-            ("pressed but all there", 200, 200, Some(0), Nothing),
-            ("camera off", 40, 0, Some(0), Nothing),
-        ] {
-            let uplink = Uplink {
-                received: Bitrate::kbps(received),
-                demand: Bitrate::kbps(demand),
-                pressed: pressed.map(Millis),
-            };
-            assert_eq!(uplink.evidence(FLOOR), expected, "{name}");
-        }
-        assert!(Uplink::presses(100, None) && Uplink::presses(0, Some(Millis(30))));
-        assert!(!Uplink::presses(99, Some(Millis(29))));
     }
 }

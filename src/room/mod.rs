@@ -1,36 +1,35 @@
 //! L2, the SFU proper: who publishes what, who gets it, and in which numbers. No word of money, no
 //! wire format, no clock.
 
-mod allocate;
 mod allocation;
-mod calm;
+mod congestion;
+mod dynacast;
+mod event;
 mod floor;
-mod forward;
-mod ladder;
-mod padding;
-mod publication;
-mod pulse;
-mod reach;
+mod forwarding;
+mod keys;
+mod members;
 #[allow(
     clippy::module_inception,
     reason = "the room is the central noun of this room of the house"
 )]
 mod room;
-mod rouse;
-mod stall;
-mod subscription;
+mod tracks;
 
-pub use allocation::{Allocated, Budget, View};
-pub use calm::Calm;
-pub use floor::{Downlink, Evidence, Floor, FloorConfig, Uplink};
-pub use forward::{Drops, Forward};
-pub use padding::Padding;
-pub use publication::{LayerSpec, Publication, PublicationSpec, Rung, TrackKey};
-pub use reach::Reach;
-pub use room::{Event, MemberKey, MemberOptions, Room};
-pub use rouse::Rouse;
-pub use stall::Stall;
-pub use subscription::Wish;
+pub use allocation::stream_allocation::{Allocated, Budget, View};
+pub use congestion::downlink::{
+    Downlink, DownlinkConfig, DownlinkDecision, DownlinkLook, DownlinkReport,
+};
+pub use congestion::uplink::{Filler, Uplink, UplinkDecision, UplinkReport};
+pub use event::Event;
+pub use floor::{Evidence, Floor, FloorConfig, FloorView, Reading};
+pub use forwarding::forward::{Drops, Forward};
+pub use keys::{MemberKey, TrackKey};
+pub use members::MemberOptions;
+pub use room::Room;
+pub use tracks::layer::{LayerSpec, Rung};
+pub use tracks::publication::{Publication, PublicationSpec};
+pub use tracks::subscription::TrackSettings;
 
 #[cfg(test)]
 mod tests;

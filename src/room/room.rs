@@ -1,97 +1,27 @@
 //! The room: members, publications, subscriptions. It states what follows from a change; `node`
 //! carries it out.
 
-use super::forward::{Drops, Forward, forward};
-use super::publication::{Publication, PublicationSpec, TrackKey};
-use super::subscription::{Subscription, Wish};
-use crate::base::{Mono, Rng, Role, TrackSid};
-use crate::media::{Mid, Packet, StreamId};
+use super::allocation::stream_allocation::{self, Allocated, Budget, View};
+use super::event::Event;
+use super::forwarding::forward::{self, Drops, Forward, forward};
+use super::keys::{MemberKey, TrackKey};
+use super::members::{MemberOptions, Members};
+use super::tracks::publication::{Publication, PublicationSpec};
+use super::tracks::subscription::{Subscription, TrackSettings};
+use crate::base::{Bitrate, Mono, Rng, TrackKind};
+use crate::media::{Mid, Packet};
 use slab::Slab;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-/// Index of a member within its room, given by `node`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MemberKey(pub usize);
-
-/// What a member may and wants to get.
-#[derive(Clone, Copy, Debug)]
-pub struct MemberOptions {
-    /// Subscribe to everything without being asked.
-    pub auto_subscribe: bool,
-    /// The token allows subscribing.
-    pub can_subscribe: bool,
-    /// Gets every packet of the layer that it is on, late and repeated ones too, with the numbers they
-    /// came with: it puts them in order itself.
-    pub unaltered: bool,
-    /// From the token: whose camera comes first depends on it.
-    pub role: Option<Role>,
-}
-
-/// What follows from a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// Give the subscriber a media section for the track.
-    Subscribed {
-        /// The subscriber.
-        member: MemberKey,
-        /// The track.
-        track: TrackKey,
-    },
-    /// Take the media section away.
-    Unsubscribed {
-        /// The subscriber.
-        member: MemberKey,
-        /// The track, which may be gone.
-        track: TrackSid,
-    },
-    /// Somebody subscribed to the track for the first time.
-    FirstSubscribed {
-        /// The track.
-        track: TrackKey,
-    },
-    /// The downlink does not carry the track any more, or again.
-    StreamState {
-        /// The subscriber.
-        member: MemberKey,
-        /// The track.
-        track: TrackKey,
-        /// Paused from now on.
-        paused: bool,
-    },
-    /// Another layer is the best that anyone wants of a track.
-    QualityWanted {
-        /// The track.
-        track: TrackKey,
-        /// 0 low, 1 medium, 2 high; none: nobody wants any.
-        quality: Option<u8>,
-    },
-    /// The publisher's stream needs a keyframe.
-    KeyframeWanted {
-        /// The publisher.
-        publisher: MemberKey,
-        /// The stream.
-        stream: StreamId,
-    },
-}
-
-#[derive(Debug)]
-pub(super) struct Member {
-    pub(super) options: MemberOptions,
-    /// Subscribes to all that is published once the member's connection is up.
-    active: bool,
-    sections: BTreeMap<Mid, TrackKey>,
-}
+use std::collections::{BTreeSet, VecDeque};
 
 /// One room's forwarding state.
 #[derive(Debug)]
 pub struct Room {
     rng: Rng,
-    pub(super) members: BTreeMap<MemberKey, Member>,
-    pub(super) publications: Slab<Publication>,
+    members: Members,
+    publications: Slab<Publication>,
     /// Publishers that send less for a moment.
-    pub(super) roused: BTreeSet<MemberKey>,
-    pub(super) events: VecDeque<Event>,
-    scratch: Vec<Event>,
+    probing: BTreeSet<MemberKey>,
+    events: VecDeque<Event>,
     drops: Drops,
 }
 
@@ -100,11 +30,10 @@ impl Room {
     pub fn new(seed: u64) -> Room {
         Room {
             rng: Rng::from_seed(seed),
-            members: BTreeMap::new(),
+            members: Members::default(),
             publications: Slab::new(),
-            roused: BTreeSet::new(),
+            probing: BTreeSet::new(),
             events: VecDeque::new(),
-            scratch: Vec::new(),
             drops: Drops::default(),
         }
     }
@@ -116,20 +45,12 @@ impl Room {
 
     /// A member came; it gets nothing before `handle_active`.
     pub fn handle_joined(&mut self, member: MemberKey, options: MemberOptions) {
-        let sections = BTreeMap::new();
-        self.members.insert(
-            member,
-            Member {
-                options,
-                active: false,
-                sections,
-            },
-        );
+        self.members.insert(member, options);
     }
 
     /// The member's connection is up: auto-subscription begins.
     pub fn handle_active(&mut self, member: MemberKey) {
-        let Some(state) = self.members.get_mut(&member) else {
+        let Some(state) = self.members.get_mut(member) else {
             return;
         };
         if std::mem::replace(&mut state.active, true) || !state.options.auto_subscribe {
@@ -142,8 +63,8 @@ impl Room {
 
     /// A member is gone: its publications and subscriptions end. Returns the tracks that ended.
     pub fn handle_left(&mut self, member: MemberKey) -> Vec<TrackKey> {
-        self.members.remove(&member);
-        self.roused.remove(&member);
+        self.members.remove(member);
+        self.probing.remove(&member);
         let ended: Vec<TrackKey> = self
             .tracks()
             .into_iter()
@@ -170,17 +91,10 @@ impl Room {
         };
         publication.mid = Some(mid);
         let publisher = publication.publisher;
-        if let Some(member) = self.members.get_mut(&publisher) {
+        if let Some(member) = self.members.get_mut(publisher) {
             member.sections.insert(mid, track);
         }
-        let willing: Vec<MemberKey> = self
-            .members
-            .iter()
-            .filter(|(key, member)| {
-                **key != publisher && member.active && member.options.auto_subscribe
-            })
-            .map(|(key, _)| *key)
-            .collect();
+        let willing: Vec<MemberKey> = self.members.willing().collect();
         for member in willing {
             self.subscribe(member, track);
         }
@@ -191,9 +105,7 @@ impl Room {
         let Some(publication) = self.publications.try_remove(track.0) else {
             return;
         };
-        if let Some(member) = self.members.get_mut(&publication.publisher) {
-            member.sections.retain(|_, carried| *carried != track);
-        }
+        self.members.forget(publication.publisher, track);
         for member in publication.subscriptions.into_keys() {
             let track = publication.spec.sid.clone();
             self.events.push_back(Event::Unsubscribed { member, track });
@@ -203,7 +115,7 @@ impl Room {
     /// A member gets a track: what it has already, what it publishes itself, what is not bound yet
     /// and what its token forbids stay as they are.
     pub fn subscribe(&mut self, member: MemberKey, track: TrackKey) -> bool {
-        let options = self.members.get(&member).map(|state| state.options);
+        let options = self.members.get(member).map(|state| state.options);
         let allowed = options.is_some_and(|options| options.can_subscribe);
         let unaltered = options.is_some_and(|options| options.unaltered);
         let Some(publication) = self.publications.get_mut(track.0) else {
@@ -254,17 +166,22 @@ impl Room {
     }
 
     /// What a subscriber asks of a track.
-    pub fn handle_wish(&mut self, member: MemberKey, track: TrackKey, wish: Wish) {
+    pub fn handle_track_settings(
+        &mut self,
+        member: MemberKey,
+        track: TrackKey,
+        settings: TrackSettings,
+    ) {
         let Some(publication) = self.publications.get_mut(track.0) else {
             return;
         };
         let Some(subscription) = publication.subscriptions.get_mut(&member) else {
             return;
         };
-        if subscription.wish.enabled && !wish.enabled {
-            subscription.stop();
+        if subscription.settings.enabled && !settings.enabled {
+            subscription.selector.stop();
         }
-        subscription.wish = wish;
+        subscription.settings = settings;
     }
 
     /// A subscriber's decoder asks for a keyframe of what it gets in `mid`.
@@ -293,7 +210,7 @@ impl Room {
     ) -> bool {
         let track = self
             .members
-            .get(&publisher)
+            .get(publisher)
             .and_then(|m| m.sections.get(&packet.stream.mid));
         let Some(publication) = track.and_then(|key| self.publications.get_mut(key.0)) else {
             return false;
@@ -301,10 +218,70 @@ impl Room {
         if !publication.saw(packet, now) {
             return false;
         }
-        let notes = (&mut self.scratch, &mut self.drops);
-        forward(publication, packet, now, out, notes);
-        self.events.extend(self.scratch.drain(..));
+        let mut context = forward::Context {
+            now,
+            out,
+            events: &mut self.events,
+            drops: &mut self.drops,
+        };
+        forward(publication, packet, &mut context);
         true
+    }
+
+    /// Shares a subscriber's downlink among what it gets.
+    pub fn allocate(&mut self, member: MemberKey, budget: Budget, now: Mono) -> Allocated {
+        let mut context = stream_allocation::Context {
+            members: &self.members,
+            publications: &mut self.publications,
+            events: &mut self.events,
+            now,
+        };
+        stream_allocation::allocate(member, budget, &mut context)
+    }
+
+    /// Tells publishers which layers are wanted: more at once, less after a while.
+    pub fn handle_timeout(&mut self, now: Mono) {
+        for (key, publication) in &mut self.publications {
+            if publication.spec.kind != TrackKind::Video || publication.mid.is_none() {
+                continue;
+            }
+            let wanted = publication.most_wanted();
+            let probing = self.probing.contains(&publication.publisher);
+            let told = publication.dynacast.handle_wanted(wanted, probing, now);
+            self.events.extend(told.map(|quality| Event::QualityWanted {
+                track: TrackKey(key),
+                quality,
+            }));
+        }
+    }
+
+    /// A publisher shall send its lowest layers alone for a moment, or all that is wanted again.
+    pub fn handle_publisher_probe(&mut self, publisher: MemberKey, probing: bool) {
+        if probing {
+            self.probing.insert(publisher);
+        } else {
+            self.probing.remove(&publisher);
+        }
+    }
+
+    /// The publisher mutes a track, or speaks again.
+    pub fn handle_muted(&mut self, track: TrackKey, muted: bool) {
+        if let Some(publication) = self.publications.get_mut(track.0) {
+            publication.muted = muted;
+        }
+    }
+
+    /// What a publisher would send if everything that is wanted of it reached us: the announced
+    /// rates of its layers up to the best one wanted.
+    pub fn demand_of(&self, publisher: MemberKey) -> Bitrate {
+        let tracks = self.publications.iter().map(|(_, publication)| publication);
+        let theirs = tracks.filter(|publication| publication.publisher == publisher);
+        theirs.map(Publication::demand).sum()
+    }
+
+    /// All subscriptions as they are now.
+    pub fn views(&self) -> Vec<View> {
+        stream_allocation::views(&self.publications)
     }
 
     /// What was not forwarded so far, and why.

@@ -95,16 +95,16 @@ fn a_higher_layer_takes_over_on_its_keyframe_and_the_lower_one_when_it_falls_sil
 fn a_disabled_track_is_not_forwarded_and_comes_back_with_a_keyframe() {
     let (mut room, track) = room_with_subscriber();
     assert_eq!(sent(&mut room, &packet(None, 1, true), 0), 1);
-    room.handle_wish(
+    room.handle_track_settings(
         BOB,
         track,
-        Wish {
+        TrackSettings {
             enabled: false,
-            ..Wish::default()
+            ..TrackSettings::default()
         },
     );
     assert_eq!(sent(&mut room, &packet(None, 2, false), 1), 0);
-    room.handle_wish(BOB, track, Wish::default());
+    room.handle_track_settings(BOB, track, TrackSettings::default());
     assert_eq!(sent(&mut room, &packet(None, 3, false), 2), 0);
     assert_eq!(sent(&mut room, &packet(None, 4, true), 3), 1);
 }

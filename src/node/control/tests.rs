@@ -1,9 +1,9 @@
 //! Placement, reservation, bookings: tables over the machine.
 
 use super::booking::tests::booked;
-use super::placement::*;
 use super::*;
-use crate::base::Unix;
+use crate::base::{Identity, Mono, Now, RoomName, SessionId, Unix};
+use crate::session::Policy;
 
 const CAPACITY: Capacity = Capacity {
     max_sessions: 3,

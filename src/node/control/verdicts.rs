@@ -38,13 +38,13 @@ pub fn refusal(join: &Join, verdict: Option<&Verdict>, floor: &Floor) -> Option<
 /// What is said of someone who is let in although their connection may not do; none if it may.
 pub(in crate::node) fn warning(
     join: &Join,
-    verdict: Option<&Verdict>,
+    verdict: Option<Verdict>,
     floor: &Floor,
 ) -> Option<Warning> {
     if floor.admission == Admission::Off || !is_promised(join) {
         return None;
     }
-    let text = shortfall(verdict, floor)?;
+    let text = shortfall(verdict.as_ref(), floor)?;
     Some(Warning::preflight(&join.identity, text))
 }
 

@@ -70,9 +70,11 @@ impl Connections {
     }
 
     /// The sides that have a connection of their own.
-    pub(in crate::node) fn sides(&self) -> impl Iterator<Item = Side> + use<> {
-        let both = self.subscriber.is_some();
-        Side::BOTH.into_iter().take(if both { 2 } else { 1 })
+    pub(in crate::node) const fn sides(&self) -> &'static [Side] {
+        match self.subscriber {
+            Some(_) => &Side::BOTH,
+            None => &[Side::Publisher],
+        }
     }
 
     pub(in crate::node) fn transport(&mut self, side: Side) -> &mut Transport {
@@ -169,7 +171,7 @@ mod tests {
         assert_eq!(two.ufrag(Side::Subscriber), names[1]);
         let [publisher, _] = transports();
         let mut one = Connections::new(publisher, None);
-        assert_eq!(one.sides().collect::<Vec<_>>(), [Side::Publisher]);
+        assert_eq!(one.sides(), [Side::Publisher]);
         let name = one.ufrag(Side::Publisher).to_owned();
         assert_eq!(one.ufrag(Side::Subscriber), name);
         assert_eq!(one.ufrags().count(), 1);

@@ -1,15 +1,16 @@
 //! One participant of a room.
 
 use super::connections::{Connections, Side};
+use super::links::Links;
 use super::tracks::Tracks;
 use super::waiting_data::WaitingData;
 use crate::base::{ConnectionId, Identity, Millis, Mono, Now, ParticipantSid, Verdict};
-use crate::node::bandwidth::Floors;
 use crate::peer::negotiate::Negotiation;
 use crate::peer::signal::server_packet;
 use crate::peer::signal::token::{Claims, Join, ParticipantKind};
 use crate::peer::signal::{Card, ClientParams};
 use crate::peer::transport::Channel;
+use crate::session::Floor as Promise;
 
 /// Never connected for this long: removed. Clients give up after 15 s themselves, and a session
 /// with nobody present ends after 20 s anyway.
@@ -37,7 +38,7 @@ pub(in crate::node) struct Member {
     pub(in crate::node) connections: Connections,
     pub(in crate::node) negotiation: Negotiation,
     pub(in crate::node) tracks: Tracks,
-    pub(in crate::node) floors: Floors,
+    pub(in crate::node) links: Links,
     /// One of its connections has been up.
     pub(in crate::node) connected: bool,
     /// Its primary connection has been up: it takes part.
@@ -79,7 +80,7 @@ pub(in crate::node) fn is_minor(join: &Join) -> bool {
 }
 
 impl Member {
-    pub(in crate::node) fn new(arrival: Arrival, floors: Floors, now: Now) -> Member {
+    pub(in crate::node) fn new(arrival: Arrival, promise: &Promise, now: Now) -> Member {
         let Arrival {
             conn,
             claims,
@@ -101,7 +102,7 @@ impl Member {
             connections,
             negotiation: Negotiation::default(),
             tracks: Tracks::default(),
-            floors,
+            links: Links::new(promise),
             connected: false,
             active: false,
             media_at: None,

@@ -1,6 +1,7 @@
 //! One participant of a room: its connections, its tracks, what it may do and how it is doing.
 
 mod connections;
+mod links;
 #[allow(
     clippy::module_inception,
     reason = "the member is the central noun of this room of the house"
@@ -10,5 +11,6 @@ mod tracks;
 mod waiting_data;
 
 pub(in crate::node) use connections::{Connections, Side};
+pub(in crate::node) use links::{downward, upward};
 pub(in crate::node) use member::{Arrival, DisconnectCause, Member, is_minor};
-pub(in crate::node) use tracks::{Announced, Published, Tracks};
+pub(in crate::node) use tracks::{Announced, Published};

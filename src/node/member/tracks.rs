@@ -123,10 +123,7 @@ impl Tracks {
             Some((at, announced_in(section, requests)?))
         };
         let (section, track) = self.unmatched.iter().enumerate().find_map(find)?;
-        Some((
-            self.announced.remove(track),
-            self.unmatched.remove(section),
-        ))
+        Some((self.announced.remove(track), self.unmatched.remove(section)))
     }
 
     pub(in crate::node) fn publish(&mut self, sid: TrackSid, track: Published) {
@@ -156,12 +153,6 @@ impl Tracks {
 
     pub(in crate::node) fn iter(&self) -> impl Iterator<Item = (&TrackSid, &Published)> {
         self.published.iter()
-    }
-
-    /// Nothing of what is published can be read.
-    pub(in crate::node) fn are_encrypted(&self) -> bool {
-        let mut tracks = self.published.values();
-        !self.published.is_empty() && tracks.all(|track| track.encrypted)
     }
 }
 

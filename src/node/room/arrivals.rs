@@ -1,8 +1,9 @@
-//! A member comes in, and its connections come up.
+//! A member comes in, its datagrams come, and its connections come up.
 
 use super::evidence;
 use super::parts::Parts;
 use crate::base::{Bitrate, ConnectionId, Now, ParticipantSid};
+use crate::media::is_stun;
 use crate::node::context::Context;
 use crate::node::demux::Route;
 use crate::node::io::JoinRequest;
@@ -11,6 +12,7 @@ use crate::peer::signal::Response;
 use crate::peer::transport::Purpose;
 use crate::room::{MemberKey, MemberOptions};
 use crate::session::Floor;
+use std::net::SocketAddr;
 
 /// Of what a preflight measured, the part that a congestion controller may begin with.
 const MEASURED_PERCENT: u64 = 80;
@@ -88,6 +90,29 @@ impl Parts {
         }
         self.room.handle_joined(MemberKey(key), options);
         self.subscriptions.request_offer(key);
+    }
+
+    /// A datagram for a member's connection. False if that does not accept it.
+    pub(in crate::node) fn receive(
+        &mut self,
+        (key, side): (usize, Side),
+        source: SocketAddr,
+        bytes: &[u8],
+        context: &mut Context<'_>,
+    ) -> bool {
+        let Some(member) = self.members.get_mut(key) else {
+            return false;
+        };
+        let transport = member.connections.transport(side);
+        if !transport.handle_datagram(source, bytes, context.now) {
+            context.stats.unauthenticated += 1;
+            return false;
+        }
+        if is_stun(bytes) && transport.accepts_source(source) {
+            let ufrag = member.connections.ufrag(side);
+            context.demux.validated(ufrag, source);
+        }
+        true
     }
 
     /// A member's connection came up.

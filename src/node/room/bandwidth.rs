@@ -1,307 +1,118 @@
-//! What the links of a room carry: shared among subscriptions, held against the floor, told.
+//! Carries reports of the members' links to those who decide, and their decisions back: to the
+//! transports, to billing, and to the clients.
 
-use crate::base::{
-    Bitrate, Direction, FloorReport, FloorState, LimitedBy, Millis, Mono, TrackKind,
-};
-use crate::node::recording::RECORDER;
-use crate::node::room::live_room::{Context, LiveRoom};
-use crate::peer::signal::Response;
-use crate::peer::transport::LinkReport;
-use crate::room::{
-    Budget, Calm, Downlink, Evidence, Floor, FloorConfig, MemberKey, Padding, Reach, Rouse, Stall,
-    TrackKey, Uplink, View,
-};
-use crate::session::{Floor as Promise, OnBreach};
+use super::membership::Membership;
+use super::parts::Parts;
+use crate::base::{Direction, FloorState, LimitedBy, Millis, Mono, Now, SessionId, TrackKind};
+use crate::node::io::Links;
+use crate::node::member::{Side, downward, upward};
+use crate::room::{FloorView, MemberKey, Room, View};
 
 /// Links are looked at this often: a fall of an estimate is answered within it.
-const LOOK: Millis = Millis(100);
+const LOOK_EVERY: Millis = Millis(100);
 
 /// Clients are told the state of the floors this often even if nothing changed: a newcomer learns it.
 const TELL_EVERY: Millis = Millis::from_secs(5);
 
-/// An uplink of which only loss says that it is short is asked for filler: the floor for so long.
-const PROBE: Millis = Millis::from_secs(1);
-/// At most this often.
-const PROBE_EVERY: Millis = Millis::from_secs(30);
-
-/// Before the first feedback (libwebrtc's own start).
-const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(300);
-
-/// The promise to one member, both ways.
-#[derive(Clone, Debug)]
-pub(in crate::node) struct Floors {
-    up: Floor,
-    down: Floor,
-    /// When the uplink last lost or queued much.
-    pressed: Option<Mono>,
-    /// When it last queued much: a link that is full, and no loss by chance.
-    queued: Option<Mono>,
-    probed: Option<Mono>,
-    /// When the downlink's controller began to work.
-    since: Option<Mono>,
-    looked: Mono,
-    stall: Stall,
-    reach: Reach,
-    rouse: Rouse,
-    calm: Calm,
-    padding: Padding,
-    measured_up: Bitrate,
-    measured_down: Option<Bitrate>,
-    limited_up: Option<LimitedBy>,
-    limited_down: Option<LimitedBy>,
-}
-
-/// One direction as it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::node) struct FloorView {
-    pub(in crate::node) state: FloorState,
-    pub(in crate::node) floor: Bitrate,
-    pub(in crate::node) measured: Option<Bitrate>,
-    pub(in crate::node) limited_by: Option<LimitedBy>,
-}
-
-impl Floors {
-    pub(in crate::node) fn new(promise: &Promise) -> Floors {
-        let floor = |bps| {
-            Floor::new(FloorConfig {
-                floor: Bitrate(bps),
-                short_after: promise.short_after(),
-                breach_after: promise.breach_after(),
-                restore_after: promise.restore_after(),
-            })
-        };
-        Floors {
-            up: floor(promise.up_bps),
-            down: floor(promise.down_bps),
-            pressed: None,
-            queued: None,
-            probed: None,
-            since: None,
-            looked: Mono::ZERO,
-            stall: Stall::default(),
-            reach: Reach::default(),
-            rouse: Rouse::default(),
-            calm: Calm::default(),
-            padding: Padding::default(),
-            measured_up: Bitrate::ZERO,
-            measured_down: None,
-            limited_up: None,
-            limited_down: None,
+/// Adds how many subscriptions and floors are in each state.
+pub(in crate::node) fn add_links(room: &Room, members: &Membership, links: &mut Links) {
+    let videos = |view: &View| {
+        let publication = room.publication(view.track);
+        publication.is_some_and(|publication| publication.spec.kind == TrackKind::Video)
+    };
+    let of_members = |view: &View| members.get(view.subscriber.0).is_some();
+    for view in room.views().into_iter().filter(videos).filter(of_members) {
+        let layer = view.rung.map(|rung| usize::from(rung.quality.min(2)));
+        match layer {
+            _ if view.paused => links.paused += 1,
+            Some(layer) => links.layers[layer] += 1,
+            None => links.off += 1,
         }
+        let by = LimitedBy::ALL.iter().position(|by| *by == view.limited_by);
+        links.limited[by.unwrap_or(0)] += 1;
     }
-
-    pub(in crate::node) fn view(&self, direction: Direction) -> FloorView {
-        let (floor, measured, limited_by) = match direction {
-            Direction::Up => (&self.up, Some(self.measured_up), self.limited_up),
-            Direction::Down => (&self.down, self.measured_down, self.limited_down),
+    for (_, member) in members.iter().filter(|(_, member)| member.active) {
+        let place = |direction| {
+            let state = member.links.view(direction).state;
+            let place = FloorState::ALL.iter().position(|other| *other == state);
+            place.unwrap_or(0)
         };
-        FloorView {
-            state: floor.state(),
-            floor: floor.config().floor,
-            measured,
-            limited_by,
-        }
-    }
-
-    /// The worse of both directions.
-    pub(in crate::node) fn worst(&self) -> FloorState {
-        self.up.state().max(self.down.state())
-    }
-
-    /// Judges the way up; true if its state changed.
-    fn look_up(&mut self, link: LinkReport, demand: Bitrate, now: Mono) -> bool {
-        if Uplink::presses(link.lost_in, link.queue) {
-            self.pressed = Some(now);
-        }
-        if Uplink::presses(0, link.queue) {
-            self.queued = Some(now);
-        }
-        let uplink = Uplink {
-            received: link.received,
-            demand,
-            pressed: self.pressed.map(|at| now.since(at)),
-        };
-        self.measured_up = link.received;
-        let evidence = uplink.evidence(self.up.config().floor);
-        self.limited_up = match evidence {
-            Evidence::Less => Some(LimitedBy::Uplink),
-            Evidence::Nothing => Some(LimitedBy::Source),
-            Evidence::Enough => None,
-        };
-        self.up.handle_evidence(evidence, now)
-    }
-
-    /// True if the uplink seems short by loss alone, which its sender may have bent to without need.
-    fn wants_probe(&mut self, now: Mono) -> bool {
-        let lately = |at: Option<Mono>| at.is_some_and(|at| now.since(at) < PROBE_EVERY);
-        let wants =
-            self.up.state() == FloorState::Short && !lately(self.queued) && !lately(self.probed);
-        if wants {
-            self.probed = Some(now);
-        }
-        wants
-    }
-
-    /// Judges the way down; true if its state changed.
-    fn look_down(
-        &mut self,
-        link: LinkReport,
-        (demand, carried): (Bitrate, Bitrate),
-        now: Mono,
-    ) -> bool {
-        let downlink = Downlink {
-            estimate: link.estimate,
-            demand,
-            carried,
-            lost: link.lost_out,
-            age: self.since.map_or(Millis::ZERO, |since| now.since(since)),
-        };
-        self.measured_down = link.estimate;
-        let evidence = downlink.evidence(self.down.config().floor);
-        self.limited_down = match evidence {
-            Evidence::Less => Some(LimitedBy::Downlink),
-            Evidence::Nothing => Some(LimitedBy::Source),
-            Evidence::Enough => None,
-        };
-        self.down.handle_evidence(evidence, now)
+        links.up[place(Direction::Up)] += 1;
+        links.down[place(Direction::Down)] += 1;
     }
 }
 
-impl LiveRoom {
-    pub(in crate::node) fn add_links(&self, links: &mut Links) {
-        let videos = |view: &View| {
-            let publication = self.room.publication(view.track);
-            publication.is_some_and(|publication| publication.spec.kind == TrackKind::Video)
-        };
-        let views = self.room.views().into_iter().filter(videos);
-        for view in views.filter(|view| view.subscriber != RECORDER) {
-            let layer = view.rung.map(|rung| usize::from(rung.quality.min(2)));
-            match layer {
-                _ if view.paused => links.paused += 1,
-                Some(layer) => links.layers[layer] += 1,
-                None => links.off += 1,
-            }
-            let by = LimitedBy::ALL.iter().position(|by| *by == view.limited_by);
-            links.limited[by.unwrap_or(0)] += 1;
-        }
-        for (_, member) in self.members.iter().filter(|(_, member)| member.active) {
-            let place = |direction| {
-                let state = member.floors.view(direction).state;
-                let place = FloorState::ALL.iter().position(|other| *other == state);
-                place.unwrap_or(0)
-            };
-            links.up[place(Direction::Up)] += 1;
-            links.down[place(Direction::Down)] += 1;
-        }
+/// The bandwidth of a room's members.
+pub(in crate::node) struct Bandwidth {
+    session: SessionId,
+    told: Mono,
+}
+
+impl Bandwidth {
+    pub(in crate::node) const fn new(session: SessionId, now: Mono) -> Bandwidth {
+        Bandwidth { session, told: now }
     }
 
     /// Looks at every link, gives what it carries to the most important, and judges the floor.
-    pub(in crate::node) fn tend_bandwidth(&mut self, context: &mut Context<'_>) {
-        let now = context.now.mono;
-        for key in self.keys() {
-            let active = self.members[key].active;
-            if active && now.since(self.members[key].floors.looked) >= LOOK {
-                self.members[key].floors.looked = now;
-                self.look_at(key, context);
+    pub(in crate::node) fn handle_timeout(&mut self, parts: &mut Parts, now: Now) {
+        for key in parts.members.keys() {
+            let Some(member) = parts.members.get_mut(key) else {
+                continue;
+            };
+            if member.active && now.mono.since(member.links.looked) >= LOOK_EVERY {
+                member.links.looked = now.mono;
+                self.look_at(key, parts, now);
             }
         }
-        self.room.handle_timeout(now);
-        self.settle(context);
-        if now.since(self.floors_told) >= TELL_EVERY {
-            self.tell_floors(context);
+        parts.room.handle_timeout(now.mono);
+        if now.mono.since(self.told) >= TELL_EVERY {
+            self.tell_floors(parts, now.mono);
         }
     }
 
-    fn look_at(&mut self, key: usize, context: &mut Context<'_>) {
-        let now = context.now.mono;
-        let promise = &self.policy.floor;
-        let member = &mut self.members[key];
-        let down = member.subscriber.link(now);
-        let up = member.publisher.link(now);
-        member.floors.since.get_or_insert(now);
-        let calm = &mut member.floors.calm;
-        calm.handle_report(down.lost_out, down.rtt, now);
-        let budget = Budget {
-            estimate: down.estimate.unwrap_or(FIRST_ESTIMATE),
-            congested: calm.is_congested(),
-            calm: calm.is_calm(now),
-            may_pause: promise.does(OnBreach::Shed),
-            floor: Bitrate(promise.down_bps),
-        };
-        let allocated = self.room.allocate(MemberKey(key), budget, now);
-        let demand = self.room.demand_of(MemberKey(key));
-        let member = &mut self.members[key];
-        let reach = member.floors.reach.handle_estimate(budget.estimate);
-        let climbing = allocated.minimum > Bitrate::ZERO;
-        let minimum = if member.floors.padding.handle_wish(climbing, now) {
-            allocated.minimum.min(reach)
-        } else {
-            Bitrate::ZERO
-        };
-        let desired = allocated.desired.min(reach);
-        member.subscriber.set_bandwidth(minimum, desired);
-        let wished = climbing || budget.estimate < budget.floor;
-        let stall = &mut member.floors.stall;
-        if stall.handle_estimate(budget.estimate, wished, now) {
-            member.subscriber.restart_estimate(budget.estimate);
-        }
-        member.touched = true;
-        let changed_up = member.floors.look_up(up, demand, now);
-        let pressed = member.floors.pressed.map(|at| now.since(at));
-        let rates = (up.received, demand);
-        let roused = member.floors.rouse.handle_uplink(pressed, rates, now);
-        self.room.handle_roused(MemberKey(key), roused);
-        let sums = (allocated.demand, allocated.carried);
-        let changed_down = member.floors.look_down(down, sums, now);
-        for (changed, direction) in [(changed_up, Direction::Up), (changed_down, Direction::Down)] {
-            self.report_floor(key, direction, context);
+    fn look_at(&mut self, key: usize, parts: &mut Parts, now: Now) {
+        let changed = [
+            (Direction::Up, parts.look_up(key, now.mono)),
+            (Direction::Down, parts.look_down(key, now.mono)),
+        ];
+        for (direction, changed) in changed {
+            parts.report_floor(key, direction, now);
             if changed {
-                self.on_floor(key, direction, context);
+                self.on_floor(key, direction, parts, now.mono);
             }
         }
     }
 
-    /// Tells billing how a floor stands.
-    fn report_floor(&mut self, key: usize, direction: Direction, context: &Context<'_>) {
-        let member = &self.members[key];
-        let view = member.floors.view(direction);
-        let report = FloorReport {
-            state: view.state,
-            measured_bps: view.measured.map(|rate| rate.0),
-            floor_bps: view.floor.0,
-            limited_by: view.limited_by,
+    fn on_floor(&mut self, key: usize, direction: Direction, parts: &mut Parts, now: Mono) {
+        let Some(member) = parts.members.get_mut(key) else {
+            return;
         };
-        self.billing
-            .handle_floor(&member.join.identity, direction, report, context.now);
-    }
-
-    fn on_floor(&mut self, key: usize, direction: Direction, context: &mut Context<'_>) {
-        let member = &mut self.members[key];
-        let view = member.floors.view(direction);
-        if direction == Direction::Up && member.floors.wants_probe(context.now.mono) {
-            let asked = serde_json::json!({ "bps": view.floor.0, "ms": PROBE });
-            self.tell_one(key, "beistand.probe", &asked.to_string());
-        }
-        let member = &mut self.members[key];
-        let worst = member.floors.worst().as_str();
-        if member.card.set_attribute("beistand.floor", Some(worst)) {
-            self.broadcast(key, context);
+        let view = member.links.view(direction);
+        if direction == Direction::Up
+            && let Some(filler) = member.links.uplink.handle_floor(view.state, now)
+        {
+            let asked = serde_json::json!({ "bps": filler.rate, "ms": filler.span });
+            parts
+                .notices
+                .data_to(key, "beistand.probe", asked.to_string());
         }
         tracing::info!(
-            session = %self.session(),
-            participant = %self.members[key].sid,
+            session = %self.session,
+            participant = %member.sid,
             direction = direction.as_str(),
             state = view.state.as_str(),
             floor_bps = view.floor.0,
             measured_bps = view.measured.map(|rate| rate.0),
             "the floor"
         );
-        self.tell_floors(context);
+        let worst = member.links.worst().as_str();
+        parts.set_attribute(key, "beistand.floor", Some(worst));
+        self.tell_floors(parts, now);
     }
 
     /// Tells everyone how the floors stand.
-    fn tell_floors(&mut self, context: &Context<'_>) {
-        self.floors_told = context.now.mono;
+    fn tell_floors(&mut self, parts: &mut Parts, now: Mono) {
+        self.told = now;
         let side = |view: FloorView| {
             serde_json::json!({
                 "state": view.state.as_str(),
@@ -310,64 +121,63 @@ impl LiveRoom {
                 "limited_by": view.limited_by.map(LimitedBy::as_str),
             })
         };
-        let visible = self
-            .members
-            .iter()
-            .filter(|(_, member)| member.active && !member.hidden());
+        let members = parts.members.iter().map(|(_, member)| member);
+        let visible = members.filter(|member| member.active && !member.hidden());
         let participants: Vec<serde_json::Value> = visible
-            .map(|(_, member)| {
+            .map(|member| {
                 serde_json::json!({
                     "identity": member.identity().as_str(),
-                    "up": side(member.floors.view(Direction::Up)),
-                    "down": side(member.floors.view(Direction::Down)),
+                    "up": side(member.links.view(Direction::Up)),
+                    "down": side(member.links.view(Direction::Down)),
                 })
             })
             .collect();
         if !participants.is_empty() {
-            let told = serde_json::json!({ "participants": participants });
-            self.tell_all("beistand.floor", &told.to_string());
+            let state = serde_json::json!({ "participants": participants });
+            parts.notices.data("beistand.floor", state.to_string());
         }
     }
+}
 
-    pub(in crate::node) fn on_stream_state(
-        &self,
-        member: MemberKey,
-        track: TrackKey,
-        paused: bool,
-        context: &mut Context<'_>,
-    ) {
-        let Some(publication) = self.room.publication(track) else {
-            return;
+impl Parts {
+    /// Carries the report of the way down into the room, and its decision to the transport; true if
+    /// the floor's state changed.
+    fn look_down(&mut self, key: usize, now: Mono) -> bool {
+        let Some(member) = self.members.get_mut(key) else {
+            return false;
         };
-        let Some(publisher) = self.members.get(publication.publisher.0) else {
-            return;
-        };
-        let state = Response::StreamState(
-            publisher.sid.to_string(),
-            publication.spec.sid.to_string(),
-            paused,
-        );
-        self.send(member.0, state, context);
+        let transport = member.connections.write(Side::Subscriber);
+        let report = downward(transport.link(now));
+        let look = member.links.downlink.handle_report(report, now);
+        let allocated = self.room.allocate(MemberKey(key), look.budget, now);
+        let downlink = &mut member.links.downlink;
+        let decision = downlink.handle_allocated(look, allocated, now);
+        transport.set_bandwidth(decision.pad_to, decision.look_for);
+        if let Some(estimate) = decision.restart {
+            transport.restart_estimate(estimate);
+        }
+        member.links.down.handle_reading(decision.reading, now)
     }
 
-    pub(in crate::node) fn on_quality_wanted(
-        &self,
-        track: TrackKey,
-        quality: Option<u8>,
-        context: &mut Context<'_>,
-    ) {
-        let Some(publication) = self.room.publication(track) else {
-            return;
+    /// Likewise the way up.
+    fn look_up(&mut self, key: usize, now: Mono) -> bool {
+        let demand = self.room.demand_of(MemberKey(key));
+        let Some(member) = self.members.get_mut(key) else {
+            return false;
         };
-        let (publisher, sid) = (publication.publisher.0, &publication.spec.sid);
-        let Some(published) = self
-            .members
-            .get(publisher)
-            .and_then(|m| m.published.get(sid))
-        else {
-            return;
-        };
-        let wanted = Response::QualityWanted(sid.to_string(), quality, published.codec);
-        self.send(publisher, wanted, context);
+        let report = upward(member.connections.transport(Side::Publisher).link(now));
+        let decision = member.links.uplink.handle_report(report, demand, now);
+        self.room
+            .handle_publisher_probe(MemberKey(key), decision.lowest_only);
+        member.links.up.handle_reading(decision.reading, now)
+    }
+
+    /// Tells billing how a floor stands.
+    fn report_floor(&mut self, key: usize, direction: Direction, now: Now) {
+        if let Some(member) = self.members.get(key) {
+            let report = member.links.report(direction);
+            self.billing
+                .handle_floor(member.identity(), direction, report, now);
+        }
     }
 }

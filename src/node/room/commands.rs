@@ -1,41 +1,47 @@
 //! What the Sessions API asks of a running session, and how the session stands.
 
 use super::membership::Membership;
-use crate::base::{Direction, FloorReport, Now, TrackSource};
-use crate::node::billing::Billing;
+use super::parts::Parts;
+use super::recording::Recordings;
+use crate::base::{Direction, Now, TrackSource};
 use crate::node::io::{CommandRefusal, ParticipantView, SessionCommand, SubscriptionView};
 use crate::room::{Room, View};
 use crate::session::Policy;
 
-/// Carries out what concerns the clock alone; the rest is the room's.
+/// Carries out all but the end, which is the room's.
 ///
 /// # Errors
 /// The session cannot do that now.
-pub(in crate::node) fn handle_clock_command(
-    command: &SessionCommand,
-    billing: &mut Billing,
+pub(in crate::node) fn handle(
+    command: SessionCommand,
+    parts: &mut Parts,
+    recordings: &mut Recordings,
     policy: &mut Policy,
     now: Now,
 ) -> Result<(), CommandRefusal> {
+    let billing = &mut parts.billing;
     match command {
+        SessionCommand::Inspect | SessionCommand::End(_) => Ok(()),
+        SessionCommand::Consent(answer) => Ok(recordings.handle_consent(answer, now)?),
+        SessionCommand::Record { purpose, on, actor } => {
+            Ok(recordings.handle_request(purpose, on, actor, now)?)
+        }
         SessionCommand::Pause => taken(billing.handle_pause_request(now), CommandRefusal::NotLive),
-        SessionCommand::Resume => taken(billing.handle_resume_request(now), CommandRefusal::NotLive),
+        SessionCommand::Resume => {
+            taken(billing.handle_resume_request(now), CommandRefusal::NotLive)
+        }
         SessionCommand::Confirm(who) => {
             let confirmed = billing.handle_confirm(who.as_ref(), now);
             taken(confirmed, CommandRefusal::NoPrompt)
         }
         SessionCommand::Extend { quota_s, max_min } => {
-            let extended = billing.handle_extend(*quota_s, *max_min, now);
+            let extended = billing.handle_extend(quota_s, max_min, now);
             taken(extended, CommandRefusal::Gone)?;
             let duration = &mut policy.duration;
             duration.quota_s = quota_s.or(duration.quota_s);
             duration.max_min = max_min.unwrap_or(duration.max_min);
             Ok(())
         }
-        SessionCommand::Inspect
-        | SessionCommand::End(_)
-        | SessionCommand::Consent(_)
-        | SessionCommand::Record { .. } => Ok(()),
     }
 }
 
@@ -49,15 +55,7 @@ pub(in crate::node) fn participants(members: &Membership) -> Vec<ParticipantView
         identity: member.identity().clone(),
         sid: member.sid.clone(),
         role: member.join.role,
-        floor: Direction::BOTH.map(|direction| {
-            let view = member.floors.view(direction);
-            FloorReport {
-                state: view.state,
-                floor_bps: view.floor.0,
-                measured_bps: view.measured.map(|measured| measured.0),
-                limited_by: view.limited_by,
-            }
-        }),
+        floor: Direction::BOTH.map(|direction| member.links.report(direction)),
     });
     views.collect()
 }

@@ -1,9 +1,13 @@
 //! Data packets between clients, and those that are for the server alone.
 
 use super::membership::Membership;
+use super::parts::Parts;
+use super::recording::Recordings;
+use crate::node::context::Context;
 use crate::node::io::Stats;
 use crate::peer::signal::{stamp, user_message};
 use crate::peer::transport::Channel;
+use crate::room::MemberKey;
 
 /// Clients send at most 64,000 bytes (livekit-client 2.23, Rust core 0.10); the rest is headroom for
 /// the stamped sender.
@@ -20,14 +24,14 @@ struct Confirmation {
 
 /// A client's packet that is for the server alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::node) struct ServerMessage {
-    pub(in crate::node) topic: String,
-    pub(in crate::node) payload: Vec<u8>,
+struct ServerMessage {
+    topic: String,
+    payload: Vec<u8>,
 }
 
 impl ServerMessage {
     /// None if the packet is for other clients.
-    pub(in crate::node) fn of(packet: &[u8]) -> Option<ServerMessage> {
+    fn of(packet: &[u8]) -> Option<ServerMessage> {
         let (topic, payload) = user_message(packet).filter(|_| packet.len() <= MAX_PACKET)?;
         topic.starts_with(RESERVED).then(|| ServerMessage {
             topic: topic.to_string(),
@@ -36,15 +40,37 @@ impl ServerMessage {
     }
 
     /// The participant says that they are still there.
-    pub(in crate::node) fn confirms(&self) -> bool {
+    fn confirms(&self) -> bool {
         self.topic == "beistand.presence"
             && serde_json::from_slice(&self.payload)
                 .is_ok_and(|answer: Confirmation| answer.confirm)
     }
 }
 
+/// A client's data packet: to whom it is for, or taken by the server.
+pub(in crate::node) fn handle(
+    (from, channel): (usize, Channel),
+    packet: &[u8],
+    parts: &mut Parts,
+    recordings: &mut Recordings,
+    context: &mut Context<'_>,
+) {
+    let Some(message) = ServerMessage::of(packet) else {
+        return relay(from, channel, packet, &mut parts.members, context.stats);
+    };
+    context.stats.data_taken += 1;
+    if !message.confirms() {
+        let ServerMessage { topic, payload } = message;
+        recordings.handle_message(MemberKey(from), &topic, &payload, context.now);
+    } else if let Some(member) = parts.members.get(from) {
+        parts
+            .billing
+            .handle_confirm(Some(member.identity()), context.now);
+    }
+}
+
 /// Passes a packet of `from` on to whom it is for.
-pub(in crate::node) fn relay(
+fn relay(
     from: usize,
     channel: Channel,
     packet: &[u8],

@@ -1,12 +1,11 @@
 //! A media packet on its way out, to each subscriber that the forwarding room names.
 
-use super::membership::Membership;
+use super::parts::Parts;
+use super::recording::RECORDER;
 use crate::media::Packet;
-use crate::node::io::Stats;
+use crate::node::context::Context;
 use crate::node::member::Side;
-use crate::node::recording::RECORDER;
-use crate::room::{Forward, MemberKey, Room};
-use crate::base::Mono;
+use crate::room::{Forward, MemberKey};
 
 /// The way of packets out of a room.
 #[derive(Default)]
@@ -20,12 +19,14 @@ impl Egress {
     pub(in crate::node) fn forward(
         &mut self,
         (from, packet): (MemberKey, &Packet),
-        room: &mut Room,
-        members: &mut Membership,
-        stats: &mut Stats,
-        now: Mono,
+        parts: &mut Parts,
+        context: &mut Context<'_>,
     ) -> bool {
-        if !room.handle_packet(from, packet, now, &mut self.forwards) {
+        let (now, stats) = (context.now.mono, &mut *context.stats);
+        if !parts
+            .room
+            .handle_packet(from, packet, now, &mut self.forwards)
+        {
             stats.no_track += 1;
         }
         let mut recorded = false;
@@ -34,7 +35,7 @@ impl Egress {
                 recorded = true;
                 continue;
             }
-            let Some(member) = members.get_mut(forward.to.0) else {
+            let Some(member) = parts.members.get_mut(forward.to.0) else {
                 continue;
             };
             let transport = member.connections.write(Side::Subscriber);

@@ -4,33 +4,30 @@
 //! A step is one input and all that follows from it. Whoever has to leave, what clients are told and
 //! what is offered to them is queued, and carried out in `finish`, at the end of the step, alone.
 
-use super::bandwidth::Bandwidth;
-use super::contract_notices::{ContractNotices, tell_warning};
-use super::data::{ServerMessage, relay};
+use super::bandwidth::{self, Bandwidth};
+use super::contract_notices::ContractNotices;
 use super::egress::Egress;
-use super::membership::{Departure, Leave, Membership};
-use super::metadata::{self, Update};
+use super::membership::{Leave, Membership};
 use super::notices::Notices;
-use super::recording::Recordings;
-use super::subscriptions::{Change, Subscriptions, notice_of, wish};
-use super::{commands, counts, evidence, publishing};
+use super::parts::Parts;
+use super::recording::{RECORDER, Recordings};
+use super::recording_outputs::{carry_out, people};
+use super::subscriptions::Subscriptions;
+use super::{arrivals, commands, counts, data, evidence, requests};
 use crate::base::{
-    Bitrate, ConnectionId, EndReason, Identity, Millis, Mono, Now, ParticipantSid, Purpose, Rng,
-    RoomName, SessionId, SessionState, TrackSid,
+    ConnectionId, EndReason, Identity, Millis, Mono, Now, Purpose, RoomName, SessionId,
+    SessionState,
 };
-use crate::media::{Packet, is_stun};
+use crate::media::Packet;
 use crate::node::billing::{Billing, Opening};
 use crate::node::context::Context;
 use crate::node::control::{News, verdicts};
-use crate::node::demux::Route;
 use crate::node::io::{CommandRefusal, JoinRequest, Output, SessionCommand, SessionView, Stats};
-use crate::node::member::{Arrival, Connections, Member, Side, is_minor};
-use crate::peer::signal::{
-    LeaveAction, LeaveReason, PublishRequest, Request, RequestRefusal, Response, RoomFacts, Target,
-    token,
-};
-use crate::peer::transport::{Channel, Output as Heard, Purpose as Direction};
-use crate::room::{Event, MemberKey, MemberOptions, Room};
+use crate::node::member::{Side, is_minor};
+use crate::peer::signal::{LeaveAction, LeaveReason, Request, RoomFacts};
+use crate::peer::transport::{Channel, Output as Heard};
+use crate::record;
+use crate::room::{MemberKey, MemberOptions, Room};
 use crate::session::Policy;
 use crate::usage::Checkpoint;
 use std::net::SocketAddr;
@@ -38,9 +35,6 @@ use std::net::SocketAddr;
 /// Presence, negotiation and billing are looked at this often: far below the 5 s of presence, and
 /// rare enough to cost nothing.
 const TICK: Millis = Millis(50);
-
-/// Of what a preflight measured, the part that a congestion controller may begin with.
-const MEASURED_PERCENT: u64 = 80;
 
 /// One room as it lives.
 pub(in crate::node) struct LiveRoom {
@@ -51,7 +45,7 @@ pub(in crate::node) struct LiveRoom {
     parts: Parts,
     egress: Egress,
     bandwidth: Bandwidth,
-    recordings: Recordings,
+    pub(in crate::node) recordings: Recordings,
     contract: ContractNotices,
     /// Counts of members that are gone.
     past: Stats,
@@ -76,7 +70,7 @@ impl LiveRoom {
             index,
             name: opening.facts.room.clone(),
             egress: Egress::default(),
-            bandwidth: Bandwidth::new(now.mono),
+            bandwidth: Bandwidth::new(session.clone(), now.mono),
             contract: ContractNotices::new(session.clone(), policy.presence.who, now.mono),
             recordings: Recordings::new(&policy.recording, session.clone(), now.mono),
             parts: Parts {
@@ -127,7 +121,8 @@ impl LiveRoom {
         if let Some(older) = older {
             // The newest join of an identity wins. Its presence goes on, so billing hears nothing.
             let reason = LeaveReason::DuplicateIdentity;
-            self.parts.members
+            self.parts
+                .members
                 .leave(older, Leave::unbilled(LeaveAction::Disconnect, reason));
             self.finish(context);
         }
@@ -139,10 +134,8 @@ impl LiveRoom {
             return;
         }
         if !returns && request.continues.is_none() {
-            let verdict = request.preflight.as_ref();
-            if let Some(warning) = verdicts::warning(&request.join, verdict, &self.policy.floor) {
-                self.parts.billing.handle_warning(warning, now);
-            }
+            let warned = verdicts::warning(&request.join, request.preflight, &self.policy.floor);
+            warned.map(|warning| self.parts.billing.handle_warning(warning, now));
         }
         self.recordings
             .handle_joined(&identity, is_minor(&request.join), now);
@@ -166,12 +159,12 @@ impl LiveRoom {
         member.text = text;
         if let Some(pong) = request.pong(context.now.unix) {
             self.parts.notices.to(key, pong);
-        } else if !self.parts.handle_request(key, request, context) {
+        } else if !requests::handle(&mut self.parts, key, request, context) {
             context.stats.signal_errors += 1;
         }
         self.review_is_due = true;
-        for side in Side::BOTH {
-            self.hear(key, side, context);
+        for side in self.sides(key) {
+            self.hear(key, *side, context);
         }
         self.finish(context);
     }
@@ -188,20 +181,16 @@ impl LiveRoom {
         bytes: &[u8],
         context: &mut Context<'_>,
     ) {
-        let Some(member) = self.parts.members.get_mut(key) else {
-            return;
-        };
-        let transport = member.connections.transport(side);
-        if !transport.handle_datagram(source, bytes, context.now) {
-            context.stats.unauthenticated += 1;
-            return;
+        if self.parts.receive((key, side), source, bytes, context) {
+            self.hear(key, side, context);
         }
-        if is_stun(bytes) && transport.accepts_source(source) {
-            let ufrag = member.connections.ufrag(side);
-            context.demux.validated(ufrag, source);
-        }
-        self.hear(key, side, context);
         self.finish(context);
+    }
+
+    /// The sides of a member that have a connection of their own.
+    fn sides(&self, key: usize) -> &'static [Side] {
+        let member = self.parts.members.get(key);
+        member.map_or(&[], |member| member.connections.sides())
     }
 
     /// Acts on all that a transport has to say.
@@ -215,7 +204,7 @@ impl LiveRoom {
                 Heard::Connected => self.parts.handle_connected(key, side, context.now),
                 Heard::Closed => {
                     self.parts.handle_closed(key, context.now.mono);
-                },
+                }
                 Heard::Packet(packet) => self.on_packet(key, &packet, context),
                 Heard::KeyframeRequest(mid) => {
                     self.parts.room.handle_keyframe_request(MemberKey(key), mid);
@@ -225,7 +214,10 @@ impl LiveRoom {
                     self.recordings.handle_channel_open(MemberKey(key));
                 }
                 Heard::ChannelOpen(_) => {}
-                Heard::Data(channel, bytes) => self.on_data(key, channel, &bytes, context),
+                Heard::Data(channel, bytes) => {
+                    let (parts, recordings) = (&mut self.parts, &mut self.recordings);
+                    data::handle((key, channel), &bytes, parts, recordings, context);
+                }
             }
         }
     }
@@ -236,25 +228,11 @@ impl LiveRoom {
             member.media_at = Some(now.mono);
         }
         let from = MemberKey(key);
-        let (members, stats) = (&mut self.parts.members, &mut *context.stats);
-        let ways = (&mut self.parts.room, members, stats);
-        if self.egress.forward((from, packet), ways, now.mono) {
+        if self
+            .egress
+            .forward((from, packet), &mut self.parts, context)
+        {
             self.recordings.handle_packet(from, packet, now);
-        }
-    }
-
-    fn on_data(&mut self, key: usize, channel: Channel, packet: &[u8], context: &mut Context<'_>) {
-        let Some(message) = ServerMessage::of(packet) else {
-            return relay(key, channel, packet, &mut self.parts.members, context.stats);
-        };
-        context.stats.data_taken += 1;
-        if !message.confirms() {
-            let ServerMessage { topic, payload } = message;
-            self.recordings
-                .handle_message(MemberKey(key), &topic, &payload, context.now);
-        } else if let Some(member) = self.parts.members.get(key) {
-            let who = Some(member.identity());
-            self.parts.billing.handle_confirm(who, context.now);
         }
     }
 
@@ -294,24 +272,13 @@ impl LiveRoom {
         }
         let now = context.now;
         evidence::flush(&mut self.parts.members, &mut self.parts.billing, now);
-        let clock = commands::handle_clock_command(&command, &mut self.parts.billing, &mut self.policy, now);
-        let done = match command {
-            SessionCommand::Consent(answer) => {
-                self.recordings.handle_consent(answer, now).map_err(Into::into)
-            }
-            SessionCommand::Record { purpose, on, actor } => {
-                let asked = self.recordings.handle_request(purpose, on, actor, now);
-                asked.map_err(Into::into)
-            }
-            SessionCommand::End(reason) => {
-                self.end(reason, LeaveAction::Disconnect, LeaveReason::RoomDeleted, now);
-                Ok(())
-            }
-            SessionCommand::Pause
-            | SessionCommand::Resume
-            | SessionCommand::Confirm(_)
-            | SessionCommand::Extend { .. }
-            | SessionCommand::Inspect => clock,
+        let done = if let SessionCommand::End(reason) = command {
+            let leave = Leave::unbilled(LeaveAction::Disconnect, LeaveReason::RoomDeleted);
+            self.end(reason, leave, now);
+            Ok(())
+        } else {
+            let (parts, recordings) = (&mut self.parts, &mut self.recordings);
+            commands::handle(command, parts, recordings, &mut self.policy, now)
         };
         self.parts.billing.handle_timeout(now);
         self.finish(context);
@@ -332,17 +299,17 @@ impl LiveRoom {
     }
 
     pub(in crate::node) fn handle_drain(&mut self, context: &mut Context<'_>) {
-        let reason = LeaveReason::ServerShutdown;
-        self.end(EndReason::NodeDrained, LeaveAction::Reconnect, reason, context.now);
+        let leave = Leave::unbilled(LeaveAction::Reconnect, LeaveReason::ServerShutdown);
+        self.end(EndReason::NodeDrained, leave, context.now);
         self.finish(context);
     }
 
     /// The session ends now, and everyone goes.
-    fn end(&mut self, end: EndReason, action: LeaveAction, reason: LeaveReason, now: Now) {
+    fn end(&mut self, reason: EndReason, leave: Leave, now: Now) {
         evidence::flush(&mut self.parts.members, &mut self.parts.billing, now);
         evidence::all_bytes(&self.parts.members, &mut self.parts.billing);
-        self.parts.billing.handle_end(end, now);
-        self.close(Leave::unbilled(action, reason), now);
+        self.parts.billing.handle_end(reason, now);
+        self.close(leave, now);
     }
 
     /// The session has ended: everyone goes, and so does the room.
@@ -354,10 +321,10 @@ impl LiveRoom {
 
     pub(in crate::node) fn handle_timeout(&mut self, context: &mut Context<'_>) {
         for key in self.parts.members.keys() {
-            for side in Side::BOTH {
+            for side in self.sides(key) {
                 let member = self.parts.members.get_mut(key);
-                if member.is_some_and(|member| member.connections.drive(side, context.now)) {
-                    self.hear(key, side, context);
+                if member.is_some_and(|member| member.connections.drive(*side, context.now)) {
+                    self.hear(key, *side, context);
                 }
             }
         }
@@ -374,12 +341,23 @@ impl LiveRoom {
         self.parts.billing.handle_timeout(now);
         self.drain_billing(context);
         let prompt = self.parts.billing.prompt();
-        self.contract
-            .handle_prompt(prompt.as_ref(), &mut self.parts.members, &mut self.parts.notices);
+        self.contract.handle_prompt(
+            prompt.as_ref(),
+            &mut self.parts.members,
+            &mut self.parts.notices,
+        );
         self.parts.tend_members(context);
-        self.parts.subscriptions.handle_timeout(&mut self.parts.notices, now.mono);
-        self.tend_bandwidth(now);
-        self.recordings.handle_timeout(now);
+        self.parts
+            .subscriptions
+            .handle_timeout(&mut self.parts.notices, now.mono);
+        self.bandwidth.handle_timeout(&mut self.parts, now);
+        if self
+            .recordings
+            .poll_timeout()
+            .is_some_and(|due| due <= now.mono)
+        {
+            self.recordings.handle_timeout(now);
+        }
         if self.contract.clock_is_due(now.mono) {
             self.tell_clock(now.mono);
         }
@@ -393,11 +371,15 @@ impl LiveRoom {
     fn finish(&mut self, context: &mut Context<'_>) {
         loop {
             if std::mem::take(&mut self.review_is_due) {
-                self.recordings.review(people(&self.parts.members), context.now);
+                if matches!(self.state(), SessionState::Ended(_)) {
+                    self.recordings.handle_end(context.now);
+                }
+                self.recordings
+                    .review(people(&self.parts.members), context.now);
             }
             let (recordings, contract) = (&mut self.recordings, &mut self.contract);
             carry_out(recordings, &mut self.parts, contract, context);
-            self.parts.drain_events(context.now);
+            self.parts.drain_events(context.now.mono);
             self.drain_billing(context);
             let Some((key, leave)) = self.parts.members.poll_leaving() else {
                 break;
@@ -410,8 +392,11 @@ impl LiveRoom {
                 self.review_is_due = true;
             }
         }
-        self.parts.subscriptions
-            .offer(&mut self.parts.members, &mut self.parts.notices, context.now);
+        self.parts.subscriptions.offer(
+            &mut self.parts.members,
+            &mut self.parts.notices,
+            context.now,
+        );
         self.parts.notices.deliver(&mut self.parts.members, context);
     }
 
@@ -438,7 +423,12 @@ impl LiveRoom {
     pub(in crate::node) fn poll_timeout(&self) -> Option<Mono> {
         let members = self.parts.members.iter();
         let transports = members.filter_map(|(_, member)| member.connections.poll_timeout());
-        Some(transports.min().unwrap_or(Mono::MAX).min(self.ticked + TICK))
+        Some(
+            transports
+                .min()
+                .unwrap_or(Mono::MAX)
+                .min(self.ticked + TICK),
+        )
     }
 
     pub(in crate::node) fn add_stats(&self, stats: &mut Stats) {
@@ -455,6 +445,19 @@ impl LiveRoom {
         stats.recorders += self.recordings.stats();
         counts::add_drops(self.parts.room.drops(), stats);
     }
+}
+
+/// The forwarding room, with the subscriber that stands for the recorders.
+fn forwarding(seed: u64) -> Room {
+    let mut room = Room::new(seed);
+    let recorder = MemberOptions {
+        auto_subscribe: false,
+        can_subscribe: true,
+        unaltered: true,
+        role: None,
+    };
+    room.handle_joined(RECORDER, recorder);
+    room
 }
 
 #[cfg(test)]

@@ -134,11 +134,6 @@ impl Membership {
         }
     }
 
-    /// Whether a member is on its way out.
-    pub(in crate::node) fn is_leaving(&self, key: usize) -> bool {
-        self.leaving.iter().any(|(leaving, _)| *leaving == key)
-    }
-
     /// Everyone has to go.
     pub(in crate::node) fn leave_all(&mut self, leave: Leave) {
         for key in self.keys() {

@@ -2,13 +2,14 @@
 
 mod arrivals;
 mod awaited_tracks;
-pub(super) mod bandwidth;
+mod bandwidth;
 mod commands;
 mod contract_notices;
 mod counts;
 mod data;
 mod departures;
 mod egress;
+mod events;
 mod evidence;
 mod live_room;
 mod membership;

@@ -4,7 +4,6 @@ use super::membership::Membership;
 use super::notices::Notices;
 use super::subscriptions::Subscriptions;
 use crate::node::billing::Billing;
-use crate::node::member::Member;
 use crate::room::Room;
 
 /// Who is here, who gets what, what is owed, and what is told of it.
@@ -23,14 +22,6 @@ impl Parts {
         if let Some(member) = self.members.get_mut(key)
             && member.card.set_attribute(name, value)
         {
-            self.notices.card(key, member);
-        }
-    }
-
-    /// Changes a member and its card, and tells everyone.
-    pub(in crate::node) fn change(&mut self, key: usize, change: impl FnOnce(&mut Member)) {
-        if let Some(member) = self.members.get_mut(key) {
-            change(member);
             self.notices.card(key, member);
         }
     }

@@ -2,11 +2,11 @@
 
 use super::evidence;
 use super::parts::Parts;
+use super::requests::accepted;
 use crate::base::{Bitrate, Mono, Now, TrackSid};
 use crate::node::member::{Announced, Published, Side};
 use crate::peer::signal::{PublishRequest, Response};
 use crate::peer::transport::{Section, sections};
-use super::requests::accepted;
 use crate::room::{LayerSpec, MemberKey, PublicationSpec};
 
 impl Parts {
@@ -74,7 +74,9 @@ impl Parts {
             && let Some((announced, section)) = member.tracks.poll_match()
         {
             let Announced { sid, request, .. } = announced;
-            let track = self.room.publish(MemberKey(key), spec(&sid, &request, &section));
+            let track = self
+                .room
+                .publish(MemberKey(key), spec(&sid, &request, &section));
             member.card.add_track(&sid, &request, now);
             let mid = section.mid.as_str();
             member.card.bind_track(&sid, mid, section.codec);

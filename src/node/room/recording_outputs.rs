@@ -53,16 +53,12 @@ pub(in crate::node) fn carry_out(
                 parts.notices.deliver(&mut parts.members, context);
                 context.push(Output::Recorded(recorded));
             }
-            Wanted::Attribute { member, value } => {
+            Wanted::Attribute(member, value) => {
                 parts.set_attribute(member.0, RECORDED, value.as_deref());
             }
             Wanted::RoomFlag(active) => parts.notices.set_recording(active),
-            Wanted::TellAll { topic, json } => parts.notices.data(topic, json),
-            Wanted::TellOne {
-                member,
-                topic,
-                json,
-            } => parts.notices.data_to(member.0, topic, json),
+            Wanted::TellAll(topic, json) => parts.notices.data(topic, json),
+            Wanted::TellOne(member, topic, json) => parts.notices.data_to(member.0, topic, json),
             Wanted::Unsubscribe(track) => parts.room.unsubscribe(RECORDER, track),
             Wanted::Subscribe(track, mid) => {
                 if parts.room.subscribe(RECORDER, track) {

@@ -1,4 +1,4 @@
-//! What a client asks on its signalling socket, carried out.
+//! What a client asks on its signalling socket: each request goes to the part that it concerns.
 
 use super::membership::Leave;
 use super::metadata::{self, Update};
@@ -11,111 +11,105 @@ use crate::peer::signal::{LeaveReason, Request, RequestRefusal, Response, Target
 use crate::peer::transport::TransportError;
 use crate::room::MemberKey;
 
-impl Parts {
-    /// Carries out what a client asks. False if it asked for something that cannot be.
-    pub(in crate::node) fn handle_request(
-        &mut self,
-        key: usize,
-        request: Request,
-        context: &mut Context<'_>,
-    ) -> bool {
-        let now = context.now;
-        match request {
-            Request::Offer(id, sdp) => self.handle_offer(key, (id, &sdp), now),
-            Request::Answer(id, sdp) => self.handle_answer(key, (id, &sdp)),
-            Request::Candidate(target, candidate) => self.handle_candidate(key, target, &candidate),
-            Request::AddTrack(request) => {
-                let sid = TrackSid::random(request.letters(), context.rng);
-                self.announce(key, *request, sid, now)
-            }
-            Request::Mute(sid, muted) => self.mute(key, &sid.into(), muted, now.mono),
-            Request::Subscription(tracks, on) => self.handle_subscription(key, (&tracks, on), now),
-            Request::TrackSetting(tracks, setting) => {
-                self.handle_track_setting(key, &tracks, setting);
-                // More is wanted of a publisher at once.
-                self.room.handle_timeout(now.mono);
-                true
-            }
-            Request::Leave => {
-                let leave = Leave::explicit(LeaveReason::ClientInitiated);
-                self.members.leave(key, leave);
-                true
-            }
-            Request::Metadata {
-                request,
-                name,
-                metadata,
-                attributes,
-            } => {
-                let update = Update {
-                    name: &name,
-                    metadata: &metadata,
-                    attributes: &attributes,
-                };
-                self.handle_metadata(key, request, &update);
-                true
-            }
-            Request::Ping | Request::PingRequest(_) | Request::Other => true,
+/// Carries out what a client asks. False if it asked for something that cannot be.
+pub(in crate::node) fn handle(
+    parts: &mut Parts,
+    key: usize,
+    request: Request,
+    context: &mut Context<'_>,
+) -> bool {
+    let now = context.now;
+    match request {
+        Request::Offer(id, sdp) => parts.handle_offer(key, (id, &sdp), now),
+        Request::Answer(id, sdp) => handle_answer(parts, key, id, &sdp),
+        Request::Candidate(target, candidate) => handle_candidate(parts, key, target, &candidate),
+        Request::AddTrack(request) => {
+            let sid = TrackSid::random(request.letters(), context.rng);
+            parts.announce(key, *request, sid, now)
+        }
+        Request::Mute(sid, muted) => parts.mute(key, &sid.into(), muted, now.mono),
+        Request::Subscription(tracks, on) => handle_subscription(parts, key, (&tracks, on), now),
+        Request::TrackSetting(tracks, setting) => {
+            handle_track_setting(parts, key, &tracks, setting);
+            // More is wanted of a publisher at once.
+            parts.room.handle_timeout(now.mono);
+            true
+        }
+        Request::Leave => {
+            let leave = Leave::explicit(LeaveReason::ClientInitiated);
+            parts.members.leave(key, leave);
+            true
+        }
+        Request::Metadata {
+            request,
+            name,
+            metadata,
+            attributes,
+        } => {
+            let update = Update {
+                name: &name,
+                metadata: &metadata,
+                attributes: &attributes,
+            };
+            handle_metadata(parts, key, request, &update);
+            true
+        }
+        Request::Ping | Request::PingRequest(_) | Request::Other => true,
+    }
+}
+
+fn handle_answer(parts: &mut Parts, key: usize, id: u32, sdp: &str) -> bool {
+    let Some(member) = parts.members.get_mut(key) else {
+        return false;
+    };
+    let answered = parts
+        .subscriptions
+        .handle_answer((key, member), (id, sdp), &mut parts.room);
+    accepted("an answer", answered)
+}
+
+fn handle_candidate(parts: &mut Parts, key: usize, target: Target, candidate: &str) -> bool {
+    let side = match target {
+        Target::Publisher => Side::Publisher,
+        Target::Subscriber => Side::Subscriber,
+    };
+    parts.members.get_mut(key).is_some_and(|member| {
+        let transport = member.connections.write(side);
+        accepted("a candidate", transport.handle_candidate(candidate))
+    })
+}
+
+fn handle_subscription(parts: &mut Parts, key: usize, wanted: (&[String], bool), now: Now) -> bool {
+    let refused = parts
+        .subscriptions
+        .handle_request(key, wanted, &mut parts.room, now.mono);
+    let all = refused.is_empty();
+    for sid in refused {
+        parts.notices.to(key, Response::SubscriptionFailed(sid));
+    }
+    all
+}
+
+fn handle_track_setting(parts: &mut Parts, key: usize, tracks: &[String], setting: TrackSetting) {
+    for sid in tracks {
+        // A setting for a track that has just gone crossed that news on its way.
+        if let Some(track) = parts.room.track_by_sid(sid) {
+            parts
+                .room
+                .handle_track_settings(MemberKey(key), track, track_settings(setting));
         }
     }
+}
 
-    fn handle_answer(&mut self, key: usize, (id, sdp): (u32, &str)) -> bool {
-        let Some(member) = self.members.get_mut(key) else {
-            return false;
-        };
-        let done = self
-            .subscriptions
-            .handle_answer((key, member), (id, sdp), &mut self.room);
-        accepted("an answer", done)
-    }
-
-    fn handle_candidate(&mut self, key: usize, target: Target, candidate: &str) -> bool {
-        let side = match target {
-            Target::Publisher => Side::Publisher,
-            Target::Subscriber => Side::Subscriber,
-        };
-        self.members.get_mut(key).is_some_and(|member| {
-            let transport = member.connections.write(side);
-            accepted("a candidate", transport.handle_candidate(candidate))
-        })
-    }
-
-    fn handle_subscription(
-        &mut self,
-        key: usize,
-        wanted: (&[String], bool),
-        now: Now,
-    ) -> bool {
-        let refused = self
-            .subscriptions
-            .handle_request(key, wanted, &mut self.room, now.mono);
-        let all = refused.is_empty();
-        for sid in refused {
-            self.notices.to(key, Response::SubscriptionFailed(sid));
-        }
-        all
-    }
-
-    fn handle_track_setting(&mut self, key: usize, tracks: &[String], setting: TrackSetting) {
-        for sid in tracks {
-            // A setting for a track that has just gone crossed that news on its way.
-            if let Some(track) = self.room.track_by_sid(sid) {
-                self.room
-                    .handle_wish(MemberKey(key), track, track_settings(setting));
-            }
-        }
-    }
-
-    fn handle_metadata(&mut self, key: usize, request: u32, update: &Update<'_>) {
-        let Some(member) = self.members.get_mut(key) else {
-            return;
-        };
-        let (refusal, why) = metadata::update(member, update);
-        self.notices
-            .to(key, Response::Outcome(request, refusal, why));
-        if refusal == RequestRefusal::Ok {
-            self.notices.card(key, member);
-        }
+fn handle_metadata(parts: &mut Parts, key: usize, request: u32, update: &Update<'_>) {
+    let Some(member) = parts.members.get_mut(key) else {
+        return;
+    };
+    let (refusal, why) = metadata::update(member, update);
+    let outcome = Response::Outcome(request, refusal, why);
+    parts.notices.to(key, outcome);
+    if refusal == RequestRefusal::Ok {
+        parts.notices.card(key, member);
     }
 }
 

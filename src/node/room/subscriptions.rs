@@ -1,16 +1,14 @@
-//! Who gets which track: wishes for tracks that are not there yet, the sections that are negotiated for
-//! those that are, and what both sides are told of it.
+//! Who gets which track: those that are not there yet are waited for, and sections are negotiated for those
+//! that are.
 
 use super::awaited_tracks::AwaitedTracks;
 use super::membership::Membership;
 use super::notices::Notices;
-use super::parts::Parts;
 use crate::base::{Mono, Now, TrackSid};
 use crate::node::member::{Member, Side};
-use crate::peer::negotiate::Sending;
 use crate::peer::signal::{Response, TrackSetting};
 use crate::peer::transport::TransportError;
-use crate::room::{Event, MemberKey, Room, TrackKey, Wish};
+use crate::room::{MemberKey, Room, TrackKey, TrackSettings};
 use std::collections::BTreeSet;
 
 /// The subscriptions of a room's members.
@@ -81,7 +79,9 @@ impl Subscriptions {
                 Ok(Some(offer)) => notices.to(key, Response::Offer(offer)),
                 Ok(None) => {}
                 // Our defect, and no fault of the member's: what flows goes on, the next change tries again.
-                Err(error) => tracing::error!(%error, participant = %member.sid, "no offer could be made"),
+                Err(error) => {
+                    tracing::error!(%error, participant = %member.sid, "no offer could be made")
+                }
             }
         }
     }
@@ -121,96 +121,9 @@ impl Subscriptions {
     }
 }
 
-impl Parts {
-    /// Carries out what followed in the forwarding room.
-    pub(in crate::node) fn drain_events(&mut self, now: Mono) {
-        while let Some(event) = self.room.poll_output() {
-            if let Some((key, response)) = notice_of(&event, &self.room, &self.members) {
-                self.notices.to(key, response);
-            }
-            match event {
-                Event::Subscribed { member, track } => self.on_subscribed(member.0, track),
-                Event::Unsubscribed { member, track } => {
-                    if let Some(subscriber) = self.members.get_mut(member.0) {
-                        subscriber.negotiation.remove(&track);
-                        self.subscriptions.request_offer(member.0);
-                    }
-                }
-                Event::KeyframeWanted { publisher, stream } => {
-                    if let Some(publisher) = self.members.get_mut(publisher.0) {
-                        let transport = publisher.connections.write(Side::Publisher);
-                        transport.request_keyframe(stream, now);
-                    }
-                }
-                Event::FirstSubscribed { .. }
-                | Event::StreamState { .. }
-                | Event::QualityWanted { .. } => {}
-            }
-        }
-    }
-
-    fn on_subscribed(&mut self, key: usize, track: TrackKey) {
-        let sending = sending(track, &self.room, &self.members);
-        if let (Some(sending), Some(subscriber)) = (sending, self.members.get_mut(key)) {
-            subscriber.negotiation.add(sending);
-            self.subscriptions.request_offer(key);
-        }
-    }
-}
-
-fn sending(track: TrackKey, room: &Room, members: &Membership) -> Option<Sending> {
-    let publication = room.publication(track)?;
-    let publisher = members.get(publication.publisher.0)?;
-    Some(Sending {
-        track: publication.spec.sid.clone(),
-        publisher: publisher.sid.clone(),
-        kind: publication.spec.kind,
-    })
-}
-
-/// Whom an event of the forwarding room is told to, and how; none where it is no news for a client.
-pub(in crate::node) fn notice_of(
-    event: &Event,
-    room: &Room,
-    members: &Membership,
-) -> Option<(usize, Response)> {
-    let publication = |track: &TrackKey| {
-        let publication = room.publication(*track)?;
-        let publisher = members.get(publication.publisher.0)?;
-        Some((publication, publisher))
-    };
-    match event {
-        Event::FirstSubscribed { track } => {
-            let (publication, _) = publication(track)?;
-            let told = Response::TrackSubscribed(publication.spec.sid.to_string());
-            Some((publication.publisher.0, told))
-        }
-        Event::StreamState {
-            member,
-            track,
-            paused,
-        } => {
-            let (publication, publisher) = publication(track)?;
-            let sids = (
-                publisher.sid.to_string(),
-                publication.spec.sid.to_string(),
-            );
-            Some((member.0, Response::StreamState(sids.0, sids.1, *paused)))
-        }
-        Event::QualityWanted { track, quality } => {
-            let (publication, publisher) = publication(track)?;
-            let sid = &publication.spec.sid;
-            let codec = publisher.tracks.get(sid)?.codec;
-            let told = Response::QualityWanted(sid.to_string(), *quality, codec);
-            Some((publication.publisher.0, told))
-        }
-        Event::Subscribed { .. } | Event::Unsubscribed { .. } | Event::KeyframeWanted { .. } => None,
-    }
-}
-
 /// What a client's `track_setting` says.
-pub(in crate::node) const fn track_settings(setting: TrackSetting) -> Wish {
-    Wish {
+pub(in crate::node) const fn track_settings(setting: TrackSetting) -> TrackSettings {
+    TrackSettings {
         enabled: setting.enabled,
         quality: setting.quality,
         size: setting.size,

@@ -1,9 +1,14 @@
 //! What becomes of a room that panics.
 
-use super::super::recording::fixture;
 use super::*;
-use crate::base::Unix;
-use crate::peer::signal::token::authorize_join;
+use crate::base::{NodeId, Unix};
+use crate::node::room::recording::fixture;
+use crate::peer::signal::ClientParams;
+use crate::peer::signal::token::{Claims, Keys, authorize_join};
+use crate::peer::transport::Factory;
+use crate::record;
+use crate::session::Policy;
+use std::sync::Arc;
 use std::time::Instant;
 
 fn at(ms: u64) -> Now {

@@ -108,6 +108,8 @@ pub enum Response {
     Gone(Box<Card>),
     /// Confirms a publication: the client's own id, the card that carries the track, its id.
     TrackPublished(String, Box<Card>, String),
+    /// A track of the client's own is no longer there: the announcement of a track that never came.
+    TrackUnpublished(String),
     /// Somebody subscribed to a track for the first time.
     TrackSubscribed(String),
     /// Goodbye.
@@ -183,6 +185,9 @@ fn translate(response: Response) -> Wire {
                 .into_iter()
                 .find(|track| track.sid == sid);
             Wire::TrackPublished(proto::TrackPublishedResponse { cid, track })
+        }
+        Response::TrackUnpublished(track_sid) => {
+            Wire::TrackUnpublished(proto::TrackUnpublishedResponse { track_sid })
         }
         Response::TrackSubscribed(track_sid) => {
             Wire::TrackSubscribed(proto::TrackSubscribed { track_sid })

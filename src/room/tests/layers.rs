@@ -111,8 +111,8 @@ impl Stage {
         self.room.views().remove(0)
     }
 
-    fn wish(&mut self, wish: Wish) {
-        self.room.handle_wish(BOB, self.track, wish);
+    fn set(&mut self, settings: TrackSettings) {
+        self.room.handle_track_settings(BOB, self.track, settings);
     }
 }
 
@@ -179,17 +179,17 @@ fn a_smaller_window_gets_the_smallest_layer_that_fills_it() {
         ((9_000, 9_000), "f"),
     ] {
         let mut stage = Stage::new();
-        stage.wish(Wish {
+        stage.set(TrackSettings {
             size: Some(size),
-            ..Wish::default()
+            ..TrackSettings::default()
         });
         stage.run(8_000, 4_000);
         assert_eq!(stage.layer(), Some(layer), "{size:?}");
     }
     let mut stage = Stage::new();
-    stage.wish(Wish {
+    stage.set(TrackSettings {
         quality: 0,
-        ..Wish::default()
+        ..TrackSettings::default()
     });
     stage.run(8_000, 4_000);
     assert_eq!(
@@ -199,7 +199,7 @@ fn a_smaller_window_gets_the_smallest_layer_that_fills_it() {
 }
 
 #[test]
-fn the_congestion_controller_is_asked_for_the_floor_and_for_what_is_wished() {
+fn the_congestion_controller_is_asked_for_the_floor_and_for_what_is_wanted() {
     let mut stage = Stage::new();
     stage.run(5_000, 600);
     let sums = stage.share(600);
@@ -232,30 +232,30 @@ fn publishers_send_what_is_wanted_more_at_once_and_less_after_five_seconds() {
         });
         wanted.collect::<Vec<_>>()
     };
-    let quality = |quality| Wish {
+    let quality = |quality| TrackSettings {
         quality,
-        ..Wish::default()
+        ..TrackSettings::default()
     };
     assert_eq!(told(&mut stage, 0), [Some(2)]);
-    stage.wish(quality(0));
+    stage.set(quality(0));
     assert_eq!(told(&mut stage, 100), []);
     assert_eq!(told(&mut stage, 4_900), []);
     assert_eq!(told(&mut stage, 100), [Some(0)]);
-    stage.wish(quality(1));
+    stage.set(quality(1));
     assert_eq!(told(&mut stage, 0), [Some(1)]);
     stage.room.subscribe(CAROL, stage.track);
     assert_eq!(told(&mut stage, 0), [Some(2)]);
     stage.room.unsubscribe(CAROL, stage.track);
-    stage.wish(Wish {
+    stage.set(TrackSettings {
         enabled: false,
-        ..Wish::default()
+        ..TrackSettings::default()
     });
     assert_eq!(told(&mut stage, 0), []);
-    stage.wish(quality(2));
+    stage.set(quality(2));
     assert_eq!(told(&mut stage, 6_000), []);
-    stage.wish(Wish {
+    stage.set(TrackSettings {
         enabled: false,
-        ..Wish::default()
+        ..TrackSettings::default()
     });
     assert_eq!(told(&mut stage, 0), []);
     assert_eq!(told(&mut stage, 5_000), [None]);
@@ -264,9 +264,9 @@ fn publishers_send_what_is_wanted_more_at_once_and_less_after_five_seconds() {
 #[test]
 fn frames_of_temporal_layers_are_left_out_without_a_gap() {
     let (mut room, track) = room_with_subscriber();
-    let wish = Wish {
+    let settings = TrackSettings {
         fps: 8,
-        ..Wish::default()
+        ..TrackSettings::default()
     };
     // Three layers at 40 frames a second: 0 2 1 2.
     let frame = |index: u64| {
@@ -284,7 +284,7 @@ fn frames_of_temporal_layers_are_left_out_without_a_gap() {
     for index in 0..400 {
         let now = Mono::from_millis(1_000 + index * 25);
         if index == 200 {
-            room.handle_wish(BOB, track, wish);
+            room.handle_track_settings(BOB, track, settings);
         }
         let mut out = Vec::new();
         room.handle_packet(ALICE, &frame(index), now, &mut out);

@@ -49,11 +49,6 @@ impl Recorders {
         &self.routes
     }
 
-    pub(super) fn is_active(&self, purpose: Purpose) -> bool {
-        let standing = self.standings.get(&purpose);
-        standing.is_some_and(|standing| standing.active)
-    }
-
     /// Who asked; the policy, where nobody did.
     pub(super) fn actor(&self, purpose: Purpose) -> Actor {
         self.actors.get(&purpose).copied().unwrap_or(Actor::Node)

@@ -9,7 +9,7 @@ use super::{Output, Person, Recordings};
 use crate::base::{Actor, Identity, Mono, Now, Purpose, Role, SessionId, TrackSid, Unix};
 use crate::media::Mid;
 use crate::record;
-use crate::room::{MemberKey, TrackKey};
+use crate::room::MemberKey;
 use crate::session::{Mode, Recording, RecordingRefusal};
 use Purpose::{Qa, Shared};
 

@@ -88,72 +88,75 @@ fn words(actions: &[Action]) -> String {
     actions.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
+/// What was said, who is here, what stands; and what is done then.
+const TABLE: [(&str, &str, &str, &str); 26] = [
+    // Nothing opens but with a yes to what is asked for.
+    ("", "here", "new", "tell"),
+    ("ask", "here", "new", "tell"),
+    ("yes", "here", "new", "tell"),
+    ("ask no", "here", "new", "tell"),
+    ("ask yes no", "here", "new", "tell"),
+    ("ask yes minor", "here", "new", "tell"),
+    ("ask yes", "here", "new", "start tell open subscribe"),
+    // Nor without a track that can be read, of someone who can be seen.
+    ("ask yes", "gone", "new", "tell"),
+    ("ask yes", "silent", "new", "tell"),
+    ("ask yes", "hidden", "new", "tell"),
+    ("ask yes", "encrypted", "new", "tell"),
+    // Under way.
+    ("ask yes", "here", "active", "tell open subscribe"),
+    ("ask yes", "here", "active open", "tell"),
+    ("ask yes", "here", "active known", "tell open subscribe"),
+    // The track goes, and the recording waits for another.
+    ("ask yes", "silent", "active open", "end tell unsubscribe"),
+    ("ask yes", "gone", "active open", "end tell unsubscribe"),
+    (
+        "ask yes",
+        "other",
+        "active open",
+        "end tell open unsubscribe subscribe",
+    ),
+    // A withdrawal drops what waits; a stop keeps it.
+    (
+        "ask yes no",
+        "here",
+        "active open",
+        "withdraw halt stopped tell unsubscribe",
+    ),
+    (
+        "ask yes minor",
+        "here",
+        "active open",
+        "withdraw halt stopped tell unsubscribe",
+    ),
+    (
+        "ask yes no",
+        "gone",
+        "active open",
+        "withdraw halt stopped tell unsubscribe",
+    ),
+    (
+        "ask yes unask",
+        "here",
+        "active open",
+        "halt end stopped tell unsubscribe",
+    ),
+    (
+        "ask yes unask no",
+        "here",
+        "active open",
+        "withdraw halt stopped tell unsubscribe",
+    ),
+    // What failed does not start by itself.
+    ("ask yes", "here", "failed", "tell"),
+    ("ask yes", "here", "failed known", "tell"),
+    ("ask yes no", "here", "failed known", "withdraw tell"),
+    ("ask yes", "gone", "failed known", "end tell"),
+];
+
 #[test]
 fn what_is_done_follows_from_who_is_here_what_was_said_and_what_stands() {
-    for (said, here, stands, done) in [
-        // Nothing opens but with a yes to what is asked for.
-        ("", "here", "new", "tell"),
-        ("ask", "here", "new", "tell"),
-        ("yes", "here", "new", "tell"),
-        ("ask no", "here", "new", "tell"),
-        ("ask yes no", "here", "new", "tell"),
-        ("ask yes minor", "here", "new", "tell"),
-        ("ask yes", "here", "new", "start tell open subscribe"),
-        // Nor without a track that can be read, of someone who can be seen.
-        ("ask yes", "gone", "new", "tell"),
-        ("ask yes", "silent", "new", "tell"),
-        ("ask yes", "hidden", "new", "tell"),
-        ("ask yes", "encrypted", "new", "tell"),
-        // Under way.
-        ("ask yes", "here", "active", "tell open subscribe"),
-        ("ask yes", "here", "active open", "tell"),
-        ("ask yes", "here", "active known", "tell open subscribe"),
-        // The track goes, and the recording waits for another.
-        ("ask yes", "silent", "active open", "end tell unsubscribe"),
-        ("ask yes", "gone", "active open", "end tell unsubscribe"),
-        (
-            "ask yes",
-            "other",
-            "active open",
-            "end tell open unsubscribe subscribe",
-        ),
-        // A withdrawal drops what waits; a stop keeps it.
-        (
-            "ask yes no",
-            "here",
-            "active open",
-            "withdraw halt stopped tell unsubscribe",
-        ),
-        (
-            "ask yes minor",
-            "here",
-            "active open",
-            "withdraw halt stopped tell unsubscribe",
-        ),
-        (
-            "ask yes no",
-            "gone",
-            "active open",
-            "withdraw halt stopped tell unsubscribe",
-        ),
-        (
-            "ask yes unask",
-            "here",
-            "active open",
-            "halt end stopped tell unsubscribe",
-        ),
-        (
-            "ask yes unask no",
-            "here",
-            "active open",
-            "withdraw halt stopped tell unsubscribe",
-        ),
-        // What failed does not start by itself.
-        ("ask yes", "here", "failed", "tell"),
-        ("ask yes", "here", "failed known", "tell"),
-        ("ask yes no", "here", "failed known", "withdraw tell"),
-        ("ask yes", "gone", "failed known", "end tell"),
-    ] {
+    for (said, here, stands, done) in TABLE {
         let consents = consents(said);
         let people = people(here);
         let standings = BTreeMap::from([(Purpose::Shared, standing(stands))]);

@@ -9,15 +9,15 @@ const LEAST: Bitrate = Bitrate::kbps(125);
 /// A step that follows one estimate: twice as far when it is reached, half as far when not even a
 /// third of it is. (str0m's probes go up to twice as far.)
 #[derive(Clone, Copy, Debug)]
-pub struct Reach(Bitrate);
+pub struct ProbeCeiling(Bitrate);
 
-impl Default for Reach {
-    fn default() -> Reach {
-        Reach(LEAST)
+impl Default for ProbeCeiling {
+    fn default() -> ProbeCeiling {
+        ProbeCeiling(LEAST)
     }
 }
 
-impl Reach {
+impl ProbeCeiling {
     /// How far to look, at most.
     pub fn handle_estimate(&mut self, estimate: Bitrate) -> Bitrate {
         while estimate >= self.0 && self.0.0 < u64::MAX / 2 {
@@ -36,8 +36,8 @@ mod tests {
 
     #[test]
     fn it_follows_in_steps_and_not_each_wavering() {
-        let mut reach = Reach::default();
-        let mut look = |kbps| reach.handle_estimate(Bitrate::kbps(kbps)).0 / 1_000;
+        let mut ceiling = ProbeCeiling::default();
+        let mut look = |kbps| ceiling.handle_estimate(Bitrate::kbps(kbps)).0 / 1_000;
         let looks = [100, 125, 130, 110, 260].map(&mut look);
         assert_eq!(looks, [125, 250, 250, 250, 500]);
         assert_eq!([170, 166, 80].map(&mut look), [500, 250, 125]);

@@ -1,4 +1,4 @@
-//! An estimate that stands still while more is wished: its controller waits for packets that nobody
+//! An estimate that stands still while more is wanted: its controller waits for packets that nobody
 //! sends, or holds after a loss, and would wait for long. It is then started anew.
 
 use crate::base::{Bitrate, Millis, Mono};
@@ -10,15 +10,15 @@ const LONGEST: Millis = Millis::from_secs(30);
 
 /// Watches one estimate.
 #[derive(Clone, Debug)]
-pub struct Stall {
+pub struct EstimateWatchdog {
     estimate: Bitrate,
     since: Mono,
     wait: Millis,
 }
 
-impl Default for Stall {
-    fn default() -> Stall {
-        Stall {
+impl Default for EstimateWatchdog {
+    fn default() -> EstimateWatchdog {
+        EstimateWatchdog {
             estimate: Bitrate::ZERO,
             since: Mono::ZERO,
             wait: STILL,
@@ -26,10 +26,10 @@ impl Default for Stall {
     }
 }
 
-impl Stall {
-    /// True if the controller shall start anew. `wished`: more than the estimate is.
-    pub fn handle_estimate(&mut self, estimate: Bitrate, wished: bool, now: Mono) -> bool {
-        if estimate != self.estimate || !wished {
+impl EstimateWatchdog {
+    /// True if the controller shall start anew. `more_wanted`: than the estimate is.
+    pub fn handle_estimate(&mut self, estimate: Bitrate, more_wanted: bool, now: Mono) -> bool {
+        if estimate != self.estimate || !more_wanted {
             if estimate > self.estimate.percent(105) {
                 self.wait = STILL;
             }
@@ -51,22 +51,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_wish_and_an_estimate_that_stands_still_start_it_anew_and_ever_more_rarely() {
-        let mut stall = Stall::default();
+    fn only_a_want_and_an_estimate_that_stands_still_start_it_anew_and_ever_more_rarely() {
+        let mut watchdog = EstimateWatchdog::default();
         let mut starts = Vec::new();
         for tenth in 0..1_500 {
             let now = Mono::from_millis(tenth * 100);
-            let (estimate, wished) = match tenth {
+            let (estimate, more_wanted) = match tenth {
                 0..100 => (400, false),
                 100..200 => (400 + tenth % 2, true),
                 _ => (400, true),
             };
-            if stall.handle_estimate(Bitrate::kbps(estimate), wished, now) {
+            if watchdog.handle_estimate(Bitrate::kbps(estimate), more_wanted, now) {
                 starts.push(tenth / 10);
             }
         }
         assert_eq!(starts, [23, 29, 41, 65, 95, 125]);
-        assert!(!stall.handle_estimate(Bitrate::kbps(500), true, Mono::from_millis(150_000)));
-        assert!(stall.handle_estimate(Bitrate::kbps(500), true, Mono::from_millis(153_000)));
+        assert!(!watchdog.handle_estimate(Bitrate::kbps(500), true, Mono::from_millis(150_000)));
+        assert!(watchdog.handle_estimate(Bitrate::kbps(500), true, Mono::from_millis(153_000)));
     }
 }

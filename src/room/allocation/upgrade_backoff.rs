@@ -14,18 +14,18 @@ const PINCH: Millis = Millis::from_secs(2);
 
 /// The climbs and falls of one subscription.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ladder {
+pub(in crate::room) struct UpgradeBackoff {
     climbed: Option<Mono>,
     wait: Millis,
     held_until: Mono,
     pinched_since: Option<Mono>,
     /// Changes of rung so far.
-    pub(super) switches: u64,
+    pub(in crate::room) switches: u64,
 }
 
-impl Default for Ladder {
-    fn default() -> Ladder {
-        Ladder {
+impl Default for UpgradeBackoff {
+    fn default() -> UpgradeBackoff {
+        UpgradeBackoff {
             climbed: None,
             wait: FIRST_WAIT,
             held_until: Mono::ZERO,
@@ -35,15 +35,15 @@ impl Default for Ladder {
     }
 }
 
-impl Ladder {
+impl UpgradeBackoff {
     /// The subscription moved up.
-    pub(super) const fn handle_climb(&mut self, now: Mono) {
+    pub(in crate::room) const fn handle_climb(&mut self, now: Mono) {
         self.switches += 1;
         self.climbed = Some(now);
     }
 
     /// It moved down: because the downlink does not carry more, or because there is no more.
-    pub(super) fn handle_fall(&mut self, downlink: bool, now: Mono) {
+    pub(in crate::room) fn handle_fall(&mut self, downlink: bool, now: Mono) {
         self.switches += 1;
         if !downlink {
             return;
@@ -60,7 +60,7 @@ impl Ladder {
     }
 
     /// The lowest rung costs more than there is, or no longer.
-    pub(super) fn handle_pinch(&mut self, pinched: bool, now: Mono) {
+    pub(in crate::room) fn handle_pinch(&mut self, pinched: bool, now: Mono) {
         if pinched {
             self.pinched_since.get_or_insert(now);
         } else {
@@ -69,13 +69,13 @@ impl Ladder {
     }
 
     /// It did for too long.
-    pub(super) fn pinched(&self, now: Mono) -> bool {
+    pub(in crate::room) fn pinched(&self, now: Mono) -> bool {
         self.pinched_since
             .is_some_and(|since| now.since(since) >= PINCH)
     }
 
     /// It must not climb now.
-    pub(super) fn held(&self, now: Mono) -> bool {
+    pub(in crate::room) fn held(&self, now: Mono) -> bool {
         now < self.held_until
     }
 }
@@ -86,14 +86,14 @@ mod tests {
 
     #[test]
     fn climbs_that_fail_come_at_most_once_a_minute_in_the_end() {
-        let mut ladder = Ladder::default();
+        let mut backoff = UpgradeBackoff::default();
         let mut climbs = Vec::new();
         for at in (0..400_000).step_by(100) {
             let now = Mono::from_millis(at);
-            if !ladder.held(now) {
+            if !backoff.held(now) {
                 climbs.push(at / 1_000);
-                ladder.handle_climb(now);
-                ladder.handle_fall(true, now + Millis(50));
+                backoff.handle_climb(now);
+                backoff.handle_fall(true, now + Millis(50));
             }
         }
         assert_eq!(climbs, [0, 8, 24, 56, 116, 176, 236, 296, 356]);
@@ -101,13 +101,13 @@ mod tests {
 
     #[test]
     fn a_fall_long_after_a_climb_starts_with_the_first_wait() {
-        let mut ladder = Ladder::default();
-        ladder.handle_climb(Mono::ZERO);
-        ladder.handle_fall(false, Mono::from_millis(1_000));
-        assert!(!ladder.held(Mono::from_millis(1_001)));
+        let mut backoff = UpgradeBackoff::default();
+        backoff.handle_climb(Mono::ZERO);
+        backoff.handle_fall(false, Mono::from_millis(1_000));
+        assert!(!backoff.held(Mono::from_millis(1_001)));
         let later = Mono::from_millis(60_000);
-        ladder.handle_fall(true, later);
-        assert!(ladder.held(later + Millis(3_999)));
-        assert!(!ladder.held(later + Millis(4_000)));
+        backoff.handle_fall(true, later);
+        assert!(backoff.held(later + Millis(3_999)));
+        assert!(!backoff.held(later + Millis(4_000)));
     }
 }

@@ -13,13 +13,13 @@ const CALM: Millis = Millis::from_secs(5);
 
 /// What is known of one downlink.
 #[derive(Clone, Debug, Default)]
-pub struct Calm {
+pub struct CongestionDetector {
     shortest: Option<(Millis, Mono)>,
     congested: Option<Mono>,
     now: bool,
 }
 
-impl Calm {
+impl CongestionDetector {
     /// Loss in thousandths and round trip of the last second, as far as known.
     pub fn handle_report(&mut self, lost: u32, rtt: Option<Millis>, now: Mono) {
         self.congested.get_or_insert(now);
@@ -55,11 +55,11 @@ mod tests {
 
     #[test]
     fn loss_and_queue_are_congestion_and_five_seconds_without_are_calm() {
-        let mut calm = Calm::default();
+        let mut detector = CongestionDetector::default();
         let mut told = |at: u64, lost, rtt: Option<u64>| {
             let now = Mono::from_millis(at);
-            calm.handle_report(lost, rtt.map(Millis), now);
-            (calm.is_congested(), calm.is_calm(now))
+            detector.handle_report(lost, rtt.map(Millis), now);
+            (detector.is_congested(), detector.is_calm(now))
         };
         assert_eq!(told(0, 0, None), (false, false));
         assert_eq!(told(5_000, 0, Some(40)), (false, true));

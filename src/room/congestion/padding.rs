@@ -30,7 +30,7 @@ impl Default for Padding {
 
 impl Padding {
     /// True while padding shall flow. `wanted`: there is a better layer to be had.
-    pub fn handle_wish(&mut self, wanted: bool, now: Mono) -> bool {
+    pub fn handle_demand(&mut self, wanted: bool, now: Mono) -> bool {
         if !wanted {
             *self = Padding::default();
             return false;
@@ -58,7 +58,7 @@ mod tests {
         let mut padding = Padding::default();
         let mut flows = |second: u64, wanted| {
             let now = Mono::from_millis(second * 1_000);
-            padding.handle_wish(wanted, now)
+            padding.handle_demand(wanted, now)
         };
         let story: String = (0..40)
             .map(|second| if flows(second, true) { '#' } else { '.' })

@@ -5,8 +5,11 @@
 //! moves is worth more than a sharp one that stands. Where nothing comes of any of them the link stalls,
 //! and nothing is known of the layers.
 
-use super::publication::MAX_STREAMS;
 use crate::base::{Millis, Mono};
+use crate::media::Packet;
+
+/// Streams of one publication; more are refused (a publisher has at most three layers).
+pub(in crate::room) const MAX_STREAMS: usize = 4;
 
 /// So many new frames of a sibling speak against a layer that brought none. Its own frame of the same moment
 /// may be on its way still, the five before are lost once in three million at a loss of 5 %, and that is
@@ -48,7 +51,7 @@ struct Missed {
 
 /// The signs of life of one layer.
 #[derive(Clone, Debug)]
-pub(super) struct Pulse {
+pub(in crate::room) struct LayerTracker {
     last: Mono,
     /// Number and timestamp of the newest packet, and when its frame began to arrive.
     newest: Option<(u64, u32, Mono)>,
@@ -59,9 +62,9 @@ pub(super) struct Pulse {
     missed: [Missed; MAX_STREAMS],
 }
 
-impl Pulse {
-    pub(super) fn new(now: Mono) -> Pulse {
-        Pulse {
+impl LayerTracker {
+    pub(in crate::room) fn new(now: Mono) -> LayerTracker {
+        LayerTracker {
             last: now,
             newest: None,
             pace: SLOWEST_PACE,
@@ -71,12 +74,13 @@ impl Pulse {
     }
 
     /// When its newest packet came.
-    pub(super) const fn last(&self) -> Mono {
+    pub(in crate::room) const fn last(&self) -> Mono {
         self.last
     }
 
     /// A packet of the layer came: true if a new frame begins with it.
-    pub(super) fn handle_packet(&mut self, (seq, timestamp): (u64, u32), now: Mono) -> bool {
+    pub(in crate::room) fn handle_packet(&mut self, packet: &Packet, now: Mono) -> bool {
+        let (seq, timestamp) = (packet.seq, packet.timestamp);
         let newest = self.newest.unwrap_or((seq, timestamp, now));
         if seq < newest.0 && seq + LATE >= newest.0 {
             return false;
@@ -96,7 +100,7 @@ impl Pulse {
     }
 
     /// A sibling brought a new frame.
-    pub(super) fn handle_sibling(&mut self, index: usize, now: Mono) {
+    pub(in crate::room) fn handle_sibling(&mut self, index: usize, now: Mono) {
         let Some(missed) = self.missed.get_mut(index) else {
             return;
         };
@@ -108,12 +112,12 @@ impl Pulse {
     }
 
     /// The siblings have other indices from now on.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::room) fn forget(&mut self) {
         self.missed = Default::default();
     }
 
     /// True unless it is taken for switched off; `newest` is when anything of the track came last.
-    pub(super) fn flows(&self, newest: Mono) -> bool {
+    pub(in crate::room) fn flows(&self, newest: Mono) -> bool {
         newest.since(self.last) <= LAYER_SILENT_AFTER && !self.missed_by_siblings(newest)
     }
 

@@ -1,0 +1,9 @@
+//! What a link carries: a report of it in, one decision out (`docs/congestion.md`).
+
+mod congestion_detector;
+pub(in crate::room) mod downlink;
+mod estimate_watchdog;
+mod padding;
+mod probe_ceiling;
+mod publisher_probe;
+pub(in crate::room) mod uplink;

@@ -1,0 +1,75 @@
+//! Who is in the room, and what they may get.
+
+use super::keys::{MemberKey, TrackKey};
+use crate::base::Role;
+use crate::media::Mid;
+use std::collections::BTreeMap;
+
+/// What a member may and wants to get.
+#[derive(Clone, Copy, Debug)]
+pub struct MemberOptions {
+    /// Subscribe to everything without being asked.
+    pub auto_subscribe: bool,
+    /// The token allows subscribing.
+    pub can_subscribe: bool,
+    /// Gets every packet of the layer that it is on, late and repeated ones too, with the numbers they
+    /// came with: it puts them in order itself.
+    pub unaltered: bool,
+    /// From the token: whose camera comes first depends on it.
+    pub role: Option<Role>,
+}
+
+/// A member, and what it sends.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) options: MemberOptions,
+    /// Subscribes to all that is published once the member's connection is up.
+    pub(super) active: bool,
+    /// Its media sections, and the tracks that they carry.
+    pub(super) sections: BTreeMap<Mid, TrackKey>,
+}
+
+/// All members.
+#[derive(Debug, Default)]
+pub(super) struct Members(BTreeMap<MemberKey, Member>);
+
+impl Members {
+    pub(super) fn insert(&mut self, member: MemberKey, options: MemberOptions) {
+        let state = Member {
+            options,
+            active: false,
+            sections: BTreeMap::new(),
+        };
+        self.0.insert(member, state);
+    }
+
+    pub(super) fn remove(&mut self, member: MemberKey) {
+        self.0.remove(&member);
+    }
+
+    pub(super) fn get(&self, member: MemberKey) -> Option<&Member> {
+        self.0.get(&member)
+    }
+
+    pub(super) fn get_mut(&mut self, member: MemberKey) -> Option<&mut Member> {
+        self.0.get_mut(&member)
+    }
+
+    pub(super) fn role(&self, member: MemberKey) -> Option<Role> {
+        self.get(member).and_then(|member| member.options.role)
+    }
+
+    /// What carries the track carries it no longer.
+    pub(super) fn forget(&mut self, publisher: MemberKey, track: TrackKey) {
+        if let Some(member) = self.0.get_mut(&publisher) {
+            member.sections.retain(|_, carried| *carried != track);
+        }
+    }
+
+    /// Those who take whatever is published.
+    pub(super) fn willing(&self) -> impl Iterator<Item = MemberKey> {
+        let willing = |member: &Member| member.active && member.options.auto_subscribe;
+        let members = self.0.iter();
+        members.filter_map(move |(key, member)| willing(member).then_some(*key))
+    }
+}
