@@ -161,9 +161,11 @@ impl LiveRoom {
         let now = context.now;
         match command {
             SessionCommand::Inspect => {}
-            SessionCommand::Consent(answer) => self.on_consent(answer, context)?,
+            SessionCommand::Consent(answer) => {
+                self.with_recordings(context, |r, now| r.handle_consent(answer, now))?;
+            }
             SessionCommand::Record { purpose, on, actor } => {
-                self.on_record(purpose, on, actor, context)?;
+                self.with_recordings(context, |r, now| r.handle_request(purpose, on, actor, now))?;
             }
             SessionCommand::End(reason) => self.on_end_asked(reason, context),
             SessionCommand::Pause => {
@@ -245,7 +247,7 @@ impl LiveRoom {
             prompt: self.billing.prompt(),
             participants: participants.collect(),
             subscriptions: self.subscriptions(),
-            recordings: self.recording_views(),
+            recordings: self.recordings.views(),
         }
     }
 

@@ -5,6 +5,7 @@ use super::live_room::{Context, LiveRoom};
 use super::shard::JoinRequest;
 use crate::base::{Role, Warning};
 use crate::peer::signal::user_message;
+use crate::room::MemberKey;
 use crate::session::{Policy, Prompt, Who};
 
 /// Topics that start with this are between a client and the server alone.
@@ -41,7 +42,10 @@ impl LiveRoom {
             let identity = member.identity().clone();
             self.billing.handle_confirm(Some(&identity), context.now);
         } else {
-            self.on_recording_message(key, (&topic, &payload), context);
+            let from = MemberKey(key);
+            self.with_recordings(context, |r, now| {
+                r.handle_message(from, &topic, &payload, now);
+            });
         }
         true
     }

@@ -6,7 +6,8 @@ use super::booking::session_of;
 use super::contract::override_policy;
 use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side, is_minor};
-use super::recording::{RECORDER, Recordings};
+use super::recording::RECORDER;
+use super::room::recording::Recordings;
 use super::shard::{JoinRequest, Output, ShardConfig, Stats};
 use super::tally;
 use crate::base::{
@@ -115,12 +116,13 @@ impl LiveRoom {
                 .as_ref()
                 .map_or_else(Inherited::default, |lost| lost.inherited.clone()),
         };
+        let recordings = Recordings::new(&policy.recording, session.clone(), now.mono);
         LiveRoom {
             index,
             name: join.join.room.clone(),
             session,
             facts: wire,
-            recordings: Recordings::new(&policy.recording, now.mono),
+            recordings,
             policy,
             room: forwarding(rng),
             billing: Billing::new(opening, now),
@@ -163,7 +165,7 @@ impl LiveRoom {
         let identity = request.join.identity.clone();
         let minor = is_minor(&request.join);
         if minor {
-            self.on_minor(&identity, context);
+            self.with_recordings(context, |r, now| r.handle_minor(&identity, now));
         }
         let returns =
             self.replace_older(&request, context) || self.left_lately(&identity, context.now.mono);
@@ -214,7 +216,7 @@ impl LiveRoom {
             role: member.join.role,
         };
         self.room.handle_joined(MemberKey(key), options);
-        self.recordings.handle_joined(&identity, minor);
+        self.recordings.handle_joined(&identity, minor, now);
         self.report_joined(identity, context);
         self.welcome(key, context);
         self.review_recordings(context);
@@ -482,7 +484,8 @@ impl LiveRoom {
         reason: LeaveReason,
         context: &mut Context<'_>,
     ) {
-        self.end_recordings(context);
+        self.recordings.handle_end(context.now);
+        self.carry_out_recordings(context);
         for key in self.keys() {
             self.take_out(key, (action, reason), context);
         }

@@ -156,12 +156,6 @@ impl Member {
         &self.join.identity
     }
 
-    /// Nothing of what it publishes can be read.
-    pub(super) fn is_encrypted(&self) -> bool {
-        let mut tracks = self.published.values();
-        !self.published.is_empty() && tracks.all(|track| track.encrypted)
-    }
-
     pub(super) fn hidden(&self) -> bool {
         self.join.permissions.hidden
     }

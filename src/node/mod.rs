@@ -15,6 +15,7 @@ mod packets;
 pub mod preflight;
 mod publishing;
 mod recording;
+mod room;
 mod shard;
 mod signalling;
 mod tally;

@@ -73,7 +73,8 @@ impl LiveRoom {
                 }
                 Heard::ChannelOpen(Channel::Reliable) if side == Side::Subscriber => {
                     self.send_queued_data(key);
-                    self.tell_recording_to(key);
+                    self.recordings.handle_channel_open(MemberKey(key));
+                    self.carry_out_recordings(context);
                 }
                 Heard::ChannelOpen(_) => {}
                 Heard::Data(channel, bytes) => self.on_data(key, channel, &bytes, context),

@@ -395,7 +395,8 @@ impl Shard {
         let found = rooms.find(|(_, room)| room.session() == id.session());
         if let Some(index) = found.map(|(index, _)| index) {
             self.with_room(index, now, |room, context| {
-                room.handle_recording_failed(id.purpose(), reason, context);
+                let purpose = id.purpose();
+                room.with_recordings(context, |r, now| r.handle_failed(purpose, reason, now));
             });
         }
     }

@@ -1,6 +1,6 @@
 //! What becomes of a room that panics.
 
-use super::super::recording::fixture;
+use super::super::room::recording::fixture;
 use super::*;
 use crate::base::Unix;
 use crate::peer::signal::token::authorize_join;
