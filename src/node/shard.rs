@@ -8,7 +8,7 @@ use super::demux::{Demux, Route};
 use super::live_room::{Context, LiveRoom};
 use super::member::Side;
 use super::preflight::{
-    Around, Outcome, PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights,
+    self, Outcome, PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights,
 };
 use crate::base::{
     ConnectionId, Identity, Inherited, Millis, Mono, NodeId, Now, PreflightId, RecordingId, Rng,
@@ -338,8 +338,8 @@ impl Shard {
         self.stats.in_packets += 1;
         self.stats.in_bytes += u64::try_from(bytes.len()).unwrap_or(0);
         let Some(Route { room, member, side }) = self.demux.route(source, bytes) else {
-            let (preflights, mut around) = self.preflights(now);
-            if preflights.handle_datagram(source, bytes, &mut around) {
+            let (preflights, mut context) = self.preflights(now);
+            if preflights.handle_datagram(source, bytes, &mut context) {
                 return;
             }
             if crate::media::is_stun(bytes) {
@@ -363,18 +363,18 @@ impl Shard {
         request: PreflightRequest,
         now: Now,
     ) -> Result<PreflightAnswer, PreflightRefusal> {
-        let (preflights, mut around) = self.preflights(now);
-        preflights.open(request, &mut around)
+        let (preflights, mut context) = self.preflights(now);
+        preflights.open(request, &mut context)
     }
 
-    fn preflights(&mut self, now: Now) -> (&mut Preflights, Around<'_>) {
-        let around = Around {
+    fn preflights(&mut self, now: Now) -> (&mut Preflights, preflight::Context<'_>) {
+        let context = preflight::Context {
             config: &self.config,
             outputs: &mut self.outputs,
             stats: &mut self.stats,
             now,
         };
-        (&mut self.preflights, around)
+        (&mut self.preflights, context)
     }
 
     /// An entry or a checkpoint of the session is on disk.
@@ -438,8 +438,8 @@ impl Shard {
         for index in self.indices() {
             self.with_room(index, now, LiveRoom::handle_timeout);
         }
-        let (preflights, mut around) = self.preflights(now);
-        preflights.handle_timeout(&mut around);
+        let (preflights, mut context) = self.preflights(now);
+        preflights.handle_timeout(&mut context);
         if now.mono.since(self.checkpointed) >= CHECKPOINT_EVERY {
             self.checkpointed = now.mono;
             let taken: Vec<Checkpoint> = self
