@@ -6,7 +6,7 @@ use super::demux::{Demux, Route};
 use super::io::{
     CommandRefusal, JoinRequest, Output, SessionCommand, SessionView, ShardConfig, Stats,
 };
-use super::preflight::{Around, PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights};
+use super::preflight::{PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights};
 use super::room::{LiveRoom, opening};
 use crate::base::{
     ConnectionId, Identity, Millis, Mono, Now, RecordingId, Rng, RoomName, SessionId, SessionState,
@@ -61,7 +61,8 @@ impl Shard {
         let name = join.join.room.clone();
         if join.client.reconnect {
             // There is no resume yet; a full join is legal and costs a republish.
-            self.context(now)
+            self.split(now)
+                .2
                 .dismiss(conn, LeaveAction::Reconnect, LeaveReason::StateMismatch);
             return self.give_back(name, &join.join.identity);
         }
@@ -70,7 +71,7 @@ impl Shard {
             None => match self.open(&name, &join, now) {
                 Some(index) => index,
                 None => {
-                    self.context(now).dismiss(
+                    self.split(now).2.dismiss(
                         conn,
                         LeaveAction::Disconnect,
                         LeaveReason::JoinFailure,
@@ -162,8 +163,8 @@ impl Shard {
         self.stats.in_packets += 1;
         self.stats.in_bytes += u64::try_from(bytes.len()).unwrap_or(0);
         let Some(Route { room, member, side }) = self.demux.route(source, bytes) else {
-            let (preflights, mut around) = self.preflights(now);
-            if preflights.handle_datagram(source, bytes, &mut around) {
+            let (_, preflights, mut context) = self.split(now);
+            if preflights.handle_datagram(source, bytes, &mut context) {
                 return;
             }
             if crate::media::is_stun(bytes) {
@@ -187,18 +188,8 @@ impl Shard {
         request: PreflightRequest,
         now: Now,
     ) -> Result<PreflightAnswer, PreflightRefusal> {
-        let (preflights, mut around) = self.preflights(now);
-        preflights.open(request, &mut around)
-    }
-
-    fn preflights(&mut self, now: Now) -> (&mut Preflights, Around<'_>) {
-        let around = Around {
-            config: &self.config,
-            outputs: &mut self.outputs,
-            stats: &mut self.stats,
-            now,
-        };
-        (&mut self.preflights, around)
+        let (_, preflights, mut context) = self.split(now);
+        preflights.open(request, &mut context)
     }
 
     /// An entry or a checkpoint of the session is on disk.
@@ -261,8 +252,8 @@ impl Shard {
         for index in self.indices() {
             self.with_room(index, now, LiveRoom::handle_timeout);
         }
-        let (preflights, mut around) = self.preflights(now);
-        preflights.handle_timeout(&mut around);
+        let (_, preflights, mut context) = self.split(now);
+        preflights.handle_timeout(&mut context);
         if now.mono.since(self.checkpointed) >= CHECKPOINT_EVERY {
             self.checkpointed = now.mono;
             let taken: Vec<Checkpoint> = self
@@ -311,8 +302,9 @@ impl Shard {
         stats
     }
 
-    fn context(&mut self, now: Now) -> Context<'_> {
-        Context {
+    /// The rooms, the preflights, and what a step of theirs may use of the rest.
+    fn split(&mut self, now: Now) -> (&mut Slab<LiveRoom>, &mut Preflights, Context<'_>) {
+        let context = Context {
             config: &self.config,
             outputs: &mut self.outputs,
             demux: &mut self.demux,
@@ -320,7 +312,8 @@ impl Shard {
             stats: &mut self.stats,
             rng: &mut self.rng,
             now,
-        }
+        };
+        (&mut self.rooms, &mut self.preflights, context)
     }
 
     fn indices(&self) -> Vec<usize> {
@@ -333,17 +326,9 @@ impl Shard {
         now: Now,
         act: impl FnOnce(&mut LiveRoom, &mut Context<'_>),
     ) {
-        let Some(room) = self.rooms.get_mut(index) else {
+        let (rooms, _, mut context) = self.split(now);
+        let Some(room) = rooms.get_mut(index) else {
             return;
-        };
-        let mut context = Context {
-            config: &self.config,
-            outputs: &mut self.outputs,
-            demux: &mut self.demux,
-            sockets: &mut self.sockets,
-            stats: &mut self.stats,
-            rng: &mut self.rng,
-            now,
         };
         // A panic, ours or a dependency's, ends one room and no other.
         let step = AssertUnwindSafe(|| act(room, &mut context));
@@ -365,7 +350,8 @@ impl Shard {
         let lost = self.sockets.iter().filter(|(_, (room, _))| *room == index);
         for conn in lost.map(|(conn, _)| *conn).collect::<Vec<_>>() {
             self.sockets.remove(&conn);
-            self.context(now)
+            self.split(now)
+                .2
                 .dismiss(conn, LeaveAction::Reconnect, LeaveReason::MediaFailure);
         }
         self.outputs

@@ -1,7 +1,10 @@
 //! One preflight as a machine: connect, ask for the round trip, fill both directions, hear what
 //! came, judge.
 
-use super::{Filler, FromClient, Gauge, MAX_SAMPLES, Reading, SENDING, Sample, ToClient};
+use super::filler::Filler;
+use super::measurement::{MAX_SAMPLES, Measurement, Reading, Sample};
+use super::message::{FromClient, ReportedSample, ToClient};
+use super::timing::SENDING;
 use crate::base::{Identity, Millis, Mono, Now, PreflightId, RoomName, Verdict};
 use crate::peer::transport::{Probe, ProbeOutput};
 use std::net::SocketAddr;
@@ -99,7 +102,7 @@ pub(super) struct Attempt {
     probe: Probe,
     phase: Phase,
     made: Mono,
-    up: Gauge,
+    up: Measurement,
     down: Filler,
     report: Option<Reading>,
     implausible: bool,
@@ -116,7 +119,7 @@ impl Attempt {
             probe,
             phase: Phase::Connecting,
             made: now,
-            up: Gauge::default(),
+            up: Measurement::default(),
             down: Filler::new(0, now, now),
             report: None,
             implausible: false,
@@ -283,14 +286,14 @@ impl Attempt {
         }
     }
 
-    fn on_report(&mut self, samples: &[(u64, u64, u64, u64)]) {
+    fn on_report(&mut self, samples: &[ReportedSample]) {
         let weight = self.packet_link_bytes().unwrap_or(0);
-        let sample = |&(at_ms, packets, lost, jitter_ms): &(u64, u64, u64, u64)| Sample {
-            at_ms,
-            packets,
-            link_bytes: packets.saturating_mul(weight),
-            lost,
-            jitter_ms,
+        let sample = |reported: &ReportedSample| Sample {
+            at_ms: reported.at_ms,
+            packets: reported.packets,
+            link_bytes: reported.packets.saturating_mul(weight),
+            lost: reported.lost,
+            jitter_ms: reported.jitter_ms,
         };
         let samples: Vec<Sample> = samples.iter().take(MAX_SAMPLES).map(sample).collect();
         let sent = self.probe.sent().packets;

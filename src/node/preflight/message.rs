@@ -1,6 +1,6 @@
 //! What the two sides of a preflight say to each other on their data channel, as JSON.
 
-use super::{MAX_SAMPLES, Sample};
+use super::measurement::{MAX_SAMPLES, Sample};
 use serde::{Deserialize, Serialize};
 
 /// From the node.
@@ -30,12 +30,53 @@ pub enum FromClient {
         /// Which.
         n: u64,
     },
-    /// What had come at moments about 100 ms apart, in all: time in milliseconds on any clock,
-    /// packets, packets lost, jitter in milliseconds.
+    /// What had come at moments about 100 ms apart, in all.
     Down {
         /// The moments in order.
-        samples: Vec<(u64, u64, u64, u64)>,
+        samples: Vec<ReportedSample>,
     },
+}
+
+/// What had come at one moment: on the wire an array of four numbers, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[u64; 4]", into = "[u64; 4]")]
+pub struct ReportedSample {
+    /// When, on any clock.
+    pub at_ms: u64,
+    /// Packets.
+    pub packets: u64,
+    /// Packets that are missing.
+    pub lost: u64,
+    /// Jitter at that moment.
+    pub jitter_ms: u64,
+}
+
+impl From<[u64; 4]> for ReportedSample {
+    fn from([at_ms, packets, lost, jitter_ms]: [u64; 4]) -> ReportedSample {
+        ReportedSample {
+            at_ms,
+            packets,
+            lost,
+            jitter_ms,
+        }
+    }
+}
+
+impl From<ReportedSample> for [u64; 4] {
+    fn from(sample: ReportedSample) -> [u64; 4] {
+        [sample.at_ms, sample.packets, sample.lost, sample.jitter_ms]
+    }
+}
+
+impl From<&Sample> for ReportedSample {
+    fn from(sample: &Sample) -> ReportedSample {
+        ReportedSample {
+            at_ms: sample.at_ms,
+            packets: sample.packets,
+            lost: sample.lost,
+            jitter_ms: sample.jitter_ms,
+        }
+    }
 }
 
 impl FromClient {
@@ -54,10 +95,7 @@ impl FromClient {
 
     /// The report of what came.
     pub fn report(samples: &[Sample]) -> FromClient {
-        let samples = samples
-            .iter()
-            .map(|s| (s.at_ms, s.packets, s.lost, s.jitter_ms))
-            .collect();
+        let samples = samples.iter().map(ReportedSample::from).collect();
         FromClient::Down { samples }
     }
 }
@@ -74,7 +112,7 @@ mod tests {
         let start = serde_json::to_string(&start).unwrap();
         assert_eq!(start, r#"{"type":"start","up_bps":5,"ms":7}"#);
         let down = br#"{"type":"down","samples":[[100,3,1,0]]}"#;
-        let samples = vec![(100, 3, 1, 0)];
+        let samples = vec![ReportedSample::from([100, 3, 1, 0])];
         assert_eq!(FromClient::decode(down), Some(FromClient::Down { samples }));
         let pong = FromClient::decode(br#"{"type":"pong","n":2}"#);
         assert_eq!(pong, Some(FromClient::Pong { n: 2 }));
@@ -83,7 +121,7 @@ mod tests {
     #[test]
     fn what_is_none_or_says_too_much_is_dropped() {
         let flood = FromClient::Down {
-            samples: vec![(1, 1, 1, 1); MAX_SAMPLES + 1],
+            samples: vec![ReportedSample::from([1; 4]); MAX_SAMPLES + 1],
         };
         let flood = serde_json::to_vec(&flood).unwrap();
         let long = vec![b' '; 10_000];

@@ -1,6 +1,9 @@
 //! The client's side as a machine: answers pings, fills the way up, counts what comes down.
 
-use super::{DRAINING, Filler, FromClient, Gauge, ToClient};
+use super::filler::Filler;
+use super::measurement::Measurement;
+use super::message::{FromClient, ToClient};
+use super::timing::DRAINING;
 use crate::base::{Millis, Mono};
 use crate::peer::transport::{Probe, ProbeOutput};
 use std::net::SocketAddr;
@@ -40,7 +43,7 @@ pub enum ProberOutput {
 #[derive(Debug)]
 pub struct Prober {
     probe: Probe,
-    down: Gauge,
+    down: Measurement,
     up: Filler,
     report_at: Option<Mono>,
     is_sending: bool,
@@ -52,7 +55,7 @@ impl Prober {
     pub fn new(probe: Probe) -> Prober {
         Prober {
             probe,
-            down: Gauge::default(),
+            down: Measurement::default(),
             up: Filler::new(0, Mono::ZERO, Mono::ZERO),
             report_at: None,
             is_sending: false,

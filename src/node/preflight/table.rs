@@ -1,13 +1,13 @@
 //! The preflights of one worker, and the way of their datagrams.
 
-use super::attempt::Attempt;
-use super::{Outcome, PreflightRequest, SENDING};
-use crate::base::{Mono, Now};
+use super::attempt::{Attempt, Outcome, PreflightRequest};
+use super::timing::SENDING;
+use crate::base::Mono;
+use crate::node::context::Context;
 use crate::node::demux::{Demux, Route};
-use crate::node::io::{Output, ShardConfig, Stats};
+use crate::node::io::Output;
 use crate::node::member::Side;
 use slab::Slab;
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -41,14 +41,6 @@ pub(in crate::node) struct Preflights {
     demux: Demux,
 }
 
-/// What they may use of their shard.
-pub(in crate::node) struct Around<'a> {
-    pub config: &'a ShardConfig,
-    pub outputs: &'a mut VecDeque<Output>,
-    pub stats: &'a mut Stats,
-    pub now: Now,
-}
-
 impl Preflights {
     /// Begins one.
     ///
@@ -57,19 +49,19 @@ impl Preflights {
     pub(in crate::node) fn open(
         &mut self,
         request: PreflightRequest,
-        around: &mut Around<'_>,
+        context: &mut Context<'_>,
     ) -> Result<PreflightAnswer, PreflightRefusal> {
         if self.attempts.len() >= MAX_ATTEMPTS {
             return Err(PreflightRefusal::Full);
         }
-        let (config, now) = (around.config, around.now.mono);
+        let (config, now) = (context.config, context.now.mono);
         let begin = AssertUnwindSafe(move || {
             let mut probe = config.factory.probe(&config.advertised, now);
             let answer = probe.handle_offer(&request.sdp, request.targets.up_bps())?;
             Ok((Attempt::new(request, probe, now), answer))
         });
         let begun = catch_unwind(begin).unwrap_or_else(|_| {
-            around.stats.panics += 1;
+            context.stats.panics += 1;
             let what = "the session description was refused".to_owned();
             Err(crate::peer::transport::TransportError::Sdp(what))
         });
@@ -92,19 +84,19 @@ impl Preflights {
         &mut self,
         source: SocketAddr,
         bytes: &[u8],
-        around: &mut Around<'_>,
+        context: &mut Context<'_>,
     ) -> bool {
         let Some(route) = self.demux.route(source, bytes) else {
             return false;
         };
-        let local = around.config.advertised.first().copied();
+        let local = context.config.advertised.first().copied();
         let local = local.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-        let now = around.now;
-        let heard = self.step(route.member, around, |attempt| {
+        let now = context.now;
+        let heard = self.step(route.member, context, |attempt| {
             attempt.handle_datagram((source, local), bytes, now)
         });
         match heard.flatten() {
-            None => around.stats.unauthenticated += 1,
+            None => context.stats.unauthenticated += 1,
             Some(validated) => {
                 if let Some(attempt) = self.attempts.get(route.member).filter(|_| validated) {
                     self.demux.validated(&attempt.ufrag, source);
@@ -115,12 +107,12 @@ impl Preflights {
     }
 
     /// Call after each batch of input, and when `poll_timeout` is due.
-    pub(in crate::node) fn handle_timeout(&mut self, around: &mut Around<'_>) {
-        let now = around.now;
+    pub(in crate::node) fn handle_timeout(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
         let due = |attempt: &Attempt| attempt.poll_timeout().is_some_and(|at| at <= now.mono);
         let keys = self.attempts.iter().filter(|(_, attempt)| due(attempt));
         for key in keys.map(|(key, _)| key).collect::<Vec<_>>() {
-            self.step(key, around, |attempt| attempt.handle_timeout(now));
+            self.step(key, context, |attempt| attempt.handle_timeout(now));
         }
     }
 
@@ -136,11 +128,11 @@ impl Preflights {
     fn step<T>(
         &mut self,
         key: usize,
-        around: &mut Around<'_>,
+        context: &mut Context<'_>,
         act: impl FnOnce(&mut Attempt) -> T,
     ) -> Option<T> {
         let attempt = self.attempts.get_mut(key)?;
-        let now = around.now;
+        let now = context.now;
         let step = AssertUnwindSafe(|| {
             let done = act(attempt);
             let mut datagrams = Vec::new();
@@ -150,18 +142,18 @@ impl Preflights {
             (done, datagrams, attempt.take_outcome())
         });
         let Ok((done, datagrams, outcome)) = catch_unwind(step) else {
-            around.stats.panics += 1;
+            context.stats.panics += 1;
             self.remove(key);
             return None;
         };
         for (to, bytes) in datagrams {
-            around.stats.out_packets += 1;
-            around.stats.out_bytes += u64::try_from(bytes.len()).unwrap_or(0);
-            around.outputs.push_back(Output::Datagram { to, bytes });
+            context.stats.out_packets += 1;
+            context.stats.out_bytes += u64::try_from(bytes.len()).unwrap_or(0);
+            context.outputs.push_back(Output::Datagram { to, bytes });
         }
         if let Some(outcome) = outcome {
             let request = &self.attempts[key].request;
-            around.outputs.push_back(preflighted(request, outcome));
+            context.outputs.push_back(preflighted(request, outcome));
         }
         if self.attempts[key].is_over(now.mono) {
             self.remove(key);

@@ -1,14 +1,14 @@
 //! A room's random life, in which somebody is removed in the middle of every step.
 
 use super::*;
-use crate::base::{NodeId, Rng, TrackSid, Unix};
+use crate::base::{NodeId, Rng, Unix};
 use crate::media::{Codec, Mid, StreamId};
 use crate::node::context::Sockets;
 use crate::node::demux::Demux;
 use crate::node::io::ShardConfig;
 use crate::node::room::opening;
 use crate::peer::signal::token::{Claims, Keys, authorize_join};
-use crate::peer::signal::{ClientParams, Frame, decode};
+use crate::peer::signal::{ClientParams, Frame, Target, decode};
 use crate::peer::transport::Factory;
 use crate::session::{Answer, Mode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -40,7 +40,7 @@ fn join_request(who: u64, rng: &mut Rng) -> JoinRequest {
     let mut claims = Claims::new("key", &format!("p{who}"), Unix(1));
     claims.video.room = Some("help".to_owned());
     claims.video.room_join = Some(true);
-    claims.video.hidden = rng.below(8) == 0;
+    claims.video.hidden = Some(rng.below(8) == 0);
     claims.video.can_subscribe = (rng.below(8) == 0).then_some(false);
     let role = ["expert", "customer", "guest", "observer"][usize::try_from(rng.below(4)).unwrap()];
     claims.attributes = [("role".to_owned(), role.to_owned())].into();

@@ -1,6 +1,6 @@
 //! Counting what comes, and reading a rate, a loss and a jitter from the counts.
 
-use super::{COUNTED_UNTIL, SAMPLE_EVERY, SENDING, SETTLING};
+use super::timing::{COUNTED_UNTIL, SAMPLE_EVERY, SENDING, SETTLING};
 use crate::base::{Millis, Mono};
 
 /// Most samples that a reading is made of: ten a second, and twice the time.
@@ -68,7 +68,7 @@ impl Reading {
 
 /// Counts one stream.
 #[derive(Debug, Default)]
-pub struct Gauge {
+pub struct Measurement {
     samples: Vec<Sample>,
     sampled: Option<Mono>,
     packets: u64,
@@ -81,7 +81,7 @@ pub struct Gauge {
     jitter: u64,
 }
 
-impl Gauge {
+impl Measurement {
     /// A datagram of the stream came.
     pub fn handle_carried(&mut self, link_bytes: u64) {
         self.link_bytes = self.link_bytes.saturating_add(link_bytes);
@@ -158,26 +158,26 @@ mod tests {
     /// Packets of 1,000 bytes each `every_us`, of which each `lose`th is lost, each late by
     /// `late_us` in turn.
     fn watch(every_us: u64, lose: u64, late_us: u64) -> Reading {
-        let mut gauge = Gauge::default();
+        let mut measurement = Measurement::default();
         let end = SENDING.0 * 1_000;
         for n in 0..end / every_us {
             let sent = n * every_us;
             let now = Mono::from_micros(sent + late_us * (n % 2));
-            gauge.handle_timeout(now);
+            measurement.handle_timeout(now);
             if lose > 0 && n % lose == 0 && n > 0 {
                 continue;
             }
-            gauge.handle_carried(1_000);
+            measurement.handle_carried(1_000);
             let timestamp = u32::try_from(sent * 90 / 1_000)
                 .unwrap()
                 .wrapping_sub(4_000);
-            gauge.handle_packet(70_000 + n, timestamp, now);
+            measurement.handle_packet(70_000 + n, timestamp, now);
         }
         for ms in SENDING.0..SENDING.0 + 400 {
-            gauge.handle_timeout(Mono::from_millis(ms));
+            measurement.handle_timeout(Mono::from_millis(ms));
         }
-        assert_eq!(gauge.poll_timeout(), None);
-        Reading::of(gauge.samples())
+        assert_eq!(measurement.poll_timeout(), None);
+        Reading::of(measurement.samples())
     }
 
     fn is_near(value: u64, wanted: u64) -> bool {
