@@ -150,6 +150,7 @@ impl LiveRoom {
             (Direction::Up, self.look_up(key, context.now.mono)),
             (Direction::Down, self.look_down(key, context.now.mono)),
         ];
+        self.ask_for_filler(key, context.now.mono);
         for (direction, changed) in changed {
             self.report_floor(key, direction, context);
             if changed {
@@ -188,6 +189,14 @@ impl LiveRoom {
         member.floors.up.handle_reading(decision.reading, now)
     }
 
+    fn ask_for_filler(&mut self, key: usize, now: Mono) {
+        let floors = &mut self.members[key].floors;
+        if let Some(filler) = floors.uplink.handle_floor(floors.up.state(), now) {
+            let asked = serde_json::json!({ "bps": filler.rate, "ms": filler.span });
+            self.tell_one(key, "beistand.probe", &asked.to_string());
+        }
+    }
+
     /// Tells billing how a floor stands.
     fn report_floor(&mut self, key: usize, direction: Direction, context: &Context<'_>) {
         let member = &self.members[key];
@@ -205,14 +214,6 @@ impl LiveRoom {
     fn on_floor(&mut self, key: usize, direction: Direction, context: &mut Context<'_>) {
         let member = &mut self.members[key];
         let view = member.floors.view(direction);
-        if direction == Direction::Up {
-            let uplink = &mut member.floors.uplink;
-            if let Some(filler) = uplink.handle_floor(view.state, context.now.mono) {
-                let asked = serde_json::json!({ "bps": filler.rate, "ms": filler.span });
-                self.tell_one(key, "beistand.probe", &asked.to_string());
-            }
-        }
-        let member = &mut self.members[key];
         let worst = member.floors.worst().as_str();
         if member.card.set_attribute("beistand.floor", Some(worst)) {
             self.broadcast(key, context);

@@ -168,6 +168,7 @@ fn a_keyframe_that_does_not_come_is_asked_for_again_each_second() {
 
 mod layers;
 mod silence;
+mod uplink;
 
 #[test]
 fn who_puts_packets_in_order_itself_gets_all_of_its_layer_late_and_repeated_ones_too() {

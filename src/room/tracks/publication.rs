@@ -168,7 +168,7 @@ impl Publication {
         if self.muted {
             return Bitrate::ZERO;
         }
-        let wanted = self.dynacast.told().unwrap_or(Some(2));
+        let wanted = self.dynacast.lasting().unwrap_or(Some(2));
         let layers = self.spec.layers.iter();
         let up_to = layers.filter(|layer| Some(layer.quality) <= wanted);
         up_to.map(|layer| layer.bitrate).sum()
