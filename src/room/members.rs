@@ -47,16 +47,16 @@ impl Members {
         self.0.remove(&member);
     }
 
-    pub(super) fn get(&self, member: MemberKey) -> Option<&Member> {
+    pub(super) fn member(&self, member: MemberKey) -> Option<&Member> {
         self.0.get(&member)
     }
 
-    pub(super) fn get_mut(&mut self, member: MemberKey) -> Option<&mut Member> {
+    pub(super) fn member_mut(&mut self, member: MemberKey) -> Option<&mut Member> {
         self.0.get_mut(&member)
     }
 
     pub(super) fn role(&self, member: MemberKey) -> Option<Role> {
-        self.get(member).and_then(|member| member.options.role)
+        self.member(member).and_then(|member| member.options.role)
     }
 
     /// What carries the track carries it no longer.

@@ -50,7 +50,7 @@ impl Room {
 
     /// The member's connection is up: auto-subscription begins.
     pub fn handle_active(&mut self, member: MemberKey) {
-        let Some(state) = self.members.get_mut(member) else {
+        let Some(state) = self.members.member_mut(member) else {
             return;
         };
         if std::mem::replace(&mut state.active, true) || !state.options.auto_subscribe {
@@ -91,7 +91,7 @@ impl Room {
         };
         publication.mid = Some(mid);
         let publisher = publication.publisher;
-        if let Some(member) = self.members.get_mut(publisher) {
+        if let Some(member) = self.members.member_mut(publisher) {
             member.sections.insert(mid, track);
         }
         let willing: Vec<MemberKey> = self.members.willing().collect();
@@ -115,7 +115,7 @@ impl Room {
     /// A member gets a track: what it has already, what it publishes itself, what is not bound yet
     /// and what its token forbids stay as they are.
     pub fn subscribe(&mut self, member: MemberKey, track: TrackKey) -> bool {
-        let options = self.members.get(member).map(|state| state.options);
+        let options = self.members.member(member).map(|state| state.options);
         let allowed = options.is_some_and(|options| options.can_subscribe);
         let unaltered = options.is_some_and(|options| options.unaltered);
         let Some(publication) = self.publications.get_mut(track.0) else {
@@ -210,7 +210,7 @@ impl Room {
     ) -> bool {
         let track = self
             .members
-            .get(publisher)
+            .member(publisher)
             .and_then(|m| m.sections.get(&packet.stream.mid));
         let Some(publication) = track.and_then(|key| self.publications.get_mut(key.0)) else {
             return false;
