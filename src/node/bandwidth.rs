@@ -1,7 +1,6 @@
 //! What the links of a room carry: shared among subscriptions, held against the floor, told.
 
 use super::live_room::{Context, LiveRoom};
-use super::recording::RECORDER;
 use crate::base::{
     Bitrate, Direction, FloorReport, FloorState, LimitedBy, Millis, Mono, TrackKind,
 };
@@ -107,7 +106,7 @@ impl LiveRoom {
             publication.is_some_and(|publication| publication.spec.kind == TrackKind::Video)
         };
         let views = self.room.views().into_iter().filter(videos);
-        for view in views.filter(|view| view.subscriber != RECORDER) {
+        for view in views {
             let layer = view.rung.map(|rung| usize::from(rung.quality.min(2)));
             match layer {
                 _ if view.paused => links.paused += 1,

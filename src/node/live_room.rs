@@ -6,7 +6,7 @@ use super::booking::session_of;
 use super::contract::override_policy;
 use super::demux::{Demux, Route};
 use super::member::{Ailment, Arrival, Member, Side, is_minor};
-use super::recording::{RECORDER, Recordings};
+use super::recording::Recordings;
 use super::shard::{JoinRequest, Output, ShardConfig, Stats};
 use super::tally;
 use crate::base::{
@@ -122,7 +122,7 @@ impl LiveRoom {
             facts: wire,
             recordings: Recordings::new(&policy.recording, now.mono),
             policy,
-            room: forwarding(rng),
+            room: Room::new(rng.next_u64()),
             billing: Billing::new(opening, now),
             members: Slab::new(),
             forwards: Vec::new(),
@@ -210,7 +210,6 @@ impl LiveRoom {
         let options = MemberOptions {
             auto_subscribe: member.client.auto_subscribe,
             can_subscribe: member.join.permissions.can_subscribe,
-            unaltered: false,
             role: member.join.role,
         };
         self.room.handle_joined(MemberKey(key), options);
@@ -568,17 +567,4 @@ fn wire_facts(sid: &RoomSid, join: &JoinRequest, policy: &Policy, now: Now) -> R
         num_participants: 0,
         active_recording: false,
     }
-}
-
-/// The forwarding room, with the subscriber that stands for the recorders.
-fn forwarding(rng: &mut Rng) -> Room {
-    let mut room = Room::new(rng.next_u64());
-    let recorder = MemberOptions {
-        auto_subscribe: false,
-        can_subscribe: true,
-        unaltered: true,
-        role: None,
-    };
-    room.handle_joined(RECORDER, recorder);
-    room
 }

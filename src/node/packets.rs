@@ -2,12 +2,11 @@
 
 use super::live_room::{Context, LiveRoom};
 use super::member::Side;
-use super::recording::RECORDER;
 use crate::media::Packet;
 use crate::peer::negotiate::Sending;
 use crate::peer::signal::{LeaveReason, Response};
 use crate::peer::transport::{Channel, Output as Heard};
-use crate::room::{Event, MemberKey, TrackKey};
+use crate::room::{Event, MemberKey, Subscriber, TrackKey};
 use std::net::SocketAddr;
 
 impl LiveRoom {
@@ -106,8 +105,11 @@ impl LiveRoom {
         }
         let mut recorded = false;
         for forward in forwards.drain(..) {
-            recorded |= forward.to == RECORDER;
-            let Some(member) = self.members.get_mut(forward.to.0) else {
+            let Subscriber::Member(to) = forward.to else {
+                recorded = true;
+                continue;
+            };
+            let Some(member) = self.members.get_mut(to.0) else {
                 continue;
             };
             if member

@@ -17,12 +17,9 @@ use crate::base::{
 };
 use crate::media::{Mid, Packet};
 use crate::record::{self, Recorder, RecorderConfig, TrackFacts, TrackKey};
-use crate::room::{self, MemberKey};
+use crate::room::{self, Subscriber};
 use crate::session::{Answer, Consents, RecordingRefusal};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The subscriber that stands for the recorders: no member has its number.
-pub(super) const RECORDER: MemberKey = MemberKey(usize::MAX);
 
 /// Starts that experts may ask for in one session: each, and its stop, is an entry in the ledger.
 const MAX_REQUESTS: u32 = 64;
@@ -405,14 +402,15 @@ impl LiveRoom {
     /// The room forwards to the recorders what has a gate open, and nothing else.
     fn subscribe_recorder(&mut self) {
         let wanted: Vec<room::TrackKey> = self.recordings.routes.iter().map(|r| r.track).collect();
-        for track in self.room.subscribed(RECORDER) {
+        for track in self.room.subscribed(Subscriber::Recorder) {
             if !wanted.contains(&track) {
-                self.room.unsubscribe(RECORDER, track);
+                self.room.unsubscribe(Subscriber::Recorder, track);
             }
         }
         for track in wanted {
-            if self.room.subscribe(RECORDER, track) {
-                self.room.handle_section(RECORDER, track, section(track.0));
+            if self.room.subscribe(Subscriber::Recorder, track) {
+                self.room
+                    .handle_section(Subscriber::Recorder, track, section(track.0));
             }
         }
     }
@@ -433,7 +431,7 @@ impl LiveRoom {
         }
         for track in wanted {
             self.room
-                .handle_keyframe_request(RECORDER, section(track.0));
+                .handle_keyframe_request(Subscriber::Recorder, section(track.0));
         }
     }
 }

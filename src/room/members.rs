@@ -12,9 +12,6 @@ pub struct MemberOptions {
     pub auto_subscribe: bool,
     /// The token allows subscribing.
     pub can_subscribe: bool,
-    /// Gets every packet of the layer that it is on, late and repeated ones too, with the numbers they
-    /// came with: it puts them in order itself.
-    pub unaltered: bool,
     /// From the token: whose camera comes first depends on it.
     pub role: Option<Role>,
 }

@@ -6,7 +6,7 @@ use super::subscription::{Subscription, TrackSettings};
 use crate::base::{Bitrate, Millis, Mono, TrackKind, TrackSid, TrackSource};
 use crate::media::{Mid, Packet, StreamId};
 use crate::room::dynacast::Dynacast;
-use crate::room::keys::MemberKey;
+use crate::room::keys::{MemberKey, Subscriber};
 use std::collections::BTreeMap;
 
 /// A publisher that sends nothing at all for so long has stopped.
@@ -41,7 +41,7 @@ pub struct Publication {
     layers: Vec<Layer>,
     /// What its publisher was told to send.
     pub(in crate::room) dynacast: Dynacast,
-    pub(in crate::room) subscriptions: BTreeMap<MemberKey, Subscription>,
+    pub(in crate::room) subscriptions: BTreeMap<Subscriber, Subscription>,
 }
 
 impl Publication {
