@@ -13,7 +13,7 @@ const BACK_MS: u64 = 15_000;
 const RESTORE_MS: u64 = 5_000;
 
 /// What a data packet carries.
-fn json(packet: &Vec<u8>) -> serde_json::Value {
+fn json(packet: &[u8]) -> serde_json::Value {
     let start = packet.iter().position(|b| *b == b'{').expect("JSON");
     let end = packet.iter().rposition(|b| *b == b'}').expect("JSON");
     serde_json::from_slice(&packet[start..=end]).expect("JSON")
@@ -65,13 +65,13 @@ impl Call {
     /// 20 ms pass.
     fn tick(&mut self) {
         let tick = self.at / 20;
-        let video = if tick % self.every == 0 {
+        let video = if tick.is_multiple_of(self.every) {
             self.video
         } else {
             0
         };
         for _ in 0..video {
-            let key = tick % 50 == 0;
+            let key = tick.is_multiple_of(50);
             self.world
                 .send_media(0, if key { &KEYFRAME } else { &DELTA });
         }
@@ -87,7 +87,11 @@ impl Call {
     fn listen(&mut self) {
         let packets = &self.world.clients[1].data[self.heard..];
         let of_the_floor = |packet: &&Vec<u8>| packet.windows(14).any(|w| w == b"beistand.floor");
-        let words: Vec<serde_json::Value> = packets.iter().filter(of_the_floor).map(json).collect();
+        let words: Vec<serde_json::Value> = packets
+            .iter()
+            .filter(of_the_floor)
+            .map(|packet| json(packet))
+            .collect();
         self.heard += packets.len();
         for told in words {
             for (index, who) in ["ex", "cu"].into_iter().enumerate() {
