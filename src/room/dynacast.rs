@@ -10,13 +10,16 @@ const WANT_LESS_AFTER: Millis = Millis::from_secs(5);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dynacast {
     told: Option<Option<u8>>,
+    /// The same without the moments in which it probes.
+    lasting: Option<Option<u8>>,
     less_since: Option<Mono>,
 }
 
 impl Dynacast {
-    /// The best layer that it was told to be wanted.
-    pub(super) const fn told(&self) -> Option<Option<u8>> {
-        self.told
+    /// The best layer that it was told to be wanted; that it sends less for a moment, to probe, is no
+    /// lack of demand.
+    pub(super) const fn lasting(&self) -> Option<Option<u8>> {
+        self.lasting
     }
 
     /// `wanted` is the best layer that anyone wants now; `probing`: the lowest one alone, at once.
@@ -39,6 +42,9 @@ impl Dynacast {
         }
         self.less_since = None;
         self.told = Some(wanted);
+        if !probing {
+            self.lasting = self.told;
+        }
         self.told
     }
 }
@@ -50,6 +56,7 @@ mod tests {
     #[test]
     fn more_is_told_at_once_less_after_five_seconds_and_a_probe_at_once_both_ways() {
         let mut dynacast = Dynacast::default();
+        assert_eq!(dynacast.lasting(), None);
         for (at, wanted, probing, told) in [
             (0, Some(1), false, Some(Some(1))),
             (100, Some(1), false, None),
@@ -69,8 +76,10 @@ mod tests {
             (19_300, Some(2), false, Some(Some(2))),
         ] {
             let now = Mono::from_millis(at);
+            let lasting = dynacast.lasting();
             assert_eq!(dynacast.handle_wanted(wanted, probing, now), told, "{at}");
+            let expected = told.filter(|_| !probing).or(lasting);
+            assert_eq!(dynacast.lasting(), expected, "{at}");
         }
-        assert_eq!(dynacast.told(), Some(Some(2)));
     }
 }

@@ -12,9 +12,6 @@ pub struct MemberOptions {
     pub auto_subscribe: bool,
     /// The token allows subscribing.
     pub can_subscribe: bool,
-    /// Gets every packet of the layer that it is on, late and repeated ones too, with the numbers they
-    /// came with: it puts them in order itself.
-    pub unaltered: bool,
     /// From the token: whose camera comes first depends on it.
     pub role: Option<Role>,
 }
@@ -47,16 +44,16 @@ impl Members {
         self.0.remove(&member);
     }
 
-    pub(super) fn get(&self, member: MemberKey) -> Option<&Member> {
+    pub(super) fn member(&self, member: MemberKey) -> Option<&Member> {
         self.0.get(&member)
     }
 
-    pub(super) fn get_mut(&mut self, member: MemberKey) -> Option<&mut Member> {
+    pub(super) fn member_mut(&mut self, member: MemberKey) -> Option<&mut Member> {
         self.0.get_mut(&member)
     }
 
     pub(super) fn role(&self, member: MemberKey) -> Option<Role> {
-        self.get(member).and_then(|member| member.options.role)
+        self.member(member).and_then(|member| member.options.role)
     }
 
     /// What carries the track carries it no longer.

@@ -24,7 +24,7 @@ pub use congestion::uplink::{Filler, Uplink, UplinkDecision, UplinkReport};
 pub use event::Event;
 pub use floor::{Evidence, Floor, FloorConfig, FloorView, Reading};
 pub use forwarding::forward::{Drops, Forward};
-pub use keys::{MemberKey, TrackKey};
+pub use keys::{MemberKey, Subscriber, TrackKey};
 pub use members::MemberOptions;
 pub use room::Room;
 pub use tracks::layer::{LayerSpec, Rung};

@@ -4,7 +4,7 @@
 use super::allocation::stream_allocation::{self, Allocated, Budget, View};
 use super::event::Event;
 use super::forwarding::forward::{self, Drops, Forward, forward};
-use super::keys::{MemberKey, TrackKey};
+use super::keys::{MemberKey, Subscriber, TrackKey};
 use super::members::{MemberOptions, Members};
 use super::tracks::publication::{Publication, PublicationSpec};
 use super::tracks::subscription::{Subscription, TrackSettings};
@@ -50,7 +50,7 @@ impl Room {
 
     /// The member's connection is up: auto-subscription begins.
     pub fn handle_active(&mut self, member: MemberKey) {
-        let Some(state) = self.members.get_mut(member) else {
+        let Some(state) = self.members.member_mut(member) else {
             return;
         };
         if std::mem::replace(&mut state.active, true) || !state.options.auto_subscribe {
@@ -74,7 +74,9 @@ impl Room {
             self.unpublish(*track);
         }
         for (_, publication) in &mut self.publications {
-            publication.subscriptions.remove(&member);
+            publication
+                .subscriptions
+                .remove(&Subscriber::Member(member));
         }
         ended
     }
@@ -91,7 +93,7 @@ impl Room {
         };
         publication.mid = Some(mid);
         let publisher = publication.publisher;
-        if let Some(member) = self.members.get_mut(publisher) {
+        if let Some(member) = self.members.member_mut(publisher) {
             member.sections.insert(mid, track);
         }
         let willing: Vec<MemberKey> = self.members.willing().collect();
@@ -106,62 +108,75 @@ impl Room {
             return;
         };
         self.members.forget(publication.publisher, track);
-        for member in publication.subscriptions.into_keys() {
+        let subscribers = publication.subscriptions.into_keys();
+        for member in subscribers.filter_map(Subscriber::member) {
             let track = publication.spec.sid.clone();
             self.events.push_back(Event::Unsubscribed { member, track });
         }
     }
 
-    /// A member gets a track: what it has already, what it publishes itself, what is not bound yet
+    /// A subscriber gets a track: what it has already, what it publishes itself, what is not bound yet
     /// and what its token forbids stay as they are.
-    pub fn subscribe(&mut self, member: MemberKey, track: TrackKey) -> bool {
-        let options = self.members.get(member).map(|state| state.options);
-        let allowed = options.is_some_and(|options| options.can_subscribe);
-        let unaltered = options.is_some_and(|options| options.unaltered);
+    pub fn subscribe(&mut self, subscriber: impl Into<Subscriber>, track: TrackKey) -> bool {
+        let subscriber = subscriber.into();
+        let allowed = match subscriber {
+            Subscriber::Member(member) => {
+                let member = self.members.member(member);
+                member.is_some_and(|member| member.options.can_subscribe)
+            }
+            Subscriber::Recorder => true,
+        };
         let Some(publication) = self.publications.get_mut(track.0) else {
             return false;
         };
-        let bound = publication.mid.is_some() && publication.publisher != member;
-        if !allowed || !bound || publication.subscriptions.contains_key(&member) {
+        let own = subscriber == Subscriber::Member(publication.publisher);
+        let bound = publication.mid.is_some() && !own;
+        if !allowed || !bound || publication.subscriptions.contains_key(&subscriber) {
             return false;
         }
         // Half the range: the receiver assumes roll-over zero at first.
         let first_seq = u16::try_from(self.rng.below(1 << 15)).unwrap_or(0);
         publication
             .subscriptions
-            .insert(member, Subscription::new(first_seq, unaltered));
-        self.events.push_back(Event::Subscribed { member, track });
+            .insert(subscriber, Subscription::new(first_seq));
+        if let Subscriber::Member(member) = subscriber {
+            self.events.push_back(Event::Subscribed { member, track });
+        }
         if !std::mem::replace(&mut publication.was_subscribed, true) {
             self.events.push_back(Event::FirstSubscribed { track });
         }
         true
     }
 
-    /// A member no longer gets a track.
-    pub fn unsubscribe(&mut self, member: MemberKey, track: TrackKey) {
+    /// A subscriber no longer gets a track.
+    pub fn unsubscribe(&mut self, subscriber: impl Into<Subscriber>, track: TrackKey) {
+        let subscriber = subscriber.into();
         let Some(publication) = self.publications.get_mut(track.0) else {
             return;
         };
-        if publication.subscriptions.remove(&member).is_some() {
+        let ended = publication.subscriptions.remove(&subscriber);
+        if let Some(member) = ended.and(subscriber.member()) {
             let track = publication.spec.sid.clone();
             self.events.push_back(Event::Unsubscribed { member, track });
         }
     }
 
-    /// The subscriber's media section is negotiated: packets may flow.
-    pub fn handle_section(&mut self, member: MemberKey, track: TrackKey, mid: Mid) {
+    /// The subscriber's media section is negotiated: packets may flow. The recorder has a name for
+    /// each track instead.
+    pub fn handle_section(&mut self, subscriber: impl Into<Subscriber>, track: TrackKey, mid: Mid) {
         let Some(publication) = self.publications.get_mut(track.0) else {
             return;
         };
-        if let Some(subscription) = publication.subscriptions.get_mut(&member) {
+        if let Some(subscription) = publication.subscriptions.get_mut(&subscriber.into()) {
             subscription.mid = Some(mid);
         }
     }
 
-    /// What a member gets.
-    pub fn subscribed(&self, member: MemberKey) -> Vec<TrackKey> {
+    /// What a subscriber gets.
+    pub fn subscribed(&self, subscriber: impl Into<Subscriber>) -> Vec<TrackKey> {
+        let subscriber = subscriber.into();
         let publications = self.publications.iter();
-        let gets = publications.filter(|(_, p)| p.subscriptions.contains_key(&member));
+        let gets = publications.filter(|(_, p)| p.subscriptions.contains_key(&subscriber));
         gets.map(|(key, _)| TrackKey(key)).collect()
     }
 
@@ -175,7 +190,10 @@ impl Room {
         let Some(publication) = self.publications.get_mut(track.0) else {
             return;
         };
-        let Some(subscription) = publication.subscriptions.get_mut(&member) else {
+        let Some(subscription) = publication
+            .subscriptions
+            .get_mut(&Subscriber::Member(member))
+        else {
             return;
         };
         if subscription.settings.enabled && !settings.enabled {
@@ -185,9 +203,10 @@ impl Room {
     }
 
     /// A subscriber's decoder asks for a keyframe of what it gets in `mid`.
-    pub fn handle_keyframe_request(&mut self, member: MemberKey, mid: Mid) {
+    pub fn handle_keyframe_request(&mut self, subscriber: impl Into<Subscriber>, mid: Mid) {
+        let subscriber = subscriber.into();
         let found = self.publications.iter().find_map(|(_, publication)| {
-            let subscription = publication.subscriptions.get(&member)?;
+            let subscription = publication.subscriptions.get(&subscriber)?;
             let stream = subscription
                 .munger
                 .stream()
@@ -210,7 +229,7 @@ impl Room {
     ) -> bool {
         let track = self
             .members
-            .get(publisher)
+            .member(publisher)
             .and_then(|m| m.sections.get(&packet.stream.mid));
         let Some(publication) = track.and_then(|key| self.publications.get_mut(key.0)) else {
             return false;
@@ -279,7 +298,7 @@ impl Room {
         theirs.map(Publication::demand).sum()
     }
 
-    /// All subscriptions as they are now.
+    /// All subscriptions of members as they are now.
     pub fn views(&self) -> Vec<View> {
         stream_allocation::views(&self.publications)
     }

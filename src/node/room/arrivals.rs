@@ -69,7 +69,6 @@ impl Parts {
         let options = MemberOptions {
             auto_subscribe: member.client.auto_subscribe,
             can_subscribe: permissions.can_subscribe,
-            unaltered: false,
             role: member.join.role,
         };
         let key = self.members.insert(member);

@@ -20,8 +20,7 @@ pub(in crate::node) fn add_links(room: &Room, members: &Membership, links: &mut 
         let publication = room.publication(view.track);
         publication.is_some_and(|publication| publication.spec.kind == TrackKind::Video)
     };
-    let of_members = |view: &View| members.get(view.subscriber.0).is_some();
-    for view in room.views().into_iter().filter(videos).filter(of_members) {
+    for view in room.views().into_iter().filter(videos) {
         let layer = view.rung.map(|rung| usize::from(rung.quality.min(2)));
         match layer {
             _ if view.paused => links.paused += 1,
@@ -75,6 +74,7 @@ impl Bandwidth {
             (Direction::Up, parts.look_up(key, now.mono)),
             (Direction::Down, parts.look_down(key, now.mono)),
         ];
+        parts.ask_for_filler(key, now.mono);
         for (direction, changed) in changed {
             parts.report_floor(key, direction, now);
             if changed {
@@ -88,14 +88,6 @@ impl Bandwidth {
             return;
         };
         let view = member.links.view(direction);
-        if direction == Direction::Up
-            && let Some(filler) = member.links.uplink.handle_floor(view.state, now)
-        {
-            let asked = serde_json::json!({ "bps": filler.rate, "ms": filler.span });
-            parts
-                .notices
-                .data_to(key, "beistand.probe", asked.to_string());
-        }
         tracing::info!(
             session = %self.session,
             participant = %member.sid,
@@ -170,6 +162,19 @@ impl Parts {
         self.room
             .handle_publisher_probe(MemberKey(key), decision.lowest_only);
         member.links.up.handle_reading(decision.reading, now)
+    }
+
+    /// Asks a publisher for filler where only that shows what its way carries.
+    fn ask_for_filler(&mut self, key: usize, now: Mono) {
+        let Some(member) = self.members.get_mut(key) else {
+            return;
+        };
+        let state = member.links.up.state();
+        if let Some(filler) = member.links.uplink.handle_floor(state, now) {
+            let asked = serde_json::json!({ "bps": filler.rate, "ms": filler.span });
+            self.notices
+                .data_to(key, "beistand.probe", asked.to_string());
+        }
     }
 
     /// Tells billing how a floor stands.

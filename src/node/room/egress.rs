@@ -1,11 +1,10 @@
 //! A media packet on its way out, to each subscriber that the forwarding room names.
 
 use super::parts::Parts;
-use super::recording::RECORDER;
 use crate::media::Packet;
 use crate::node::context::Context;
 use crate::node::member::Side;
-use crate::room::{Forward, MemberKey};
+use crate::room::{Forward, MemberKey, Subscriber};
 
 /// The way of packets out of a room.
 #[derive(Default)]
@@ -31,11 +30,11 @@ impl Egress {
         }
         let mut recorded = false;
         for forward in self.forwards.drain(..) {
-            if forward.to == RECORDER {
+            let Subscriber::Member(to) = forward.to else {
                 recorded = true;
                 continue;
-            }
-            let Some(member) = parts.members.get_mut(forward.to.0) else {
+            };
+            let Some(member) = parts.members.get_mut(to.0) else {
                 continue;
             };
             let transport = member.connections.write(Side::Subscriber);

@@ -10,7 +10,7 @@ use super::egress::Egress;
 use super::membership::{Leave, Membership};
 use super::notices::Notices;
 use super::parts::Parts;
-use super::recording::{RECORDER, Recordings};
+use super::recording::Recordings;
 use super::recording_outputs::{carry_out, people};
 use super::subscriptions::Subscriptions;
 use super::{arrivals, commands, counts, data, evidence, requests};
@@ -27,7 +27,7 @@ use crate::node::member::{Side, is_minor};
 use crate::peer::signal::{LeaveAction, LeaveReason, Request, RoomFacts};
 use crate::peer::transport::{Channel, Output as Heard};
 use crate::record;
-use crate::room::{MemberKey, MemberOptions, Room};
+use crate::room::{MemberKey, Room};
 use crate::session::Policy;
 use crate::usage::Checkpoint;
 use std::net::SocketAddr;
@@ -75,7 +75,7 @@ impl LiveRoom {
             recordings: Recordings::new(&policy.recording, session.clone(), now.mono),
             parts: Parts {
                 members: Membership::new(grace),
-                room: forwarding(seed),
+                room: Room::new(seed),
                 subscriptions: Subscriptions::default(),
                 notices: Notices::new(facts),
                 billing: Billing::new(opening, now),
@@ -445,19 +445,6 @@ impl LiveRoom {
         stats.recorders += self.recordings.stats();
         counts::add_drops(self.parts.room.drops(), stats);
     }
-}
-
-/// The forwarding room, with the subscriber that stands for the recorders.
-fn forwarding(seed: u64) -> Room {
-    let mut room = Room::new(seed);
-    let recorder = MemberOptions {
-        auto_subscribe: false,
-        can_subscribe: true,
-        unaltered: true,
-        role: None,
-    };
-    room.handle_joined(RECORDER, recorder);
-    room
 }
 
 #[cfg(test)]

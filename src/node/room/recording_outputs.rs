@@ -3,11 +3,11 @@
 use super::contract_notices::ContractNotices;
 use super::membership::Membership;
 use super::parts::Parts;
-use super::recording::{Output as Wanted, Person, RECORDED, RECORDER, Recordings, Source};
+use super::recording::{Output as Wanted, Person, RECORDED, Recordings, Source};
 use crate::node::context::Context;
 use crate::node::io::Output;
 use crate::node::member::Member;
-use crate::room::MemberKey;
+use crate::room::{MemberKey, Subscriber};
 
 /// Everyone who is connected, as the recordings see them.
 pub(in crate::node) fn people(members: &Membership) -> Vec<Person> {
@@ -59,13 +59,15 @@ pub(in crate::node) fn carry_out(
             Wanted::RoomFlag(active) => parts.notices.set_recording(active),
             Wanted::TellAll(topic, json) => parts.notices.data(topic, json),
             Wanted::TellOne(member, topic, json) => parts.notices.data_to(member.0, topic, json),
-            Wanted::Unsubscribe(track) => parts.room.unsubscribe(RECORDER, track),
+            Wanted::Unsubscribe(track) => parts.room.unsubscribe(Subscriber::Recorder, track),
             Wanted::Subscribe(track, mid) => {
-                if parts.room.subscribe(RECORDER, track) {
-                    parts.room.handle_section(RECORDER, track, mid);
+                if parts.room.subscribe(Subscriber::Recorder, track) {
+                    parts.room.handle_section(Subscriber::Recorder, track, mid);
                 }
             }
-            Wanted::KeyframeWanted(mid) => parts.room.handle_keyframe_request(RECORDER, mid),
+            Wanted::KeyframeWanted(mid) => parts
+                .room
+                .handle_keyframe_request(Subscriber::Recorder, mid),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::allocator::{self, Cost, Want};
 use crate::base::{Bitrate, LimitedBy, Mono, Role, TrackKind, TrackSource};
 use crate::room::event::Event;
-use crate::room::keys::{MemberKey, TrackKey};
+use crate::room::keys::{MemberKey, Subscriber, TrackKey};
 use crate::room::members::Members;
 use crate::room::tracks::layer::Rung;
 use crate::room::tracks::publication::Publication;
@@ -140,7 +140,7 @@ pub(in crate::room) fn allocate(
 fn audio(member: MemberKey, context: &mut Context<'_>) -> Bitrate {
     let mut sum = Bitrate::ZERO;
     for (_, publication) in &mut *context.publications {
-        let subscription = publication.subscriptions.get(&member);
+        let subscription = publication.subscriptions.get(&Subscriber::Member(member));
         let enabled = subscription.is_some_and(|subscription| subscription.settings.enabled);
         if enabled && publication.spec.kind == TrackKind::Audio {
             let rungs = publication.rungs(2, 0, context.now);
@@ -156,7 +156,7 @@ fn candidates(member: MemberKey, budget: Budget, context: &mut Context<'_>) -> V
     let mut candidates = Vec::new();
     for (key, publication) in &mut *context.publications {
         let theirs = context.members.role(publication.publisher);
-        let Some(subscription) = publication.subscriptions.get(&member) else {
+        let Some(subscription) = publication.subscriptions.get(&Subscriber::Member(member)) else {
             continue;
         };
         let settings = subscription.settings;
@@ -204,7 +204,10 @@ fn apply(member: MemberKey, candidate: &Candidate, given: Given, context: &mut C
         return;
     };
     let limited_by = limited_by(publication, member, candidate, given.rung);
-    let Some(subscription) = publication.subscriptions.get_mut(&member) else {
+    let Some(subscription) = publication
+        .subscriptions
+        .get_mut(&Subscriber::Member(member))
+    else {
         return;
     };
     subscription.limited_by = limited_by;
@@ -239,14 +242,17 @@ fn apply(member: MemberKey, candidate: &Candidate, given: Given, context: &mut C
     }
 }
 
-/// All subscriptions as they are now.
+/// All subscriptions of members as they are now.
 pub(in crate::room) fn views(publications: &Slab<Publication>) -> Vec<View> {
     let mut views = Vec::new();
     for (key, publication) in publications {
-        for (member, subscription) in &publication.subscriptions {
+        for (subscriber, subscription) in &publication.subscriptions {
+            let Some(member) = subscriber.member() else {
+                continue;
+            };
             let flowing = subscription.selector.is_flowing();
             views.push(View {
-                subscriber: *member,
+                subscriber: member,
                 track: TrackKey(key),
                 rung: subscription.rung.filter(|_| flowing),
                 paused: subscription.allowed.is_none(),
@@ -288,7 +294,7 @@ fn limited_by(
     }
     let wanted = publication
         .subscriptions
-        .get(&member)
+        .get(&Subscriber::Member(member))
         .map_or(2, |subscription: &Subscription| {
             publication.quality_wanted(&subscription.settings)
         });

@@ -7,6 +7,8 @@ use crate::base::{Bitrate, Millis, Mono};
 const STILL: Millis = Millis::from_secs(3);
 /// Longest time between two starts that brought nothing.
 const LONGEST: Millis = Millis::from_secs(30);
+/// A start brought something if the estimate grew to more than so many hundredths.
+const GREW_PERCENT: u64 = 105;
 
 /// Watches one estimate.
 #[derive(Clone, Debug)]
@@ -30,7 +32,7 @@ impl EstimateWatchdog {
     /// True if the controller shall start anew. `more_wanted`: than the estimate is.
     pub fn handle_estimate(&mut self, estimate: Bitrate, more_wanted: bool, now: Mono) -> bool {
         if estimate != self.estimate || !more_wanted {
-            if estimate > self.estimate.percent(105) {
+            if estimate > self.estimate.percent(GREW_PERCENT) {
                 self.wait = STILL;
             }
             self.estimate = estimate;

@@ -1,5 +1,6 @@
 //! What a link carries: a report of it in, one decision out (`docs/congestion.md`).
 
+mod capacity_bound;
 mod congestion_detector;
 pub(in crate::room) mod downlink;
 mod estimate_watchdog;

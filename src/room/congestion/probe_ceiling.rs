@@ -5,9 +5,14 @@ use crate::base::Bitrate;
 
 /// The first step; estimates are seldom lower.
 const LEAST: Bitrate = Bitrate::kbps(125);
+/// A step is so many hundredths of the one below: str0m's probes go up to twice as far as the estimate.
+const STEP_PERCENT: u64 = 200;
+/// A step is left for the one below when it is more than so many hundredths of the estimate: an
+/// estimate wavers by less.
+const FAR_PERCENT: u64 = 300;
 
 /// A step that follows one estimate: twice as far when it is reached, half as far when not even a
-/// third of it is. (str0m's probes go up to twice as far.)
+/// third of it is.
 #[derive(Clone, Copy, Debug)]
 pub struct ProbeCeiling(Bitrate);
 
@@ -21,10 +26,10 @@ impl ProbeCeiling {
     /// How far to look, at most.
     pub fn handle_estimate(&mut self, estimate: Bitrate) -> Bitrate {
         while estimate >= self.0 && self.0.0 < u64::MAX / 2 {
-            self.0 = self.0.percent(200);
+            self.0 = self.0.percent(STEP_PERCENT);
         }
-        while estimate.percent(300) < self.0 && self.0 > LEAST {
-            self.0 = self.0.percent(50).max(LEAST);
+        while estimate.percent(FAR_PERCENT) < self.0 && self.0 > LEAST {
+            self.0 = self.0.percent(100 * 100 / STEP_PERCENT).max(LEAST);
         }
         self.0
     }

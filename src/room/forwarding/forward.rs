@@ -4,7 +4,7 @@ use super::layer_selector::Selection;
 use crate::base::Mono;
 use crate::media::{Mid, Munged, Packet};
 use crate::room::event::Event;
-use crate::room::keys::MemberKey;
+use crate::room::keys::Subscriber;
 use crate::room::tracks::publication::Publication;
 use std::collections::VecDeque;
 
@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forward {
     /// Who gets it.
-    pub to: MemberKey,
-    /// In which of their media sections.
+    pub to: Subscriber,
+    /// In which of its media sections.
     pub mid: Mid,
     /// With which numbers.
     pub numbers: Munged,
@@ -50,7 +50,7 @@ pub(in crate::room) fn forward(
 ) {
     let now = context.now;
     let mut subscriptions = std::mem::take(&mut publication.subscriptions);
-    for (member, subscription) in &mut subscriptions {
+    for (subscriber, subscription) in &mut subscriptions {
         let Some(mid) = subscription.mid else {
             context.drops.not_connected += 1;
             continue;
@@ -79,7 +79,7 @@ pub(in crate::room) fn forward(
             continue;
         }
         let current = munger.stream() == Some(packet.stream);
-        let numbers = if subscription.unaltered {
+        let numbers = if *subscriber == Subscriber::Recorder {
             current.then(|| Munged::unaltered(packet))
         } else if current && !selector.passes(packet, temporal) {
             munger.skip(packet);
@@ -91,7 +91,7 @@ pub(in crate::room) fn forward(
             numbers
         };
         context.out.extend(numbers.map(|numbers| Forward {
-            to: *member,
+            to: *subscriber,
             mid,
             numbers,
         }));

@@ -30,7 +30,6 @@ impl Stage {
             let options = MemberOptions {
                 auto_subscribe: member == BOB,
                 can_subscribe: true,
-                unaltered: false,
                 role: Some(role),
             };
             room.handle_joined(member, options);

@@ -6,7 +6,7 @@ use super::subscription::{Subscription, TrackSettings};
 use crate::base::{Bitrate, Millis, Mono, TrackKind, TrackSid, TrackSource};
 use crate::media::{Mid, Packet, StreamId};
 use crate::room::dynacast::Dynacast;
-use crate::room::keys::MemberKey;
+use crate::room::keys::{MemberKey, Subscriber};
 use std::collections::BTreeMap;
 
 /// A publisher that sends nothing at all for so long has stopped.
@@ -41,7 +41,7 @@ pub struct Publication {
     layers: Vec<Layer>,
     /// What its publisher was told to send.
     pub(in crate::room) dynacast: Dynacast,
-    pub(in crate::room) subscriptions: BTreeMap<MemberKey, Subscription>,
+    pub(in crate::room) subscriptions: BTreeMap<Subscriber, Subscription>,
 }
 
 impl Publication {
@@ -168,7 +168,7 @@ impl Publication {
         if self.muted {
             return Bitrate::ZERO;
         }
-        let wanted = self.dynacast.told().unwrap_or(Some(2));
+        let wanted = self.dynacast.lasting().unwrap_or(Some(2));
         let layers = self.spec.layers.iter();
         let up_to = layers.filter(|layer| Some(layer.quality) <= wanted);
         up_to.map(|layer| layer.bitrate).sum()

@@ -52,8 +52,6 @@ pub(in crate::room) struct Subscription {
     /// The subscriber's media section, once negotiated; nothing flows before.
     pub(in crate::room) mid: Option<Mid>,
     pub(in crate::room) munger: Munger,
-    /// Packets go out as they came.
-    pub(in crate::room) unaltered: bool,
     pub(in crate::room) selector: LayerSelector,
     /// Best layer and temporal layer that the downlink carries; none: paused for want of it.
     pub(in crate::room) allowed: Option<(u8, u8)>,
@@ -64,12 +62,11 @@ pub(in crate::room) struct Subscription {
 }
 
 impl Subscription {
-    pub(in crate::room) fn new(first_seq: u16, unaltered: bool) -> Subscription {
+    pub(in crate::room) fn new(first_seq: u16) -> Subscription {
         Subscription {
             settings: TrackSettings::default(),
             mid: None,
             munger: Munger::new(first_seq),
-            unaltered,
             selector: LayerSelector::default(),
             allowed: Some((2, ALL_FRAMES)),
             rung: None,

@@ -16,10 +16,5 @@ mod recordings;
 mod tests;
 mod views;
 
-use crate::room::MemberKey;
-
-/// The subscriber that stands for the recorders: no member has its number.
-pub(in crate::node) const RECORDER: MemberKey = MemberKey(usize::MAX);
-
 pub(in crate::node) use io::{Output, Person, RECORDED, Source};
 pub(in crate::node) use recordings::Recordings;
