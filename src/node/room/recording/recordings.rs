@@ -272,6 +272,7 @@ impl Recordings {
                 self.note(purpose, RecordingStep::Started, None);
             }
             Action::Tell => {
+                self.fetch();
                 let (rules, views) = (self.consents.rules(), self.views());
                 let people = &self.people;
                 let told = self.announcements.tell(people, rules, &views, now.mono);

@@ -62,6 +62,8 @@ struct Life {
     now: Now,
     /// Everything that has an id is numbered.
     count: u64,
+    /// The newest packet of each publication.
+    seqs: BTreeMap<TrackSid, u64>,
     recordings: Recordings,
     people: BTreeMap<usize, Person>,
     truth: Truth,
@@ -77,6 +79,7 @@ impl Life {
             rng: Rng::from_seed(seed),
             now: at(0),
             count: 0,
+            seqs: BTreeMap::new(),
             recordings: recordings(Mode::Off),
             people: BTreeMap::new(),
             truth: Truth::default(),
@@ -93,6 +96,7 @@ impl Life {
         self.truth = Truth::default();
         self.heard = Heard::default();
         self.people.clear();
+        self.seqs.clear();
         self.story = vec!["begin".to_owned()];
         let always = self.rng.below(2) == 0;
         let mode = if always {
@@ -135,13 +139,16 @@ impl Life {
             138..155 => self.request(purpose, true),
             155..163 => self.request(purpose, false),
             163..170 => self.fail(purpose),
-            170..199 => self.recordings.handle_timeout(self.now),
+            170..199 => {
+                self.recordings.handle_timeout(self.now);
+                self.drain_unordered();
+            }
             _ => return self.end(),
         }
         self.drain();
         self.check();
         self.talk();
-        self.drain();
+        self.drain_unordered();
     }
 
     fn join(&mut self, name: &str) {
@@ -164,6 +171,7 @@ impl Life {
         }
         self.recordings
             .handle_joined(&Identity::from(name), minor, self.now);
+        self.drain();
         self.people.insert(place, person);
         self.heard.attributes.remove(&MemberKey(place));
         self.review();
@@ -293,7 +301,7 @@ impl Life {
         );
         let before = self.recordings.stats();
         for (place, source) in self.sources() {
-            let packet = packet(&source, self.count);
+            let packet = packet(&source, 1, self.now);
             self.recordings
                 .handle_packet(MemberKey(place), &packet, self.now);
         }
@@ -338,9 +346,10 @@ impl Life {
     /// Everyone sends a packet: exactly those of whom it was said are taken.
     fn talk(&mut self) {
         for (place, source) in self.sources() {
-            let count = self.number();
+            let seq = self.seqs.entry(source.sid.clone()).or_default();
+            *seq += 1;
+            let packet = packet(&source, *seq, self.now);
             let before = self.recordings.stats();
-            let packet = packet(&source, count);
             self.recordings
                 .handle_packet(MemberKey(place), &packet, self.now);
             let after = self.recordings.stats();
@@ -409,10 +418,19 @@ impl Life {
 
     /// What came out, in an order that never tells before the ledger knows, or writes before all are told.
     fn drain(&mut self) {
+        self.drain_from(0);
+    }
+
+    /// Packets and time say nothing that has an order: recorders write, and ask for keyframes.
+    fn drain_unordered(&mut self) {
+        self.drain_from(u8::MAX);
+    }
+
+    fn drain_from(&mut self, first: u8) {
         let mut before = 0;
         while let Some(output) = self.recordings.poll_output() {
             self.story.push(format!("  {}", word(&output)));
-            let place = place_in_order(&output);
+            let place = place_in_order(&output).max(first);
             assert!(place >= before, "out of order: {:?}", self.story);
             before = place;
             self.hear(output);
@@ -505,18 +523,18 @@ fn place_in_order(output: &Output) -> u8 {
 }
 
 /// The next packet of a source: sound, or a picture that is whole.
-fn packet(source: &Source, count: u64) -> Packet {
-    let sound = fixture::sound(source.mid.as_str());
-    let ticks = u32::try_from(count % 1_000_000).unwrap();
+fn packet(source: &Source, seq: u64, now: Now) -> Packet {
+    let ticks = |each_ms: u64| u32::try_from(now.mono.millis().0 * each_ms % (1 << 32)).unwrap();
     let packet = Packet {
-        seq: count,
-        timestamp: ticks * 960,
-        ..sound
+        seq,
+        timestamp: ticks(48),
+        ..fixture::sound(source.mid.as_str())
     };
     if source.source == TrackSource::Microphone {
         return packet;
     }
     Packet {
+        timestamp: ticks(90),
         codec: Codec::Vp8,
         payload: Arc::from([0x10, 0x10, 2, 0, 0x9d, 1, 0x2a, 64, 0, 48, 0, 1, 2, 3]),
         ..packet
