@@ -5,10 +5,10 @@ mod card;
 mod client;
 mod data;
 mod frame;
+mod protobuf_fields;
 mod request;
 mod response;
 pub mod token;
-mod wire;
 
 pub use card::{Card, PublishRequest};
 pub use client::ClientParams;
