@@ -196,16 +196,11 @@ impl LiveRoom {
         let Some(member) = self.members.get_mut(key) else {
             return;
         };
-        match member
+        let offer = member
             .negotiation
-            .poll_offer(&mut member.subscriber, context.now)
-        {
-            Ok(Some(offer)) => self.send(key, Response::Offer(offer), context),
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(%error, "no offer could be made");
-                self.remove(key, LeaveReason::MediaFailure, false, context);
-            }
+            .poll_offer(&mut member.subscriber, context.now);
+        if let Some(offer) = offer {
+            self.send(key, Response::Offer(offer), context);
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Transport {
     outputs: VecDeque<Output>,
     deadline: Option<Mono>,
     pub(super) channels: BTreeMap<Channel, ChannelId>,
+    /// An offer was made: the data channels are on their way.
+    pub(super) offered: bool,
     pub(super) pending: Option<SdpPendingOffer>,
     pub(super) senders: BTreeMap<Mid, rtp::Sender>,
     keyframes: Keyframes,
@@ -48,6 +50,7 @@ impl Transport {
             outputs: VecDeque::new(),
             deadline: None,
             channels: BTreeMap::new(),
+            offered: false,
             pending: None,
             senders: BTreeMap::new(),
             keyframes: Keyframes::default(),
@@ -181,9 +184,9 @@ impl Transport {
     /// # Errors
     /// No offer is open, or the answer does not parse or does not fit.
     pub fn handle_answer(&mut self, sdp: &str) -> Result<(), TransportError> {
-        let pending = self.pending.take().ok_or(TransportError::NoOpenOffer)?;
         let answer = SdpAnswer::from_sdp_string(sdp)
             .map_err(|error| TransportError::Sdp(error.to_string()))?;
+        let pending = self.pending.take().ok_or(TransportError::NoOpenOffer)?;
         self.rtc
             .sdp_api()
             .accept_answer(pending, answer)

@@ -19,4 +19,4 @@ pub use factory::{Factory, Purpose};
 pub use link::LinkReport;
 pub use output::{Channel, Output, Stats};
 pub use probe::{PROBE_CHANNEL, Probe, ProbeOutput, Sent};
-pub use sdp::{Change, Section, rewrite_msid, sections};
+pub use sdp::{Change, Offered, Origin, Section, rewrite_msid, sections};

@@ -15,6 +15,9 @@ pub struct Section {
     pub kind: TrackKind,
     /// The describing side sends in it (`sendonly` or `sendrecv`, and a port that is not 0).
     pub sends: bool,
+    /// The describing side refuses the section for good: port 0, and in no bundle (RFC 8843,
+    /// section 7.3).
+    pub rejected: bool,
     /// Second token of `a=msid` (RFC 8830).
     pub track_id: Option<String>,
     /// The codec of its first payload type: in an answer the one that is sent.
@@ -24,6 +27,7 @@ pub struct Section {
 /// The audio and video sections of a description; sections without a mid are left out.
 pub fn sections(sdp: &str) -> Vec<Section> {
     let mut sections = Vec::new();
+    let bundled = bundled(sdp);
     let mut open: Option<Open> = None;
     let close = |open: &mut Option<Open>, sections: &mut Vec<Section>| {
         if let Some(closed) = open.take()
@@ -45,6 +49,7 @@ pub fn sections(sdp: &str) -> Vec<Section> {
         {
             if let Some(mid) = line.strip_prefix("a=mid:") {
                 section.mid = Mid::from(mid);
+                section.rejected &= !bundled.contains(&mid);
                 *has_mid = true;
             } else if let Some((payload, codec)) = rtpmap(line) {
                 section.codec = section.codec.or(codec.filter(|_| payload == *first));
@@ -57,6 +62,34 @@ pub fn sections(sdp: &str) -> Vec<Section> {
     }
     close(&mut open, &mut sections);
     sections
+}
+
+/// The mids that share one transport.
+fn bundled(sdp: &str) -> Vec<&str> {
+    let mut lines = sdp.lines();
+    let group = lines.find_map(|line| line.strip_prefix("a=group:BUNDLE "));
+    group.map_or_else(Vec::new, |mids| mids.split_whitespace().collect())
+}
+
+/// Whose description it is, and which of theirs (`o=`; RFC 8866, section 5.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Stays the same through all descriptions of a connection.
+    pub session: String,
+    /// Grows when the description changes.
+    pub version: u64,
+}
+
+impl Origin {
+    /// `None` if the description has none that can be read.
+    pub fn read(sdp: &str) -> Option<Origin> {
+        let line = sdp.lines().find_map(|line| line.strip_prefix("o="))?;
+        let mut words = line.split(' ').skip(1);
+        Some(Origin {
+            session: words.next()?.to_owned(),
+            version: words.next()?.parse().ok()?,
+        })
+    }
 }
 
 /// A section that is being read, the first payload type of its `m=` line, and whether it has a mid.
@@ -73,11 +106,12 @@ fn section_start(media: &str) -> Option<Open<'_>> {
         "video" => TrackKind::Video,
         _ => return None,
     };
-    let sends = words.next() != Some("0");
+    let is_off = words.next() == Some("0");
     let section = Section {
         mid: Mid::from(""),
         kind,
-        sends,
+        sends: !is_off,
+        rejected: is_off,
         track_id: None,
         codec: None,
     };
@@ -111,21 +145,26 @@ pub enum Change {
     Deactivate(Mid),
 }
 
+/// An offer, made of changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// The description.
+    pub sdp: String,
+    /// The mids of the added sections, in order.
+    pub mids: Vec<Mid>,
+}
+
 impl Transport {
-    /// Opens the three data channels and carries out `changes`; returns the offer and the mids of
-    /// the added sections in order. An offer that is still open is forgotten.
-    ///
-    /// # Errors
-    /// There is nothing to offer.
-    pub fn offer(&mut self, changes: &[Change]) -> Result<(String, Vec<Mid>), TransportError> {
-        let first = self.channels.is_empty() && !self.is_connected() && self.pending.is_none();
+    /// Carries out `changes`, and opens the three data channels with the first offer. An offer that
+    /// is still open is forgotten. `None` if the client is where the changes want it already.
+    pub fn offer(&mut self, changes: &[Change]) -> Option<Offered> {
         let mut api = self.rtc.sdp_api();
-        if first {
+        if !std::mem::replace(&mut self.offered, true) {
             for channel in Channel::ALL {
                 api.add_channel_with_config(channel_config(channel));
             }
         }
-        let mut added = Vec::new();
+        let mut mids = Vec::new();
         for change in changes {
             match change {
                 Change::Add(kind) => {
@@ -134,7 +173,7 @@ impl Transport {
                         TrackKind::Video => MediaKind::Video,
                     };
                     let mid = api.add_media(kind, Direction::SendOnly, None, None, None);
-                    added.push(Mid::from(&*mid));
+                    mids.push(Mid::from(&*mid));
                 }
                 Change::Activate(mid) => {
                     if let Some(sender) = self.senders.get_mut(mid) {
@@ -147,12 +186,13 @@ impl Transport {
                 }
             }
         }
-        let (offer, pending) = api
-            .apply()
-            .ok_or_else(|| TransportError::Sdp("nothing to offer".into()))?;
+        let (offer, pending) = api.apply()?;
         self.pending = Some(pending);
         self.drain();
-        Ok((offer.to_sdp_string(), added))
+        Some(Offered {
+            sdp: offer.to_sdp_string(),
+            mids,
+        })
     }
 }
 
