@@ -1,10 +1,8 @@
-//! What the protocol reads and rewrites in SDP text: sections, directions, `a=msid`.
+//! SDP as text: what is read of it (sections, directions, origin), and what is rewritten (`a=msid`,
+//! the order of codecs).
 
-use super::factory::channel_config;
-use super::{Channel, Transport, TransportError};
 use crate::base::TrackKind;
 use crate::media::{Codec, Mid};
-use str0m::media::{Direction, MediaKind};
 
 /// One media section of a description (RFC 8866, section 5.14).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,57 +141,6 @@ pub enum Change {
     Activate(Mid),
     /// Send no more in the section.
     Deactivate(Mid),
-}
-
-/// An offer, made of changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offered {
-    /// The description.
-    pub sdp: String,
-    /// The mids of the added sections, in order.
-    pub mids: Vec<Mid>,
-}
-
-impl Transport {
-    /// Carries out `changes`, and opens the three data channels with the first offer. An offer that
-    /// is still open is forgotten. `None` if the client is where the changes want it already.
-    pub fn offer(&mut self, changes: &[Change]) -> Option<Offered> {
-        let mut api = self.rtc.sdp_api();
-        if !std::mem::replace(&mut self.offered, true) {
-            for channel in Channel::ALL {
-                api.add_channel_with_config(channel_config(channel));
-            }
-        }
-        let mut mids = Vec::new();
-        for change in changes {
-            match change {
-                Change::Add(kind) => {
-                    let kind = match kind {
-                        TrackKind::Audio => MediaKind::Audio,
-                        TrackKind::Video => MediaKind::Video,
-                    };
-                    let mid = api.add_media(kind, Direction::SendOnly, None, None, None);
-                    mids.push(Mid::from(&*mid));
-                }
-                Change::Activate(mid) => {
-                    if let Some(sender) = self.senders.get_mut(mid) {
-                        sender.handle_track();
-                    }
-                    api.set_direction(mid.as_str().into(), Direction::SendOnly);
-                }
-                Change::Deactivate(mid) => {
-                    api.set_direction(mid.as_str().into(), Direction::Inactive);
-                }
-            }
-        }
-        let (offer, pending) = api.apply()?;
-        self.pending = Some(pending);
-        self.drain();
-        Some(Offered {
-            sdp: offer.to_sdp_string(),
-            mids,
-        })
-    }
 }
 
 /// `sdp` with the `a=msid` of each section replaced: LiveKit clients find a track by it, and str0m
