@@ -4,7 +4,7 @@ use super::live_room::{Context, LiveRoom};
 use super::member::{Announced, Member, Published};
 use crate::base::{Bitrate, Mono, TrackSid};
 use crate::media::{Codec, Mid};
-use crate::peer::signal::{PublishRequest, RequestRefusal, Response};
+use crate::peer::signal::{AnnouncedLayer, PublishRequest, RequestRefusal, Response};
 use crate::peer::transport::{Section, sections};
 use crate::room::{LayerSpec, MemberKey, PublicationSpec};
 use std::collections::BTreeMap;
@@ -117,11 +117,11 @@ impl LiveRoom {
         context: &mut Context<'_>,
     ) {
         let Announced { sid, request } = announced;
-        let layer = |(quality, width, height, bps): (u8, u32, u32, u32)| LayerSpec {
-            quality,
-            width,
-            height,
-            bitrate: Bitrate(u64::from(bps)),
+        let layer = |layer: AnnouncedLayer| LayerSpec {
+            quality: layer.quality,
+            width: layer.width,
+            height: layer.height,
+            bitrate: Bitrate(u64::from(layer.bps)),
         };
         let spec = PublicationSpec {
             sid: sid.clone(),
