@@ -15,6 +15,7 @@ mod gate;
 mod layers;
 mod ledger;
 mod links;
+mod negotiation;
 mod nodes;
 mod oracle;
 #[allow(dead_code, reason = "shared with the benchmark, which uses the rest")]

@@ -5,7 +5,7 @@ use super::parts::Parts;
 use super::requests::accepted;
 use crate::base::{Bitrate, Mono, Now, TrackSid};
 use crate::node::member::{Announced, Published, Side};
-use crate::peer::signal::{PublishRequest, Response};
+use crate::peer::signal::{AnnouncedLayer, PublishRequest, Response};
 use crate::peer::transport::{Section, sections};
 use crate::room::{LayerSpec, MemberKey, PublicationSpec};
 
@@ -141,11 +141,11 @@ fn spec(sid: &TrackSid, request: &PublishRequest, section: &Section) -> Publicat
     }
 }
 
-fn layer((quality, width, height, bps): (u8, u32, u32, u32)) -> LayerSpec {
+fn layer(layer: AnnouncedLayer) -> LayerSpec {
     LayerSpec {
-        quality,
-        width,
-        height,
-        bitrate: Bitrate(u64::from(bps)),
+        quality: layer.quality,
+        width: layer.width,
+        height: layer.height,
+        bitrate: Bitrate(u64::from(layer.bps)),
     }
 }

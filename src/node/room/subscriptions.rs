@@ -75,13 +75,8 @@ impl Subscriptions {
                 continue;
             };
             let transport = member.connections.write(Side::Subscriber);
-            match member.negotiation.poll_offer(transport, now) {
-                Ok(Some(offer)) => notices.to(key, Response::Offer(offer)),
-                Ok(None) => {}
-                // Our defect, and no fault of the member's: what flows goes on, the next change tries again.
-                Err(error) => {
-                    tracing::error!(%error, participant = %member.sid, "no offer could be made")
-                }
+            if let Some(offer) = member.negotiation.poll_offer(transport, now) {
+                notices.to(key, Response::Offer(offer));
             }
         }
     }

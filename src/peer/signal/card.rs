@@ -1,7 +1,7 @@
 //! What others are told about a participant and its tracks: LiveKit's `ParticipantInfo`, kept whole.
 
 use super::client::ClientParams;
-use super::response::LeaveReason;
+use super::leave::LeaveReason;
 use super::token::{Join, ParticipantKind, Permissions};
 use crate::base::{Now, ParticipantSid, Role, TrackKind, TrackSid, TrackSource};
 use crate::media::Codec;
@@ -17,6 +17,19 @@ const MAX_NAME: usize = 256;
 /// A client's announcement of a track.
 #[derive(Clone, Debug)]
 pub struct PublishRequest(proto::AddTrackRequest);
+
+/// A layer of a track, as its publisher announces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnnouncedLayer {
+    /// 0 low, 1 medium, 2 high.
+    pub quality: u8,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// Bits a second; 0 is not told.
+    pub bps: u32,
+}
 
 impl PublishRequest {
     pub(super) const fn new(request: proto::AddTrackRequest) -> PublishRequest {
@@ -48,14 +61,20 @@ impl PublishRequest {
         }
     }
 
-    /// The layers as announced, lowest first: quality (0 to 2), width, height, bits a second. A track
-    /// without any is one layer of the best quality.
-    pub fn layers(&self) -> Vec<(u8, u32, u32, u32)> {
-        let whole = (2, self.0.width, self.0.height, 0);
+    /// The layers as announced, lowest first. A track without any is one layer of the best quality.
+    pub fn layers(&self) -> Vec<AnnouncedLayer> {
+        let whole = AnnouncedLayer {
+            quality: 2,
+            width: self.0.width,
+            height: self.0.height,
+            bps: 0,
+        };
         let announced = sorted(self.0.layers.clone());
-        let layers = announced.iter().map(|layer| {
-            let quality = u8::try_from(layer.quality.clamp(0, 2)).unwrap_or(2);
-            (quality, layer.width, layer.height, layer.bitrate)
+        let layers = announced.iter().map(|layer| AnnouncedLayer {
+            quality: u8::try_from(layer.quality.clamp(0, 2)).unwrap_or(2),
+            width: layer.width,
+            height: layer.height,
+            bps: layer.bitrate,
         });
         let layers: Vec<_> = layers.collect();
         if layers.is_empty() {
@@ -65,8 +84,8 @@ impl PublishRequest {
         }
     }
 
-    /// The codec in which the track shall come, if the client names one. VP8 stands in for a video's
-    /// that is not forwarded.
+    /// The codec that the track is to come in, if the client names one. For a video codec that is not
+    /// forwarded, VP8 stands in.
     pub fn codec(&self) -> Option<Codec> {
         let name = &self.0.simulcast_codecs.first()?.codec;
         let codec = Codec::named(name).filter(|codec| Some(codec.kind()) == self.kind());
@@ -202,7 +221,7 @@ impl Card {
     pub fn gone(mut self, reason: LeaveReason) -> Card {
         let info = self.change();
         info.state = State::Disconnected as i32;
-        info.disconnect_reason = reason.wire() as i32;
+        info.disconnect_reason = reason.to_proto() as i32;
         info.tracks.clear();
         self
     }
@@ -220,7 +239,7 @@ impl Card {
         info.tracks.push(track);
     }
 
-    /// The track's media section, and the codec on which its negotiation came out.
+    /// Sets the track's media section, and the codec that was negotiated for it.
     pub fn bind_track(&mut self, sid: &TrackSid, mid: &str, codec: Option<Codec>) {
         if let Some(track) = self
             .change()
@@ -304,7 +323,7 @@ impl Card {
         true
     }
 
-    pub(super) fn into_wire(self) -> proto::ParticipantInfo {
+    pub(super) fn into_proto(self) -> proto::ParticipantInfo {
         self.0
     }
 }

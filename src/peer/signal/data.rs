@@ -1,6 +1,6 @@
 //! Data packets: the server stamps the sender and passes everything else on untouched.
 
-use super::wire::{fields, put, put_number};
+use super::protobuf_fields::{fields, put, put_number};
 use crate::base::{Identity, ParticipantSid};
 
 /// Field numbers of `DataPacket` and `UserPacket` (livekit_models.proto, protocol 17).

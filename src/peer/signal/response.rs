@@ -2,7 +2,8 @@
 
 use super::card::Card;
 use super::frame::Frame;
-use super::request::RoomFacts;
+use super::leave::{LeaveAction, LeaveReason};
+use super::room_facts::RoomFacts;
 use crate::base::{NodeId, Unix};
 use crate::media::Codec;
 use crate::peer::negotiate::Offer;
@@ -18,54 +19,6 @@ const VERSION: &str = "1.9.0";
 /// Seconds; 0 makes the Rust core panic.
 const PING_INTERVAL_S: i32 = 5;
 const PING_TIMEOUT_S: i32 = 15;
-
-/// What a client is to do after a `leave`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeaveAction {
-    /// Stay away.
-    Disconnect,
-    /// Join again in full.
-    Reconnect,
-}
-
-/// Why (LiveKit's `DisconnectReason`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeaveReason {
-    /// The client asked for it.
-    ClientInitiated,
-    /// The same identity joined again.
-    DuplicateIdentity,
-    /// The node is going down.
-    ServerShutdown,
-    /// Nothing is known of the connection to be resumed.
-    StateMismatch,
-    /// It never connected.
-    JoinFailure,
-    /// The session is over.
-    RoomClosed,
-    /// The app ended the session.
-    RoomDeleted,
-    /// Nothing was heard for too long.
-    ConnectionTimeout,
-    /// The media connection broke.
-    MediaFailure,
-}
-
-impl LeaveReason {
-    pub(super) const fn wire(self) -> proto::DisconnectReason {
-        match self {
-            LeaveReason::ClientInitiated => proto::DisconnectReason::ClientInitiated,
-            LeaveReason::DuplicateIdentity => proto::DisconnectReason::DuplicateIdentity,
-            LeaveReason::ServerShutdown => proto::DisconnectReason::ServerShutdown,
-            LeaveReason::StateMismatch => proto::DisconnectReason::StateMismatch,
-            LeaveReason::JoinFailure => proto::DisconnectReason::JoinFailure,
-            LeaveReason::RoomClosed => proto::DisconnectReason::RoomClosed,
-            LeaveReason::RoomDeleted => proto::DisconnectReason::RoomDeleted,
-            LeaveReason::ConnectionTimeout => proto::DisconnectReason::ConnectionTimeout,
-            LeaveReason::MediaFailure => proto::DisconnectReason::MediaFailure,
-        }
-    }
-}
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,8 +106,8 @@ fn translate(response: Response) -> Wire {
             fast_publish,
         } => {
             let mut join = join(&room, &node);
-            join.participant = Some(me.into_wire());
-            join.other_participants = others.into_iter().map(Card::into_wire).collect();
+            join.participant = Some(me.into_proto());
+            join.other_participants = others.into_iter().map(Card::into_proto).collect();
             join.subscriber_primary = subscriber_primary;
             join.fast_publish = fast_publish;
             Wire::Join(join)
@@ -170,17 +123,17 @@ fn translate(response: Response) -> Wire {
             Wire::Offer(wire)
         }
         Response::Room(room) => Wire::RoomUpdate(proto::RoomUpdate {
-            room: Some(room_wire(&room)),
+            room: Some(room_proto(&room)),
         }),
         Response::Update(cards) => Wire::Update(proto::ParticipantUpdate {
-            participants: cards.into_iter().map(Card::into_wire).collect(),
+            participants: cards.into_iter().map(Card::into_proto).collect(),
         }),
         Response::Gone(card) => Wire::Update(proto::ParticipantUpdate {
-            participants: vec![card.into_wire()],
+            participants: vec![card.into_proto()],
         }),
         Response::TrackPublished(cid, card, sid) => {
             let track = card
-                .into_wire()
+                .into_proto()
                 .tracks
                 .into_iter()
                 .find(|track| track.sid == sid);
@@ -268,7 +221,7 @@ fn quality_wanted(
 
 fn join(room: &RoomFacts, node: &NodeId) -> proto::JoinResponse {
     proto::JoinResponse {
-        room: Some(room_wire(room)),
+        room: Some(room_proto(room)),
         server_version: VERSION.to_owned(),
         server_info: Some(proto::ServerInfo {
             edition: proto::server_info::Edition::Standard as i32,
@@ -284,7 +237,7 @@ fn join(room: &RoomFacts, node: &NodeId) -> proto::JoinResponse {
     }
 }
 
-fn room_wire(room: &RoomFacts) -> proto::Room {
+fn room_proto(room: &RoomFacts) -> proto::Room {
     let codec = |mime: &str| proto::Codec {
         mime: mime.to_owned(),
         fmtp_line: String::new(),
@@ -313,7 +266,7 @@ fn leave(action: LeaveAction, reason: LeaveReason) -> proto::LeaveRequest {
     };
     proto::LeaveRequest {
         can_reconnect: action == LeaveAction::Reconnect,
-        reason: reason.wire() as i32,
+        reason: reason.to_proto() as i32,
         action: wire as i32,
         regions: None,
     }

@@ -1,22 +1,30 @@
-//! One peer connection: ICE-lite, DTLS, SDP, SCTP, and for now RTP through str0m's RTP mode. The
-//! one door to str0m. `wire` takes over everything about RTP behind the same inputs and outputs.
+//! One peer connection, and the one door to str0m. [`Transport`] is what `node` drives; inside it
+//! has two halves that do not know each other.
+//!
+//! | half | owns | gives |
+//! |---|---|---|
+//! | `control` | str0m's `Rtc`, the open offer, data channels, the state of ICE and DTLS | datagrams, descriptions, messages |
+//! | `media` | numbers and payload types of the sections, keyframe throttle, link, evidence of presence | packets, keyframe requests, link reports |
+//!
+//! From control to media cross str0m's events about media, and that a section has another track;
+//! from media to control nothing but what it writes into the `Rtc` that it is lent. `wire` will take
+//! the place of `media` behind the same methods.
+//!
+//! `probe` is the other kind of connection: a measurement before a session.
 
-mod client;
+mod anchor;
 mod connection;
+mod control;
 mod error;
-mod evidence;
 mod factory;
-mod keyframes;
-mod link;
+mod media;
 mod output;
 mod probe;
-mod rtp;
-mod sdp;
 
 pub use connection::Transport;
+pub use control::{Change, Channel, Origin, Section, rewrite_msid, sections};
 pub use error::TransportError;
-pub use factory::{Factory, Purpose};
-pub use link::LinkReport;
-pub use output::{Channel, Output, Stats};
+pub use factory::Factory;
+pub use media::{LinkReport, Purpose};
+pub use output::{Offered, Output, Stats};
 pub use probe::{PROBE_CHANNEL, Probe, ProbeOutput, Sent};
-pub use sdp::{Change, Section, rewrite_msid, sections};

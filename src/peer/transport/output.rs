@@ -1,36 +1,8 @@
 //! What a connection says, in words that `wire` will share.
 
+use super::control::Channel;
 use crate::media::{Mid, Packet};
 use std::net::SocketAddr;
-
-/// The data channels of the LiveKit protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Channel {
-    /// `_reliable`: ordered.
-    Reliable,
-    /// `_lossy`: unordered, no retransmission.
-    Lossy,
-    /// `_data_track`: unordered, no retransmission.
-    DataTrack,
-}
-
-impl Channel {
-    pub(super) const ALL: [Channel; 3] = [Channel::Reliable, Channel::Lossy, Channel::DataTrack];
-
-    pub(super) const fn label(self) -> &'static str {
-        match self {
-            Channel::Reliable => "_reliable",
-            Channel::Lossy => "_lossy",
-            Channel::DataTrack => "_data_track",
-        }
-    }
-
-    pub(super) fn of_label(label: &str) -> Option<Channel> {
-        Channel::ALL
-            .into_iter()
-            .find(|channel| channel.label() == label)
-    }
-}
 
 /// What a transport has to say.
 #[derive(Debug)]
@@ -77,4 +49,13 @@ pub struct Stats {
     pub keyframe_requests_held: u64,
     /// Keyframe requests (PLI, FIR) received from the peer.
     pub keyframes_asked: u64,
+}
+
+/// An offer, made of changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// The description.
+    pub sdp: String,
+    /// The mids of the added sections, in order.
+    pub mids: Vec<Mid>,
 }

@@ -2,20 +2,22 @@
 //! channel to talk about it. The same ICE, DTLS and SRTP as a session, so that what it finds holds
 //! for one; no retransmission and no estimate, which would hide what the link does.
 
-use super::{Factory, TransportError, evidence, sdp::sections};
 use crate::base::Mono;
+use crate::peer::transport::anchor::Anchor;
+use crate::peer::transport::control::{DTLS_PROBE, sections};
+use crate::peer::transport::error::TransportError;
+use crate::peer::transport::factory::Factory;
+use crate::peer::transport::media::Evidence;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use str0m::change::{SdpOffer, SdpPendingOffer};
 use str0m::channel::ChannelId;
-use str0m::config::DtlsVersion;
 use str0m::format::{Codec, CodecConfig, CodecSpec, FormatParams, PayloadParams};
 use str0m::media::{Frequency, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
-use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 
 /// The label of the data channel.
 pub const PROBE_CHANNEL: &str = "beistand.preflight";
@@ -75,7 +77,7 @@ pub struct Sent {
 /// The connection.
 pub struct Probe {
     pub(super) rtc: Rtc,
-    anchor: Instant,
+    anchor: Anchor,
     pub(super) pending: Option<SdpPendingOffer>,
     pub(super) sends_in: Option<Mid>,
     outputs: VecDeque<ProbeOutput>,
@@ -106,16 +108,10 @@ impl Factory {
 
 impl Probe {
     pub(super) fn new(factory: &Factory, lite: bool, now: Mono) -> Probe {
-        let mut config = RtcConfig::new()
-            .set_crypto_provider(Arc::clone(&factory.crypto))
-            .set_dtls_cert(factory.certificate.clone())
-            .set_dtls_version(DtlsVersion::Dtls12)
-            .set_ice_lite(lite)
-            .set_rtp_mode(true);
+        let mut config = factory.config().set_ice_lite(lite);
         *config.codec_config() = CodecConfig::new_from_payload_params(vec![vp8()]);
-        let start = factory.anchor + Duration::from_micros(now.micros());
         Probe {
-            rtc: config.build(start),
+            rtc: config.build(factory.anchor.instant(now)),
             anchor: factory.anchor,
             pending: None,
             sends_in: None,
@@ -170,15 +166,15 @@ impl Probe {
         let Ok(receive) = Receive::new(Protocol::Udp, source, local, bytes) else {
             return false;
         };
-        let input = Input::Receive(self.instant(now), receive);
+        let input = Input::Receive(self.anchor.instant(now), receive);
         if self.closed || !self.rtc.accepts(&input) {
             return false;
         }
-        let before = evidence::authenticated_packets();
+        let evidence = Evidence::from_now();
         if self.rtc.handle_input(input).is_err() {
             self.close();
         }
-        if evidence::authenticated_packets() != before {
+        if evidence.has_come() {
             let link_bytes = link_bytes(bytes);
             self.outputs.push_back(ProbeOutput::Carried { link_bytes });
         }
@@ -188,10 +184,8 @@ impl Probe {
 
     /// True if STUN with valid credentials came from `source`.
     pub fn accepts_source(&self, source: SocketAddr, local: SocketAddr) -> bool {
-        /// The smallest datagram that str0m takes for DTLS.
-        const DTLS_PROBE: [u8; 14] = [22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         Receive::new(Protocol::Udp, source, local, &DTLS_PROBE)
-            .is_ok_and(|receive| self.rtc.accepts(&Input::Receive(self.anchor, receive)))
+            .is_ok_and(|receive| self.rtc.accepts(&Input::Receive(self.anchor.0, receive)))
     }
 
     /// The time of `poll_timeout` has come, or something was written since.
@@ -199,7 +193,7 @@ impl Probe {
         if self.closed {
             return;
         }
-        let input = Input::Timeout(self.instant(now));
+        let input = Input::Timeout(self.anchor.instant(now));
         if self.rtc.handle_input(input).is_err() {
             self.close();
         }
@@ -218,7 +212,7 @@ impl Probe {
 
     /// Sends so many packets of filler.
     pub fn send_filler(&mut self, packets: u64, now: Mono) {
-        let at = self.instant(now);
+        let at = self.anchor.instant(now);
         let Some(mid) = self.sends_in else { return };
         let Some(pt) = self.payload_type(mid) else {
             return;
@@ -263,16 +257,12 @@ impl Probe {
         self.rtc.media(mid)?.remote_pts().first().copied()
     }
 
-    fn instant(&self, at: Mono) -> Instant {
-        self.anchor + Duration::from_micros(at.micros())
-    }
-
     /// str0m must be polled until it has nothing more to say after each input.
     pub(super) fn drain(&mut self) {
         while !self.closed {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
-                    self.deadline = Some(Mono::ZERO + at.saturating_duration_since(self.anchor));
+                    self.deadline = Some(self.anchor.mono(at));
                     return;
                 }
                 Ok(Output::Transmit(transmit)) => {

@@ -1,10 +1,8 @@
-//! What the protocol reads and rewrites in SDP text: sections, directions, `a=msid`.
+//! SDP as text: what is read of it (sections, directions, origin), and what is rewritten (`a=msid`,
+//! the order of codecs).
 
-use super::factory::channel_config;
-use super::{Channel, Transport, TransportError};
 use crate::base::TrackKind;
 use crate::media::{Codec, Mid};
-use str0m::media::{Direction, MediaKind};
 
 /// One media section of a description (RFC 8866, section 5.14).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +13,9 @@ pub struct Section {
     pub kind: TrackKind,
     /// The describing side sends in it (`sendonly` or `sendrecv`, and a port that is not 0).
     pub sends: bool,
+    /// The describing side refuses the section for good: port 0, and in no bundle (RFC 8843,
+    /// section 7.3).
+    pub rejected: bool,
     /// Second token of `a=msid` (RFC 8830).
     pub track_id: Option<String>,
     /// The codec of its first payload type: in an answer the one that is sent.
@@ -24,6 +25,7 @@ pub struct Section {
 /// The audio and video sections of a description; sections without a mid are left out.
 pub fn sections(sdp: &str) -> Vec<Section> {
     let mut sections = Vec::new();
+    let bundled = bundled(sdp);
     let mut open: Option<Open> = None;
     let close = |open: &mut Option<Open>, sections: &mut Vec<Section>| {
         if let Some(closed) = open.take()
@@ -45,6 +47,7 @@ pub fn sections(sdp: &str) -> Vec<Section> {
         {
             if let Some(mid) = line.strip_prefix("a=mid:") {
                 section.mid = Mid::from(mid);
+                section.rejected &= !bundled.contains(&mid);
                 *has_mid = true;
             } else if let Some((payload, codec)) = rtpmap(line) {
                 section.codec = section.codec.or(codec.filter(|_| payload == *first));
@@ -57,6 +60,34 @@ pub fn sections(sdp: &str) -> Vec<Section> {
     }
     close(&mut open, &mut sections);
     sections
+}
+
+/// The mids that share one transport.
+fn bundled(sdp: &str) -> Vec<&str> {
+    let mut lines = sdp.lines();
+    let group = lines.find_map(|line| line.strip_prefix("a=group:BUNDLE "));
+    group.map_or_else(Vec::new, |mids| mids.split_whitespace().collect())
+}
+
+/// Whose description it is, and which of theirs (`o=`; RFC 8866, section 5.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Stays the same through all descriptions of a connection.
+    pub session: String,
+    /// Grows when the description changes.
+    pub version: u64,
+}
+
+impl Origin {
+    /// `None` if the description has none that can be read.
+    pub fn read(sdp: &str) -> Option<Origin> {
+        let line = sdp.lines().find_map(|line| line.strip_prefix("o="))?;
+        let mut words = line.split(' ').skip(1);
+        Some(Origin {
+            session: words.next()?.to_owned(),
+            version: words.next()?.parse().ok()?,
+        })
+    }
 }
 
 /// A section that is being read, the first payload type of its `m=` line, and whether it has a mid.
@@ -73,11 +104,12 @@ fn section_start(media: &str) -> Option<Open<'_>> {
         "video" => TrackKind::Video,
         _ => return None,
     };
-    let sends = words.next() != Some("0");
+    let is_off = words.next() == Some("0");
     let section = Section {
         mid: Mid::from(""),
         kind,
-        sends,
+        sends: !is_off,
+        rejected: is_off,
         track_id: None,
         codec: None,
     };
@@ -109,51 +141,6 @@ pub enum Change {
     Activate(Mid),
     /// Send no more in the section.
     Deactivate(Mid),
-}
-
-impl Transport {
-    /// Opens the three data channels and carries out `changes`; returns the offer and the mids of
-    /// the added sections in order. An offer that is still open is forgotten.
-    ///
-    /// # Errors
-    /// There is nothing to offer.
-    pub fn offer(&mut self, changes: &[Change]) -> Result<(String, Vec<Mid>), TransportError> {
-        let first = self.channels.is_empty() && !self.is_connected() && self.pending.is_none();
-        let mut api = self.rtc.sdp_api();
-        if first {
-            for channel in Channel::ALL {
-                api.add_channel_with_config(channel_config(channel));
-            }
-        }
-        let mut added = Vec::new();
-        for change in changes {
-            match change {
-                Change::Add(kind) => {
-                    let kind = match kind {
-                        TrackKind::Audio => MediaKind::Audio,
-                        TrackKind::Video => MediaKind::Video,
-                    };
-                    let mid = api.add_media(kind, Direction::SendOnly, None, None, None);
-                    added.push(Mid::from(&*mid));
-                }
-                Change::Activate(mid) => {
-                    if let Some(sender) = self.senders.get_mut(mid) {
-                        sender.handle_track();
-                    }
-                    api.set_direction(mid.as_str().into(), Direction::SendOnly);
-                }
-                Change::Deactivate(mid) => {
-                    api.set_direction(mid.as_str().into(), Direction::Inactive);
-                }
-            }
-        }
-        let (offer, pending) = api
-            .apply()
-            .ok_or_else(|| TransportError::Sdp("nothing to offer".into()))?;
-        self.pending = Some(pending);
-        self.drain();
-        Ok((offer.to_sdp_string(), added))
-    }
 }
 
 /// `sdp` with the `a=msid` of each section replaced: LiveKit clients find a track by it, and str0m

@@ -15,9 +15,23 @@ thread_local! {
     static AUTHENTICATED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// SRTP and SRTCP packets authenticated on this thread so far.
-pub(super) fn authenticated_packets() -> u64 {
-    AUTHENTICATED.get()
+/// Whether packets are authenticated from a moment on.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence {
+    before: u64,
+}
+
+impl Evidence {
+    pub fn from_now() -> Evidence {
+        Evidence {
+            before: AUTHENTICATED.get(),
+        }
+    }
+
+    /// An SRTP or SRTCP packet was authenticated on this thread since.
+    pub fn has_come(self) -> bool {
+        AUTHENTICATED.get() != self.before
+    }
 }
 
 fn count<T>(result: Result<T, CryptoError>) -> Result<T, CryptoError> {
@@ -28,7 +42,7 @@ fn count<T>(result: Result<T, CryptoError>) -> Result<T, CryptoError> {
 }
 
 /// `provider` with its SRTP ciphers counted.
-pub(super) fn counting(provider: CryptoProvider) -> CryptoProvider {
+pub fn counting(provider: CryptoProvider) -> CryptoProvider {
     let srtp: &'static Counting = Box::leak(Box::new(Counting {
         inner: provider.srtp_provider,
         cm: Box::leak(Box::new(CountingCm(

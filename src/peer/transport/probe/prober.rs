@@ -1,8 +1,9 @@
 //! The client's side of a probe: it offers, and leads ICE.
 
 use super::probe::{PROBE_CHANNEL, Probe};
-use super::{Factory, TransportError};
 use crate::base::Mono;
+use crate::peer::transport::error::TransportError;
+use crate::peer::transport::factory::Factory;
 use std::net::SocketAddr;
 use str0m::Candidate;
 use str0m::change::SdpAnswer;
