@@ -3,31 +3,33 @@
 
 mod address;
 mod admin;
-mod admission;
+mod caller;
 mod dev;
-mod doors;
-mod join;
-mod limit;
+mod limits;
 mod listen;
+mod livekit;
 mod openapi;
 mod paging;
-mod preflight;
+mod ports;
+mod preflights;
 mod problem;
 mod recordings;
 mod router;
 mod sessions;
-mod ws;
+mod state;
+mod words;
 
 pub use admin::{Admin, admin_router};
 pub use dev::{DEV_WEBHOOK_NAME, DEV_WEBHOOK_PATH, DEV_WEBHOOK_SECRET, Dev};
-pub use doors::{Answer, Counters, Doors, Happening, Limits, Reply, ToWorker, WorkerDoor};
-pub use limit::{Addresses, Rate};
+pub use limits::{Addresses, Rate};
 pub use listen::{Listening, Tls, serve};
-pub use preflight::{PreflightLimits, Preflighted, Preflights};
-pub use recordings::{
-    Answering, CHUNK_BYTES, File, Kept, Later, Piece, Progress, RecordingFilter, Recordings, Said,
-    Standing,
+pub use livekit::Sink;
+pub use ports::ledger::{Filter, Known, Ledger, Read, Request, Unreadable, Work, Write};
+pub use ports::recordings::{
+    Answering, CHUNK_BYTES, File, Filter as RecordingFilter, Kept, Later, Piece, Progress,
+    Recordings, Said, Standing,
 };
+pub use preflights::{PreflightLimits, Preflighted, Preflights};
 pub use router::router;
-pub use sessions::{Filter, Known, Ledger, Read, Request, Unreadable, Work, Write, lapse};
-pub use ws::Sink;
+pub use sessions::expire;
+pub use state::{Answer, Counters, Doors, Happening, Limits, Reply, ToWorker, WorkerDoor};

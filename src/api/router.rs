@@ -2,9 +2,10 @@
 //! without it a browser client cannot read the status and never falls back to v0.
 
 use super::dev;
-use super::doors::Doors;
-use super::join::{Knock, Refusal, check};
-use super::{openapi, preflight, recordings, sessions, ws};
+use super::livekit::join::{Knock, Refusal, check};
+use super::livekit::ws;
+use super::state::Doors;
+use super::{openapi, preflights, recordings, sessions};
 use axum::Router;
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
@@ -33,8 +34,8 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .route("/rtc/v1", any(absent))
         .route("/rtc/v1/validate", any(absent))
         .route("/settings/regions", any(absent))
-        .route("/v1/preflights", post(preflight::begin))
-        .route("/v1/preflights/{id}", get(preflight::result))
+        .route("/v1/preflights", post(preflights::book::begin))
+        .route("/v1/preflights/{id}", get(preflights::book::result))
         .route("/openapi.json", get(openapi::document))
         .merge(recordings::routes())
         .merge(sessions::routes());
@@ -53,9 +54,9 @@ pub fn router(doors: Arc<Doors>) -> Router {
     }
     // No CORS: a site that a developer visits has no business with links and webhooks.
     Router::new()
-        .route("/dev/links", get(dev::links))
-        .route("/dev/webhooks", get(dev::webhooks))
-        .route("/dev/receiver", post(dev::receiver))
+        .route("/dev/links", get(dev::receiver::links))
+        .route("/dev/webhooks", get(dev::receiver::webhooks))
+        .route("/dev/receiver", post(dev::receiver::receiver))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(doors)
         .fallback_service(open)

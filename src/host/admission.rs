@@ -3,7 +3,7 @@
 
 use super::clock::Clock;
 use super::store::StoreHandle;
-use crate::api::{Doors, lapse};
+use crate::api::{Doors, expire};
 use crate::base::Mono;
 use crate::node::Cpu;
 use std::sync::{Arc, PoisonError};
@@ -39,7 +39,7 @@ pub(super) async fn watch(doors: Arc<Doors>, store: StoreHandle, clock: Clock) {
             control.set_ledger_full(store.stats().full());
             control.set_cpu(cpu);
         }
-        lapse(&doors).await;
+        expire(&doors).await;
     }
 }
 

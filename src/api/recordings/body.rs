@@ -1,8 +1,8 @@
 //! What answers about recordings look like.
 
 use super::link::{expiry, link};
-use super::shelf::{File, Progress, Said, Standing};
-use super::words::{ActorWord, ConsentWord, PurposeWord};
+use crate::api::ports::recordings::{File, Progress, Said, Standing};
+use crate::api::words::{ActorWord, ConsentWord, PurposeWord};
 use crate::base::{Actor, ConsentState, Purpose, RecordingId, Unix};
 use crate::usage::ledger::RecordingRecord;
 use serde::Serialize;

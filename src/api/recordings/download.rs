@@ -4,11 +4,12 @@
 use super::body::known;
 use super::link::{LinkRefusal, check};
 use super::range::{Asked, asked};
-use super::shelf::{Answering, CHUNK_BYTES, File, Piece, Standing};
 use super::show::{Which, no_recording, row, unreadable};
-use crate::api::doors::Doors;
+use crate::api::caller::Passer;
+use crate::api::ports::ledger::Unreadable;
+use crate::api::ports::recordings::{Answering, CHUNK_BYTES, File, Piece, Standing};
 use crate::api::problem::{OfFile, Problem};
-use crate::api::sessions::{Passer, Unreadable};
+use crate::api::state::Doors;
 use crate::base::RecordingId;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Query, State};

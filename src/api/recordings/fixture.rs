@@ -1,9 +1,9 @@
 //! A node's doors with a shelf of two recordings in memory, for tests.
 
-use super::shelf::{File, Kept, Progress, Recordings, Said};
-use crate::api::doors::{Counters, Doors, Limits};
-use crate::api::preflight::{PreflightLimits, Preflights};
-use crate::api::sessions::{Ledger, Unreadable};
+use crate::api::ports::ledger::{Ledger, Unreadable};
+use crate::api::ports::recordings::{File, Kept, Progress, Recordings, Said};
+use crate::api::preflights::{PreflightLimits, Preflights};
+use crate::api::state::{Counters, Doors, Limits};
 use crate::api::{Addresses, Rate};
 use crate::base::{
     Actor, Consent, ConsentState, Identity, Millis, Mono, NodeId, Now, Purpose, RecordingId,

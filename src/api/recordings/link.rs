@@ -1,6 +1,6 @@
 //! Links to files: signed, for one file of one recording, and good for an hour.
 
-use super::shelf::File;
+use crate::api::ports::recordings::File;
 use crate::base::crypto::{hex, hmac_sha256, same};
 use crate::base::{Millis, RecordingId, Unix};
 

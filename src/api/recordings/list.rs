@@ -1,11 +1,11 @@
 //! `GET /v1/recordings`: all recordings, page by page.
 
 use super::body::{Recording, RecordingList};
-use super::shelf::{Filter, Standing};
-use crate::api::doors::Doors;
+use crate::api::caller::{Caller, read};
 use crate::api::paging;
+use crate::api::ports::recordings::{Filter, Standing};
 use crate::api::problem::{Always, Problem};
-use crate::api::sessions::{Caller, read};
+use crate::api::state::Doors;
 use crate::base::{Purpose, RoomName, SessionId};
 use crate::peer::signal::token::{Reach, authorize_recordings};
 use axum::Json;

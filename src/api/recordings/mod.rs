@@ -8,22 +8,14 @@ mod link;
 mod list;
 mod range;
 mod remove;
-mod shelf;
 mod show;
 #[cfg(test)]
 mod tests;
-mod words;
-
-pub use shelf::{
-    Answering, CHUNK_BYTES, File, Filter as RecordingFilter, Kept, Later, Piece, Progress,
-    Recordings, Said, Standing,
-};
 
 pub(super) use body::{Recording, RecordingDetail, RecordingList};
-pub(super) use words::{ConsentWord, PurposeWord};
 
-use super::doors::Doors;
 use super::problem::Problem;
+use super::state::Doors;
 use axum::Router;
 use axum::routing::get;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! `DELETE /v1/recordings/{id}`: the files go, and the ledger keeps that they went.
 
 use super::body::RecordingDetail;
-use super::shelf::{Kept, Standing};
 use super::show::{Which, detail, row};
-use crate::api::doors::Doors;
+use crate::api::caller::Caller;
+use crate::api::ports::recordings::{Kept, Standing};
 use crate::api::problem::{Always, InTheWay, OfRecording, Problem};
-use crate::api::sessions::Caller;
+use crate::api::state::Doors;
 use crate::base::Actor;
 use crate::peer::signal::token::authorize_recordings;
 use crate::usage::ledger::RecordingRecord;

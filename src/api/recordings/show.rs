@@ -1,10 +1,11 @@
 //! `GET /v1/recordings/{id}`: a recording, with links to its files.
 
 use super::body::{RecordingDetail, files};
-use super::shelf::Standing;
-use crate::api::doors::Doors;
+use crate::api::caller::{Caller, read};
+use crate::api::ports::ledger::Unreadable;
+use crate::api::ports::recordings::Standing;
 use crate::api::problem::{Always, OfRecording, Problem};
-use crate::api::sessions::{Caller, Unreadable, read};
+use crate::api::state::Doors;
 use crate::base::{RecordingId, Unix};
 use crate::peer::signal::token::authorize_recordings;
 use crate::usage::ledger::RecordingRecord;

@@ -2,12 +2,12 @@
 
 use super::fixture::{KEY, NOW, content, doors, id, row};
 use super::link::{expiry, link};
-use super::shelf::{File, Standing};
 use super::show::Which;
 use super::{download, list, remove, show};
-use crate::api::doors::Doors;
+use crate::api::caller::{Caller, Passer};
+use crate::api::ports::recordings::{File, Standing};
 use crate::api::problem::Problem;
-use crate::api::sessions::{Caller, Passer};
+use crate::api::state::Doors;
 use crate::base::{Mono, Now, Unix};
 use crate::peer::signal::token::Claims;
 use crate::usage::ledger::{RecordingRecord, Stage};

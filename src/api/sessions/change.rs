@@ -1,13 +1,13 @@
 //! What changes a session: more time, a pause, a confirmation, the end.
 
 use super::body::{Patch, Session};
-use super::caller::{Caller, Id, Json, command, written};
+use super::expire::close;
 use super::fields::Fields;
-use super::lapse::close;
-use super::ledger::{Known, Work};
 use super::record::{administered, session};
-use crate::api::doors::{Doors, lock};
+use crate::api::caller::{Caller, Id, Json, command, written};
+use crate::api::ports::ledger::{Known, Work};
 use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody};
+use crate::api::state::{Doors, lock};
 use crate::base::{EndReason, PauseReason, SessionId, SessionState};
 use crate::node::{Booking, SessionCommand};
 use axum::Json as JsonAnswer;

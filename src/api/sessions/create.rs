@@ -1,13 +1,13 @@
 //! `POST /v1/sessions`: books a session.
 
 use super::body::{Created, NewSession, State as Standing};
-use super::caller::{Caller, Json, read, written};
 use super::fields::Fields;
-use super::ledger::{Request, Work};
 use super::policy::overridden;
 use super::tokens::{Mint, TTL_RANGE_S, TTL_S, base, guest};
-use crate::api::doors::{Doors, lock};
+use crate::api::caller::{Caller, Json, read, written};
+use crate::api::ports::ledger::{Request, Work};
 use crate::api::problem::{Always, InTheWay, Problem, WithBody};
+use crate::api::state::{Doors, lock};
 use crate::base::crypto::{hex, sha256};
 use crate::base::{RoomName, SessionId, Unix};
 use crate::node::{BookRefusal, Booking, Guest};

@@ -1,11 +1,11 @@
 //! `GET /v1/sessions`: all sessions, page by page.
 
 use super::body::{SessionList, Summary};
-use super::caller::{Caller, read};
-use super::ledger::Filter;
-use crate::api::doors::Doors;
+use crate::api::caller::{Caller, read};
 use crate::api::paging;
+use crate::api::ports::ledger::Filter;
 use crate::api::problem::{Always, Problem};
+use crate::api::state::Doors;
 use crate::peer::signal::token::Duty;
 use axum::Json;
 use axum::extract::State;
@@ -39,7 +39,10 @@ pub(crate) async fn list(
     });
     let mut found = found.await?;
     let next = paging::cut(&mut found, limit, |last| last.seq);
-    let sessions: Vec<Summary> = found.iter().map(super::Known::summary).collect();
+    let sessions: Vec<Summary> = found
+        .iter()
+        .map(crate::api::ports::ledger::Known::summary)
+        .collect();
     Ok(Json(SessionList { sessions, next }))
 }
 

@@ -1,29 +1,26 @@
 //! The Sessions API: sessions are booked, listed, read, extended, paused and ended over HTTP.
 
 mod body;
-mod caller;
 mod change;
 mod create;
+mod expire;
 mod fields;
-mod lapse;
-mod ledger;
 mod list;
 mod policy;
 mod record;
 mod recorded;
 mod tokens;
 
-pub use lapse::lapse;
-pub use ledger::{Filter, Known, Ledger, Read, Request, Unreadable, Work, Write};
+pub use expire::lapse as expire;
 
 pub(super) use body::{Created, Session, SessionList, Token};
 pub(super) use body::{NewSession, NewToken, Patch};
-pub(super) use caller::{Caller, Passer, read};
 pub(super) use policy::PolicyDocument;
+pub(super) use recorded::refused;
 pub(super) use recorded::{NewConsent, NewRecording, RecordingNow, RecordingsNow, TakenConsent};
 
-use super::doors::Doors;
 use super::problem::Problem;
+use super::state::Doors;
 use axum::Router;
 use axum::routing::{get, post};
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! `GET /v1/sessions/{id}`: the full record of a session.
 
 use super::body::{Floors, Participant, Session, State as Standing, Summary, Totals};
-use super::caller::{Caller, Id, command, no_session, read};
-use super::ledger::Known;
-use crate::api::doors::Doors;
+use crate::api::caller::{Caller, Id, command, no_session, read};
+use crate::api::ports::ledger::Known;
 use crate::api::problem::{Always, OfOne, Problem};
+use crate::api::state::Doors;
 use crate::base::{Identity, Millis, RoomName, SessionId, SessionState};
 use crate::node::billing::Clock;
 use crate::node::{SessionCommand, SessionView};

@@ -1,13 +1,13 @@
 //! What is recorded of a running session: consents, start and stop, and how it stands.
 
-use super::caller::{Caller, Id, Json, command, no_session, read};
 use super::change::{between, has_ended};
 use super::fields::Fields;
-use super::ledger::Known;
 use super::record::room_of;
-use crate::api::doors::Doors;
+use crate::api::caller::{Caller, Id, Json, command, no_session, read};
+use crate::api::ports::ledger::Known;
 use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody};
-use crate::api::recordings::{ConsentWord, PurposeWord};
+use crate::api::state::Doors;
+use crate::api::words::{ConsentWord, PurposeWord};
 use crate::base::{Actor, ConsentState, Identity, Purpose, SessionId};
 use crate::node::{RecordedView, RecordingView, SessionCommand, SessionView};
 use crate::peer::signal::token::{Claims, Duty, authorize_admin, authorize_recordings};
@@ -149,7 +149,7 @@ impl From<RecordedView> for RecordedNow {
 }
 
 /// What speaks against it, as a problem.
-pub(super) fn refused(refusal: RecordingRefusal) -> Problem {
+pub(in crate::api) fn refused(refusal: RecordingRefusal) -> Problem {
     match refusal {
         RecordingRefusal::Minor => Problem::forbidden(refusal),
         RecordingRefusal::Wording => Problem::body("wording", "a text of 1 to 64 bytes"),

@@ -1,11 +1,11 @@
 //! Tokens and join links of a session's participants.
 
 use super::body::{NewToken, Token};
-use super::caller::{Caller, Id, Json, read};
 use super::fields::Fields;
 use super::record::room_of;
-use crate::api::doors::Doors;
+use crate::api::caller::{Caller, Id, Json, read};
 use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody};
+use crate::api::state::Doors;
 use crate::base::{Identity, Now, Role, RoomName, Unix};
 use crate::node::Guest;
 use crate::peer::signal::token::{Claims, Duty, authorize_join, sign};
@@ -119,7 +119,7 @@ pub(crate) async fn issue(
     let ttl_s = fields.whole("ttl_s", TTL_RANGE_S)?.unwrap_or(TTL_S);
     fields.finish()?;
     let known = read(&doors, move |doors| (doors.ledger.session)(id.as_str())).await?;
-    let known = known.ok_or_else(super::caller::no_session)?;
+    let known = known.ok_or_else(crate::api::caller::no_session)?;
     let room = room_of(&known);
     caller.may(Duty::AdministerRoom(room.as_str()))?;
     if known.has_ended() {

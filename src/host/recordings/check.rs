@@ -1,6 +1,6 @@
 //! Checks a finished recording in a directory: its signature, its files, and that they can be played.
 
-use super::shelf::{MANIFEST, SIGNED};
+use super::object_store::{MANIFEST, SIGNED};
 use crate::base::RecordingId;
 use crate::base::crypto::{Sha256, hex, sha256};
 use crate::record::manifest::{File, FileKind, Manifest, Verified, verify};

@@ -1,7 +1,7 @@
 //! Copies a finished recording out of the store.
 
 use super::check::{Checked, Known, OnBytes, check};
-use super::shelf::{MANIFEST, SIGNED};
+use super::object_store::{MANIFEST, SIGNED};
 use crate::record::manifest::verify;
 use anyhow::{Context, bail};
 use std::fs::{DirBuilder, File, OpenOptions};

@@ -9,9 +9,9 @@
 
 use super::catalogue::Facts;
 use super::make::{Maker, Trouble};
+use super::object_store::{MANIFEST, SIGNED, Shelf, Shelved, listed};
 use super::pace::{Bell, Pace, Progress, ReadMono};
 use super::place::{Bench, Place};
-use super::shelf::{MANIFEST, SIGNED, Shelf, Shelved, listed};
 use super::space::{Look, ask};
 use crate::base::RecordingResult;
 use crate::base::crypto::{SigningKey, hex, sha256};

@@ -6,9 +6,9 @@ mod tests;
 use super::check::{Checked, Known, check, size};
 use super::export::export;
 use super::key::NodeKey;
+use super::object_store::SIGNED;
 use super::place::STORE;
-use super::shelf::SIGNED;
-use super::told;
+use super::terminal;
 use crate::base::{Consent, Purpose, RecordingId, SessionId, Unix};
 use crate::host::cli::{Bar, Exit, ExportArgs, ListArgs, RecordingsCommand, ShowArgs};
 use crate::host::cli::{Place, VerifyRecordingArgs, environment};
@@ -106,7 +106,7 @@ fn list(args: &ListArgs) -> anyhow::Result<(String, Exit)> {
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&listed)?)
     } else {
-        told::list(&listed, told::is_coloured())
+        terminal::list(&listed, terminal::is_coloured())
     };
     Ok((text, Exit::Ok))
 }
@@ -132,7 +132,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<(String, Exit)> {
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&shown)?)
     } else {
-        told::shown(&shown, told::is_coloured())
+        terminal::shown(&shown, terminal::is_coloured())
     };
     Ok((text, Exit::Ok))
 }
@@ -181,7 +181,7 @@ fn outcome(checked: &Checked, json: bool, to: Option<&Path>) -> anyhow::Result<(
     let text = if json {
         format!("{}\n", serde_json::to_string(checked)?)
     } else {
-        told::checked(checked, to, told::is_coloured())
+        terminal::checked(checked, to, terminal::is_coloured())
     };
     Ok((text, exit))
 }

@@ -1,8 +1,8 @@
 //! Makes the finished files of a recording from its segments.
 
+use super::object_store::{Interrupted, MANIFEST, SIGNED};
 use super::pace::Pace;
 use super::place::{Bench, Place};
-use super::shelf::{Interrupted, MANIFEST, SIGNED};
 use crate::base::crypto::{Sha256, SigningKey, hex};
 use crate::base::{Millis, NodeId, RecordingId, Unix};
 use crate::record::manifest::{

@@ -1,6 +1,6 @@
 //! How fast background work goes, how far it is, and whether it is to stop.
 
-use super::shelf::Interrupted;
+use super::object_store::Interrupted;
 use crate::base::{Mono, RecordingId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

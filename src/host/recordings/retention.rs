@@ -1,7 +1,7 @@
 //! Takes finished recordings away, and what is left of their segments.
 
+use super::object_store::Shelf;
 use super::place::Place;
-use super::shelf::Shelf;
 use crate::base::{Actor, RecordingId, RecordingNote, RecordingStep};
 
 /// Why the node deletes by itself, in the ledger's words.

@@ -1,14 +1,14 @@
 //! Puts the writer of recordings to work.
 
+use super::api_adapter::{Progresses, Shelves};
 use super::catalogue::Catalogue;
-use super::desk::{Progresses, Shelves};
 use super::finisher::Finisher;
-use super::keeper::{Keeper, KeeperStats, Keeping};
+use super::janitor::{Keeper, KeeperStats, Keeping};
 use super::key::NodeKey;
 use super::mark::mark;
+use super::object_store::Shelf;
 use super::pace::{Bell, Progress, ReadMono};
 use super::place::{Place, STORE};
-use super::shelf::Shelf;
 use super::space;
 use super::writer::{Flush, Outlet, Writer, WriterStats};
 use crate::api::{self, Work};

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Runtime;
 
-mod keeping;
+mod janitor;
 mod room;
 
 /// A directory of recordings, and all that finishes them.

@@ -2,7 +2,7 @@
 //! changes the writer's own state, so a transaction that fails leaves no trace.
 
 use super::stats::{StoreStats, Tally};
-use super::{Job, StoreReply, desk, recordings};
+use super::{Job, StoreReply, bookings, recordings};
 use crate::api::Work;
 use crate::base::{NodeId, RecordingNote, SessionId, Unix};
 use crate::usage::ledger::{BootEntry, ChainHead, NoteRefusal};
@@ -107,9 +107,9 @@ impl<'a> Batch<'a> {
         match work {
             Work::Flush => Ok(()),
             Work::Book(booking, request) => {
-                desk::book(&self.tx, booking, request.as_ref(), self.now)
+                bookings::book(&self.tx, booking, request.as_ref(), self.now)
             }
-            Work::Rebook(booking) => desk::rebook(&self.tx, booking),
+            Work::Rebook(booking) => bookings::rebook(&self.tx, booking),
             Work::Close(life) => life.iter().try_for_each(|append| self.append(append)),
         }
     }
@@ -244,7 +244,7 @@ impl<'a> Batch<'a> {
                 event_seq,
             },
         )?;
-        desk::index(&self.tx, entry)?;
+        bookings::index(&self.tx, entry)?;
         recordings::index(&self.tx, entry)?;
         if let Some(note) = &entry.recording {
             self.outcome.tally.step(note.step);

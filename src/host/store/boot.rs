@@ -1,7 +1,7 @@
 //! Start-up: who this node is, what the last process left open, and the first row of a new chain.
 
 use super::batch::{Batch, Chain, Newest, chain_head, int, uint};
-use super::{Boot, OpenError, StoreConfig, desk};
+use super::{Boot, OpenError, StoreConfig, bookings};
 use crate::base::crypto::entropy_seed;
 use crate::base::{EndReason, Millis, NodeId, Now, Rng, RoomName, SessionId, SessionState, Unix};
 use crate::usage::ledger::{BootEntry, ChainHead, SessionRecord, fold, fold_orphan};
@@ -52,7 +52,7 @@ pub(super) fn boot(
     .map_err(&sqlite)?;
     chain.commit(&mut outcome);
     let recent = recent(conn, now.unix).map_err(&sqlite)?;
-    let bookings = desk::scheduled(conn).map_err(sqlite)?;
+    let bookings = bookings::scheduled(conn).map_err(sqlite)?;
     let closed = orphans.into_iter().map(|orphan| orphan.facts).collect();
     Ok((
         Boot {

@@ -5,8 +5,8 @@
 //! thread; from then on there are only jobs and, once they are on disk, replies.
 
 mod batch;
+mod bookings;
 mod boot;
-mod desk;
 mod error;
 mod job;
 pub mod read;
@@ -21,7 +21,7 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
-pub use desk::Desk;
+pub use bookings::Desk;
 pub use error::{Fatal, OpenError};
 pub use job::{Job, SendError, StoreReply};
 pub use recordings::RecordingFilter;

@@ -1,8 +1,8 @@
 //! One WebSocket: between a client and its worker's queue, until either is done.
 
-use super::doors::{Counters, Doors, Happening, Seat, ToWorker, WorkerDoor};
 use super::join::unavailable;
-use super::limit::Bucket;
+use crate::api::limits::Bucket;
+use crate::api::state::{Counters, Doors, Happening, Seat, ToWorker, WorkerDoor};
 use crate::base::ConnectionId;
 use crate::node::JoinRequest;
 use crate::peer::signal::Frame;
@@ -57,7 +57,7 @@ fn size(frame: &Frame) -> usize {
 }
 
 /// Takes a seat and a place for the room, then upgrades.
-pub(super) fn open(
+pub(in crate::api) fn open(
     doors: Arc<Doors>,
     upgrade: WebSocketUpgrade,
     mut join: Box<JoinRequest>,

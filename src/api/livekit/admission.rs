@@ -1,7 +1,7 @@
 //! Whether a join is let in now: the session's window, and what the node has to give.
 
-use super::doors::{Doors, lock};
 use super::join::Refusal;
+use crate::api::state::{Doors, lock};
 use crate::base::{Now, Unix};
 use crate::node::verdicts::refusal;
 use crate::node::{Arrival, Continued, JoinRequest, Place, Refusal as Full};
@@ -22,7 +22,7 @@ impl Doors {
     }
 
     /// The promise of the session that this join finds or opens.
-    pub(super) fn floor_for(&self, join: &Join, now: Now) -> Option<Floor> {
+    pub(in crate::api) fn floor_for(&self, join: &Join, now: Now) -> Option<Floor> {
         let booked = lock(&self.control).booking(&join.room).cloned();
         if let Some(booked) = booked {
             return Some(booked.policy.floor.clone());
@@ -33,7 +33,7 @@ impl Doors {
     }
 
     /// Whether the join may come in; changes nothing.
-    pub(super) fn may_join(&self, request: &JoinRequest, now: Now) -> Result<(), Refusal> {
+    pub(in crate::api) fn may_join(&self, request: &JoinRequest, now: Now) -> Result<(), Refusal> {
         let Some(policy) = self.policy_of(request) else {
             return Ok(());
         };
@@ -59,7 +59,7 @@ impl Doors {
     }
 
     /// Reserves what the join needs, and says where it goes.
-    pub(super) fn place(&self, request: &JoinRequest) -> Result<Place, Refusal> {
+    pub(in crate::api) fn place(&self, request: &JoinRequest) -> Result<Place, Refusal> {
         let now = (self.clock)();
         let Some(policy) = self.policy_of(request) else {
             let what = "the session's policy is not configured any more";

@@ -1,10 +1,10 @@
 //! Who calls: rate, token, body; each failure is a problem with a name.
 
-use super::ledger::Work;
-use super::recorded::refused;
 use crate::api::address;
-use crate::api::doors::{Answer, Doors, ToWorker, lock};
+use crate::api::ports::ledger::Work;
 use crate::api::problem::Problem;
+use crate::api::sessions::refused;
+use crate::api::state::{Answer, Doors, ToWorker, lock};
 use crate::base::{Now, SessionId};
 use crate::node::{CommandRefusal, SessionCommand, SessionView};
 use crate::peer::signal::token::{self, Claims, Duty, authorize_admin};
@@ -78,7 +78,7 @@ impl FromRequestParts<Arc<Doors>> for Passer {
 }
 
 /// The session in the address.
-pub(super) struct Id(pub SessionId);
+pub(in crate::api) struct Id(pub SessionId);
 
 impl FromRequestParts<Arc<Doors>> for Id {
     type Rejection = Problem;
@@ -93,12 +93,12 @@ impl FromRequestParts<Arc<Doors>> for Id {
     }
 }
 
-pub(super) fn no_session() -> Problem {
+pub(in crate::api) fn no_session() -> Problem {
     Problem::absent("there is no session of this id: ask for the ids with `GET /v1/sessions`")
 }
 
 /// A body of JSON.
-pub(super) struct Json(pub Value);
+pub(in crate::api) struct Json(pub Value);
 
 impl FromRequest<Arc<Doors>> for Json {
     type Rejection = Problem;
@@ -130,7 +130,7 @@ fn unread(rejection: &BytesRejection) -> Problem {
 }
 
 /// Writes to the ledger, and waits until it is on disk: nothing is claimed before.
-pub(super) async fn written(doors: &Doors, work: Work) -> Result<(), Problem> {
+pub(in crate::api) async fn written(doors: &Doors, work: Work) -> Result<(), Problem> {
     let answered = (doors.ledger.write)(work);
     let Some(answered) = answered else {
         return Err(Problem::unavailable(
@@ -148,7 +148,7 @@ pub(super) async fn written(doors: &Doors, work: Work) -> Result<(), Problem> {
 /// Reads the ledger on a thread that may block.
 pub(in crate::api) async fn read<A: Send + 'static>(
     doors: &Arc<Doors>,
-    ask: impl FnOnce(&Doors) -> Result<A, super::Unreadable> + Send + 'static,
+    ask: impl FnOnce(&Doors) -> Result<A, crate::api::ports::ledger::Unreadable> + Send + 'static,
 ) -> Result<A, Problem> {
     let doors = doors.clone();
     let read = tokio::task::spawn_blocking(move || ask(&doors)).await;
@@ -165,7 +165,7 @@ pub(in crate::api) async fn read<A: Send + 'static>(
 
 /// Gives a command to a running session, and waits until what it caused is on disk. None if the
 /// session does not run.
-pub(super) async fn command(
+pub(in crate::api) async fn command(
     doors: &Doors,
     session: &SessionId,
     command: SessionCommand,

@@ -1,11 +1,11 @@
 //! `POST /v1/preflights` and `GET /v1/preflights/{id}`: a participant's link is measured before the
 //! join, with the token that the join will show. Verdicts are kept for admission.
 
-use super::doors::{Doors, Happening, ToWorker, lock};
-use super::join::{Refusal, bearer, unknown_policy};
-use super::problem::Problem;
-use super::router::BODY_BYTES;
-use super::{address, limit};
+use crate::api::livekit::join::{Refusal, bearer, unknown_policy};
+use crate::api::problem::Problem;
+use crate::api::router::BODY_BYTES;
+use crate::api::state::{Doors, Happening, ToWorker, lock};
+use crate::api::{address, limits};
 use crate::base::{Identity, Millis, Mono, Now, PreflightId, Rng, RoomName, Unix, Verdict};
 use crate::node::preflight::{Outcome, PreflightRequest, Targets, outcome_json};
 use crate::peer::signal::token::{self, Join, authorize_join};
@@ -101,7 +101,7 @@ impl Preflights {
         now: Mono,
     ) -> Result<PreflightId, TooMany> {
         self.forget(now);
-        let address = limit::network(address);
+        let address = limits::network(address);
         let running = |run: &&Run| run.outcome.is_none() && now.since(run.since) < RUNS_FOR;
         let (mut here, mut from_address) = (0, 0);
         for run in self.runs.values().filter(running) {
@@ -208,7 +208,7 @@ pub enum Preflighted {
 /// The body of `POST /v1/preflights`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Ask {
+pub(in crate::api) struct Ask {
     sdp: String,
 }
 
@@ -220,7 +220,7 @@ fn problem(doors: &Doors, problem: Problem) -> Problem {
 }
 
 /// `POST /v1/preflights`
-pub(super) async fn begin(
+pub(in crate::api) async fn begin(
     State(doors): State<Arc<Doors>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
@@ -298,7 +298,7 @@ fn bad_body(error: &JsonRejection) -> Problem {
 }
 
 /// `GET /v1/preflights/{id}`
-pub(super) async fn result(
+pub(in crate::api) async fn result(
     State(doors): State<Arc<Doors>>,
     headers: HeaderMap,
     Path(id): Path<String>,

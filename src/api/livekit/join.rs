@@ -1,9 +1,9 @@
 //! The checks of a join, the same for `/rtc` and `/rtc/validate`, each failure with its status and
 //! plain words (`livekit-protocol.md` §1).
 
-use super::address;
-use super::doors::{Doors, Happening, lock};
-use super::problem::retry_after;
+use crate::api::address;
+use crate::api::problem::retry_after;
+use crate::api::state::{Doors, Happening, lock};
 use crate::node::JoinRequest;
 use crate::peer::signal::ClientParams;
 use crate::peer::signal::token::{self, authorize_join};
@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// A join that is refused.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal(pub StatusCode, pub String);
+pub(in crate::api) struct Refusal(pub StatusCode, pub String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -29,7 +29,7 @@ impl IntoResponse for Refusal {
 }
 
 /// A request as the checks see it.
-pub(super) struct Knock<'a> {
+pub(in crate::api) struct Knock<'a> {
     pub peer: SocketAddr,
     pub headers: &'a HeaderMap,
     pub uri: &'a Uri,
@@ -38,7 +38,7 @@ pub(super) struct Knock<'a> {
 type Pairs = Vec<(String, String)>;
 
 /// Checks rate, token and grants; changes nothing but the rate's bucket.
-pub(super) fn check(doors: &Doors, knock: &Knock<'_>) -> Result<JoinRequest, Refusal> {
+pub(in crate::api) fn check(doors: &Doors, knock: &Knock<'_>) -> Result<JoinRequest, Refusal> {
     let now = (doors.clock)();
     let who = address::client(knock.peer, knock.headers, &doors.is_trusted);
     if !lock(&doors.addresses).take(who, doors.limits.joins, now.mono) {
@@ -93,14 +93,17 @@ pub(super) fn check(doors: &Doors, knock: &Knock<'_>) -> Result<JoinRequest, Ref
 }
 
 /// The token asks for rules that are not configured.
-pub(super) fn unknown_policy() -> Refusal {
+pub(in crate::api) fn unknown_policy() -> Refusal {
     let what = "the token's attribute `policy` names no [policies.NAME] of this node: leave it \
                 out for the default one, or ask the operator for the names";
     Refusal(StatusCode::BAD_REQUEST, what.to_owned())
 }
 
 /// The token of the request. A header that is no text is no `Bearer` either.
-pub(super) fn bearer(headers: &HeaderMap, pairs: &Pairs) -> Result<String, token::TokenError> {
+pub(in crate::api) fn bearer(
+    headers: &HeaderMap,
+    pairs: &Pairs,
+) -> Result<String, token::TokenError> {
     let header = headers
         .get(header::AUTHORIZATION)
         .map(|value| value.to_str().unwrap_or(""));
@@ -111,7 +114,7 @@ pub(super) fn bearer(headers: &HeaderMap, pairs: &Pairs) -> Result<String, token
     token::presented(header, query.map(String::as_str)).map(str::to_owned)
 }
 
-pub(super) fn unavailable(doors: &Doors, what: impl ToString) -> Refusal {
+pub(in crate::api) fn unavailable(doors: &Doors, what: impl ToString) -> Refusal {
     doors.counters.note(Happening::Refused(503));
     Refusal(StatusCode::SERVICE_UNAVAILABLE, what.to_string())
 }

@@ -1,7 +1,7 @@
 //! `--dev` only: the two links of a room, and a webhook receiver that verifies signatures as any
 //! app would, with the stock library.
 
-use super::doors::{Doors, lock};
+use crate::api::state::{Doors, lock};
 use crate::base::{Now, Role, Unix};
 use crate::peer::signal::token::{Claims, Keys, authorize_join, sign};
 use axum::Json;
@@ -37,7 +37,7 @@ pub struct Dev {
 
 /// One event as it was received.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Delivery {
+pub(in crate::api) struct Delivery {
     id: String,
     #[serde(rename = "type")]
     kind: String,
@@ -92,12 +92,12 @@ impl Dev {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(in crate::api) struct Asked {
     room: Option<String>,
 }
 
 /// `GET /dev/links?room=`
-pub(super) async fn links(
+pub(in crate::api) async fn links(
     State(doors): State<Arc<Doors>>,
     Query(asked): Query<Asked>,
     headers: HeaderMap,
@@ -124,7 +124,7 @@ pub(super) async fn links(
 }
 
 /// `POST /dev/receiver`
-pub(super) async fn receiver(
+pub(in crate::api) async fn receiver(
     State(doors): State<Arc<Doors>>,
     headers: HeaderMap,
     body: Bytes,
@@ -153,7 +153,7 @@ pub(super) async fn receiver(
 }
 
 /// `GET /dev/webhooks`, oldest first.
-pub(super) async fn webhooks(
+pub(in crate::api) async fn webhooks(
     State(doors): State<Arc<Doors>>,
 ) -> Result<Json<Vec<Delivery>>, StatusCode> {
     let dev = doors.dev.as_ref().ok_or(StatusCode::NOT_FOUND)?;

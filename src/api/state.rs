@@ -1,11 +1,11 @@
 //! What every handler shares: the ways to the workers, the limits, the counters.
 
 use super::dev::Dev;
-use super::limit::{Addresses, Rate};
-use super::preflight::{Preflighted, Preflights};
-use super::recordings::Recordings;
-use super::sessions::Ledger;
-use super::ws::Sink;
+use super::limits::{Addresses, Rate};
+use super::livekit::Sink;
+use super::ports::ledger::Ledger;
+use super::ports::recordings::Recordings;
+use super::preflights::{Preflighted, Preflights};
 use crate::base::{ConnectionId, NodeId, Now, Rng, RoomName, SessionId, Unix};
 use crate::node::preflight::{PreflightAnswer, PreflightRefusal, PreflightRequest};
 use crate::node::{

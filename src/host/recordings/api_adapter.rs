@@ -1,8 +1,8 @@
 //! The recordings as the API asks for them: rows from the ledger, files from the store.
 
+use super::object_store::Shelf;
 use super::place::Place;
 use super::retention::deleted;
-use super::shelf::Shelf;
 use crate::api::{self, File, Kept, Piece, Progress, Recordings, Said, Standing, Unreadable};
 use crate::base::{RecordingId, RecordingNote};
 use crate::host::ledger::read;

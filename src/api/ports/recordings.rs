@@ -1,7 +1,7 @@
 //! What is asked of the host about recordings, in words of our own: the ledger says which there are,
 //! the store has their files.
 
-use crate::api::sessions::{Read, Unreadable};
+use crate::api::ports::ledger::{Read, Unreadable};
 use crate::base::{Actor, Consent, Identity, Purpose, RecordingId, RoomName, SessionId, Unix};
 use crate::usage::ledger::{RecordingRecord, Stage};
 use axum::body::Bytes;

@@ -1,9 +1,9 @@
 //! Bookings to which nobody came.
 
-use super::caller::written;
-use super::ledger::Work;
-use crate::api::doors::{Doors, lock};
+use crate::api::caller::written;
+use crate::api::ports::ledger::Work;
 use crate::api::problem::Problem;
+use crate::api::state::{Doors, lock};
 use crate::base::EndReason;
 use crate::node::Booking;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! What the keeper does with recordings that cannot be finished, and with those whose time has come.
 
-use super::super::keeper::{MAX_PANICS, MAX_TRIES};
+use super::super::janitor::{MAX_PANICS, MAX_TRIES};
 use super::*;
 
 /// A keeper on a bed, with a clock that is moved by hand.
