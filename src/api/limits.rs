@@ -1,12 +1,17 @@
-//! Token buckets: how often one address may join and one socket may speak.
+//! What strangers and clients may cost: token buckets say how often one address may join and one
+//! socket may speak.
 
 use crate::base::Mono;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
 
 /// Addresses that are remembered. Beyond, those whose bucket is full again are forgotten, then the
 /// one not seen for the longest time: an attacker with many addresses costs memory of this size.
 const MAX_ADDRESSES: usize = 16_384;
+
+/// Largest body: that of a webhook, whose metadata and lists stay far below.
+pub(super) const BODY_BYTES: usize = 1024 * 1024;
 
 /// How much at once, and how much a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +20,25 @@ pub struct Rate {
     pub per_s: u32,
     /// At once.
     pub burst: u32,
+}
+
+/// What strangers and clients may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// WebSockets at once.
+    pub connections: usize,
+    /// Joins from one address.
+    pub joins: Rate,
+    /// Requests to the Sessions API from one address.
+    pub requests: Rate,
+    /// Messages on one socket.
+    pub messages: Rate,
+    /// Longest message, in bytes.
+    pub message_bytes: usize,
+    /// Most bytes that wait for a client that does not read.
+    pub queue_bytes: usize,
+    /// Time for a handshake and for the first request.
+    pub handshake: Duration,
 }
 
 /// One bucket, in millionths of a token: integers, and a microsecond refills `per_s` of them.

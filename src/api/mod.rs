@@ -5,31 +5,41 @@ mod address;
 mod admin;
 mod caller;
 mod dev;
+mod events;
+mod gate;
 mod limits;
 mod listen;
 mod livekit;
+mod locks;
 mod openapi;
 mod paging;
 mod ports;
 mod preflights;
 mod problem;
 mod recordings;
+mod refusals;
 mod router;
 mod sessions;
+mod site;
 mod state;
 mod words;
 
 pub use admin::{Admin, admin_router};
-pub use dev::{DEV_WEBHOOK_NAME, DEV_WEBHOOK_PATH, DEV_WEBHOOK_SECRET, Dev};
-pub use limits::{Addresses, Rate};
-pub use listen::{Listening, Tls, serve};
-pub use livekit::Sink;
-pub use ports::ledger::{Filter, Known, Ledger, Read, Request, Unreadable, Work, Write};
+pub use dev::receiver::{DEV_WEBHOOK_NAME, DEV_WEBHOOK_PATH, DEV_WEBHOOK_SECRET, Dev};
+pub use events::{ApiEvent, Counters, Preflighted};
+pub use gate::IsTrusted;
+pub use limits::{Limits, Rate};
+pub use listen::{Listener, Listening, Tls, serve};
+pub use livekit::admission::Lost;
+pub use ports::clock::ReadClock;
+pub use ports::ledger::{Known, Ledger, Read, Request, SessionFilter, Unreadable, Work, Write};
 pub use ports::recordings::{
-    Answering, CHUNK_BYTES, File, Filter as RecordingFilter, Kept, Later, Piece, Progress,
-    Recordings, Said, Standing,
+    Answering, CHUNK_BYTES, FinishedFile, Kept, Later, MakingProgress, Piece, RecordingFilter,
+    Recordings, Standing, StatedConsent,
 };
-pub use preflights::{PreflightLimits, Preflighted, Preflights};
+pub use ports::sink::Sink;
+pub use ports::worker::{CommandAnswer, CommandReply, ToWorker, WorkerDoor, Workers};
+pub use preflights::book::PreflightLimits;
 pub use router::router;
-pub use sessions::expire;
-pub use state::{Answer, Counters, Doors, Happening, Limits, Reply, ToWorker, WorkerDoor};
+pub use site::Site;
+pub use state::{AppParts, AppState};

@@ -1,7 +1,9 @@
 //! `--dev` only: the two links of a room, and a webhook receiver that verifies signatures as any
 //! app would, with the stock library.
 
-use crate::api::state::{Doors, lock};
+use crate::api::gate::Gate;
+use crate::api::locks::lock;
+use crate::api::site::Site;
 use crate::base::{Now, Role, Unix};
 use crate::peer::signal::token::{Claims, Keys, authorize_join, sign};
 use axum::Json;
@@ -98,11 +100,13 @@ pub(in crate::api) struct Asked {
 
 /// `GET /dev/links?room=`
 pub(in crate::api) async fn links(
-    State(doors): State<Arc<Doors>>,
+    State(dev): State<Option<Arc<Dev>>>,
+    State(gate): State<Arc<Gate>>,
+    State(site): State<Arc<Site>>,
     Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Result<Json<serde_json::Value>, (StatusCode, &'static str)> {
-    let dev = doors.dev.as_ref().ok_or((StatusCode::NOT_FOUND, ""))?;
+    let dev = dev.ok_or((StatusCode::NOT_FOUND, ""))?;
     let room = asked
         .room
         .filter(|room| !room.is_empty())
@@ -111,13 +115,12 @@ pub(in crate::api) async fn links(
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
     let host = host.ok_or((StatusCode::BAD_REQUEST, "the request names no host"))?;
-    let base = format!("{}://{host}", if doors.tls { "https" } else { "http" });
-    let [expert, customer] = dev
-        .links(&doors.keys, &base, &room, (doors.clock)())
-        .ok_or((
-            StatusCode::BAD_REQUEST,
-            "the room's name has more than 256 bytes",
-        ))?;
+    let base = format!("{}://{host}", site.scheme());
+    let links = dev.links(&gate.keys, &base, &room, gate.now());
+    let [expert, customer] = links.ok_or((
+        StatusCode::BAD_REQUEST,
+        "the room's name has more than 256 bytes",
+    ))?;
     Ok(Json(
         serde_json::json!({ "room": room, "expert": expert, "customer": customer }),
     ))
@@ -125,11 +128,11 @@ pub(in crate::api) async fn links(
 
 /// `POST /dev/receiver`
 pub(in crate::api) async fn receiver(
-    State(doors): State<Arc<Doors>>,
+    State(dev): State<Option<Arc<Dev>>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> StatusCode {
-    let Some(dev) = &doors.dev else {
+    let Some(dev) = dev else {
         return StatusCode::NOT_FOUND;
     };
     let verified = dev.receiver.verify(&body, &headers).is_ok();
@@ -154,8 +157,8 @@ pub(in crate::api) async fn receiver(
 
 /// `GET /dev/webhooks`, oldest first.
 pub(in crate::api) async fn webhooks(
-    State(doors): State<Arc<Doors>>,
+    State(dev): State<Option<Arc<Dev>>>,
 ) -> Result<Json<Vec<Delivery>>, StatusCode> {
-    let dev = doors.dev.as_ref().ok_or(StatusCode::NOT_FOUND)?;
+    let dev = dev.ok_or(StatusCode::NOT_FOUND)?;
     Ok(Json(lock(&dev.seen).iter().cloned().collect()))
 }

@@ -1,15 +1,77 @@
 //! Whether a join is let in now: the session's window, and what the node has to give.
 
-use super::join::Refusal;
-use crate::api::state::{Doors, lock};
-use crate::base::{Now, Unix};
+use crate::api::locks::lock;
+use crate::base::{Now, RoomName, Unix};
 use crate::node::verdicts::refusal;
-use crate::node::{Arrival, Continued, JoinRequest, Place, Refusal as Full};
+use crate::node::{Arrival, Continued, Control, JoinRequest, Place, Refusal as Full};
 use crate::peer::signal::token::Join;
 use crate::session::{Floor, Policy, Window};
 use axum::http::StatusCode;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
-impl Doors {
+/// A session that a crash ended: a rejoin of its room before `until` goes on with it.
+pub struct Lost {
+    /// The session.
+    pub session: Continued,
+    /// Until when.
+    pub until: Unix,
+}
+
+/// A join that is refused: with this status, in these words.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::api) struct JoinRefusal(pub StatusCode, pub String);
+
+/// Who may join which room, and where it goes.
+pub(in crate::api) struct Admission {
+    /// No new joins.
+    pub draining: AtomicBool,
+    control: Arc<Mutex<Control>>,
+    policies: Arc<BTreeMap<String, Policy>>,
+    lost: Mutex<BTreeMap<RoomName, Lost>>,
+}
+
+impl Admission {
+    pub fn new(
+        control: Arc<Mutex<Control>>,
+        policies: Arc<BTreeMap<String, Policy>>,
+        lost: BTreeMap<RoomName, Lost>,
+    ) -> Admission {
+        Admission {
+            draining: AtomicBool::new(false),
+            control,
+            policies,
+            lost: Mutex::new(lost),
+        }
+    }
+
+    /// Whether the rules are configured that the token asks for.
+    pub fn knows_policy(&self, join: &Join) -> bool {
+        let policy = join.policy.as_deref().unwrap_or("default");
+        self.policies.contains_key(policy)
+    }
+
+    /// The session that a join of the room goes on with.
+    pub fn continues(&self, room: &RoomName, now: Now) -> Option<Continued> {
+        let lost = lock(&self.lost);
+        let lost = lost.get(room)?;
+        (now.unix < lost.until).then(|| lost.session.clone())
+    }
+
+    /// A room is over; one that was never opened leaves a lost session to be continued.
+    pub fn handle_room_ended(&self, room: &RoomName, lived: bool) {
+        if lived {
+            lock(&self.lost).remove(room);
+        }
+        lock(&self.control).handle_room_ended(room);
+    }
+
+    /// The worker that has the room, or would get it.
+    pub fn near(&self, room: &RoomName) -> usize {
+        lock(&self.control).near(room)
+    }
+
     /// The rules of the session that a join finds or opens.
     fn policy_of(&self, request: &JoinRequest) -> Option<&Policy> {
         self.policy_for(&request.join, request.continues.as_ref())
@@ -22,7 +84,7 @@ impl Doors {
     }
 
     /// The promise of the session that this join finds or opens.
-    pub(in crate::api) fn floor_for(&self, join: &Join, now: Now) -> Option<Floor> {
+    pub fn floor_for(&self, join: &Join, now: Now) -> Option<Floor> {
         let booked = lock(&self.control).booking(&join.room).cloned();
         if let Some(booked) = booked {
             return Some(booked.policy.floor.clone());
@@ -33,7 +95,7 @@ impl Doors {
     }
 
     /// Whether the join may come in; changes nothing.
-    pub(in crate::api) fn may_join(&self, request: &JoinRequest, now: Now) -> Result<(), Refusal> {
+    pub fn may_join(&self, request: &JoinRequest, now: Now) -> Result<(), JoinRefusal> {
         let Some(policy) = self.policy_of(request) else {
             return Ok(());
         };
@@ -43,12 +105,12 @@ impl Doors {
         let booked = control.booking(room).cloned();
         let window = booked.as_ref().map_or(policy.window, |b| b.policy.window);
         if !returns && let Err(what) = open_at(window, now.unix) {
-            return Err(Refusal(StatusCode::FORBIDDEN, what));
+            return Err(JoinRefusal(StatusCode::FORBIDDEN, what));
         }
         let floor = booked.as_ref().map_or(&policy.floor, |b| &b.policy.floor);
         let below = refusal(&request.join, request.preflight.as_ref(), floor);
         if let Some(what) = below.filter(|_| !returns) {
-            return Err(Refusal(StatusCode::FORBIDDEN, what));
+            return Err(JoinRefusal(StatusCode::FORBIDDEN, what));
         }
         let arrival = Arrival {
             room,
@@ -59,11 +121,10 @@ impl Doors {
     }
 
     /// Reserves what the join needs, and says where it goes.
-    pub(in crate::api) fn place(&self, request: &JoinRequest) -> Result<Place, Refusal> {
-        let now = (self.clock)();
+    pub fn place(&self, request: &JoinRequest, now: Now) -> Result<Place, JoinRefusal> {
         let Some(policy) = self.policy_of(request) else {
             let what = "the session's policy is not configured any more";
-            return Err(Refusal(StatusCode::BAD_REQUEST, what.to_owned()));
+            return Err(JoinRefusal(StatusCode::BAD_REQUEST, what.to_owned()));
         };
         let arrival = Arrival {
             room: &request.join.room,
@@ -76,7 +137,7 @@ impl Doors {
     }
 }
 
-fn refused(full: Full) -> Refusal {
+fn refused(full: Full) -> JoinRefusal {
     let status = match full {
         // 4xx, so that no SDK tries again by itself.
         Full::RoomFull { .. } => StatusCode::FORBIDDEN,
@@ -86,7 +147,7 @@ fn refused(full: Full) -> Refusal {
         | Full::Reserved { .. }
         | Full::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
     };
-    Refusal(status, full.to_string())
+    JoinRefusal(status, full.to_string())
 }
 
 /// Whether joins are let in at this time; if not, why.

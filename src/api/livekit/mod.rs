@@ -2,6 +2,5 @@
 
 pub(in crate::api) mod admission;
 pub(in crate::api) mod join;
+pub(in crate::api) mod routes;
 pub(in crate::api) mod ws;
-
-pub use ws::Sink;

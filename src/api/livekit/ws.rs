@@ -1,22 +1,19 @@
 //! One WebSocket: between a client and its worker's queue, until either is done.
 
-use super::join::unavailable;
+use super::join::Entrance;
+use crate::api::events::{ApiEvent, Seat};
 use crate::api::limits::Bucket;
-use crate::api::state::{Counters, Doors, Happening, Seat, ToWorker, WorkerDoor};
+use crate::api::ports::sink::{Queued, Sink, size};
+use crate::api::ports::worker::{ToWorker, WorkerDoor};
 use crate::base::ConnectionId;
 use crate::node::JoinRequest;
 use crate::peer::signal::Frame;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
-/// Messages that wait for a slow client: a join of a room of 8 makes some 40 at once. A full one
-/// closes the socket (`Happening::SlowReader`).
-const SINK_FRAMES: usize = 256;
 /// WebSocket ping (livekit-server 1.13.5).
 const PING: Duration = Duration::from_secs(10);
 /// Any sign of life, a pong included, must come within this: four pings.
@@ -26,66 +23,35 @@ const WRITE: Duration = Duration::from_secs(5);
 /// How long the farewell of both sides may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// A worker's way to a socket: bounded in messages and bytes.
-#[derive(Clone, Debug)]
-pub struct Sink {
-    frames: Sender<Frame>,
-    bytes: Arc<AtomicUsize>,
-    most_bytes: usize,
-    counters: Arc<Counters>,
-}
-
-impl Sink {
-    /// Queues a message; false if the client does not read or is gone: drop the sink then.
-    pub fn push(&self, frame: Frame) -> bool {
-        let size = size(&frame);
-        let queued = self.bytes.fetch_add(size, Relaxed) + size;
-        let pushed =
-            (queued <= self.most_bytes || queued == size) && self.frames.try_send(frame).is_ok();
-        if !pushed && !self.frames.is_closed() {
-            self.counters.note(Happening::SlowReader);
-        }
-        pushed
-    }
-}
-
-fn size(frame: &Frame) -> usize {
-    match frame {
-        Frame::Binary(bytes) => bytes.len(),
-        Frame::Text(text) => text.len(),
-    }
-}
-
 /// Takes a seat and a place for the room, then upgrades.
 pub(in crate::api) fn open(
-    doors: Arc<Doors>,
+    entrance: Arc<Entrance>,
     upgrade: WebSocketUpgrade,
     mut join: Box<JoinRequest>,
 ) -> Response {
-    let Some(seat) = Seat::take(&doors.counters, doors.limits.connections) else {
-        return unavailable(&doors, "too many connections: try again later").into_response();
+    let limits = &entrance.gate.limits;
+    let Some(seat) = Seat::take(&entrance.counters, limits.connections) else {
+        let refusal = entrance.unavailable("too many connections: try again later");
+        return refusal.into_response();
     };
-    let worker = match doors.place(&join) {
+    let worker = match entrance.admission.place(&join, entrance.gate.now()) {
         Ok(place) => {
             // What is booked is a session of its own.
             join.continues = join.continues.filter(|_| place.booking.is_none());
             join.booking = place.booking;
-            doors.workers.get(place.worker).cloned()
+            entrance.workers.doors.get(place.worker).cloned()
         }
-        Err(refusal) => {
-            let refused = Happening::Refused(refusal.0.as_u16());
-            doors.counters.note(refused);
-            return refusal.into_response();
-        }
+        Err(refusal) => return entrance.refused(refusal).into_response(),
     };
     let Some(worker) = worker else {
-        return unavailable(&doors, "no worker: try again later").into_response();
+        let refusal = entrance.unavailable("no worker: try again later");
+        return refusal.into_response();
     };
-    doors.counters.note(Happening::Joined);
-    let conn = doors.next_connection();
-    let most = doors.limits.message_bytes;
+    entrance.counters.note(ApiEvent::Joined);
+    let conn = entrance.workers.next_connection();
+    let most = limits.message_bytes;
     let visit = Visit {
-        doors,
+        entrance,
         worker,
         conn,
         join: Some(join),
@@ -99,7 +65,7 @@ pub(in crate::api) fn open(
 
 /// A join on its way to its worker.
 struct Visit {
-    doors: Arc<Doors>,
+    entrance: Arc<Entrance>,
     worker: WorkerDoor,
     conn: ConnectionId,
     /// Taken once the worker has been told.
@@ -121,32 +87,23 @@ impl Drop for Visit {
 }
 
 impl Visit {
-    fn sink(&self) -> (Sink, Receiver<Frame>) {
-        let (frames, queue) = channel(SINK_FRAMES);
-        let sink = Sink {
-            frames,
-            bytes: Arc::default(),
-            most_bytes: self.doors.limits.queue_bytes,
-            counters: self.doors.counters.clone(),
-        };
-        (sink, queue)
+    fn sink(&self) -> (Sink, Queued) {
+        let most_bytes = self.entrance.gate.limits.queue_bytes;
+        Sink::new(most_bytes, self.entrance.counters.clone())
     }
 
     async fn attend(mut self, socket: WebSocket) {
         let Some(join) = self.join.take() else { return };
         let (sink, queue) = self.sink();
-        let bytes = sink.bytes.clone();
         let conn = self.conn;
         if !self.worker.send(ToWorker::Join { conn, join, sink }).await {
             return;
         }
-        let rate = self.doors.limits.messages;
-        let now = (self.doors.clock)().mono;
+        let gate = &self.entrance.gate;
         let mut line = Line {
             socket,
             queue,
-            bytes,
-            bucket: Bucket::full(rate, now),
+            bucket: Bucket::full(gate.limits.messages, gate.now().mono),
             ping: pings(),
             heard: Instant::now(),
         };
@@ -177,8 +134,7 @@ enum Ending {
 
 struct Line {
     socket: WebSocket,
-    queue: Receiver<Frame>,
-    bytes: Arc<AtomicUsize>,
+    queue: Queued,
     bucket: Bucket,
     ping: Interval,
     heard: Instant,
@@ -196,13 +152,13 @@ impl Line {
                     }
                     None => Some(Ending::Gone),
                 },
-                frame = self.queue.recv() => match frame {
+                frame = self.queue.next() => match frame {
                     Some(frame) => self.on_frame(frame).await,
                     None => Some(Ending::Done),
                 },
                 now = self.ping.tick() => {
                     if now.duration_since(self.heard) > SILENCE {
-                        visit.doors.counters.note(Happening::Silent);
+                        visit.entrance.counters.note(ApiEvent::Silent);
                         Some(Ending::Gone)
                     } else {
                         self.write(Message::Ping(bytes::Bytes::new())).await
@@ -238,11 +194,11 @@ impl Line {
     }
 
     fn spend(&mut self, visit: &Visit) -> Option<Ending> {
-        let (rate, now) = (visit.doors.limits.messages, (visit.doors.clock)().mono);
-        if self.bucket.take(rate, now) {
+        let gate = &visit.entrance.gate;
+        if self.bucket.take(gate.limits.messages, gate.now().mono) {
             return None;
         }
-        visit.doors.counters.note(Happening::Flood);
+        visit.entrance.counters.note(ApiEvent::Flood);
         Some(Ending::Flood)
     }
 
@@ -253,7 +209,7 @@ impl Line {
             Frame::Text(text) => Message::Text(text.into()),
         });
         let ending = ending.await;
-        self.bytes.fetch_sub(size, Relaxed);
+        self.queue.written(size);
         ending
     }
 

@@ -68,7 +68,7 @@ impl Standing {
 
 /// Which recordings are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct RecordingFilter {
     /// After this place in the list.
     pub after: u64,
     /// Of this session.
@@ -83,7 +83,7 @@ pub struct Filter {
 
 /// What someone said, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct StatedConsent {
     /// When.
     pub at: Unix,
     /// What.
@@ -92,7 +92,7 @@ pub struct Said {
 
 /// A finished file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
+pub struct FinishedFile {
     /// Its name within its recording.
     pub name: String,
     /// Its length.
@@ -105,7 +105,8 @@ pub struct File {
 
 /// How far the making of the files is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Progress {
+#[schema(as = Progress)]
+pub struct MakingProgress {
     /// Bytes that are done.
     pub done_bytes: u64,
     /// Bytes in all.
@@ -147,20 +148,20 @@ pub type Later<Q, A> = Box<dyn Fn(Q) -> Answering<A> + Send + Sync>;
 pub const CHUNK_BYTES: u64 = 256 * 1024;
 
 /// Asks how far the making of a recording's files is.
-pub type Asked = Box<dyn Fn(&RecordingId) -> Option<Progress> + Send + Sync>;
+pub type Asked = Box<dyn Fn(&RecordingId) -> Option<MakingProgress> + Send + Sync>;
 
 /// The ways to the recordings.
 pub struct Recordings {
     /// Signs links; derived from the node's own key.
     pub link_key: [u8; 32],
     /// Recordings in the order in which they first started, and how many at most.
-    pub list: Read<(Filter, u64), Vec<RecordingRecord>>,
+    pub list: Read<(RecordingFilter, u64), Vec<RecordingRecord>>,
     /// One recording.
     pub row: Read<RecordingId, Option<RecordingRecord>>,
     /// What was said about a recording, in its order.
-    pub consents: Read<RecordingId, Vec<Said>>,
+    pub consents: Read<RecordingId, Vec<StatedConsent>>,
     /// The finished files of a recording; none unless it is ready.
-    pub files: Later<RecordingId, Result<Vec<File>, Unreadable>>,
+    pub files: Later<RecordingId, Result<Vec<FinishedFile>, Unreadable>>,
     /// Reads part of a file; none if it is gone.
     pub read: Later<Piece, Result<Option<Bytes>, Unreadable>>,
     /// Deletes the files, and has that on disk in the ledger when it answers.

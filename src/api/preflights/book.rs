@@ -1,35 +1,15 @@
-//! `POST /v1/preflights` and `GET /v1/preflights/{id}`: a participant's link is measured before the
-//! join, with the token that the join will show. Verdicts are kept for admission.
+//! The preflights of a node: which run, how they ended, and the verdicts that admission asks for.
 
-use crate::api::livekit::join::{Refusal, bearer, unknown_policy};
-use crate::api::problem::Problem;
-use crate::api::router::BODY_BYTES;
-use crate::api::state::{Doors, Happening, ToWorker, lock};
-use crate::api::{address, limits};
-use crate::base::{Identity, Millis, Mono, Now, PreflightId, Rng, RoomName, Unix, Verdict};
-use crate::node::preflight::{Outcome, PreflightRequest, Targets, outcome_json};
-use crate::peer::signal::token::{self, Join, authorize_join};
-use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, Path, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use crate::api::limits;
+use crate::base::{Identity, Millis, Mono, PreflightId, Rng, RoomName, Unix, Verdict};
+use crate::node::preflight::Outcome;
+use crate::peer::signal::token::Join;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use std::net::IpAddr;
 
-/// Longest offer: two sections of video and a data channel of any browser take less than 16 KiB.
-const MAX_SDP_BYTES: usize = 64 * 1024;
-/// A worker answers within its round.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// A preflight that told no outcome after this never will: its worker lost it.
 const RUNS_FOR: Millis = Millis::from_secs(20);
-/// What came of it can be asked for so long.
+/// Its outcome can be asked for so long.
 const KEPT_FOR: Millis = Millis::from_secs(600);
 /// Preflights that are remembered; the oldest is forgotten.
 const MAX_KEPT: usize = 4_096;
@@ -65,22 +45,11 @@ pub struct Preflights {
 
 /// There are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TooMany {
+pub(in crate::api) enum TooMany {
+    /// On this node.
     Here,
+    /// From one address.
     FromAddress,
-}
-
-impl TooMany {
-    fn problem(self) -> Problem {
-        match self {
-            TooMany::FromAddress => Problem::too_many_at_once(
-                "too many measurements run from this address (limits.preflights_per_address)",
-            ),
-            TooMany::Here => Problem::unavailable(
-                "this node runs as many measurements as it may (limits.max_preflights)",
-            ),
-        }
-    }
 }
 
 impl Preflights {
@@ -94,7 +63,7 @@ impl Preflights {
         }
     }
 
-    fn open(
+    pub(in crate::api) fn open(
         &mut self,
         address: IpAddr,
         whose: (RoomName, Identity),
@@ -125,11 +94,11 @@ impl Preflights {
         Ok(id)
     }
 
-    fn close(&mut self, id: &PreflightId) {
+    pub(in crate::api) fn close(&mut self, id: &PreflightId) {
         self.runs.remove(id);
     }
 
-    fn handle_outcome(&mut self, id: &PreflightId, outcome: Outcome) {
+    pub(in crate::api) fn handle_outcome(&mut self, id: &PreflightId, outcome: Outcome) {
         let Some(run) = self.runs.get_mut(id) else {
             return;
         };
@@ -147,13 +116,23 @@ impl Preflights {
         self.verdicts.insert(whose, verdict);
     }
 
-    fn verdict(&self, room: &RoomName, identity: &Identity, now: Unix) -> Option<Verdict> {
+    pub(in crate::api) fn verdict(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        now: Unix,
+    ) -> Option<Verdict> {
         let found = self.verdicts.get(&(room.clone(), identity.clone()))?;
         found.is_fresh(now).then_some(*found)
     }
 
-    /// What came of one of this participant's; the inner `None`: it runs.
-    fn outcome(&self, id: &PreflightId, join: &Join, now: Mono) -> Option<Option<Outcome>> {
+    /// How one of this participant's ended; the inner `None`: it runs.
+    pub(in crate::api) fn outcome(
+        &self,
+        id: &PreflightId,
+        join: &Join,
+        now: Mono,
+    ) -> Option<Option<Outcome>> {
         let run = self.runs.get(id)?;
         let (room, identity) = &run.whose;
         let own = *room == join.room && *identity == join.identity;
@@ -172,176 +151,6 @@ impl Preflights {
             }
         }
     }
-}
-
-impl Doors {
-    /// What a preflight of the last 10 minutes measured of this participant.
-    pub fn verdict(&self, room: &RoomName, identity: &Identity) -> Option<Verdict> {
-        let now = (self.clock)().unix;
-        lock(&self.preflights).verdict(room, identity, now)
-    }
-
-    /// A worker tells what came of a preflight.
-    pub fn handle_preflighted(&self, id: &PreflightId, outcome: Outcome) {
-        self.counters.note(match outcome {
-            Outcome::Done(verdict) if verdict.passed => Happening::Preflight(Preflighted::Passed),
-            Outcome::Done(_) => Happening::Preflight(Preflighted::Below),
-            Outcome::Failed(_) => Happening::Preflight(Preflighted::Failed),
-        });
-        lock(&self.preflights).handle_outcome(id, outcome);
-    }
-}
-
-/// What came of a request to measure, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preflighted {
-    /// Both floors are reached.
-    Passed,
-    /// One is not.
-    Below,
-    /// It could not be measured.
-    Failed,
-    /// It did not begin.
-    Refused,
-}
-
-/// The body of `POST /v1/preflights`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::api) struct Ask {
-    sdp: String,
-}
-
-fn problem(doors: &Doors, problem: Problem) -> Problem {
-    doors
-        .counters
-        .note(Happening::Preflight(Preflighted::Refused));
-    problem
-}
-
-/// `POST /v1/preflights`
-pub(in crate::api) async fn begin(
-    State(doors): State<Arc<Doors>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Result<Json<Ask>, JsonRejection>,
-) -> Result<Response, Problem> {
-    let now = (doors.clock)();
-    let address = address::client(peer, &headers, &doors.is_trusted);
-    if !lock(&doors.addresses).take(address, doors.limits.joins, now.mono) {
-        return Err(problem(&doors, Problem::too_many()));
-    }
-    let join = allowed(&doors, &headers, now)?;
-    let Json(Ask { sdp }) = body.map_err(|error| problem(&doors, bad_body(&error)))?;
-    if sdp.len() > MAX_SDP_BYTES {
-        let allowed = format!("a session description of at most {MAX_SDP_BYTES} bytes");
-        return Err(problem(&doors, Problem::body("sdp", &allowed)));
-    }
-    let targets = targets(&doors, &join, now)?;
-    let whose = (join.room.clone(), join.identity.clone());
-    let opened = lock(&doors.preflights).open(address, whose, now.mono);
-    let id = opened.map_err(|too_many| problem(&doors, too_many.problem()))?;
-    let request = PreflightRequest {
-        id: id.clone(),
-        room: join.room,
-        identity: join.identity,
-        targets,
-        sdp,
-    };
-    let answer = ask_worker(&doors, request).await;
-    let answer = answer.inspect_err(|_| lock(&doors.preflights).close(&id))?;
-    let body = serde_json::json!({
-        "id": id,
-        "sdp": answer.sdp,
-        "up_target_bps": targets.up_bps(),
-        "down_target_bps": targets.down_bps(),
-        "duration_ms": answer.duration_ms,
-    });
-    Ok((StatusCode::CREATED, Json(body)).into_response())
-}
-
-async fn ask_worker(
-    doors: &Doors,
-    request: PreflightRequest,
-) -> Result<crate::node::preflight::PreflightAnswer, Problem> {
-    use crate::node::preflight::PreflightRefusal::{Full, Offer};
-    let worker = lock(&doors.control).near(&request.room);
-    let gone = || problem(doors, stopping());
-    let worker = doors.workers.get(worker).ok_or_else(gone)?;
-    let (reply, answer) = oneshot::channel();
-    let request = Box::new(request);
-    if !worker.offer(ToWorker::Preflight { request, reply }) {
-        return Err(gone());
-    }
-    let answer = timeout(ANSWER_WITHIN, answer).await;
-    let answer = answer.ok().and_then(Result::ok).ok_or_else(gone)?;
-    answer.map_err(|refusal| {
-        let found = match refusal {
-            Offer(what) => Problem::body("sdp", &format!("an offer that fits ({what})")),
-            Full => Problem::unavailable(refusal),
-        };
-        problem(doors, found)
-    })
-}
-
-fn stopping() -> Problem {
-    Problem::unavailable("this node is shutting down: use another")
-}
-
-fn bad_body(error: &JsonRejection) -> Problem {
-    match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(BODY_BYTES),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::media_type(),
-        StatusCode::UNPROCESSABLE_ENTITY => Problem::body("sdp", "the client's offer, as text"),
-        _ => Problem::malformed(error.body_text()),
-    }
-}
-
-/// `GET /v1/preflights/{id}`
-pub(in crate::api) async fn result(
-    State(doors): State<Arc<Doors>>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let now = (doors.clock)();
-    let join = allowed(&doors, &headers, now)?;
-    let id = PreflightId::from(id);
-    let outcome = lock(&doors.preflights).outcome(&id, &join, now.mono);
-    let outcome = outcome.ok_or_else(|| {
-        let what = "no preflight of this participant has this id, or it is over 10 minutes old";
-        Problem::absent(what)
-    })?;
-    Ok(Json(outcome_json(&id, outcome.as_ref())).into_response())
-}
-
-/// The token must be one that joins: the same checks as at the join.
-fn allowed(doors: &Doors, headers: &HeaderMap, now: Now) -> Result<Join, Problem> {
-    let refused = |status: u16, what: String| {
-        let found = match status {
-            401 => Problem::unauthorized(what),
-            _ => Problem::forbidden(what),
-        };
-        problem(doors, found)
-    };
-    let token = bearer(headers, &Vec::new()).map_err(|e| refused(e.status(), e.to_string()))?;
-    let claims = token::verify(&token, &doors.keys, now);
-    let claims = claims.map_err(|e| refused(e.status(), e.to_string()))?;
-    let join = authorize_join(&claims).map_err(|e| refused(e.status(), e.to_string()))?;
-    if doors.draining.load(Relaxed) {
-        return Err(problem(doors, stopping()));
-    }
-    Ok(join)
-}
-
-fn targets(doors: &Doors, join: &Join, now: Now) -> Result<Targets, Problem> {
-    let floor = doors.floor_for(join, now).ok_or_else(|| {
-        let Refusal(_, what) = unknown_policy();
-        problem(doors, Problem::forbidden(what))
-    })?;
-    Ok(Targets {
-        up_floor_bps: floor.up_bps,
-        down_floor_bps: floor.down_bps,
-    })
 }
 
 #[cfg(test)]

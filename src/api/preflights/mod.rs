@@ -1,5 +1,4 @@
 //! Measurements of a participant's link before the join.
 
 pub(in crate::api) mod book;
-
-pub use book::{PreflightLimits, Preflighted, Preflights};
+pub(in crate::api) mod measure;

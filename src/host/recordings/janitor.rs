@@ -8,7 +8,8 @@ use super::make::Trouble;
 use super::pace::Bell;
 use super::retention::{UNFINISHED, delete, deleted};
 use super::space::Short;
-use crate::base::{Actor, Millis, Mono, Now, RecordingId};
+use crate::api::ReadClock;
+use crate::base::{Actor, Millis, Mono, RecordingId};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -29,24 +30,21 @@ pub(super) const MAX_TRIES: u32 = 290;
 /// So often it may panic: what panics thrice will do it again.
 pub(super) const MAX_PANICS: u32 = 3;
 
-/// Reads both clocks.
-pub type ReadClock = Arc<dyn Fn() -> Now + Send + Sync>;
-
-/// Counters of the keeper.
+/// Counters of the janitor.
 #[derive(Debug, Default)]
-pub struct KeeperStats {
+pub struct JanitorStats {
     /// Panics that were caught.
     pub panics: AtomicU64,
     /// Times that the making of files waited for room on the disk.
     pub disk_waits: AtomicU64,
 }
 
-/// The keeper of recordings.
-pub struct Keeper {
+/// The janitor of recordings.
+pub struct Janitor {
     finisher: Finisher,
     catalogue: Catalogue,
     clock: ReadClock,
-    stats: Arc<KeeperStats>,
+    stats: Arc<JanitorStats>,
     /// What failed, and when it is tried again. Bounded by the recordings that are left.
     waiting: BTreeMap<(Work, RecordingId), Wait>,
 }
@@ -109,32 +107,32 @@ impl Wait {
     }
 }
 
-/// A keeper at work.
-pub struct Keeping {
+/// A janitor at work.
+pub struct RunningJanitor {
     bell: Bell,
-    stats: Arc<KeeperStats>,
+    stats: Arc<JanitorStats>,
     thread: JoinHandle<()>,
 }
 
-impl Keeping {
+impl RunningJanitor {
     /// Asks it to stop, and waits for that: less than a second, since it looks between frames.
     pub fn stop(self) {
         self.bell.stop();
         if self.thread.join().is_err() {
-            tracing::error!("the keeper of recordings panicked; the next start goes on");
+            tracing::error!("the janitor of recordings panicked; the next start goes on");
         }
     }
 
     /// Its counters.
-    pub fn stats(&self) -> Arc<KeeperStats> {
+    pub fn stats(&self) -> Arc<JanitorStats> {
         self.stats.clone()
     }
 }
 
-impl Keeper {
-    /// A keeper with nothing done.
-    pub fn new(finisher: Finisher, catalogue: Catalogue, clock: ReadClock) -> Keeper {
-        Keeper {
+impl Janitor {
+    /// A janitor with nothing done.
+    pub fn new(finisher: Finisher, catalogue: Catalogue, clock: ReadClock) -> Janitor {
+        Janitor {
             finisher,
             catalogue,
             clock,
@@ -147,10 +145,10 @@ impl Keeper {
     ///
     /// # Errors
     /// There is no thread to be had.
-    pub fn start(mut self) -> std::io::Result<Keeping> {
+    pub fn start(mut self) -> std::io::Result<RunningJanitor> {
         let (bell, stats) = (self.finisher.bell.clone(), self.stats());
         let heard = bell.clone();
-        let thread = std::thread::Builder::new().name("recordings-keeper".to_owned());
+        let thread = std::thread::Builder::new().name("recordings-janitor".to_owned());
         let thread = thread.spawn(move || {
             while !heard.is_stopped() {
                 if !self.round() {
@@ -158,7 +156,7 @@ impl Keeper {
                 }
             }
         })?;
-        Ok(Keeping {
+        Ok(RunningJanitor {
             bell,
             stats,
             thread,
@@ -166,7 +164,7 @@ impl Keeper {
     }
 
     /// Its counters.
-    pub fn stats(&self) -> Arc<KeeperStats> {
+    pub fn stats(&self) -> Arc<JanitorStats> {
         self.stats.clone()
     }
 
@@ -196,7 +194,7 @@ impl Keeper {
 
     fn finish_next(&mut self) -> anyhow::Result<bool> {
         let unfinished = (self.catalogue.unfinished)(())?;
-        let written = |keeper: &Keeper, id: &RecordingId| (keeper.catalogue.is_written)(id);
+        let written = |janitor: &Janitor, id: &RecordingId| (janitor.catalogue.is_written)(id);
         let Some(id) = self.pick(Work::Finish, unfinished, |id| id, written) else {
             return Ok(false);
         };
@@ -237,7 +235,7 @@ impl Keeper {
         if !due.settled {
             note(given_up(id, UNFINISHED))?;
         }
-        let gone = delete(&finisher.place, &finisher.shelf, id);
+        let gone = delete(&finisher.place, &finisher.store, id);
         finisher.runtime.block_on(gone)?;
         let actor = if due.asked { Actor::App } else { Actor::Node };
         note(deleted(id, actor))?;
@@ -253,7 +251,7 @@ impl Keeper {
         work: Work,
         among: Vec<A>,
         id_of: impl Fn(&A) -> &RecordingId,
-        is_written: impl Fn(&Keeper, &RecordingId) -> bool,
+        is_written: impl Fn(&Janitor, &RecordingId) -> bool,
     ) -> Option<A> {
         let now = (self.clock)().mono;
         self.waiting
@@ -309,7 +307,7 @@ impl Keeper {
 }
 
 /// Does it; what panics is counted, and said in its own words.
-fn guarded<A>(stats: &KeeperStats, work: impl FnOnce() -> A) -> Result<A, String> {
+fn guarded<A>(stats: &JanitorStats, work: impl FnOnce() -> A) -> Result<A, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         stats.panics.fetch_add(1, Relaxed);
         said(&*panic)

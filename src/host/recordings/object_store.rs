@@ -28,7 +28,7 @@ pub const SIGNED: &str = "manifest.jws";
 
 /// Where finished recordings are kept.
 #[derive(Clone, Debug)]
-pub struct Shelf {
+pub struct RecordingStore {
     store: Arc<dyn ObjectStore>,
     /// The directory of the local one: its store hides what a kill left half put.
     local: Option<Arc<Dir>>,
@@ -36,7 +36,7 @@ pub struct Shelf {
 
 /// A file as it lies there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shelved {
+pub struct StoredFile {
     /// Its name within the recording.
     pub name: String,
     /// Its size.
@@ -45,17 +45,17 @@ pub struct Shelved {
     pub sha256: String,
 }
 
-impl Shelf {
-    /// The shelf in this directory, which exists. What was put is on disk.
+impl RecordingStore {
+    /// The store in this directory, which exists. What was put is on disk.
     ///
     /// # Errors
     /// The directory cannot be used.
-    pub fn local(dir: &std::path::Path) -> anyhow::Result<Shelf> {
+    pub fn local(dir: &std::path::Path) -> anyhow::Result<RecordingStore> {
         let store = LocalFileSystem::new_with_prefix(dir)
             .with_context(|| format!("{} cannot be used", dir.display()))?;
         let store = store.with_fsync(true).with_automatic_cleanup(true);
         let local = Dir::open_ambient_dir(dir, ambient_authority())?;
-        Ok(Shelf {
+        Ok(RecordingStore {
             store: Arc::new(store),
             local: Some(Arc::new(local)),
         })
@@ -68,7 +68,7 @@ impl Shelf {
     pub async fn put(
         &self,
         id: &RecordingId,
-        file: &Shelved,
+        file: &StoredFile,
         from: &mut (dyn Read + Send),
         on_bytes: &mut (dyn FnMut(u64) -> bool + Send),
     ) -> anyhow::Result<()> {
@@ -97,7 +97,7 @@ impl Shelf {
         id: &RecordingId,
         name: &str,
         on_bytes: &mut (dyn FnMut(u64) -> bool + Send),
-    ) -> anyhow::Result<Option<Shelved>> {
+    ) -> anyhow::Result<Option<StoredFile>> {
         let Some(size) = self.size(id, name).await? else {
             return Ok(None);
         };
@@ -113,7 +113,7 @@ impl Shelf {
             at += part.len() as u64;
             anyhow::ensure!(on_bytes(part.len() as u64), Interrupted);
         }
-        Ok(Some(Shelved {
+        Ok(Some(StoredFile {
             name: name.to_owned(),
             bytes: size,
             sha256: hex(&sum.finish()),
@@ -169,7 +169,7 @@ impl Shelf {
     pub async fn finished(
         &self,
         id: &RecordingId,
-    ) -> anyhow::Result<Option<(Verified, Vec<Shelved>)>> {
+    ) -> anyhow::Result<Option<(Verified, Vec<StoredFile>)>> {
         let Some(jws) = self.whole(id, SIGNED).await? else {
             return Ok(None);
         };
@@ -210,10 +210,10 @@ impl Shelf {
     }
 }
 
-impl Shelved {
+impl StoredFile {
     /// A file with these bytes.
-    pub fn of(name: &str, bytes: &[u8]) -> Shelved {
-        Shelved {
+    pub fn of(name: &str, bytes: &[u8]) -> StoredFile {
+        StoredFile {
             name: name.to_owned(),
             bytes: bytes.len() as u64,
             sha256: hex(&crate::base::crypto::sha256(bytes)),
@@ -222,17 +222,17 @@ impl Shelved {
 }
 
 /// The files that a manifest names.
-pub fn listed(manifest: &Manifest) -> Vec<Shelved> {
-    let shelved = |file: &crate::record::manifest::File| Shelved {
+pub fn listed(manifest: &Manifest) -> Vec<StoredFile> {
+    let stored = |file: &crate::record::manifest::File| StoredFile {
         name: file.name.clone(),
         bytes: file.bytes,
         sha256: file.sha256.clone(),
     };
-    manifest.files.iter().map(shelved).collect()
+    manifest.files.iter().map(stored).collect()
 }
 
 /// What a signature says of a recording.
-fn opened(id: &RecordingId, jws: &[u8]) -> anyhow::Result<(Verified, Vec<Shelved>)> {
+fn opened(id: &RecordingId, jws: &[u8]) -> anyhow::Result<(Verified, Vec<StoredFile>)> {
     let verified = verify(&String::from_utf8_lossy(jws), None)
         .with_context(|| format!("the manifest of {id}"))?;
     anyhow::ensure!(
@@ -240,8 +240,8 @@ fn opened(id: &RecordingId, jws: &[u8]) -> anyhow::Result<(Verified, Vec<Shelved
         "the manifest of {id} is that of another recording"
     );
     let mut files = listed(&verified.manifest);
-    files.push(Shelved::of(MANIFEST, &verified.bytes));
-    files.push(Shelved::of(SIGNED, jws));
+    files.push(StoredFile::of(MANIFEST, &verified.bytes));
+    files.push(StoredFile::of(SIGNED, jws));
     Ok((verified, files))
 }
 

@@ -1,7 +1,7 @@
 //! Recordings as people read them at a terminal.
 
 use super::check::Checked;
-use super::inspect::{Listed, Shown};
+use super::listing::{Listed, Shown};
 use crate::base::{ConsentState, Millis};
 use crate::host::report::{clock, shown as safe, table};
 use crate::record::manifest::Manifest;

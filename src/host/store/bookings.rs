@@ -1,22 +1,15 @@
 //! The Sessions API's part of the ledger's file: bookings, the index of all sessions, and which
-//! request made which. And the desk at which answers are waited for.
+//! request made which.
 
-use super::batch::{int, json};
-use super::{Job, StoreHandle, StoreReply};
-use crate::api::{Request, Work};
-use crate::base::{Millis, RecordingNote, Unix};
+use super::columns::{int, json};
+use crate::api::Request;
+use crate::base::{Millis, Unix};
 use crate::node::Booking;
-use crate::usage::ledger::NoteRefusal;
 use crate::usage::{Entry, EntryKind};
 use rusqlite::{Connection, params};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::oneshot;
 
 /// How long it is remembered which request made which booking.
 const REMEMBERED: Millis = Millis::from_secs(24 * 3600);
-/// Answers that are waited for at once; beyond, a request is refused.
-const WAITING: usize = 1_024;
 
 pub(super) fn rebook(conn: &Connection, booking: &Booking) -> rusqlite::Result<()> {
     let sql = "UPDATE booking SET body = ?2 WHERE session = ?1";
@@ -102,93 +95,6 @@ pub(super) fn scheduled(conn: &Connection) -> rusqlite::Result<Vec<Booking>> {
         }
     };
     Ok(bodies.iter().filter_map(read).collect())
-}
-
-/// Where the Sessions API waits until what it wrote is on disk.
-#[derive(Clone, Default)]
-pub struct Desk(Arc<Mutex<Waiting>>);
-
-#[derive(Default)]
-struct Waiting {
-    last: u64,
-    answers: BTreeMap<u64, Answer>,
-}
-
-/// Who waits for what.
-enum Answer {
-    Done(oneshot::Sender<()>),
-    Noted(oneshot::Sender<Result<(), NoteRefusal>>),
-}
-
-impl Answer {
-    fn is_closed(&self) -> bool {
-        match self {
-            Answer::Done(answer) => answer.is_closed(),
-            Answer::Noted(answer) => answer.is_closed(),
-        }
-    }
-}
-
-impl Desk {
-    /// Hands work to the writer. None if its queue is full, or too many wait already; the answer
-    /// comes when the work, and all that was sent before it, is on disk.
-    pub fn send(&self, store: &StoreHandle, work: Work) -> Option<oneshot::Receiver<()>> {
-        let (answer, answered) = oneshot::channel();
-        let number = self.number(Answer::Done(answer))?;
-        store.send(Job::Desk { number, work }).ok()?;
-        Some(answered)
-    }
-
-    /// Hands a step of a recording whose session is over to the writer. None if its queue is full, or
-    /// too many wait already; the answer comes when the step and its event are on disk, or says why
-    /// they are not.
-    pub fn note(
-        &self,
-        store: &StoreHandle,
-        note: RecordingNote,
-    ) -> Option<oneshot::Receiver<Result<(), NoteRefusal>>> {
-        let (answer, answered) = oneshot::channel();
-        let number = self.number(Answer::Noted(answer))?;
-        let note = Box::new(note);
-        store.send(Job::Note { number, note }).ok()?;
-        Some(answered)
-    }
-
-    fn number(&self, answer: Answer) -> Option<u64> {
-        let mut waiting = self.hold();
-        waiting.answers.retain(|_, answer| !answer.is_closed());
-        if waiting.answers.len() >= WAITING {
-            return None;
-        }
-        waiting.last += 1;
-        let number = waiting.last;
-        waiting.answers.insert(number, answer);
-        Some(number)
-    }
-
-    /// The writer tells.
-    pub fn handle_reply(&self, reply: &StoreReply) {
-        let (number, noted) = match reply {
-            StoreReply::Desk(number) => (number, Ok(())),
-            StoreReply::Noted { number, outcome } => (number, *outcome),
-            StoreReply::Appended { .. }
-            | StoreReply::CheckpointsStored { .. }
-            | StoreReply::Head { .. }
-            | StoreReply::Lanes(_)
-            | StoreReply::Marked { .. } => return,
-        };
-        // Whoever asked may have gone.
-        let answer = self.hold().answers.remove(number);
-        match answer {
-            Some(Answer::Done(answer)) => drop(answer.send(())),
-            Some(Answer::Noted(answer)) => drop(answer.send(noted)),
-            None => {}
-        }
-    }
-
-    fn hold(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! The files of a finished recording, as they are listed, read and removed.
 
+use super::super::catalogue::Facts;
+use super::super::finisher::Finisher;
 use super::super::fixture::{ROOMY, Scratch, consents, id, node, segments, write};
-use super::super::{Bell, Facts, Finisher, Progress, STORE, Said as Told};
+use super::super::make::ManifestFacts;
+use super::super::pace::{Bell, ProgressBook};
+use super::super::place::STORE;
 use super::*;
 use crate::base::crypto::{SigningKey, hex, sha256};
 use cap_std::ambient_authority;
@@ -11,8 +15,7 @@ use tokio::runtime::Runtime;
 struct Bed {
     scratch: Scratch,
     runtime: Runtime,
-    place: Place,
-    shelf: Shelf,
+    files: RecordingFiles,
 }
 
 impl Bed {
@@ -21,14 +24,13 @@ impl Bed {
         let scratch = Scratch::new();
         write(scratch.path(), &segments());
         let dir = Dir::open_ambient_dir(scratch.path(), ambient_authority()).unwrap();
-        let place = Place::new(&dir).unwrap();
-        let shelf = Shelf::local(&scratch.path().join(STORE)).unwrap();
+        let place = RecordingsDir::new(&dir).unwrap();
+        let store = RecordingStore::local(&scratch.path().join(STORE)).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
         Bed {
             scratch,
             runtime,
-            place,
-            shelf,
+            files: RecordingFiles { store, place },
         }
     }
 
@@ -36,16 +38,16 @@ impl Bed {
     fn finish(&self) {
         let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
         let finisher = Finisher {
-            place: self.place.clone(),
-            shelf: self.shelf.clone(),
+            place: self.files.place.clone(),
+            store: self.files.store.clone(),
             key: Arc::new(key),
             runtime: self.runtime.handle().clone(),
-            progress: Progress::default(),
+            progress: ProgressBook::default(),
             bell: Bell::default(),
             clock: None,
             disk: Box::new(|| Ok(ROOMY)),
         };
-        let said = Told {
+        let said = ManifestFacts {
             ended_early: None,
             node: node(),
             consents: consents(),
@@ -57,8 +59,8 @@ impl Bed {
         finisher.finish(&id(), &facts).unwrap();
     }
 
-    fn listing(&self) -> Result<Vec<File>, Unreadable> {
-        self.runtime.block_on(listing(&self.shelf, &id()))
+    fn listing(&self) -> Result<Vec<FinishedFile>, Unreadable> {
+        self.runtime.block_on(self.files.listing(&id()))
     }
 
     fn stored(&self, name: &str) -> PathBuf {
@@ -72,7 +74,7 @@ impl Bed {
             name: name.to_owned(),
             range,
         };
-        self.runtime.block_on(chunk(&self.shelf, piece))
+        self.runtime.block_on(self.files.chunk(piece))
     }
 }
 
@@ -125,11 +127,11 @@ fn all_files_and_segments_of_a_recording_are_removed_and_again_is_no_failure() {
     std::fs::create_dir_all(&other).unwrap();
     let id = id();
     for _ in 0..2 {
-        let removing = remove((bed.place.clone(), &bed.shelf), &id);
+        let removing = bed.files.remove(&id);
         bed.runtime.block_on(removing).unwrap();
         assert_eq!(bed.listing().unwrap(), []);
         assert!(!bed.stored("session.webm").exists());
-        assert_eq!(bed.place.segments(&id).unwrap(), []);
+        assert_eq!(bed.files.place.segments(&id).unwrap(), []);
     }
     assert!(other.exists(), "another one stays");
 }
@@ -140,7 +142,7 @@ fn what_a_kill_left_half_put_is_removed_with_the_rest() {
     bed.finish();
     std::fs::write(bed.stored("participant-1.webm#1"), b"half").unwrap();
     let id = id();
-    let removing = remove((bed.place.clone(), &bed.shelf), &id);
+    let removing = bed.files.remove(&id);
     bed.runtime.block_on(removing).unwrap();
     assert!(!bed.scratch.path().join(STORE).join(id.to_string()).exists());
 }
@@ -150,7 +152,7 @@ fn a_deletion_comes_to_its_end_though_whoever_asked_for_it_has_gone() {
     let bed = Bed::new();
     bed.finish();
     let (tell, told) = std::sync::mpsc::sync_channel(1);
-    let place = bed.place.clone();
+    let place = bed.files.place.clone();
     let note = async move {
         assert_eq!(
             place.doomed().unwrap(),
@@ -161,7 +163,7 @@ fn a_deletion_comes_to_its_end_though_whoever_asked_for_it_has_gone() {
             .map_err(|error| Kept::Unable(error.to_string()))
     };
     let entered = bed.runtime.enter();
-    drop(delete((bed.place.clone(), bed.shelf.clone()), id(), note));
+    drop(bed.files.clone().delete(id(), note));
     drop(entered);
     told.recv_timeout(std::time::Duration::from_secs(60))
         .unwrap();
@@ -172,12 +174,12 @@ fn a_deletion_comes_to_its_end_though_whoever_asked_for_it_has_gone() {
 fn a_deletion_that_the_ledger_has_not_heard_of_is_remembered() {
     let bed = Bed::new();
     bed.finish();
-    let at = || (bed.place.clone(), bed.shelf.clone());
+    let at = || bed.files.clone();
     let unheard = async { Err(Kept::Unable("the ledger is slow".to_owned())) };
-    let deleting = async { delete(at(), id(), unheard).await };
+    let deleting = async { at().delete(id(), unheard).await };
     bed.runtime.block_on(deleting).unwrap().unwrap_err();
-    assert_eq!(bed.place.doomed().unwrap(), [id()]);
-    let deleting = async { delete(at(), id(), async { Ok(()) }).await };
+    assert_eq!(bed.files.place.doomed().unwrap(), [id()]);
+    let deleting = async { at().delete(id(), async { Ok(()) }).await };
     bed.runtime.block_on(deleting).unwrap().unwrap();
-    assert_eq!(bed.place.doomed().unwrap(), []);
+    assert_eq!(bed.files.place.doomed().unwrap(), []);
 }

@@ -1,42 +1,30 @@
 //! Bookings, requests and the index of sessions, on real files and across restarts.
 
 use super::*;
-use crate::api::Filter;
+use crate::api::{SessionFilter, Work};
 use crate::base::{EndReason, NodeId, Rng, RoomName, SessionId};
-use crate::host::store::fixture::{Dir, clock, soon};
+use crate::host::store::fixture::{Dir, running, soon};
+use crate::host::store::job::Job;
+use crate::host::store::pending::Confirmed;
 use crate::host::store::read::Reader;
-use crate::host::store::{Hooks, RunningStore, Store, StoreConfig};
+use crate::host::store::running::RunningStore;
 use crate::session::Policy;
 use crate::usage::ledger::fixture::life;
 
 struct Bench {
     store: RunningStore,
-    desk: Desk,
+    ledger: Confirmed,
 }
 
 fn start(dir: &Dir) -> (Bench, Vec<Booking>) {
-    let config = StoreConfig {
-        dir: dir.0.clone(),
-        node: None,
-        endpoints: Vec::new(),
-    };
-    let (store, boot) = Store::open(&config, soon()).unwrap();
-    let desk = Desk::default();
-    let told = desk.clone();
-    let hooks = Hooks {
-        on_reply: Box::new(move |reply| told.handle_reply(&reply)),
-        on_fatal: Box::new(|_| {}),
-        on_commit: Box::new(|_| {}),
-        clock: clock(),
-    };
-    let store = store.start(hooks).unwrap();
-    (Bench { store, desk }, boot.bookings)
+    let (store, ledger, boot) = running(&dir.0);
+    (Bench { store, ledger }, boot.bookings)
 }
 
 impl Bench {
     /// Hands work over, and waits until it is on disk.
     fn done(&self, work: Work) {
-        let answered = self.desk.send(&self.store.handle(), work);
+        let answered = self.ledger.send(work);
         answered.unwrap().blocking_recv().unwrap();
     }
 }
@@ -66,7 +54,7 @@ fn book(room: &str, request: Option<&str>) -> Work {
     Work::Book(Box::new(booked(room)), request)
 }
 
-fn listed(dir: &Dir, filter: Filter) -> Vec<String> {
+fn listed(dir: &Dir, filter: SessionFilter) -> Vec<String> {
     let found = Reader::open(&dir.0).unwrap().sessions(&filter, 10).unwrap();
     let id = |known: &crate::api::Known| {
         let booked = known.booking.as_ref().map(|b| b.session.to_string());
@@ -79,9 +67,9 @@ fn listed(dir: &Dir, filter: Filter) -> Vec<String> {
 fn in_state(dir: &Dir, state: &str) -> Vec<String> {
     listed(
         dir,
-        Filter {
+        SessionFilter {
             state: Some(state.to_owned()),
-            ..Filter::default()
+            ..SessionFilter::default()
         },
     )
 }
@@ -132,19 +120,19 @@ fn the_index_follows_the_entries_and_finds_by_room_reference_and_place() {
     bench.store.handle().send(job).unwrap();
     bench.done(Work::Flush);
     assert_eq!(in_state(&dir, "ended"), ["SE_lived"]);
-    let by_room = Filter {
+    let by_room = SessionFilter {
         room: Some("a".to_owned()),
-        ..Filter::default()
+        ..SessionFilter::default()
     };
     assert_eq!(listed(&dir, by_room), ["SE_a"]);
-    let by_ref = Filter {
+    let by_ref = SessionFilter {
         external_ref: Some("ref-a".to_owned()),
-        ..Filter::default()
+        ..SessionFilter::default()
     };
     assert_eq!(listed(&dir, by_ref), ["SE_a"]);
-    let after = Filter {
+    let after = SessionFilter {
         after: 1,
-        ..Filter::default()
+        ..SessionFilter::default()
     };
     assert_eq!(listed(&dir, after), ["SE_lived"]);
     bench.store.close();
@@ -172,7 +160,7 @@ fn a_ledger_of_version_1_gets_its_index_and_keeps_its_chain() {
     let (bench, _) = start(&dir);
     assert_eq!(in_state(&dir, "ended"), ["SE_old"]);
     bench.done(book("new", None));
-    assert_eq!(listed(&dir, Filter::default()), ["SE_old", "SE_new"]);
+    assert_eq!(listed(&dir, SessionFilter::default()), ["SE_old", "SE_new"]);
     bench.store.close();
     let report = dir.verify();
     assert!(report.faults.is_empty(), "{report:?}");
