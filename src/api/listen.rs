@@ -19,23 +19,31 @@ const READ_BYTES: usize = 128 * 1024;
 /// cost a file descriptor each.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// Serves until `listening` is told to stop. `handshake` limits TLS and the first request.
+/// A socket, and how it is served.
+pub struct Listener {
+    /// The socket.
+    pub socket: TcpListener,
+    /// With this certificate; none: plainly.
+    pub tls: Option<Tls>,
+    /// Stops it.
+    pub listening: Listening,
+    /// Limits TLS and the first request.
+    pub handshake: Duration,
+}
+
+/// Serves until `listening` is told to stop.
 ///
 /// # Errors
 /// The socket cannot be listened on.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Option<Tls>,
-    app: Router,
-    (listening, handshake): (Listening, Duration),
-) -> io::Result<()> {
+pub async fn serve(listener: Listener, app: Router) -> io::Result<()> {
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    let mut server = axum_server::from_tcp(listener)?
-        .handle(listening)
+    let handshake = listener.handshake;
+    let mut server = axum_server::from_tcp(listener.socket)?
+        .handle(listener.listening)
         .first_request_timeout(handshake);
     let mut http1 = server.http_builder().http1();
     http1.max_buf_size(READ_BYTES).header_read_timeout(IDLE);
-    match tls {
+    match listener.tls {
         None => server.serve(app).await,
         Some(tls) => {
             let acceptor = RustlsAcceptor::new(tls).handshake_timeout(handshake);

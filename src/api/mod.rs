@@ -3,31 +3,43 @@
 
 mod address;
 mod admin;
-mod admission;
+mod caller;
 mod dev;
-mod doors;
-mod join;
-mod limit;
+mod events;
+mod gate;
+mod limits;
 mod listen;
+mod livekit;
+mod locks;
 mod openapi;
 mod paging;
-mod preflight;
+mod ports;
+mod preflights;
 mod problem;
 mod recordings;
+mod refusals;
 mod router;
 mod sessions;
-mod ws;
+mod site;
+mod state;
+mod words;
 
 pub use admin::{Admin, admin_router};
-pub use dev::{DEV_WEBHOOK_NAME, DEV_WEBHOOK_PATH, DEV_WEBHOOK_SECRET, Dev};
-pub use doors::{Answer, Counters, Doors, Happening, Limits, Reply, ToWorker, WorkerDoor};
-pub use limit::{Addresses, Rate};
-pub use listen::{Listening, Tls, serve};
-pub use preflight::{PreflightLimits, Preflighted, Preflights};
-pub use recordings::{
-    Answering, CHUNK_BYTES, File, Kept, Later, Piece, Progress, RecordingFilter, Recordings, Said,
-    Standing,
+pub use dev::receiver::{DEV_WEBHOOK_NAME, DEV_WEBHOOK_PATH, DEV_WEBHOOK_SECRET, Dev};
+pub use events::{ApiEvent, Counters, Preflighted};
+pub use gate::IsTrusted;
+pub use limits::{Limits, Rate};
+pub use listen::{Listener, Listening, Tls, serve};
+pub use livekit::admission::Lost;
+pub use ports::clock::ReadClock;
+pub use ports::ledger::{Known, Ledger, Read, Request, SessionFilter, Unreadable, Work, Write};
+pub use ports::recordings::{
+    Answering, CHUNK_BYTES, FinishedFile, Kept, Later, MakingProgress, Piece, RecordingFilter,
+    Recordings, Standing, StatedConsent,
 };
+pub use ports::sink::Sink;
+pub use ports::worker::{CommandAnswer, CommandReply, ToWorker, WorkerDoor, Workers};
+pub use preflights::book::PreflightLimits;
 pub use router::router;
-pub use sessions::{Filter, Known, Ledger, Read, Request, Unreadable, Work, Write, lapse};
-pub use ws::Sink;
+pub use site::Site;
+pub use state::{AppParts, AppState};

@@ -1,11 +1,14 @@
 //! The document of the HTTP API: OpenAPI 3.1 at `/openapi.json`, made of the code itself.
 
 use super::problem::Problem;
-use super::recordings::{Recording, RecordingDetail, RecordingList, operations as recordings};
-use super::sessions::{
-    Created, NewConsent, NewRecording, NewSession, NewToken, Patch, PolicyDocument, RecordingNow,
-    RecordingsNow, Session, SessionList, TakenConsent, Token, operations,
+use super::recordings::body::{Recording, RecordingDetail, RecordingList};
+use super::recordings::{download, list as recordings, remove, show as recording};
+use super::sessions::body::{Created, NewSession, NewToken, Patch, Session, SessionList, Token};
+use super::sessions::policy::PolicyDocument;
+use super::sessions::recorded_body::{
+    NewConsent, NewRecording, RecordingNow, RecordingsNow, TakenConsent,
 };
+use super::sessions::{change, create, list, recorded, show, tokens};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -21,21 +24,21 @@ use utoipa::{Modify, OpenApi};
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
-        operations::list,
-        operations::create,
-        operations::show,
-        operations::extend,
-        operations::end,
-        operations::pause,
-        operations::resume,
-        operations::confirm,
-        operations::issue,
-        operations::consent,
-        operations::record,
+        list::list,
+        create::create,
+        show::show,
+        change::extend,
+        change::end,
+        change::pause,
+        change::resume,
+        change::confirm,
+        tokens::issue,
+        recorded::consent,
+        recorded::record,
         recordings::list,
-        recordings::show,
-        recordings::remove,
-        recordings::download,
+        recording::show,
+        remove::remove,
+        download::download,
     ),
     components(schemas(
         Created, NewConsent, NewRecording, NewSession, NewToken, Patch, PolicyDocument, Problem,

@@ -1,19 +1,19 @@
-//! The public routes (`livekit-protocol.md` §2). CORS is on every answer, also on 401 and 404:
-//! without it a browser client cannot read the status and never falls back to v0.
+//! The public routes. CORS is on every answer, also on 401 and 404: without it a browser client
+//! cannot read the status and never falls back to v0.
 
-use super::dev;
-use super::doors::Doors;
-use super::join::{Knock, Refusal, check};
-use super::{openapi, preflight, recordings, sessions, ws};
+use super::dev::receiver::{self, Dev};
+use super::limits::BODY_BYTES;
+use super::preflights::measure;
+use super::site::Site;
+use super::state::AppState;
+use super::{livekit, openapi, recordings, sessions};
 use axum::Router;
-use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::map_request;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
-use std::net::SocketAddr;
+use axum::routing::{get, post};
 use std::sync::Arc;
 use std::time::Duration;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
@@ -21,43 +21,37 @@ use tower_http::services::{ServeDir, ServeFile};
 
 /// How long a browser may remember a preflight (livekit-server 1.13.5).
 const PREFLIGHT: Duration = Duration::from_secs(86_400);
-/// Largest body: that of a webhook, whose metadata and lists stay far below.
-pub(super) const BODY_BYTES: usize = 1024 * 1024;
 
 /// The router of clients and apps.
-pub fn router(doors: Arc<Doors>) -> Router {
+pub fn router(state: AppState) -> Router {
     let routes = Router::new()
         .route("/", get(root))
-        .route("/rtc", any(rtc))
-        .route("/rtc/validate", get(validate))
-        .route("/rtc/v1", any(absent))
-        .route("/rtc/v1/validate", any(absent))
-        .route("/settings/regions", any(absent))
-        .route("/v1/preflights", post(preflight::begin))
-        .route("/v1/preflights/{id}", get(preflight::result))
+        .route("/v1/preflights", post(measure::begin))
+        .route("/v1/preflights/{id}", get(measure::result))
         .route("/openapi.json", get(openapi::document))
-        .merge(recordings::routes())
-        .merge(sessions::routes());
-    let routes = match &doors.web_dir {
+        .merge(livekit::routes::routes())
+        .merge(recordings::routes::routes())
+        .merge(sessions::routes::routes());
+    let routes = match &state.site().web_dir {
         Some(dir) => routes.fallback_service(ServeDir::new(dir)),
-        None => routes.fallback(absent),
+        None => routes.fallback(async || StatusCode::NOT_FOUND),
     };
     // A layer of the inner router would run after its routes are chosen: hence the outer one.
     let open = Router::new()
-        .fallback_service(routes.with_state(doors.clone()))
+        .fallback_service(routes.with_state(state.clone()))
         .layer(map_request(collapse))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(cors());
-    if doors.dev.is_none() {
+    if state.dev().is_none() {
         return open;
     }
     // No CORS: a site that a developer visits has no business with links and webhooks.
     Router::new()
-        .route("/dev/links", get(dev::links))
-        .route("/dev/webhooks", get(dev::webhooks))
-        .route("/dev/receiver", post(dev::receiver))
+        .route("/dev/links", get(receiver::links))
+        .route("/dev/webhooks", get(receiver::webhooks))
+        .route("/dev/receiver", post(receiver::receiver))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .with_state(doors)
+        .with_state(state)
         .fallback_service(open)
 }
 
@@ -106,18 +100,18 @@ async fn collapse(mut request: Request) -> Request {
     request
 }
 
-async fn absent() -> StatusCode {
-    StatusCode::NOT_FOUND
-}
-
 /// The page for people, `OK` for programs.
-async fn root(State(doors): State<Arc<Doors>>, request: Request) -> Response {
+async fn root(
+    State(site): State<Arc<Site>>,
+    State(dev): State<Option<Arc<Dev>>>,
+    request: Request,
+) -> Response {
     let accept = request
         .headers()
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok());
-    let wants_page = doors.dev.is_some() || accept.is_some_and(|a| a.contains("text/html"));
-    if let (true, Some(dir)) = (wants_page, &doors.web_dir) {
+    let wants_page = dev.is_some() || accept.is_some_and(|a| a.contains("text/html"));
+    if let (true, Some(dir)) = (wants_page, &site.web_dir) {
         let page = ServeFile::new(dir.join("index.html"))
             .try_call(request)
             .await;
@@ -128,44 +122,4 @@ async fn root(State(doors): State<Arc<Doors>>, request: Request) -> Response {
         }
     }
     "OK".into_response()
-}
-
-async fn validate(
-    State(doors): State<Arc<Doors>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<&'static str, Refusal> {
-    check(
-        &doors,
-        &Knock {
-            peer,
-            headers: &headers,
-            uri: &uri,
-        },
-    )
-    .map(|_| "success")
-}
-
-async fn rtc(
-    State(doors): State<Arc<Doors>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    let Ok(upgrade) = upgrade else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    match check(
-        &doors,
-        &Knock {
-            peer,
-            headers: &headers,
-            uri: &uri,
-        },
-    ) {
-        Ok(join) => ws::open(doors, upgrade, Box::new(join)),
-        Err(refusal) => refusal.into_response(),
-    }
 }

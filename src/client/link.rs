@@ -44,7 +44,7 @@ impl Link {
     }
 
     /// Sends a datagram from one of our addresses.
-    pub fn send(&self, (from, to): (SocketAddr, SocketAddr), bytes: &[u8]) {
+    pub fn send(&self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let socket = self.sockets.iter().find(|(address, _)| *address == from);
         if let Some((_, socket)) = socket {
             // A full buffer loses the datagram, as any other place on the way would.

@@ -192,7 +192,7 @@ async fn drive(
         prober.handle_timeout(clock().mono);
         while let Some(output) = prober.poll_output(clock().mono) {
             match output {
-                ProberOutput::Datagram { from, to, bytes } => link.send((from, to), &bytes),
+                ProberOutput::Datagram { from, to, bytes } => link.send(from, to, &bytes),
                 ProberOutput::Progress(progress) => (options.on_progress)(progress),
                 ProberOutput::Verdict(json) => return parse(&json),
                 ProberOutput::Closed => return Err(PreflightError::Closed),

@@ -1,6 +1,6 @@
 //! Which addresses clients are told: where they reach a worker's socket.
 
-use super::config::Advertise;
+use super::config::advertise::Advertise;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Any address outside: connecting a UDP socket to it sends nothing, but makes the kernel choose

@@ -2,11 +2,11 @@
 //! bookings whose time is over.
 
 use super::clock::Clock;
-use super::store::StoreHandle;
-use crate::api::{Doors, lapse};
+use super::store::running::StoreHandle;
+use crate::api::AppState;
 use crate::base::Mono;
 use crate::node::Cpu;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -24,7 +24,7 @@ const SHORT_MICROS: u64 = 5_000_000;
 const LONG_MICROS: u64 = 60_000_000;
 
 /// Looks once a second, until the node ends.
-pub(super) async fn watch(doors: Arc<Doors>, store: StoreHandle, clock: Clock) {
+pub(super) async fn watch(state: AppState, store: StoreHandle, clock: Clock) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut meter = Meter::new(cores);
     let mut look = interval(LOOK);
@@ -34,12 +34,12 @@ pub(super) async fn watch(doors: Arc<Doors>, store: StoreHandle, clock: Clock) {
         let used = std::fs::read_to_string(STAT).ok();
         let cpu = meter.handle_used(used.as_deref().and_then(used_micros), clock.now().mono);
         {
-            let control = doors.control.lock();
+            let control = state.workers().control.lock();
             let mut control = control.unwrap_or_else(PoisonError::into_inner);
             control.set_ledger_full(store.stats().full());
             control.set_cpu(cpu);
         }
-        lapse(&doors).await;
+        state.expire_bookings().await;
     }
 }
 
@@ -78,8 +78,8 @@ impl Meter {
         if let (Some(used), Some((was, then))) = (used, before) {
             let span = now.micros().saturating_sub(then.micros()).max(1);
             let share = used.saturating_sub(was) * 1_000_000 / span / self.cores;
-            self.short = mix(self.short, share, (span, SHORT_MICROS));
-            self.long = mix(self.long, share, (span, LONG_MICROS));
+            self.short = mix(self.short, share, span, SHORT_MICROS);
+            self.long = mix(self.long, share, span, LONG_MICROS);
         }
         let percent = |share: u64| u8::try_from(share.min(1_000_000) / 10_000).unwrap_or(100);
         Cpu {
@@ -90,7 +90,7 @@ impl Meter {
 }
 
 /// An average that forgets with a time constant.
-fn mix(average: u64, newest: u64, (span, constant): (u64, u64)) -> u64 {
+fn mix(average: u64, newest: u64, span: u64, constant: u64) -> u64 {
     (average * constant + newest * span) / (constant + span)
 }
 

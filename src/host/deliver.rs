@@ -8,7 +8,9 @@ mod tests;
 
 pub use target::{Endpoint, EndpointError};
 
-use super::store::{Job, ReadClock, SendError, StoreHandle, StoreReply};
+use super::store::job::{Job, SendError, StoreReply};
+use super::store::running::StoreHandle;
+use crate::api::ReadClock;
 use crate::base::{Millis, Now};
 use crate::usage::outbox::{Lane, Outbox, OutboxConfig, OutboxRow, Outcome, Output, Verdict};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -21,7 +23,7 @@ use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::timeout;
 
-/// A whole attempt, from connecting to the end of the answer (`reliability.md`, fault matrix).
+/// A whole attempt, from connecting to the end of the answer.
 pub const DEFAULT_TIMEOUT: Millis = Millis(15_000);
 /// How long attempts under way may take once the node stops: it has 10 s in all.
 const STOP_GRACE: Duration = Duration::from_secs(3);
@@ -142,7 +144,7 @@ impl Inlet {
             StoreReply::Appended { events: 0, .. }
             | StoreReply::CheckpointsStored { .. }
             | StoreReply::Marked { .. }
-            | StoreReply::Desk(_)
+            | StoreReply::Written(_)
             | StoreReply::Noted { .. } => return,
         }
         self.0.wake.notify_one();

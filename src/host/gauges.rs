@@ -8,13 +8,14 @@ use super::metrics::{
     RecordingDrop, RecordingOutcome, RecordingState, RecordingTotals, SignalError, StoreTotals,
     WorkerTotals,
 };
-use super::recordings::{KeeperStats, WriterStats};
+use super::recordings::janitor::JanitorStats;
+use super::recordings::writer::WriterStats;
 use super::store::read::Reader;
-use super::store::{StoreHandle, StoreStats};
+use super::store::running::StoreHandle;
+use super::store::stats::StoreStats;
 use super::worker::{Published, WorkerEnds};
-use crate::api::{Counters, Happening, Preflighted};
+use crate::api::{ApiEvent, AppState, Preflighted};
 use crate::base::Millis;
-use crate::node::Control;
 use crate::record;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
@@ -27,12 +28,13 @@ pub(super) struct Gauges {
     pub workers: Vec<WorkerEnds>,
     pub store: StoreHandle,
     pub deliveries: Arc<DeliverStats>,
-    pub counters: Arc<Counters>,
-    pub control: Arc<Mutex<Control>>,
-    /// The directory of the ledger, and what the writer and the keeper of recordings count.
-    pub recordings: (PathBuf, (Arc<WriterStats>, Arc<KeeperStats>)),
+    pub state: AppState,
+    /// The directory of the ledger.
+    pub ledger: PathBuf,
+    pub writer: Arc<WriterStats>,
+    pub janitor: Arc<JanitorStats>,
     /// Signalling messages, errors, and joins of full rooms that are on the page already, by worker.
-    pub told: Mutex<Vec<Told>>,
+    pub told: Mutex<Vec<SignalTotals>>,
 }
 
 impl Gauges {
@@ -40,7 +42,7 @@ impl Gauges {
     /// the other must not tell again.
     pub fn render(&self) -> String {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.resize_with(self.workers.len(), Told::default);
+        told.resize_with(self.workers.len(), SignalTotals::default);
         for (index, (worker, told)) in self.workers.iter().zip(told.iter_mut()).enumerate() {
             let published = worker.published();
             self.tell_signals(told, &published);
@@ -52,7 +54,7 @@ impl Gauges {
             .report_deliveries(delivery_totals(&self.deliveries));
         self.metrics.report_admission(self.admission());
         self.metrics.report_recordings(self.recordings());
-        let open = self.counters.connections.load(Relaxed);
+        let open = self.state.counters().connections.load(Relaxed);
         self.metrics
             .set_connections(u64::try_from(open).unwrap_or(u64::MAX));
         self.metrics.render().unwrap_or_else(|error| {
@@ -62,8 +64,8 @@ impl Gauges {
     }
 
     fn recordings(&self) -> RecordingTotals {
-        let (ledger, (writer, keeper)) = &self.recordings;
-        let counts = Reader::open(ledger).and_then(|reader| reader.recording_counts());
+        let (writer, janitor) = (&self.writer, &self.janitor);
+        let counts = Reader::open(&self.ledger).and_then(|reader| reader.recording_counts());
         let counts = counts.unwrap_or_else(|error| {
             tracing::error!(%error, "the recordings cannot be counted");
             Vec::new()
@@ -86,14 +88,14 @@ impl Gauges {
             now: RecordingState::ALL.iter().map(of).collect(),
             outcomes: outcomes.into_iter().zip(steps).collect(),
             bytes: writer.bytes.load(Relaxed),
-            panics: keeper.panics.load(Relaxed),
-            disk_waits: keeper.disk_waits.load(Relaxed),
+            panics: janitor.panics.load(Relaxed),
+            disk_waits: janitor.disk_waits.load(Relaxed),
             drops: recording_drops(&recorders, writer),
         }
     }
 
     fn admission(&self) -> AdmissionTotals {
-        let control = self.control.lock();
+        let control = self.state.workers().control.lock();
         let reserved = control.unwrap_or_else(PoisonError::into_inner).reserved();
         AdmissionTotals {
             reserved_bps: reserved.egress_bps,
@@ -103,9 +105,9 @@ impl Gauges {
         }
     }
 
-    fn tell_signals(&self, told: &mut Told, published: &Published) {
+    fn tell_signals(&self, told: &mut SignalTotals, published: &Published) {
         let shard = &published.shard;
-        let now = Told {
+        let now = SignalTotals {
             messages: shard.signal_messages,
             sent: shard.signal_sent,
             errors: shard.signal_errors,
@@ -122,7 +124,7 @@ impl Gauges {
 
 /// A worker's counts that are on the page already.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Told {
+pub(super) struct SignalTotals {
     messages: u64,
     sent: u64,
     errors: u64,
@@ -130,16 +132,16 @@ pub(super) struct Told {
 }
 
 /// What happens at the doors, as it happens.
-pub(super) fn note(metrics: &Metrics, happening: Happening) {
-    match happening {
-        Happening::Preflight(came) => metrics.preflighted(match came {
+pub(super) fn note(metrics: &Metrics, event: ApiEvent) {
+    match event {
+        ApiEvent::Preflight(came) => metrics.preflighted(match came {
             Preflighted::Passed => PreflightOutcome::Passed,
             Preflighted::Below => PreflightOutcome::Below,
             Preflighted::Failed => PreflightOutcome::Failed,
             Preflighted::Refused => PreflightOutcome::Refused,
         }),
-        Happening::Joined => metrics.joined(JoinOutcome::Ok),
-        Happening::Refused(status) => metrics.joined(match status {
+        ApiEvent::Joined => metrics.joined(JoinOutcome::Ok),
+        ApiEvent::Refused(status) => metrics.joined(match status {
             400 => JoinOutcome::BadRequest,
             401 => JoinOutcome::Unauthorized,
             403 => JoinOutcome::Forbidden,
@@ -147,12 +149,12 @@ pub(super) fn note(metrics: &Metrics, happening: Happening) {
             503 => JoinOutcome::Unavailable,
             _ => JoinOutcome::Failed,
         }),
-        Happening::SlowReader => {
+        ApiEvent::SlowReader => {
             metrics.queue_dropped(Queue::Signal, 1);
             metrics.signal_failed(SignalError::SlowReader);
         }
-        Happening::Flood => metrics.signal_failed(SignalError::RateLimited),
-        Happening::Silent => metrics.signal_failed(SignalError::Timeout),
+        ApiEvent::Flood => metrics.signal_failed(SignalError::RateLimited),
+        ApiEvent::Silent => metrics.signal_failed(SignalError::Timeout),
     }
 }
 

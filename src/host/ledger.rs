@@ -1,16 +1,17 @@
 //! The ledger as the Sessions API asks for it.
 
+use super::store::error::OpenError;
+use super::store::pending::Confirmed;
 use super::store::read::Reader;
-use super::store::{Desk, OpenError, StoreHandle};
 use crate::api::{Ledger, Unreadable};
 use std::path::{Path, PathBuf};
 
-/// The ways to the ledger in `dir`, whose writer is behind `store`.
-pub(super) fn ledger(dir: &Path, store: StoreHandle, desk: Desk) -> Ledger {
+/// The ways to the ledger in `dir`, whose writer is behind `writer`.
+pub(super) fn ledger(dir: &Path, writer: Confirmed) -> Ledger {
     let dirs: [PathBuf; 3] = std::array::from_fn(|_| dir.to_path_buf());
     let [one, many, asked] = dirs;
     Ledger {
-        write: Box::new(move |work| desk.send(&store, work)),
+        write: Box::new(move |work| writer.send(work)),
         session: Box::new(move |id| read(&one, |reader| reader.session(id))),
         sessions: Box::new(move |(filter, limit)| {
             read(&many, |reader| reader.sessions(filter, *limit))

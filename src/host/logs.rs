@@ -27,7 +27,8 @@ pub fn start(config: &Log, filter: Option<&str>, clock: Clock) -> anyhow::Result
         is_json(config.format, terminal),
         terminal,
         filter,
-        (clock, io::stderr),
+        clock,
+        io::stderr,
     );
     tracing::subscriber::set_global_default(subscriber).context("a log was started before")
 }
@@ -55,7 +56,8 @@ fn subscriber<W>(
     json: bool,
     colour: bool,
     filter: EnvFilter,
-    (clock, writer): (Clock, W),
+    clock: Clock,
+    writer: W,
 ) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -175,7 +177,7 @@ mod tests {
         let shared = Shared::default();
         let to = shared.clone();
         let filter = env_filter(&Log::default(), filter).unwrap();
-        let subscriber = subscriber(json, false, filter, (Clock::new(), move || to.clone()));
+        let subscriber = subscriber(json, false, filter, Clock::new(), move || to.clone());
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("session", id = "SE_1", nick = NASTY);
             let _inside = span.enter();

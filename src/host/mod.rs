@@ -11,6 +11,7 @@ mod gauges;
 mod ledger;
 pub mod logs;
 pub mod metrics;
+mod print;
 pub mod recordings;
 pub mod report;
 mod run;

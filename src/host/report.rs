@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::store::OpenError;
+use super::store::error::OpenError;
 use super::store::read::Reader;
 use crate::base::{Identity, Millis, PauseReason, Purpose, RoomName, SessionId, SessionState};
 use crate::usage::ledger::{Report, SessionRecord, Verifier};

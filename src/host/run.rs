@@ -1,12 +1,17 @@
 //! From a command to its exit code.
 
-use super::cli::{Command, ConfigCommand, Exit, LedgerCommand, environment, make_token, measure};
-use super::cli::{TokenArgs, UsageArgs, VerifyArgs};
+use super::cli::args::{Exit, environment};
+use super::cli::preflight::measure;
+use super::cli::token::{TokenArgs, make_token};
+use super::cli::{Command, ConfigCommand, LedgerCommand, UsageArgs, VerifyArgs};
 use super::clock::Clock;
-use super::config::{Config, Flags, Problems};
-use super::recordings::inspect;
-use super::{report, serve, tls};
-use anyhow::Context;
+use super::config::flags::Flags;
+use super::config::origin::Problems;
+use super::config::schema::Config;
+use super::print::print;
+use super::recordings::inspect::inspect;
+use super::serve::life::serve;
+use super::{report, tls};
 use std::io::Write;
 
 /// Does what the command says. What goes wrong is told on standard error.
@@ -16,7 +21,7 @@ pub fn run(command: &Command) -> Exit {
         Command::Serve(args) => args
             .load(environment())
             .map_err(anyhow::Error::from)
-            .and_then(|config| serve::serve(&config, args)),
+            .and_then(|config| serve(&config, args)),
         Command::Token(args) => token(args),
         Command::Preflight(args) => {
             measure(args).and_then(|(text, exit)| print(&text).map(|_| exit))
@@ -43,17 +48,6 @@ pub fn run(command: &Command) -> Exit {
         drop(writeln!(std::io::stderr(), "beistand: {error:#}"));
         exit
     })
-}
-
-/// To standard output; a reader that has gone away (`| head`) is no failure.
-pub(super) fn print(text: &str) -> anyhow::Result<Exit> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("standard output cannot be written")
-        }
-        Ok(()) | Err(_) => Ok(Exit::Ok),
-    }
 }
 
 fn token(args: &TokenArgs) -> anyhow::Result<Exit> {

@@ -1,6 +1,6 @@
 //! The certificate: loaded at the start, and again when its files change.
 
-use super::config;
+use super::config::schema as config;
 use crate::api::Tls;
 use anyhow::Context;
 use std::path::PathBuf;

@@ -3,10 +3,11 @@
 //! counted as lost.
 
 use super::clock::Clock;
-use super::recordings::{Lost, Outlet};
-use super::store::{Job, SendError, StoreHandle};
+use super::recordings::writer::{Lost, Outlet};
+use super::store::job::{Job, SendError};
+use super::store::running::StoreHandle;
 use super::udp::{Datagram, Udp, UdpStats};
-use crate::api::{Answer, Reply, Sink, ToWorker};
+use crate::api::{CommandAnswer, CommandReply, Sink, ToWorker};
 use crate::base::{ConnectionId, Mono, Now, PreflightId, RecordingId, RoomName, SessionId};
 use crate::node::preflight::Outcome;
 use crate::node::{News, Output, Shard, Stats};
@@ -123,11 +124,11 @@ pub type OnRoomEnded = Arc<dyn Fn(&RoomName, bool) + Send + Sync>;
 
 /// Told of rooms that open, and of who comes and goes.
 pub type OnNews = Arc<dyn Fn(&News) + Send + Sync>;
-/// Told what came of a preflight.
+/// Told how a preflight ended.
 pub type OnPreflighted = Arc<dyn Fn(&PreflightId, Outcome) + Send + Sync>;
 
 /// What a worker needs to run.
-pub struct Surroundings {
+pub struct Context {
     /// Both clocks.
     pub clock: Clock,
     /// The ledger.
@@ -138,7 +139,7 @@ pub struct Surroundings {
     pub on_room_ended: OnRoomEnded,
     /// Who is told of rooms and people.
     pub on_news: OnNews,
-    /// Who is told what came of a preflight.
+    /// Who is told how a preflight ended.
     pub on_preflighted: OnPreflighted,
 }
 
@@ -185,12 +186,7 @@ impl Prepared {
     ///
     /// # Errors
     /// The operating system gives no thread.
-    pub fn start(
-        self,
-        index: usize,
-        shard: Shard,
-        around: Surroundings,
-    ) -> io::Result<JoinHandle<()>> {
+    pub fn start(self, index: usize, shard: Shard, context: Context) -> io::Result<JoinHandle<()>> {
         let worker = Worker {
             udp: self.udp,
             messages: self.messages,
@@ -198,7 +194,7 @@ impl Prepared {
             lost: self.ends.lost,
             published: self.ends.published,
             shard,
-            around,
+            context,
             sinks: BTreeMap::new(),
             jobs: VecDeque::new(),
             answers: Vec::new(),
@@ -221,11 +217,11 @@ struct Worker {
     lost: Lost,
     published: Arc<Mutex<Published>>,
     shard: Shard,
-    around: Surroundings,
+    context: Context,
     sinks: BTreeMap<ConnectionId, Sink>,
     jobs: VecDeque<Job>,
     /// Commands that are carried out and not answered; bounded by the requests that wait for them.
-    answers: Vec<(Reply, Answer)>,
+    answers: Vec<(CommandReply, CommandAnswer)>,
     jobs_dropped: u64,
     /// The socket may have more: events come only when it becomes readable anew.
     readable: bool,
@@ -245,7 +241,7 @@ impl Worker {
     fn run(mut self, mut poll: Poll) {
         let mut events = Events::with_capacity(16);
         loop {
-            let wait = self.wait(self.around.clock.now());
+            let wait = self.wait(self.context.clock.now());
             match poll.poll(&mut events, Some(wait)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -255,7 +251,7 @@ impl Worker {
                 }
             }
             self.readable |= events.iter().any(|event| event.token() == SOCKET);
-            if self.round(self.around.clock.now()) == Next::Stop {
+            if self.round(self.context.clock.now()) == Next::Stop {
                 break;
             }
         }
@@ -267,7 +263,7 @@ impl Worker {
         if self.readable || self.busy {
             return Duration::ZERO;
         }
-        let behind = !self.jobs.is_empty() || self.around.recordings.is_behind();
+        let behind = !self.jobs.is_empty() || self.context.recordings.is_behind();
         let limit = if behind { RETRY } else { PUBLISH };
         let due = self
             .shard
@@ -360,14 +356,14 @@ impl Worker {
                     }
                 }
                 Output::Recorded(output) => {
-                    if let Err(id) = self.around.recordings.push(output) {
+                    if let Err(id) = self.context.recordings.push(output) {
                         self.lost.add(&id, "the disk is too slow");
                     }
                 }
-                Output::RoomEnded(room) => (self.around.on_room_ended)(&room, true),
-                Output::RoomNotOpened(room) => (self.around.on_room_ended)(&room, false),
-                Output::News(news) => (self.around.on_news)(&news),
-                Output::Preflighted { id, outcome } => (self.around.on_preflighted)(&id, outcome),
+                Output::RoomEnded(room) => (self.context.on_room_ended)(&room, true),
+                Output::RoomNotOpened(room) => (self.context.on_room_ended)(&room, false),
+                Output::News(news) => (self.context.on_news)(&news),
+                Output::Preflighted { id, outcome } => (self.context.on_preflighted)(&id, outcome),
             }
         }
     }
@@ -411,7 +407,7 @@ impl Worker {
     /// What is recorded follows the entries that allow it.
     fn send_recorded(&mut self) {
         if self.jobs.is_empty() {
-            for id in self.around.recordings.flush() {
+            for id in self.context.recordings.flush() {
                 self.lost.add(&id, "nobody writes it any more");
             }
         }
@@ -419,7 +415,7 @@ impl Worker {
 
     fn send_jobs(&mut self) {
         while let Some(job) = self.jobs.pop_front() {
-            match self.around.store.send(job) {
+            match self.context.store.send(job) {
                 Ok(()) => {}
                 Err(SendError::Full(job)) => return self.jobs.push_front(*job),
                 // The process is about to exit: the store said so.
@@ -441,14 +437,14 @@ impl Worker {
     }
 
     fn finish(mut self) {
-        let until = self.around.clock.now().mono + LAST_JOBS;
+        let until = self.context.clock.now().mono + LAST_JOBS;
         self.drain();
         self.udp.flush();
         self.send_jobs();
         self.send_recorded();
         let behind =
-            |worker: &Worker| !worker.jobs.is_empty() || worker.around.recordings.is_behind();
-        while behind(&self) && self.around.clock.now().mono < until {
+            |worker: &Worker| !worker.jobs.is_empty() || worker.context.recordings.is_behind();
+        while behind(&self) && self.context.clock.now().mono < until {
             std::thread::park_timeout(RETRY);
             self.send_jobs();
             self.send_recorded();
@@ -461,6 +457,6 @@ impl Worker {
             );
         }
         self.publish_at = Mono::ZERO;
-        self.publish(self.around.clock.now());
+        self.publish(self.context.clock.now());
     }
 }

@@ -1,8 +1,8 @@
 //! What answers about recordings look like.
 
-use super::link::{expiry, link};
-use super::shelf::{File, Progress, Said, Standing};
-use super::words::{ActorWord, ConsentWord, PurposeWord};
+use super::link::{Link, expiry};
+use crate::api::ports::recordings::{FinishedFile, MakingProgress, Standing, StatedConsent};
+use crate::api::words::{ActorWord, ConsentWord, PurposeWord};
 use crate::base::{Actor, ConsentState, Purpose, RecordingId, Unix};
 use crate::usage::ledger::RecordingRecord;
 use serde::Serialize;
@@ -78,7 +78,7 @@ pub(crate) struct RecordingDetail {
     /// What was said about it, in its order.
     pub consents: Vec<RecordingConsent>,
     /// How far the making of the files is, while it is `finishing`.
-    pub progress: Option<Progress>,
+    pub progress: Option<MakingProgress>,
 }
 
 /// What a file holds.
@@ -136,8 +136,8 @@ pub(crate) struct RecordingConsent {
     pub at_unix_ms: u64,
 }
 
-impl From<Said> for RecordingConsent {
-    fn from(said: Said) -> RecordingConsent {
+impl From<StatedConsent> for RecordingConsent {
+    fn from(said: StatedConsent) -> RecordingConsent {
         let consent = said.consent;
         RecordingConsent {
             identity: consent.identity.to_string(),
@@ -175,11 +175,11 @@ pub(super) fn known(name: &str) -> Option<(FileKind, &'static str)> {
 pub(super) fn files(
     key: &[u8; 32],
     id: &RecordingId,
-    files: &[File],
+    files: &[FinishedFile],
     now: Unix,
 ) -> Vec<RecordingFile> {
     let expires_s = expiry(now);
-    let told = |file: &File| {
+    let told = |file: &FinishedFile| {
         let (kind, mime) = known(&file.name)?;
         Some(RecordingFile {
             name: file.name.clone(),
@@ -188,7 +188,12 @@ pub(super) fn files(
             mime,
             bytes: file.bytes,
             sha256: file.sha256.clone(),
-            url: link(key, (id, file), expires_s),
+            url: Link {
+                id,
+                name: &file.name,
+                expires_s,
+            }
+            .address(key),
             expires_unix_ms: expires_s.saturating_mul(1_000),
         })
     };

@@ -2,16 +2,20 @@
 //! link.
 
 use super::body::known;
-use super::link::{LinkRefusal, check};
+use super::link::{Link, LinkRefusal};
 use super::range::{Asked, asked};
-use super::shelf::{Answering, CHUNK_BYTES, File, Piece, Standing};
-use super::show::{Which, no_recording, row, unreadable};
-use crate::api::doors::Doors;
+use super::which::{Which, no_recording, row, unreadable};
+use crate::api::caller::Passer;
+use crate::api::paging;
+use crate::api::ports::ledger::Unreadable;
+use crate::api::ports::recordings::{
+    Answering, CHUNK_BYTES, FinishedFile, Piece, Recordings, Standing,
+};
 use crate::api::problem::{OfFile, Problem};
-use crate::api::sessions::{Passer, Unreadable};
 use crate::base::RecordingId;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Query, State};
+use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use http_body::{Frame, SizeHint};
@@ -68,31 +72,35 @@ struct Ticket {
     security(())
 )]
 pub(crate) async fn download(
-    State(doors): State<Arc<Doors>>,
+    State(recordings): State<Arc<Recordings>>,
     passer: Passer,
     Which { id, name }: Which,
-    (method, uri, headers): (Method, Uri, HeaderMap),
+    request: Parts,
 ) -> Result<Response, Problem> {
-    let ticket = ticket(&uri)?;
-    let shelf = &doors.recordings;
-    let link = (ticket.expires_s, ticket.signature.as_str());
-    check(&shelf.link_key, (&id, &name), link, passer.now.unix)
+    let ticket = ticket(&request.uri)?;
+    let link = Link {
+        id: &id,
+        name: &name,
+        expires_s: ticket.expires_s,
+    };
+    link.check(&recordings.link_key, &ticket.signature, passer.now.unix)
         .map_err(|refusal| Problem::link(refusal, refusal == LinkRefusal::Expired))?;
     // The place comes first: to find the file its manifest is read, which may be large.
     let busy = || Problem::unavailable("too many files are fetched now: try again");
-    let open = Open::take(&shelf.downloads).ok_or_else(busy)?;
-    let (file, mime) = file(&doors, &id, &name).await?;
-    let part = match (method == Method::HEAD).then_some(Asked::Whole) {
-        // RFC 9110 section 14.2: a range has a meaning for GET alone.
-        Some(whole) => whole,
-        None => part(&headers, &file),
+    let open = Open::take(&recordings.downloads).ok_or_else(busy)?;
+    let (file, mime) = file(&recordings, &id, &name).await?;
+    let is_head = request.method == Method::HEAD;
+    // RFC 9110 section 14.2: a range has a meaning for GET alone.
+    let part = match is_head {
+        true => Asked::Whole,
+        false => part(&request.headers, &file),
     };
     let range = match &part {
         Asked::Beyond => return Ok(beyond(file.bytes)),
         Asked::Whole => 0..file.bytes,
         Asked::Part(range) => range.clone(),
     };
-    let body = if method == Method::HEAD {
+    let body = if is_head {
         Body::empty()
     } else {
         let piece = Piece {
@@ -100,11 +108,13 @@ pub(crate) async fn download(
             name,
             range: range.clone(),
         };
-        flow(&doors, piece, open).await?
+        flow(&recordings, piece, open).await?
     };
     let mut response = body.into_response();
-    let whole = matches!(part, Asked::Whole);
-    describe(&mut response, (&file, mime), (range, whole));
+    describe(&mut response, &file, mime, range.clone());
+    if !matches!(part, Asked::Whole) {
+        describe_part(&mut response, &file, range);
+    }
     if ticket.download {
         let saved = format!("attachment; filename=\"{id}-{}\"", file.name);
         insert(&mut response, header::CONTENT_DISPOSITION, &saved);
@@ -113,15 +123,9 @@ pub(crate) async fn download(
 }
 
 fn ticket(uri: &Uri) -> Result<Ticket, Problem> {
-    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
-    let Ok(Query(pairs)) = pairs else {
-        return Err(Problem::malformed(
-            "the query of the address cannot be decoded",
-        ));
-    };
     let (mut expires_s, mut signature, mut download) = (None, None, false);
-    for (name, value) in pairs {
-        let refused = |allowed: &str| Problem::field(StatusCode::BAD_REQUEST, &name, allowed);
+    for (name, value) in paging::parameters(uri)? {
+        let refused = |allowed: &str| paging::refused(&name, allowed);
         match name.as_str() {
             "expires" => {
                 let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
@@ -133,15 +137,13 @@ fn ticket(uri: &Uri) -> Result<Ticket, Problem> {
             "download" if value == "1" || value == "0" => download = value == "1",
             "download" => return Err(refused("0, 1")),
             other => {
-                let name: String = other.chars().take(64).collect();
-                let there = "expires, signature, download";
-                return Err(Problem::unknown(StatusCode::BAD_REQUEST, &name, there));
+                return Err(paging::unknown(other, "expires, signature, download"));
             }
         }
     }
     let missing = |name: &str| {
         let allowed = "what the link has there, which must be there";
-        Problem::field(StatusCode::BAD_REQUEST, name, allowed)
+        paging::refused(name, allowed)
     };
     Ok(Ticket {
         expires_s: expires_s.ok_or_else(|| missing("expires"))?,
@@ -152,12 +154,12 @@ fn ticket(uri: &Uri) -> Result<Ticket, Problem> {
 
 /// The file that a good link leads to.
 async fn file(
-    doors: &Arc<Doors>,
+    recordings: &Arc<Recordings>,
     id: &RecordingId,
     name: &str,
-) -> Result<(File, &'static str), Problem> {
+) -> Result<(FinishedFile, &'static str), Problem> {
     let (_, mime) = known(name).ok_or_else(no_file)?;
-    match Standing::of(&row(doors, id).await?) {
+    match Standing::of(&row(recordings, id).await?) {
         Standing::Ready => {}
         Standing::Deleted => {
             return Err(Problem::absent("the recording has been deleted"));
@@ -166,7 +168,7 @@ async fn file(
             return Err(no_recording());
         }
     }
-    let files = (doors.recordings.files)(id.clone()).await;
+    let files = (recordings.files)(id.clone()).await;
     let files = files.map_err(|error| unreadable(&error))?;
     let found = files.into_iter().find(|file| file.name == name);
     Ok((found.ok_or_else(no_file)?, mime))
@@ -177,7 +179,7 @@ fn no_file() -> Problem {
 }
 
 /// `If-Range` with anything but the file's own tag asks for the whole of it.
-fn part(headers: &HeaderMap, file: &File) -> Asked {
+fn part(headers: &HeaderMap, file: &FinishedFile) -> Asked {
     let of = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let changed = of(header::IF_RANGE).is_some_and(|held| held != tag(file));
     if changed || headers.get_all(header::RANGE).iter().count() > 1 {
@@ -187,7 +189,7 @@ fn part(headers: &HeaderMap, file: &File) -> Asked {
 }
 
 /// The SHA-256 is the strongest tag there is (RFC 9110 section 8.8.3).
-fn tag(file: &File) -> String {
+fn tag(file: &FinishedFile) -> String {
     format!("\"{}\"", file.sha256)
 }
 
@@ -199,11 +201,7 @@ fn beyond(length: u64) -> Response {
     response
 }
 
-fn describe(
-    response: &mut Response,
-    (file, mime): (&File, &str),
-    (range, whole): (Range<u64>, bool),
-) {
+fn describe(response: &mut Response, file: &FinishedFile, mime: &str, range: Range<u64>) {
     let length = range.end.saturating_sub(range.start);
     for (name, value) in [
         (header::CONTENT_TYPE, mime.to_owned()),
@@ -217,12 +215,13 @@ fn describe(
     ] {
         insert(response, name, &value);
     }
-    if !whole {
-        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-        let last = range.end.saturating_sub(1);
-        let part = format!("bytes {}-{last}/{}", range.start, file.bytes);
-        insert(response, header::CONTENT_RANGE, &part);
-    }
+}
+
+fn describe_part(response: &mut Response, file: &FinishedFile, range: Range<u64>) {
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    let last = range.end.saturating_sub(1);
+    let part = format!("bytes {}-{last}/{}", range.start, file.bytes);
+    insert(response, header::CONTENT_RANGE, &part);
 }
 
 fn insert(response: &mut Response, name: header::HeaderName, value: &str) {
@@ -233,9 +232,9 @@ fn insert(response: &mut Response, name: header::HeaderName, value: &str) {
 
 /// The bytes, as they come from the disk. The first are read before anything is answered: what is
 /// not there is said by the status.
-async fn flow(doors: &Arc<Doors>, all: Piece, open: Open) -> Result<Body, Problem> {
+async fn flow(recordings: &Arc<Recordings>, all: Piece, open: Open) -> Result<Body, Problem> {
     let mut flow = Flow {
-        doors: doors.clone(),
+        recordings: recordings.clone(),
         id: all.id,
         name: all.name,
         left: all.range,
@@ -268,7 +267,7 @@ impl Drop for Open {
 
 /// A body that reads its file as it is sent.
 struct Flow {
-    doors: Arc<Doors>,
+    recordings: Arc<Recordings>,
     id: RecordingId,
     name: String,
     /// What is not sent yet.
@@ -290,7 +289,7 @@ impl Flow {
             name: self.name.clone(),
             range: self.left.start..end.min(self.left.end),
         };
-        Some((self.doors.recordings.read)(piece))
+        Some((self.recordings.read)(piece))
     }
 
     fn send(&mut self, bytes: Bytes) -> Result<Frame<Bytes>, Unreadable> {

@@ -1,22 +1,18 @@
-//! A node's doors with a shelf of two recordings in memory, for tests.
+//! The port to the recordings, in memory, for tests.
 
-use super::shelf::{File, Kept, Progress, Recordings, Said};
-use crate::api::doors::{Counters, Doors, Limits};
-use crate::api::preflight::{PreflightLimits, Preflights};
-use crate::api::sessions::{Ledger, Unreadable};
-use crate::api::{Addresses, Rate};
-use crate::base::{
-    Actor, Consent, ConsentState, Identity, Millis, Mono, NodeId, Now, Purpose, RecordingId,
-    RecordingResult, Rng, RoomName, Unix,
+use crate::api::ports::ledger::Unreadable;
+use crate::api::ports::recordings::{
+    FinishedFile, Kept, MakingProgress, Recordings, StatedConsent,
 };
-use crate::node::{Capacity, Control};
-use crate::peer::signal::token::Keys;
+use crate::base::{
+    Actor, Consent, ConsentState, Identity, Millis, Purpose, RecordingId, RecordingResult,
+    RoomName, Unix,
+};
 use crate::usage::ledger::{RecordingRecord, Stage};
 use axum::body::Bytes;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// The time in all of these tests.
 pub(super) const NOW: Unix = Unix(1_800_000_000_000);
@@ -60,17 +56,18 @@ pub(super) fn row(id: &RecordingId) -> RecordingRecord {
 
 type Rows = Arc<Mutex<BTreeMap<RecordingId, RecordingRecord>>>;
 
-fn shelf(rows: Vec<RecordingRecord>) -> Recordings {
+/// A port behind which there are these recordings and nothing else.
+pub(super) fn recordings(rows: Vec<RecordingRecord>) -> Arc<Recordings> {
     let rows = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
     let rows: Rows = Arc::new(Mutex::new(rows));
     let (listed, found, gone) = (rows.clone(), rows.clone(), rows);
-    let file = File {
+    let file = FinishedFile {
         name: "session.webm".to_owned(),
         bytes: 600_000,
         sha256: "cd".repeat(32),
         identity: None,
     };
-    let said = Said {
+    let said = StatedConsent {
         at: NOW,
         consent: Consent {
             identity: Identity::from("karl"),
@@ -80,7 +77,7 @@ fn shelf(rows: Vec<RecordingRecord>) -> Recordings {
             wording: "1".to_owned(),
         },
     };
-    Recordings {
+    Arc::new(Recordings {
         link_key: KEY,
         list: Box::new(move |(filter, _)| {
             let rows = listed.lock().unwrap();
@@ -121,68 +118,11 @@ fn shelf(rows: Vec<RecordingRecord>) -> Recordings {
             Box::pin(async move { done })
         }),
         progress: Box::new(|_| {
-            Some(Progress {
+            Some(MakingProgress {
                 done_bytes: 1,
                 all_bytes: 2,
             })
         }),
         downloads: Arc::new(AtomicUsize::new(0)),
-    }
-}
-
-/// Doors behind which there are these recordings and nothing else.
-pub(super) fn doors(rows: Vec<RecordingRecord>) -> Arc<Doors> {
-    let rate = Rate {
-        per_s: 1,
-        burst: 1_000,
-    };
-    let capacity = Capacity {
-        max_sessions: 1,
-        egress_bps: 0,
-        max_cpu: 100,
-    };
-    let limits = PreflightLimits {
-        at_once: 1,
-        per_address: 1,
-    };
-    Arc::new(Doors {
-        keys: Arc::new(Keys::default()),
-        clock: Arc::new(|| Now {
-            mono: Mono::ZERO,
-            unix: NOW,
-        }),
-        control: Arc::new(Mutex::new(Control::new(1, capacity))),
-        workers: Vec::new(),
-        limits: Limits {
-            connections: 1,
-            joins: rate,
-            requests: rate,
-            messages: rate,
-            message_bytes: 1,
-            queue_bytes: 1,
-            handshake: Duration::ZERO,
-        },
-        is_trusted: Box::new(|_| false),
-        web_dir: None,
-        node: NodeId::from("node"),
-        policies: BTreeMap::new(),
-        ledger: Ledger {
-            write: Box::new(|_| None),
-            session: Box::new(|_| Ok(None)),
-            sessions: Box::new(|_| Ok(Vec::new())),
-            request: Box::new(|_| Ok(None)),
-        },
-        recordings: shelf(rows),
-        asking: Mutex::default(),
-        rng: Mutex::new(Rng::from_seed(1)),
-        dev: None,
-        tls: false,
-        lost: Mutex::default(),
-        draining: AtomicBool::new(false),
-        counters: Arc::new(Counters::new(|_| {})),
-        addresses: Mutex::new(Addresses::default()),
-        callers: Mutex::new(Addresses::default()),
-        preflights: Mutex::new(Preflights::new(limits, 1)),
-        last_connection: AtomicU64::new(0),
     })
 }

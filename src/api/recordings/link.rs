@@ -1,6 +1,5 @@
 //! Links to files: signed, for one file of one recording, and good for an hour.
 
-use super::shelf::File;
 use crate::base::crypto::{hex, hmac_sha256, same};
 use crate::base::{Millis, RecordingId, Unix};
 
@@ -21,40 +20,57 @@ pub(super) enum LinkRefusal {
     Expired,
 }
 
-/// Whose key links are signed with, as hexadecimal of HMAC-SHA-256. Neither an id nor a name holds a
-/// line break, so no two links have one text.
-fn signature(key: &[u8; 32], (id, name): (&RecordingId, &str), expires_s: u64) -> String {
-    let text = format!("beistand recording link\n{id}\n{name}\n{expires_s}");
-    hex(&hmac_sha256(key, text.as_bytes()))
-}
-
 /// When a link that is made now expires, in whole seconds.
 pub(super) fn expiry(now: Unix) -> u64 {
     Unix(now.0.saturating_add(LINK_LIVES.0)).secs()
 }
 
-/// The address of a file on this node.
-pub(super) fn link(key: &[u8; 32], (id, file): (&RecordingId, &File), expires_s: u64) -> String {
-    let name = &file.name;
-    let signature = signature(key, (id, name), expires_s);
-    format!("/v1/recordings/{id}/files/{name}?expires={expires_s}&signature={signature}")
+/// A link to a file, without its signature.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link<'a> {
+    /// Of this recording.
+    pub id: &'a RecordingId,
+    /// This file.
+    pub name: &'a str,
+    /// When it expires, in seconds since 1970.
+    pub expires_s: u64,
 }
 
-/// Whether a link is one of ours, for this file, and not too old.
-pub(super) fn check(
-    key: &[u8; 32],
-    (id, name): (&RecordingId, &str),
-    (expires_s, presented): (u64, &str),
-    now: Unix,
-) -> Result<(), LinkRefusal> {
-    let expected = signature(key, (id, name), expires_s);
-    if !same(expected.as_bytes(), presented.as_bytes()) {
-        return Err(LinkRefusal::NotValid);
+impl Link<'_> {
+    /// Hexadecimal of HMAC-SHA-256. Neither an id nor a name holds a line break, so no two links
+    /// have one text.
+    fn signature(&self, key: &[u8; 32]) -> String {
+        let Link {
+            id,
+            name,
+            expires_s,
+        } = self;
+        let text = format!("beistand recording link\n{id}\n{name}\n{expires_s}");
+        hex(&hmac_sha256(key, text.as_bytes()))
     }
-    if now.secs() >= expires_s {
-        return Err(LinkRefusal::Expired);
+
+    /// The address of the file on this node, signed.
+    pub fn address(&self, key: &[u8; 32]) -> String {
+        let signature = self.signature(key);
+        let Link {
+            id,
+            name,
+            expires_s,
+        } = self;
+        format!("/v1/recordings/{id}/files/{name}?expires={expires_s}&signature={signature}")
     }
-    Ok(())
+
+    /// Whether the link is one of ours, and not too old.
+    pub fn check(&self, key: &[u8; 32], presented: &str, now: Unix) -> Result<(), LinkRefusal> {
+        let expected = self.signature(key);
+        if !same(expected.as_bytes(), presented.as_bytes()) {
+            return Err(LinkRefusal::NotValid);
+        }
+        if now.secs() >= self.expires_s {
+            return Err(LinkRefusal::Expired);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -69,30 +85,24 @@ mod tests {
     }
 
     fn made() -> (u64, String) {
-        let expires_s = expiry(NOW);
-        let recording = id("RC_abc_shared");
-        (
-            expires_s,
-            signature(&KEY, (&recording, "session.webm"), expires_s),
-        )
-    }
-
-    fn knock(recording: &str, name: &str, link: (u64, &str), now: Unix) -> Result<(), LinkRefusal> {
-        check(&KEY, (&id(recording), name), link, now)
+        let link = Link {
+            id: &id("RC_abc_shared"),
+            name: "session.webm",
+            expires_s: expiry(NOW),
+        };
+        (link.expires_s, link.signature(&KEY))
     }
 
     #[test]
     fn a_link_is_good_for_an_hour_to_the_second() {
         let (expires_s, signature) = made();
         assert_eq!(expires_s, 1_800_003_600);
-        let at = |ms| {
-            knock(
-                "RC_abc_shared",
-                "session.webm",
-                (expires_s, &signature),
-                Unix(ms),
-            )
+        let link = Link {
+            id: &id("RC_abc_shared"),
+            name: "session.webm",
+            expires_s,
         };
+        let at = |ms| link.check(&KEY, &signature, Unix(ms));
         assert_eq!(at(NOW.0), Ok(()));
         assert_eq!(at(1_800_003_599_999), Ok(()));
         assert_eq!(at(1_800_003_600_000), Err(LinkRefusal::Expired));
@@ -121,7 +131,12 @@ mod tests {
             ("RC_abc_shared", "session.webm", expires_s, &good[..63]),
             ("RC_abc_shared", "session.webm", expires_s, ""),
         ] {
-            let refused = knock(recording, name, (expires_s, signature), NOW);
+            let link = Link {
+                id: &id(recording),
+                name,
+                expires_s,
+            };
+            let refused = link.check(&KEY, signature, NOW);
             let what = format!("{recording} {name} {expires_s} {signature}");
             assert_eq!(refused, Err(LinkRefusal::NotValid), "{what}");
         }
@@ -130,23 +145,25 @@ mod tests {
     #[test]
     fn another_nodes_link_is_not_valid() {
         let (expires_s, good) = made();
-        let recording = id("RC_abc_shared");
-        let of = (&recording, "session.webm");
-        let refused = check(&[8; 32], of, (expires_s, &good), NOW);
+        let link = Link {
+            id: &id("RC_abc_shared"),
+            name: "session.webm",
+            expires_s,
+        };
+        let refused = link.check(&[8; 32], &good, NOW);
         assert_eq!(refused, Err(LinkRefusal::NotValid));
     }
 
     #[test]
     fn the_address_holds_what_is_checked() {
-        let file = File {
-            name: "session.webm".to_owned(),
-            bytes: 1,
-            sha256: String::new(),
-            identity: None,
-        };
         let (expires_s, signature) = made();
+        let link = Link {
+            id: &id("RC_abc_shared"),
+            name: "session.webm",
+            expires_s,
+        };
         assert_eq!(
-            link(&KEY, (&id("RC_abc_shared"), &file), expires_s),
+            link.address(&KEY),
             format!(
                 "/v1/recordings/RC_abc_shared/files/session.webm?expires={expires_s}&signature={signature}"
             )

@@ -1,11 +1,11 @@
 //! `GET /v1/recordings`: all recordings, page by page.
 
 use super::body::{Recording, RecordingList};
-use super::shelf::{Filter, Standing};
-use crate::api::doors::Doors;
+use crate::api::caller::Caller;
 use crate::api::paging;
+use crate::api::ports::ledger::read;
+use crate::api::ports::recordings::{RecordingFilter, Recordings, Standing};
 use crate::api::problem::{Always, Problem};
-use crate::api::sessions::{Caller, read};
 use crate::base::{Purpose, RoomName, SessionId};
 use crate::peer::signal::token::{Reach, authorize_recordings};
 use axum::Json;
@@ -33,15 +33,15 @@ const ID_BYTES: usize = 64;
     security(("token" = []))
 )]
 pub(crate) async fn list(
-    State(doors): State<Arc<Doors>>,
+    State(recordings): State<Arc<Recordings>>,
     caller: Caller,
     uri: Uri,
 ) -> Result<Json<RecordingList>, Problem> {
     let reach = authorize_recordings(&caller.claims).map_err(Problem::forbidden)?;
     let (mut filter, limit) = asked(&uri)?;
     narrow(&mut filter, reach)?;
-    let found = read(&doors, move |doors| {
-        (doors.recordings.list)(&(filter, limit + 1))
+    let found = read(&recordings, move |recordings| {
+        (recordings.list)(&(filter, limit + 1))
     });
     let mut found = found.await?;
     let next = paging::cut(&mut found, limit, |last| last.seq);
@@ -50,7 +50,7 @@ pub(crate) async fn list(
 }
 
 /// Leaves what the token reaches.
-fn narrow(filter: &mut Filter, reach: Reach<'_>) -> Result<(), Problem> {
+fn narrow(filter: &mut RecordingFilter, reach: Reach<'_>) -> Result<(), Problem> {
     match reach {
         Reach::All => {}
         Reach::Room(room) => filter.room = Some(RoomName::from(room)),
@@ -64,8 +64,8 @@ fn narrow(filter: &mut Filter, reach: Reach<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-fn asked(uri: &Uri) -> Result<(Filter, u64), Problem> {
-    let mut filter = Filter::default();
+fn asked(uri: &Uri) -> Result<(RecordingFilter, u64), Problem> {
+    let mut filter = RecordingFilter::default();
     let mut limit = paging::PAGE;
     for (name, value) in paging::parameters(uri)? {
         let refused = |allowed: &str| paging::refused(&name, allowed);
@@ -98,10 +98,10 @@ fn asked(uri: &Uri) -> Result<(Filter, u64), Problem> {
 mod tests {
     use super::*;
 
-    fn narrowed(purpose: Option<Purpose>, reach: Reach<'_>) -> Option<Filter> {
-        let mut filter = Filter {
+    fn narrowed(purpose: Option<Purpose>, reach: Reach<'_>) -> Option<RecordingFilter> {
+        let mut filter = RecordingFilter {
             purpose,
-            ..Filter::default()
+            ..RecordingFilter::default()
         };
         narrow(&mut filter, reach).ok().map(|()| filter)
     }
@@ -110,10 +110,10 @@ mod tests {
     fn a_list_holds_what_the_token_reaches_and_nothing_else() {
         let (qa, shared) = (Some(Purpose::Qa), Some(Purpose::Shared));
         let of = |room: Option<&str>, purpose| {
-            Some(Filter {
+            Some(RecordingFilter {
                 room: room.map(RoomName::from),
                 purpose,
-                ..Filter::default()
+                ..RecordingFilter::default()
             })
         };
         for (asked, reach, expected) in [

@@ -1,11 +1,11 @@
 //! `DELETE /v1/recordings/{id}`: the files go, and the ledger keeps that they went.
 
 use super::body::RecordingDetail;
-use super::shelf::{Kept, Standing};
-use super::show::{Which, detail, row};
-use crate::api::doors::Doors;
+use super::show::detail;
+use super::which::{Which, row};
+use crate::api::caller::Caller;
+use crate::api::ports::recordings::{Kept, Recordings, Standing};
 use crate::api::problem::{Always, InTheWay, OfRecording, Problem};
-use crate::api::sessions::Caller;
 use crate::base::Actor;
 use crate::peer::signal::token::authorize_recordings;
 use crate::usage::ledger::RecordingRecord;
@@ -33,25 +33,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
     security(("token" = []))
 )]
 pub(crate) async fn remove(
-    State(doors): State<Arc<Doors>>,
+    State(recordings): State<Arc<Recordings>>,
     caller: Caller,
     Which { id, .. }: Which,
 ) -> Result<Json<RecordingDetail>, Problem> {
     let reach = authorize_recordings(&caller.claims).map_err(Problem::forbidden)?;
-    let found = row(&doors, &id).await?;
+    let found = row(&recordings, &id).await?;
     reach
         .direct(found.room.as_str())
         .map_err(Problem::forbidden)?;
     if Standing::of(&found) == Standing::Deleted {
-        return detail(&doors, &found, caller.now.unix).await.map(Json);
+        return detail(&recordings, &found, caller.now.unix).await.map(Json);
     }
     in_the_way(&found).map_err(|kept| told(&kept))?;
-    let deleting = (doors.recordings.delete)((id.clone(), Actor::App));
+    let deleting = (recordings.delete)((id.clone(), Actor::App));
     let deleted = timeout(PATIENCE, deleting).await;
     let still = |_| Problem::unavailable("the recording is still being deleted: ask again");
     deleted.map_err(still)?.map_err(|kept| told(&kept))?;
-    let gone = row(&doors, &id).await?;
-    detail(&doors, &gone, caller.now.unix).await.map(Json)
+    let gone = row(&recordings, &id).await?;
+    detail(&recordings, &gone, caller.now.unix).await.map(Json)
 }
 
 /// What the ledger alone says against it; the host knows more.

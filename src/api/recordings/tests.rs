@@ -1,18 +1,17 @@
-//! The handlers before a shelf in memory: who gets what, and in which pieces.
+//! The handlers before recordings in memory: who gets what, and in which pieces.
 
-use super::fixture::{KEY, NOW, content, doors, id, row};
-use super::link::{expiry, link};
-use super::shelf::{File, Standing};
-use super::show::Which;
+use super::fixture::{KEY, NOW, content, id, recordings, row};
+use super::link::{Link, expiry};
+use super::which::Which;
 use super::{download, list, remove, show};
-use crate::api::doors::Doors;
+use crate::api::caller::{Caller, Passer};
+use crate::api::ports::recordings::{Recordings, Standing};
 use crate::api::problem::Problem;
-use crate::api::sessions::{Caller, Passer};
 use crate::base::{Mono, Now, Unix};
 use crate::peer::signal::token::Claims;
 use crate::usage::ledger::{RecordingRecord, Stage};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::{Method, Request, Uri, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -54,8 +53,8 @@ fn which(recording: &str, name: &str) -> Which {
     }
 }
 
-fn two() -> Arc<Doors> {
-    doors(vec![row(&id(SHARED)), row(&id(QA))])
+fn two() -> Arc<Recordings> {
+    recordings(vec![row(&id(SHARED)), row(&id(QA))])
 }
 
 fn told(problem: &Problem) -> Value {
@@ -63,30 +62,29 @@ fn told(problem: &Problem) -> Value {
 }
 
 fn address(recording: &str, at: Unix) -> String {
-    let file = File {
-        name: "session.webm".to_owned(),
-        bytes: 0,
-        sha256: String::new(),
-        identity: None,
+    let link = Link {
+        id: &id(recording),
+        name: "session.webm",
+        expires_s: expiry(at),
     };
-    link(&KEY, (&id(recording), &file), expiry(at))
+    link.address(&KEY)
 }
 
 async fn fetch(
-    doors: &Arc<Doors>,
+    node: &Arc<Recordings>,
     (method, address): (Method, &str),
     range: Option<&'static str>,
 ) -> Result<Response, Problem> {
     let uri: Uri = address.parse().unwrap();
     let mut steps = uri.path().split('/').skip(3);
     let (recording, name) = (steps.next().unwrap(), steps.nth(1).unwrap());
-    let mut headers = HeaderMap::new();
+    let mut request = Request::builder().method(method).uri(address);
     if let Some(range) = range {
-        headers.insert(header::RANGE, HeaderValue::from_static(range));
+        request = request.header(header::RANGE, range);
     }
+    let (request, ()) = request.body(()).unwrap().into_parts();
     let which = which(recording, name);
-    let request = (method, uri.clone(), headers);
-    download::download(State(doors.clone()), Passer { now: now() }, which, request).await
+    download::download(State(node.clone()), Passer { now: now() }, which, request).await
 }
 
 async fn bytes(response: Response) -> Vec<u8> {
@@ -96,7 +94,7 @@ async fn bytes(response: Response) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_file_comes_whole_or_in_parts_and_each_part_fits() {
-    let (doors, content) = (two(), content());
+    let (node, content) = (two(), content());
     let address = address(SHARED, NOW);
     for (range, status, expected) in [
         (None, 200, 0..600_000),
@@ -107,24 +105,24 @@ async fn a_file_comes_whole_or_in_parts_and_each_part_fits() {
         (Some("bytes=599999-"), 206, 599_999..600_000),
         (Some("bytes=0-1,5-6"), 200, 0..600_000),
     ] {
-        let got = fetch(&doors, (Method::GET, &address), range).await.unwrap();
+        let got = fetch(&node, (Method::GET, &address), range).await.unwrap();
         assert_eq!(got.status(), status, "{range:?}");
         let length = expected.len().to_string();
         assert_eq!(got.headers()["content-length"], length, "{range:?}");
         assert!(bytes(got).await == content[expected], "{range:?}");
     }
-    let beyond = fetch(&doors, (Method::GET, &address), Some("bytes=600000-"));
+    let beyond = fetch(&node, (Method::GET, &address), Some("bytes=600000-"));
     let beyond = beyond.await.unwrap();
     assert_eq!(beyond.status(), 416);
     assert_eq!(beyond.headers()["content-range"], "bytes */600000");
-    assert_eq!(doors.recordings.downloads.load(Relaxed), 0, "all are over");
+    assert_eq!(node.downloads.load(Relaxed), 0, "all are over");
 }
 
 #[tokio::test]
 async fn a_head_says_the_same_of_the_whole_file_and_reads_nothing() {
-    let doors = doors(vec![row(&id("RC_sick_shared"))]);
+    let node = recordings(vec![row(&id("RC_sick_shared"))]);
     let address = address("RC_sick_shared", NOW);
-    let head = fetch(&doors, (Method::HEAD, &address), Some("bytes=0-1"));
+    let head = fetch(&node, (Method::HEAD, &address), Some("bytes=0-1"));
     let head = head.await.unwrap();
     assert_eq!(head.status(), 200);
     assert_eq!(head.headers()["content-length"], "600000");
@@ -142,7 +140,7 @@ async fn a_download_has_a_name_of_ours() {
 
 #[tokio::test]
 async fn a_link_that_is_expired_altered_or_for_something_else_says_so() {
-    let doors = two();
+    let node = two();
     let good = address(SHARED, NOW);
     let old = address(SHARED, Unix(NOW.0 - 3_600_000));
     let (expired, not_valid) = (
@@ -158,7 +156,7 @@ async fn a_link_that_is_expired_altered_or_for_something_else_says_so() {
         (good.replace("expires=18", "expires=19"), not_valid),
         (format!("{good}0"), not_valid),
     ] {
-        let refused = fetch(&doors, (Method::GET, &address), None).await;
+        let refused = fetch(&node, (Method::GET, &address), None).await;
         let refused = told(&refused.unwrap_err());
         assert_eq!(refused["status"], 403, "{address}");
         assert_eq!(refused["type"], kind, "{address}");
@@ -170,9 +168,9 @@ async fn what_is_gone_or_cannot_be_read_is_no_success() {
     let with = |recording: &str, change: fn(&mut RecordingRecord)| {
         let mut row = row(&id(recording));
         change(&mut row);
-        (doors(vec![row]), address(recording, NOW))
+        (recordings(vec![row]), address(recording, NOW))
     };
-    for ((doors, address), status) in [
+    for ((node, address), status) in [
         (with("RC_gone_shared", |_| {}), 404),
         (with("RC_sick_shared", |_| {}), 503),
         (with(SHARED, |row| row.stage = Stage::Deleted), 404),
@@ -180,37 +178,37 @@ async fn what_is_gone_or_cannot_be_read_is_no_success() {
         (with(SHARED, |row| row.stage = Stage::Failed), 404),
         ((two(), address("RC_other_shared", NOW)), 404),
     ] {
-        let refused = fetch(&doors, (Method::GET, &address), None).await;
+        let refused = fetch(&node, (Method::GET, &address), None).await;
         assert_eq!(told(&refused.unwrap_err())["status"], status, "{address}");
-        assert_eq!(doors.recordings.downloads.load(Relaxed), 0);
+        assert_eq!(node.downloads.load(Relaxed), 0);
     }
 }
 
 #[tokio::test]
 async fn without_a_place_not_even_the_manifest_is_read() {
-    let doors = doors(vec![row(&id("RC_unasked_shared"))]);
+    let node = recordings(vec![row(&id("RC_unasked_shared"))]);
     let address = address("RC_unasked_shared", NOW);
-    doors.recordings.downloads.store(256, Relaxed);
+    node.downloads.store(256, Relaxed);
     for method in [Method::GET, Method::HEAD] {
-        let refused = fetch(&doors, (method, &address), None).await;
+        let refused = fetch(&node, (method, &address), None).await;
         assert_eq!(told(&refused.unwrap_err())["status"], 503);
     }
-    assert_eq!(doors.recordings.downloads.load(Relaxed), 256);
+    assert_eq!(node.downloads.load(Relaxed), 256);
 }
 
 #[tokio::test]
 async fn each_caller_sees_what_their_token_reaches() {
-    let doors = two();
+    let node = two();
     for (who, caller, listed, statuses) in [
         ("app", app as fn() -> Caller, 2, [200, 200, 200]),
         ("expert", expert, 1, [200, 403, 403]),
     ] {
         let uri = Uri::from_static("/v1/recordings");
-        let all = list::list(State(doors.clone()), caller(), uri).await;
+        let all = list::list(State(node.clone()), caller(), uri).await;
         assert_eq!(all.unwrap().recordings.len(), listed, "{who}");
-        let shared = show::show(State(doors.clone()), caller(), which(SHARED, "")).await;
-        let qa = show::show(State(doors.clone()), caller(), which(QA, "")).await;
-        let one = super::fixture::doors(vec![row(&id(SHARED))]);
+        let shared = show::show(State(node.clone()), caller(), which(SHARED, "")).await;
+        let qa = show::show(State(node.clone()), caller(), which(QA, "")).await;
+        let one = recordings(vec![row(&id(SHARED))]);
         let gone = remove::remove(State(one), caller(), which(SHARED, "")).await;
         for (answer, status) in [shared, qa, gone].into_iter().zip(statuses) {
             let got =
@@ -225,9 +223,9 @@ async fn each_caller_sees_what_their_token_reaches() {
         customer
     };
     let uri = Uri::from_static("/v1/recordings");
-    let refused = list::list(State(doors.clone()), customer(), uri).await;
+    let refused = list::list(State(node.clone()), customer(), uri).await;
     assert_eq!(told(&refused.unwrap_err())["status"], 403);
-    let refused = show::show(State(doors), customer(), which(SHARED, "")).await;
+    let refused = show::show(State(node), customer(), which(SHARED, "")).await;
     assert_eq!(told(&refused.unwrap_err())["status"], 403);
 }
 
@@ -240,7 +238,7 @@ async fn a_recording_shows_its_files_when_they_are_ready_and_its_progress_before
     ] {
         let mut row = row(&id(SHARED));
         row.stage = stage;
-        let shown = show::show(State(doors(vec![row])), app(), which(SHARED, "")).await;
+        let shown = show::show(State(recordings(vec![row])), app(), which(SHARED, "")).await;
         let shown = serde_json::to_value(&shown.unwrap().0).unwrap();
         assert_eq!(shown["files"].as_array().unwrap().len(), files, "{shown}");
         assert_eq!(shown["progress"], progress, "{shown}");
@@ -250,12 +248,12 @@ async fn a_recording_shows_its_files_when_they_are_ready_and_its_progress_before
 
 #[tokio::test]
 async fn the_link_of_a_shown_file_leads_to_it() {
-    let doors = two();
-    let shown = show::show(State(doors.clone()), expert(), which(SHARED, "")).await;
+    let node = two();
+    let shown = show::show(State(node.clone()), expert(), which(SHARED, "")).await;
     let shown = shown.unwrap();
     let file = shown.files.first().unwrap();
     assert_eq!(file.expires_unix_ms, NOW.0 + 3_600_000);
-    let got = fetch(&doors, (Method::GET, &file.url), None).await.unwrap();
+    let got = fetch(&node, (Method::GET, &file.url), None).await.unwrap();
     assert_eq!(got.headers()["content-type"], file.mime);
     assert_eq!(got.headers()["etag"], format!("\"{}\"", file.sha256));
 }
@@ -276,7 +274,7 @@ async fn a_recording_is_deleted_once_it_is_over_and_finished() {
         let mut row = row(&id(recording));
         row.stage = stage;
         row.ended_unix_ms = row.ended_unix_ms.filter(|_| over);
-        let gone = remove::remove(State(doors(vec![row])), app(), which(recording, "")).await;
+        let gone = remove::remove(State(recordings(vec![row])), app(), which(recording, "")).await;
         let what = format!("{recording} {stage:?} {over}");
         match gone {
             Ok(gone) => {
@@ -288,7 +286,7 @@ async fn a_recording_is_deleted_once_it_is_over_and_finished() {
             Err(problem) => assert_eq!(told(&problem)["status"], status, "{what}"),
         }
     }
-    let none = remove::remove(State(doors(Vec::new())), app(), which(SHARED, "")).await;
+    let none = remove::remove(State(recordings(Vec::new())), app(), which(SHARED, "")).await;
     assert_eq!(told(&none.unwrap_err())["status"], 404);
 }
 

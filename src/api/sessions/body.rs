@@ -1,7 +1,7 @@
 //! What requests and answers look like.
 
 use super::policy::PolicyDocument;
-use super::recorded::RecordingNow;
+use super::recorded_body::RecordingNow;
 use crate::base::{FloorReport, FloorState, Identity, LimitedBy, Role, SessionState, Verdict};
 use crate::node::SubscriptionView;
 use crate::session::{Prompt, Who};

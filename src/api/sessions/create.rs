@@ -1,16 +1,18 @@
 //! `POST /v1/sessions`: books a session.
 
-use super::body::{Created, NewSession, State as Standing};
-use super::caller::{Caller, Json, read, written};
+use super::body::{Created, NewSession, State as Stage};
+use super::bookings::{Bookings, Turn};
 use super::fields::Fields;
-use super::ledger::{Request, Work};
+use super::links::Mint;
 use super::policy::overridden;
-use super::tokens::{Mint, TTL_RANGE_S, TTL_S, base, guest};
-use crate::api::doors::{Doors, lock};
+use super::tokens::{TTL_RANGE_S, TTL_S, guest};
+use crate::api::caller::{Caller, Json};
+use crate::api::locks::lock;
+use crate::api::ports::ledger::{Request, read};
 use crate::api::problem::{Always, InTheWay, Problem, WithBody};
 use crate::base::crypto::{hex, sha256};
 use crate::base::{RoomName, SessionId, Unix};
-use crate::node::{BookRefusal, Booking, Guest};
+use crate::node::{Booking, Guest};
 use crate::peer::signal::token::Duty;
 use axum::Json as JsonAnswer;
 use axum::extract::State;
@@ -51,7 +53,7 @@ const ROOM_BYTES: usize = 256;
     security(("token" = []))
 )]
 pub(crate) async fn create(
-    State(doors): State<Arc<Doors>>,
+    State(bookings): State<Arc<Bookings>>,
     caller: Caller,
     headers: HeaderMap,
     Json(body): Json,
@@ -59,24 +61,24 @@ pub(crate) async fn create(
     caller.may(Duty::Create)?;
     let key = idempotency_key(&headers)?.map(|key| format!("{}:{key}", caller.claims.key));
     let Some(key) = key else {
-        let booking = draft(&doors, &caller, (&headers, &body))?;
-        return book(&doors, booking, None).await;
+        let drafted = draft(&bookings, &caller, &headers, &body)?;
+        return answer(&bookings, &*bookings.book(drafted, None).await?);
     };
-    let _turn = Turn::take(&doors, &key)?;
+    let _turn = Turn::take(&bookings, &key)?;
     let request = Request {
         digest: hex(&sha256(body.to_string().as_bytes())),
         key: key.clone(),
     };
-    let known = read(&doors, move |doors| (doors.ledger.request)(&key)).await?;
+    let known = read(&bookings.ledger, move |ledger| (ledger.request)(&key)).await?;
     match known {
-        Some((digest, booking)) if digest == request.digest => answer(&doors, &booking),
+        Some((digest, booking)) if digest == request.digest => answer(&bookings, &booking),
         Some(_) => {
             let allowed = "a key that was not used with another body in the last day";
             Err(Problem::body(KEY, allowed))
         }
         None => {
-            let booking = draft(&doors, &caller, (&headers, &body))?;
-            book(&doors, booking, Some(request)).await
+            let drafted = draft(&bookings, &caller, &headers, &body)?;
+            answer(&bookings, &*bookings.book(drafted, Some(request)).await?)
         }
     }
 }
@@ -94,42 +96,18 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     })
 }
 
-/// A key whose request is not answered yet; given back when dropped.
-struct Turn {
-    doors: Arc<Doors>,
-    key: String,
-}
-
-impl Turn {
-    fn take(doors: &Arc<Doors>, key: &str) -> Result<Turn, Problem> {
-        if !lock(&doors.asking).insert(key.to_owned()) {
-            let what = "a request with this Idempotency-Key is not answered yet: repeat it later";
-            return Err(Problem::conflict(what, None));
-        }
-        Ok(Turn {
-            doors: doors.clone(),
-            key: key.to_owned(),
-        })
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        lock(&self.doors.asking).remove(&self.key);
-    }
-}
-
 /// Reads the body.
 fn draft(
-    doors: &Doors,
+    bookings: &Bookings,
     caller: &Caller,
-    (headers, body): (&HeaderMap, &Value),
+    headers: &HeaderMap,
+    body: &Value,
 ) -> Result<Booking, Problem> {
     let mut fields = Fields::of(body, "")?;
     let room = fields.text("room", 1..=ROOM_BYTES)?;
     let template = fields.text("policy", 1..=64)?.unwrap_or("default");
-    let Some(rules) = doors.policies.get(template) else {
-        let names: Vec<&str> = doors.policies.keys().map(String::as_str).collect();
+    let Some(rules) = bookings.policies.get(template) else {
+        let names: Vec<&str> = bookings.policies.keys().map(String::as_str).collect();
         return Err(Problem::body("policy", &names.join(", ")));
     };
     let mut policy = match fields.any("overrides") {
@@ -156,7 +134,7 @@ fn draft(
     let participants = participants(&mut fields)?;
     let token_ttl_s = fields.whole("token_ttl_s", TTL_RANGE_S)?.unwrap_or(TTL_S);
     fields.finish()?;
-    let mut rng = lock(&doors.rng);
+    let mut rng = lock(&bookings.rng);
     Ok(Booking {
         session: SessionId::random(&mut rng),
         room: room.map_or_else(
@@ -167,7 +145,7 @@ fn draft(
         policy,
         participants,
         key: caller.claims.key.clone(),
-        base: base(doors, headers)?,
+        base: bookings.links.base(headers)?,
         token_ttl_s,
         created_unix_ms: caller.now.unix,
     })
@@ -197,35 +175,8 @@ fn participants(fields: &mut Fields<'_>) -> Result<Vec<Guest>, Problem> {
     listed.iter().enumerate().map(each).collect()
 }
 
-/// Books it; answers once it is on disk.
-async fn book(
-    doors: &Arc<Doors>,
-    booking: Booking,
-    request: Option<Request>,
-) -> Result<Response, Problem> {
-    let booked = lock(&doors.control).book(booking).map_err(refused)?;
-    let work = Work::Book(Box::new(Booking::clone(&booked)), request);
-    if let Err(problem) = written(doors, work).await {
-        // It may still come to the disk: the next start would keep it, and so do we.
-        tracing::warn!(session = %booked.session, "a booking is not confirmed by the ledger");
-        return Err(problem);
-    }
-    answer(doors, &booked)
-}
-
-fn refused(refusal: BookRefusal) -> Problem {
-    match refusal {
-        BookRefusal::Taken(session) => {
-            let what = "the room has a session already, which has not ended";
-            Problem::conflict(what, session.as_ref().map(SessionId::as_str))
-        }
-        BookRefusal::Many => Problem::unavailable(refusal),
-        BookRefusal::Refused(refusal) => Problem::unavailable(refusal),
-    }
-}
-
 /// The answer follows from the booking alone, so it is the same each time.
-fn answer(doors: &Doors, booking: &Booking) -> Result<Response, Problem> {
+fn answer(bookings: &Bookings, booking: &Booking) -> Result<Response, Problem> {
     let mint = Mint {
         room: &booking.room,
         template: &booking.template,
@@ -235,11 +186,11 @@ fn answer(doors: &Doors, booking: &Booking) -> Result<Response, Problem> {
         from: Unix(booking.created_unix_ms.0),
     };
     let tokens = booking.participants.iter();
-    let tokens = tokens.map(|guest| mint.token(doors, guest));
+    let tokens = tokens.map(|guest| bookings.links.token(&mint, guest));
     let created = Created {
         id: booking.session.to_string(),
         room: booking.room.to_string(),
-        state: Standing::Scheduled,
+        state: Stage::Scheduled,
         policy_name: booking.template.clone(),
         policy: serde_json::to_value(&booking.policy).unwrap_or_default(),
         external_ref: booking.policy.external_ref.clone(),

@@ -1,10 +1,10 @@
 //! `GET /v1/sessions`: all sessions, page by page.
 
 use super::body::{SessionList, Summary};
-use super::caller::{Caller, read};
-use super::ledger::Filter;
-use crate::api::doors::Doors;
+use super::record::summary;
+use crate::api::caller::Caller;
 use crate::api::paging;
+use crate::api::ports::ledger::{Ledger, SessionFilter, read};
 use crate::api::problem::{Always, Problem};
 use crate::peer::signal::token::Duty;
 use axum::Json;
@@ -28,23 +28,23 @@ use std::sync::Arc;
     security(("token" = []))
 )]
 pub(crate) async fn list(
-    State(doors): State<Arc<Doors>>,
+    State(ledger): State<Arc<Ledger>>,
     caller: Caller,
     uri: Uri,
 ) -> Result<Json<SessionList>, Problem> {
     caller.may(Duty::List)?;
     let (filter, limit) = asked(&uri)?;
-    let found = read(&doors, move |doors| {
-        (doors.ledger.sessions)(&(filter, limit + 1))
+    let found = read(&ledger, move |ledger| {
+        (ledger.sessions)(&(filter, limit + 1))
     });
     let mut found = found.await?;
     let next = paging::cut(&mut found, limit, |last| last.seq);
-    let sessions: Vec<Summary> = found.iter().map(super::Known::summary).collect();
+    let sessions: Vec<Summary> = found.iter().map(summary).collect();
     Ok(Json(SessionList { sessions, next }))
 }
 
-fn asked(uri: &Uri) -> Result<(Filter, u64), Problem> {
-    let mut filter = Filter::default();
+fn asked(uri: &Uri) -> Result<(SessionFilter, u64), Problem> {
+    let mut filter = SessionFilter::default();
     let mut limit = paging::PAGE;
     for (name, value) in paging::parameters(uri)? {
         let refused = |allowed: &str| paging::refused(&name, allowed);

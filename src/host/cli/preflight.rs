@@ -1,6 +1,6 @@
 //! `beistand preflight`: from the arguments to an exit code.
 
-use super::Exit;
+use super::args::Exit;
 use crate::client::{PreflightOptions, Report, preflight};
 use crate::host::clock::Clock;
 use crate::node::preflight::Progress;

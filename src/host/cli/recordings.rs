@@ -1,6 +1,6 @@
 //! `beistand recordings …`: what can be asked of recordings at a command line.
 
-use super::Place;
+use super::args::DataArgs;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -65,7 +65,7 @@ pub struct ListArgs {
     pub json: bool,
     /// Where the ledger is.
     #[command(flatten)]
-    pub place: Place,
+    pub place: DataArgs,
 }
 
 /// `beistand recordings show`
@@ -78,7 +78,7 @@ pub struct ShowArgs {
     pub json: bool,
     /// Where the ledger is.
     #[command(flatten)]
-    pub place: Place,
+    pub place: DataArgs,
 }
 
 /// `beistand recordings verify`
@@ -95,7 +95,7 @@ pub struct VerifyRecordingArgs {
     pub json: bool,
     /// Where the ledger is.
     #[command(flatten)]
-    pub place: Place,
+    pub place: DataArgs,
 }
 
 /// `beistand recordings export`
@@ -114,5 +114,5 @@ pub struct ExportArgs {
     pub json: bool,
     /// Where the ledger is.
     #[command(flatten)]
-    pub place: Place,
+    pub place: DataArgs,
 }

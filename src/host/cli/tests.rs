@@ -1,5 +1,6 @@
 //! Help texts against their golden files, command lines against what they mean.
 
+use super::token::make_token;
 use super::*;
 use crate::base::{Millis, Mono, Now, Role, Unix};
 use crate::peer::signal::token::{Duty, authorize_admin, authorize_join, verify};
@@ -159,13 +160,13 @@ fn flags_of_serve_reach_the_configuration() {
 
 #[test]
 fn a_ledger_is_found_by_directory_or_configuration() {
-    let place = |data: Option<&str>| Place {
+    let place = |data: Option<&str>| DataArgs {
         data: data.map(PathBuf::from),
         config: None,
     };
     assert_eq!(place(Some("d")).dir([]).unwrap(), PathBuf::from("d"));
     assert_eq!(place(None).dir([]).unwrap(), PathBuf::from("./data"));
-    let file = Place {
+    let file = DataArgs {
         data: None,
         config: Some(PathBuf::from("/nonexistent")),
     };

@@ -1,14 +1,11 @@
 //! `beistand token`: a token as an app would make it.
 
-use super::Source;
+use super::args::Source;
 use crate::base::{Millis, Now, Role, Unix};
-use crate::host::config::Config;
+use crate::host::config::schema::Config;
 use crate::peer::signal::token::{Claims, authorize_join, is_server_owned, sign};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-
-/// Validity of a token unless told otherwise, as LiveKit's SDKs have it: 6 h.
-pub const DEFAULT_TTL: Millis = Millis::from_secs(6 * 3600);
 
 /// Longest validity: who needs more wants a new token.
 const MAX_TTL: Millis = Millis::from_secs(366 * 24 * 3600);

@@ -1,8 +1,9 @@
 //! What a type cannot say: ranges, pairs, and what must not stand together.
 
+use super::advertise::Advertise;
+use super::flags::{DEV_SECRET, Flags};
 use super::origin::Origins;
-use super::schema::{Endpoint, MAX_WORKERS, Rtc};
-use super::{Advertise, Config, DEV_SECRET, Flags};
+use super::schema::{Config, Endpoint, MAX_WORKERS, Rtc};
 use crate::base::Millis;
 use crate::peer::signal::token::MIN_SECRET_BYTES;
 use crate::usage::webhook;
@@ -211,14 +212,14 @@ fn check_limits(config: &Config, found: &mut Origins) {
         ),
     ];
     for (key, is, least, most) in numbers {
-        range(found, key, is.into(), (least, most));
+        range(found, key, is.into(), least, most);
     }
     for (key, span) in [
         ("limits.handshake_timeout_ms", limits.handshake_timeout_ms),
         ("webhooks.timeout_ms", config.webhooks.timeout_ms),
     ] {
         let Millis(ms) = span;
-        range(found, key, ms, (100, 120_000));
+        range(found, key, ms, 100, 120_000);
     }
 }
 

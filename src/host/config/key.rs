@@ -61,36 +61,36 @@ enum Shape {
 fn shape<T: DeserializeOwned>(path: &[String]) -> Shape {
     T::deserialize(Probe(path))
         .err()
-        .map_or(Shape::Value, |Told(shape)| shape)
+        .map_or(Shape::Value, |ProbeError(shape)| shape)
 }
 
 struct Probe<'a>(&'a [String]);
 
 #[derive(Debug)]
-struct Told(Shape);
+struct ProbeError(Shape);
 
-impl fmt::Display for Told {
+impl fmt::Display for ProbeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.0)
     }
 }
 
-impl std::error::Error for Told {}
+impl std::error::Error for ProbeError {}
 
-impl de::Error for Told {
-    fn custom<T: fmt::Display>(_: T) -> Told {
-        Told(Shape::Value)
+impl de::Error for ProbeError {
+    fn custom<T: fmt::Display>(_: T) -> ProbeError {
+        ProbeError(Shape::Value)
     }
 }
 
 impl<'de> Deserializer<'de> for Probe<'_> {
-    type Error = Told;
+    type Error = ProbeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Told> {
-        Err(Told(Shape::Value))
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, ProbeError> {
+        Err(ProbeError(Shape::Value))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Told> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
         visitor.visit_some(self)
     }
 
@@ -98,12 +98,12 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Told> {
+    ) -> Result<V::Value, ProbeError> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Told> {
-        Err(Told(Shape::List))
+    fn deserialize_seq<V: Visitor<'de>>(self, _: V) -> Result<V::Value, ProbeError> {
+        Err(ProbeError(Shape::List))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -111,9 +111,9 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         _: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Told> {
+    ) -> Result<V::Value, ProbeError> {
         match self.0.split_first() {
-            None => Err(Told(Shape::Struct(fields))),
+            None => Err(ProbeError(Shape::Struct(fields))),
             Some((field, rest)) => visitor.visit_map(OneField {
                 field: Some(field),
                 rest,
@@ -133,19 +133,22 @@ struct OneField<'a> {
 }
 
 impl<'de> MapAccess<'de> for OneField<'_> {
-    type Error = Told;
+    type Error = ProbeError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, Told> {
+    ) -> Result<Option<K::Value>, ProbeError> {
         let field = self.field.take();
         field
             .map(|field| seed.deserialize(field.as_str().into_deserializer()))
             .transpose()
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Told> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, ProbeError> {
         seed.deserialize(Probe(self.rest))
     }
 }

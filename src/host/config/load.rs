@@ -1,34 +1,19 @@
 //! File, environment and flags, laid one over the other.
 
+use super::check::check;
+use super::flags::{DEV_KEY, DEV_SECRET, Flags};
 use super::key::{Key, keys_of};
 use super::origin::{Origins, Problems};
-use super::{Config, DEV_KEY, DEV_SECRET, Secret, check};
+use super::schema::Config;
+use super::secret::Secret;
 use crate::session::Policy;
 use serde::Deserialize;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
 /// Variables with our prefix that are no keys of the file.
 const OTHER_VARIABLES: [&str; 2] = ["BEISTAND_CONFIG", "BEISTAND_LOG"];
-
-/// What the command line overrides.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Flags {
-    /// `--dev`
-    pub dev: bool,
-    /// `--dev-public`
-    pub dev_public: bool,
-    /// `--http`
-    pub http: Option<SocketAddr>,
-    /// `--udp`
-    pub udp: Option<SocketAddr>,
-    /// `--admin`
-    pub admin: Option<SocketAddr>,
-    /// `--data`
-    pub data: Option<PathBuf>,
-}
 
 impl Config {
     /// Loads a file (or only the defaults), lays environment and flags over it, checks the whole.
@@ -109,7 +94,7 @@ pub(super) fn finish(
 ) -> Result<Config, Problems> {
     if !origins.has_problems() {
         config.apply(flags, &mut origins);
-        check::check(&config, flags, &mut origins);
+        check(&config, flags, &mut origins);
     }
     origins.into_result(config)
 }

@@ -3,19 +3,20 @@
 //! Everything has a default but the API keys. `config/beistand.toml` writes all of it out. What is
 //! wrong is reported all at once, each with its place, what is wrong and what is allowed.
 
-mod advertise;
+pub(super) mod advertise;
 mod check;
+pub(super) mod flags;
 mod key;
 mod load;
 mod net;
-mod origin;
-mod schema;
+pub(super) mod origin;
+pub(super) mod schema;
 mod secret;
 #[cfg(test)]
 mod tests;
 
 pub use advertise::Advertise;
-pub use load::Flags;
+pub use flags::{DEV_KEY, DEV_SECRET, Flags};
 pub use net::Network;
 pub use origin::{Problem, Problems};
 pub use schema::{
@@ -23,9 +24,3 @@ pub use schema::{
     Webhooks,
 };
 pub use secret::Secret;
-
-/// The API key of `--dev`.
-pub const DEV_KEY: &str = "devkey";
-
-/// Its secret. Published, therefore worthless: `--dev` stays on loopback.
-pub const DEV_SECRET: &str = "beistand-development-secret-do-not-deploy";

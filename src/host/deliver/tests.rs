@@ -1,7 +1,9 @@
 //! The delivery against a real store and a small HTTP server on loopback.
 
 use super::super::store::fixture::{Dir, PATIENCE, clock, soon};
-use super::super::store::{Hooks, RunningStore, Store, StoreConfig};
+use super::super::store::open::Store;
+use super::super::store::parts::{Hooks, StoreConfig};
+use super::super::store::running::RunningStore;
 use super::*;
 use crate::usage::ledger::fixture::life;
 use crate::usage::webhook::Secret;

@@ -6,14 +6,14 @@ use super::labels::{
     DatagramDrop, DeliveryOutcome, Direction, Floor, ForwardDrop, JoinOutcome, Layer, Limit,
     LiveState, PreflightOutcome, Queue, SignalError,
 };
-use super::{AdmissionTotals, DeliveryTotals, RecordingTotals, StoreTotals, WorkerTotals};
-use crate::base::{Millis, Unix};
-use prometheus::core::Collector;
+use super::registrar::{Registrar, set_total, signed};
+use super::totals::{AdmissionTotals, DeliveryTotals, RecordingTotals, StoreTotals, WorkerTotals};
+use crate::base::Unix;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, Result, TextEncoder,
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    Result, TextEncoder,
 };
-use recordings::Recordings;
+use recordings::RecordingMetrics;
 
 /// Bounds of the histogram of fsync times, in seconds: from a good NVMe disk to one in trouble.
 const FSYNC_SECONDS: [f64; 12] = [
@@ -25,7 +25,7 @@ pub(super) struct Page {
     media: Media,
     store: Store,
     admission: Admission,
-    recordings: Recordings,
+    recordings: RecordingMetrics,
     deliveries: IntCounterVec,
     dead_letters: IntCounter,
     disabled_endpoints: IntGauge,
@@ -73,7 +73,7 @@ struct Store {
 
 impl Page {
     pub(super) fn new(started: Unix) -> Result<Page> {
-        let to = Shelf(Registry::new());
+        let to = Registrar(Registry::new());
         to.process(started)?;
         let fsync = HistogramOpts::new(
             "beistand_ledger_fsync_seconds",
@@ -83,13 +83,12 @@ impl Page {
             media: Media::new(&to)?,
             store: Store::new(&to)?,
             admission: Admission::new(&to)?,
-            recordings: Recordings::new(&to)?,
+            recordings: RecordingMetrics::new(&to)?,
             deliveries: to.counters(
-                (
-                    "beistand_deliveries_total",
-                    "Attempts to deliver an event, by outcome.",
-                ),
-                ("outcome", DeliveryOutcome::WORDS),
+                "beistand_deliveries_total",
+                "Attempts to deliver an event, by outcome.",
+                "outcome",
+                DeliveryOutcome::WORDS,
             )?,
             dead_letters: to.counter(
                 "beistand_dead_letters_total",
@@ -101,26 +100,28 @@ impl Page {
             )?,
             connections: to.gauge("beistand_connections", "WebSockets open now.")?,
             joins: to.counters(
-                ("beistand_joins_total", "Attempts to join, by outcome."),
-                ("outcome", JoinOutcome::WORDS),
+                "beistand_joins_total",
+                "Attempts to join, by outcome.",
+                "outcome",
+                JoinOutcome::WORDS,
             )?,
             preflights: to.counters(
-                (
-                    "beistand_preflights_total",
-                    "Measurements before a join, by outcome.",
-                ),
-                ("outcome", PreflightOutcome::WORDS),
+                "beistand_preflights_total",
+                "Measurements before a join, by outcome.",
+                "outcome",
+                PreflightOutcome::WORDS,
             )?,
             signal_messages: to.counters(
-                ("beistand_signal_messages_total", "Signalling messages."),
-                ("direction", Direction::WORDS),
+                "beistand_signal_messages_total",
+                "Signalling messages.",
+                "direction",
+                Direction::WORDS,
             )?,
             signal_errors: to.counters(
-                (
-                    "beistand_signal_errors_total",
-                    "WebSockets closed for what came over them.",
-                ),
-                ("reason", SignalError::WORDS),
+                "beistand_signal_errors_total",
+                "WebSockets closed for what came over them.",
+                "reason",
+                SignalError::WORDS,
             )?,
             ledger_fsync: to.keep(Histogram::with_opts(fsync.buckets(FSYNC_SECONDS.to_vec()))?)?,
             registry: to.0,
@@ -170,7 +171,7 @@ struct Admission {
 }
 
 impl Admission {
-    fn new(to: &Shelf) -> Result<Admission> {
+    fn new(to: &Registrar) -> Result<Admission> {
         Ok(Admission {
             reserved: to.gauge(
                 "beistand_egress_reserved_bps",
@@ -185,11 +186,10 @@ impl Admission {
                 "Bits a second to clients that there are (node.egress_bps); 0 without a limit.",
             )?,
             cpu: to.gauges(
-                (
-                    "beistand_cpu_percent",
-                    "Percent of all cores that the process uses, on average.",
-                ),
-                ("average", &["long", "short"]),
+                "beistand_cpu_percent",
+                "Percent of all cores that the process uses, on average.",
+                "average",
+                &["long", "short"],
             )?,
             bookings: to.gauge(
                 "beistand_bookings",
@@ -211,52 +211,61 @@ impl Admission {
 }
 
 impl Media {
-    fn new(to: &Shelf) -> Result<Media> {
-        let direction = ("direction", Direction::WORDS);
+    fn new(to: &Registrar) -> Result<Media> {
         Ok(Media {
             sessions: to.gauges(
-                (
-                    "beistand_sessions",
-                    "Sessions that have not ended, by state.",
-                ),
-                ("state", LiveState::WORDS),
+                "beistand_sessions",
+                "Sessions that have not ended, by state.",
+                "state",
+                LiveState::WORDS,
             )?,
             participants: to.gauge("beistand_participants", "Participants connected now.")?,
             links: Links::new(to)?,
-            packets: to.counters(("beistand_packets_total", "Media packets."), direction)?,
+            packets: to.counters(
+                "beistand_packets_total",
+                "Media packets.",
+                "direction",
+                Direction::WORDS,
+            )?,
             bytes: to.counters(
-                (
-                    "beistand_bytes_total",
-                    "Bytes of media packets, headers included.",
-                ),
-                direction,
+                "beistand_bytes_total",
+                "Bytes of media packets, headers included.",
+                "direction",
+                Direction::WORDS,
             )?,
             forward_drops: to.counters(
-                (
-                    "beistand_forward_drops_total",
-                    "Packets not forwarded to a subscriber, by reason.",
-                ),
-                ("reason", ForwardDrop::WORDS),
+                "beistand_forward_drops_total",
+                "Packets not forwarded to a subscriber, by reason.",
+                "reason",
+                ForwardDrop::WORDS,
             )?,
             datagram_drops: to.counters(
-                (
-                    "beistand_datagram_drops_total",
-                    "Datagrams answered with silence, by reason.",
-                ),
-                ("reason", DatagramDrop::WORDS),
+                "beistand_datagram_drops_total",
+                "Datagrams answered with silence, by reason.",
+                "reason",
+                DatagramDrop::WORDS,
             )?,
-            nacks: to.counters(("beistand_nack_total", "NACK messages."), direction)?,
-            plis: to.counters(("beistand_pli_total", "Keyframe requests."), direction)?,
+            nacks: to.counters(
+                "beistand_nack_total",
+                "NACK messages.",
+                "direction",
+                Direction::WORDS,
+            )?,
+            plis: to.counters(
+                "beistand_pli_total",
+                "Keyframe requests.",
+                "direction",
+                Direction::WORDS,
+            )?,
             plis_suppressed: to.counter(
                 "beistand_keyframe_requests_suppressed_total",
                 "Keyframe requests that the throttle kept from the publisher.",
             )?,
             queue_drops: to.counters(
-                (
-                    "beistand_queue_drops_total",
-                    "What full queues dropped, by queue.",
-                ),
-                ("queue", Queue::WORDS),
+                "beistand_queue_drops_total",
+                "What full queues dropped, by queue.",
+                "queue",
+                Queue::WORDS,
             )?,
         })
     }
@@ -313,35 +322,31 @@ impl Media {
 }
 
 impl Links {
-    fn new(to: &Shelf) -> Result<Links> {
+    fn new(to: &Registrar) -> Result<Links> {
         Ok(Links {
             layers: to.gauges(
-                (
-                    "beistand_subscriptions",
-                    "Video subscriptions now, by the layer that they get.",
-                ),
-                ("layer", Layer::WORDS),
+                "beistand_subscriptions",
+                "Video subscriptions now, by the layer that they get.",
+                "layer",
+                Layer::WORDS,
             )?,
             limits: to.gauges(
-                (
-                    "beistand_subscriptions_limited",
-                    "Video subscriptions now, by what keeps them from more.",
-                ),
-                ("by", Limit::WORDS),
+                "beistand_subscriptions_limited",
+                "Video subscriptions now, by what keeps them from more.",
+                "by",
+                Limit::WORDS,
             )?,
             floors_up: to.gauges(
-                (
-                    "beistand_floors_up",
-                    "Participants now, by how the promised bandwidth from them stands.",
-                ),
-                ("state", Floor::WORDS),
+                "beistand_floors_up",
+                "Participants now, by how the promised bandwidth from them stands.",
+                "state",
+                Floor::WORDS,
             )?,
             floors_down: to.gauges(
-                (
-                    "beistand_floors_down",
-                    "Participants now, by how the promised bandwidth to them stands.",
-                ),
-                ("state", Floor::WORDS),
+                "beistand_floors_down",
+                "Participants now, by how the promised bandwidth to them stands.",
+                "state",
+                Floor::WORDS,
             )?,
         })
     }
@@ -366,7 +371,7 @@ impl Links {
 }
 
 impl Store {
-    fn new(to: &Shelf) -> Result<Store> {
+    fn new(to: &Registrar) -> Result<Store> {
         Ok(Store {
             entries: to.counter("beistand_ledger_entries_total", "Entries written.")?,
             full: to.gauge(
@@ -403,74 +408,4 @@ impl Store {
         self.outbox_oldest
             .set(totals.outbox_oldest.duration().as_secs_f64());
     }
-}
-
-type NameAndHelp<'a> = (&'a str, &'a str);
-type LabelAndWords<'a> = (&'a str, &'a [&'a str]);
-
-/// Makes metrics and registers them, each series from the start.
-struct Shelf(Registry);
-
-impl Shelf {
-    fn keep<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C> {
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter> {
-        self.keep(IntCounter::new(name, help)?)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
-        self.keep(IntGauge::new(name, help)?)
-    }
-
-    fn counters(
-        &self,
-        (name, help): NameAndHelp<'_>,
-        (label, words): LabelAndWords<'_>,
-    ) -> Result<IntCounterVec> {
-        let family = self.keep(IntCounterVec::new(Opts::new(name, help), &[label])?)?;
-        for word in words {
-            family.get_metric_with_label_values(&[word])?;
-        }
-        Ok(family)
-    }
-
-    fn gauges(
-        &self,
-        (name, help): NameAndHelp<'_>,
-        (label, words): LabelAndWords<'_>,
-    ) -> Result<IntGaugeVec> {
-        let family = self.keep(IntGaugeVec::new(Opts::new(name, help), &[label])?)?;
-        for word in words {
-            family.get_metric_with_label_values(&[word])?;
-        }
-        Ok(family)
-    }
-
-    fn process(&self, started: Unix) -> Result<()> {
-        let build = Opts::new(
-            "beistand_build_info",
-            "Always 1; the labels tell the build.",
-        )
-        .const_label("version", env!("CARGO_PKG_VERSION"));
-        self.keep(IntGauge::with_opts(build)?)?.set(1);
-        let start = self.keep(Gauge::new(
-            "process_start_time_seconds",
-            "Start time of the process since 1970, in seconds.",
-        )?)?;
-        start.set(Millis(started.0).duration().as_secs_f64());
-        Ok(())
-    }
-}
-
-/// A counter of prometheus only grows by steps; a total is set by way of zero.
-fn set_total(counter: &IntCounter, total: u64) {
-    counter.reset();
-    counter.inc_by(total);
-}
-
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,8 +1,9 @@
 //! The page against its golden file, and totals of several workers.
 
 use super::*;
+use crate::base::Millis;
 
-/// Most series of a node (`reliability.md`, security check 9).
+/// Most series of a node.
 const MAX_SERIES: usize = 2_000;
 
 fn page() -> Metrics {

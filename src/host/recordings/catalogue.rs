@@ -1,10 +1,11 @@
-//! What the ledger knows of recordings, as the keeper asks for it.
+//! What the ledger knows of recordings, as the janitor asks for it.
 
-use super::make::Said;
+use super::make::ManifestFacts;
 use super::writer::{Lost, Writing};
 use crate::base::{RecordingId, RecordingNote, RecordingStep, Unix};
+use crate::host::store::pending::Confirmed;
 use crate::host::store::read::Reader;
-use crate::host::store::{Desk, StoreHandle, expires};
+use crate::host::store::recordings::expires;
 use crate::record::manifest::ConsentAt;
 use crate::usage::ledger::{NoteRefusal, RecordingRecord, Stage};
 use anyhow::Context;
@@ -21,7 +22,7 @@ pub type Ask<Q, A> = Box<dyn Fn(Q) -> anyhow::Result<A> + Send>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// For its manifest.
-    pub said: Said,
+    pub said: ManifestFacts,
     /// When it is deleted; none: it is kept.
     pub expires: Option<Unix>,
 }
@@ -56,12 +57,7 @@ pub struct Catalogue {
 impl Catalogue {
     /// The ledger in `data`, what is being written, and what each worker has heard of the disk. Call
     /// it on the control plane's runtime.
-    pub fn of(
-        data: PathBuf,
-        (store, desk): (StoreHandle, Desk),
-        writing: Writing,
-        lost: Vec<Lost>,
-    ) -> Catalogue {
+    pub fn of(data: PathBuf, ledger: Confirmed, writing: Writing, lost: Vec<Lost>) -> Catalogue {
         let [asked, due] = [data.clone(), data.clone()];
         let forgotten = lost.clone();
         let runtime = tokio::runtime::Handle::current();
@@ -80,8 +76,8 @@ impl Catalogue {
             }),
             note: Box::new(move |note| {
                 let step = note.step;
-                let answer = desk.note(&store, note).context("the ledger is busy")?;
-                // The limit is made within the runtime: the keeper's thread has none.
+                let answer = ledger.note(note).context("the ledger is busy")?;
+                // The limit is made within the runtime: the janitor's thread has none.
                 let noted = async { tokio::time::timeout(NOTED_WITHIN, answer).await };
                 let noted = runtime.block_on(noted).context("the ledger is slow")?;
                 accepted(step, noted.context("the ledger has stopped")?)
@@ -137,7 +133,7 @@ fn facts(reader: &Reader, id: &RecordingId, heard: Option<String>) -> anyhow::Re
     let consents = consents
         .into_iter()
         .filter(|(_, said)| said.purpose == id.purpose());
-    let said = Said {
+    let said = ManifestFacts {
         node: record.facts.node.clone(),
         ended_early: broken.or(heard),
         consents: consents

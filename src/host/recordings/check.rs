@@ -1,6 +1,6 @@
 //! Checks a finished recording in a directory: its signature, its files, and that they can be played.
 
-use super::shelf::{MANIFEST, SIGNED};
+use super::object_store::{MANIFEST, SIGNED};
 use crate::base::RecordingId;
 use crate::base::crypto::{Sha256, hex, sha256};
 use crate::record::manifest::{File, FileKind, Manifest, Verified, verify};
@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// What is known beforehand, from elsewhere than the recording itself.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct Expected {
     /// The node's public key.
     pub public: Option<Vec<u8>>,
     /// Which recording it is said to be.
@@ -71,7 +71,7 @@ pub fn size(dir: &Path) -> Option<u64> {
 ///
 /// # Errors
 /// Something cannot be read, which is not the same as that it differs.
-pub fn check(dir: &Path, known: &Known, on_bytes: &mut OnBytes<'_>) -> anyhow::Result<Checked> {
+pub fn check(dir: &Path, known: &Expected, on_bytes: &mut OnBytes<'_>) -> anyhow::Result<Checked> {
     let mut checked = Checked {
         key_known: known.public.is_some(),
         ..Checked::default()
@@ -111,7 +111,12 @@ impl Checked {
         self.faults.push(Fault { file, what });
     }
 
-    fn manifest(&mut self, dir: &Path, known: &Known, verified: &Verified) -> anyhow::Result<()> {
+    fn manifest(
+        &mut self,
+        dir: &Path,
+        known: &Expected,
+        verified: &Verified,
+    ) -> anyhow::Result<()> {
         let plain = there(std::fs::read(dir.join(MANIFEST)))?;
         if plain.as_ref() != Some(&verified.bytes) {
             self.fault(MANIFEST, "it is not what was signed");

@@ -1,7 +1,7 @@
 //! Copies a finished recording out of the store.
 
-use super::check::{Checked, Known, OnBytes, check};
-use super::shelf::{MANIFEST, SIGNED};
+use super::check::{Checked, Expected, OnBytes, check};
+use super::object_store::{MANIFEST, SIGNED};
 use crate::record::manifest::verify;
 use anyhow::{Context, bail};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -18,9 +18,10 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// # Errors
 /// It is not whole before, something is in the way, or a disk says no.
 pub fn export(
-    (from, to): (&Path, &Path),
+    from: &Path,
+    to: &Path,
     force: bool,
-    known: &Known,
+    known: &Expected,
     on_bytes: &mut OnBytes<'_>,
 ) -> anyhow::Result<Checked> {
     let signed = std::fs::read_to_string(from.join(SIGNED));

@@ -1,17 +1,17 @@
-//! Finishes a recording, from its segments to its files on the shelf. Every step can be cut off at
+//! Finishes a recording, from its segments to its files in the store. Every step can be cut off at
 //! any moment: the next attempt finds out how far the last one came by what it left behind.
 //!
 //! 1. Made in `segments/RC_…/finish`: whole once its signed manifest is there, else made anew.
-//! 2. Put on the shelf: whole once the signed manifest is there, which is put last and after every
+//! 2. Put in the store: whole once the signed manifest is there, which is put last and after every
 //!    file was read back and compared.
 //! 3. The segments are removed, and what was made of them.
 //! 4. The ledger is told. Until then the recording counts as unfinished, and is looked at again.
 
 use super::catalogue::Facts;
 use super::make::{Maker, Trouble};
-use super::pace::{Bell, Pace, Progress, ReadMono};
-use super::place::{Bench, Place};
-use super::shelf::{MANIFEST, SIGNED, Shelf, Shelved, listed};
+use super::object_store::{MANIFEST, RecordingStore, SIGNED, StoredFile, listed};
+use super::pace::{Bell, Pace, ProgressBook, ReadMono};
+use super::place::{Bench, RecordingsDir};
 use super::space::{Look, ask};
 use crate::base::RecordingResult;
 use crate::base::crypto::{SigningKey, hex, sha256};
@@ -22,21 +22,21 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// What finishing takes, in bytes for each byte of segments: each goes into a participant's file and
-/// into the session's, and each file lies there twice until it is on the shelf as a whole.
+/// into the session's, and each file lies there twice until it is in the store as a whole.
 const NEED: u64 = 4;
 
 /// Finishes recordings, one at a time.
 pub struct Finisher {
     /// Where the segments are.
-    pub place: Place,
+    pub place: RecordingsDir,
     /// Where the files go.
-    pub shelf: Shelf,
+    pub store: RecordingStore,
     /// Signs the manifests.
     pub key: Arc<SigningKey>,
-    /// Runs what the shelf does.
+    /// Runs what the store does.
     pub runtime: Handle,
     /// How far it is.
-    pub progress: Progress,
+    pub progress: ProgressBook,
     /// Stops it.
     pub bell: Bell,
     /// How it rests; none: it does not.
@@ -52,9 +52,9 @@ impl Finisher {
     /// It did not come to an end: interrupted, or to be tried again.
     pub fn finish(&self, id: &RecordingId, facts: &Facts) -> Result<RecordingNote, Trouble> {
         let mut pace = Pace::new(id, &self.progress, &self.bell, self.clock.clone());
-        let done = match self.shelved(id)? {
+        let done = match self.stored(id)? {
             Some(verified) => Ok(verified),
-            None => self.make_and_shelve(id, facts, &mut pace),
+            None => self.make_and_store(id, facts, &mut pace),
         };
         match done {
             Ok(verified) => {
@@ -71,27 +71,27 @@ impl Finisher {
         }
     }
 
-    /// What is on the shelf as a whole; what is not signed by anyone is made anew.
-    fn shelved(&self, id: &RecordingId) -> Result<Option<Verified>, Trouble> {
-        let found = self.runtime.block_on(self.shelf.manifest(id));
+    /// What is in the store as a whole; what is not signed by anyone is made anew.
+    fn stored(&self, id: &RecordingId) -> Result<Option<Verified>, Trouble> {
+        let found = self.runtime.block_on(self.store.manifest(id));
         match found {
             Ok(found) => Ok(found),
             Err(error) if self.place.segments(id)?.is_empty() => Err(error.into()),
             Err(error) => {
-                tracing::warn!(recording = %id, %error, "the files on the shelf are made anew");
+                tracing::warn!(recording = %id, %error, "the files in the store are made anew");
                 Ok(None)
             }
         }
     }
 
-    fn make_and_shelve(
+    fn make_and_store(
         &self,
         id: &RecordingId,
         facts: &Facts,
         pace: &mut Pace,
     ) -> Result<Verified, Trouble> {
         let verified = self.make(id, facts, pace)?;
-        self.shelve(id, &verified, pace)?;
+        self.store_all(id, &verified, pace)?;
         Ok(verified)
     }
 
@@ -114,7 +114,7 @@ impl Finisher {
     }
 
     /// Step 2.
-    pub(super) fn shelve(
+    pub(super) fn store_all(
         &self,
         id: &RecordingId,
         verified: &Verified,
@@ -124,12 +124,12 @@ impl Finisher {
         let bench = bench.context("what was made is gone")?;
         let signed = bench.read(SIGNED)?.context("the manifest is gone")?;
         let mut files = listed(&verified.manifest);
-        files.push(Shelved::of(MANIFEST, &verified.bytes));
-        files.push(Shelved::of(SIGNED, &signed));
+        files.push(StoredFile::of(MANIFEST, &verified.bytes));
+        files.push(StoredFile::of(SIGNED, &signed));
         pace.set_rest(files.iter().map(|file| 2 * file.bytes).sum());
-        self.runtime.block_on(self.shelf.sweep(id))?;
+        self.runtime.block_on(self.store.sweep(id))?;
         for file in &files {
-            self.put(id, (&bench, file), pace)?;
+            self.put(id, &bench, file, pace)?;
         }
         Ok(())
     }
@@ -137,7 +137,8 @@ impl Finisher {
     fn put(
         &self,
         id: &RecordingId,
-        (bench, file): (&Bench, &Shelved),
+        bench: &Bench,
+        file: &StoredFile,
         pace: &mut Pace,
     ) -> Result<(), Trouble> {
         let mut interrupted = None;
@@ -148,12 +149,12 @@ impl Finisher {
         };
         let stored = self.runtime.block_on(async {
             // An earlier attempt may have come so far.
-            if self.shelf.sum(id, &file.name, &mut advance).await? == Some(file.clone()) {
+            if self.store.sum(id, &file.name, &mut advance).await? == Some(file.clone()) {
                 return Ok(());
             }
             ask(&self.disk, file.bytes)?;
             let mut from = bench.open(&file.name)?;
-            self.shelf.put(id, file, &mut from, &mut advance).await
+            self.store.put(id, file, &mut from, &mut advance).await
         });
         match (interrupted, stored) {
             (Some(interrupted), _) => Err(interrupted.into()),

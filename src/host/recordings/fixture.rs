@@ -3,8 +3,10 @@
 use super::space::Disk;
 use crate::base::{Actor, Consent, ConsentState, Identity, NodeId, Purpose, RecordingId};
 use crate::base::{SessionId, Unix};
-use crate::host::store::fixture::{clock, soon};
-use crate::host::store::{Desk, Hooks, Job, RunningStore, Store, StoreConfig};
+use crate::host::store::fixture::running;
+use crate::host::store::job::Job;
+use crate::host::store::pending::Confirmed;
+use crate::host::store::running::RunningStore;
 use crate::record::fixture::{VP8, camera, microphone};
 use crate::record::manifest::ConsentAt;
 use crate::usage::ledger::fixture::recorded;
@@ -86,26 +88,12 @@ pub fn consents() -> Vec<ConsentAt> {
 }
 
 /// A ledger with so many entries of a life in which [`id`] is recorded, on disk.
-pub fn ledger(dir: &Path, entries: usize) -> (RunningStore, Desk) {
-    let config = StoreConfig {
-        dir: dir.to_path_buf(),
-        node: None,
-        endpoints: Vec::new(),
-    };
-    let (store, _) = Store::open(&config, soon()).unwrap();
-    let desk = Desk::default();
-    let told = desk.clone();
-    let hooks = Hooks {
-        on_reply: Box::new(move |reply| told.handle_reply(&reply)),
-        on_fatal: Box::new(|_| {}),
-        on_commit: Box::new(|_| {}),
-        clock: clock(),
-    };
-    let store = store.start(hooks).unwrap();
+pub fn ledger(dir: &Path, entries: usize) -> (RunningStore, Confirmed) {
+    let (store, ledger, _) = running(dir);
     for append in recorded(id().session().as_str()).into_iter().take(entries) {
         store.handle().send(Job::Append(Box::new(append))).unwrap();
     }
-    let flushed = desk.send(&store.handle(), crate::api::Work::Flush).unwrap();
+    let flushed = ledger.send(crate::api::Work::Flush).unwrap();
     flushed.blocking_recv().unwrap();
-    (store, desk)
+    (store, ledger)
 }

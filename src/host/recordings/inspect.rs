@@ -3,84 +3,26 @@
 #[cfg(test)]
 mod tests;
 
-use super::check::{Checked, Known, check, size};
+use super::check::{Checked, Expected, check, size};
 use super::export::export;
 use super::key::NodeKey;
+use super::listing::{Listed, Shown};
+use super::object_store::SIGNED;
 use super::place::STORE;
-use super::shelf::SIGNED;
-use super::told;
-use crate::base::{Consent, Purpose, RecordingId, SessionId, Unix};
-use crate::host::cli::{Bar, Exit, ExportArgs, ListArgs, RecordingsCommand, ShowArgs};
-use crate::host::cli::{Place, VerifyRecordingArgs, environment};
-use crate::host::store::RecordingFilter;
+use super::terminal;
+use crate::base::{Consent, RecordingId, SessionId, Unix};
+use crate::host::cli::args::Exit;
+use crate::host::cli::args::{DataArgs, environment};
+use crate::host::cli::bar::Bar;
+use crate::host::cli::recordings::{
+    ExportArgs, ListArgs, RecordingsCommand, ShowArgs, VerifyRecordingArgs,
+};
 use crate::host::store::read::Reader;
+use crate::host::store::recordings::RecordingQuery;
 use crate::record::manifest::{ConsentAt, Manifest, verify};
 use crate::usage::ledger::RecordingRecord;
 use anyhow::{Context, bail};
-use serde::Serialize;
 use std::path::{Path, PathBuf};
-
-/// A recording, as the ledger has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Listed {
-    /// The recording.
-    pub id: String,
-    /// Its session.
-    pub session: SessionId,
-    /// Its room.
-    pub room: String,
-    /// For what.
-    pub purpose: Purpose,
-    /// How it stands.
-    pub state: &'static str,
-    /// Why, where it failed or was deleted.
-    pub reason: Option<String>,
-    /// First start, RFC 3339.
-    pub started: String,
-    /// End of its session, RFC 3339; `null` while it runs.
-    pub ended: Option<String>,
-    /// When it is deleted, RFC 3339.
-    pub expires: Option<String>,
-    /// From its first to its last frame.
-    pub duration_ms: Option<u64>,
-    /// Bytes of its files.
-    pub bytes: Option<u64>,
-    /// SHA-256 of its manifest.
-    pub manifest_sha256: Option<String>,
-}
-
-impl From<&RecordingRecord> for Listed {
-    fn from(record: &RecordingRecord) -> Listed {
-        let label = |at: Option<Unix>| at.map(Unix::rfc3339);
-        let result = record.result.as_ref();
-        Listed {
-            id: record.id.to_string(),
-            session: record.id.session().clone(),
-            room: record.room.to_string(),
-            purpose: record.id.purpose(),
-            state: record.state(),
-            reason: record.reason.clone(),
-            started: record.started_unix_ms.rfc3339(),
-            ended: label(record.ended_unix_ms),
-            expires: label(record.expires_unix_ms),
-            duration_ms: result.map(|result| result.duration_ms.0),
-            bytes: result.map(|result| result.bytes),
-            manifest_sha256: result.map(|result| result.manifest_sha256.clone()),
-        }
-    }
-}
-
-/// All that is known of one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Shown {
-    /// In short.
-    #[serde(flatten)]
-    pub listed: Listed,
-    /// What was said about it, from the ledger.
-    pub consents: Vec<ConsentAt>,
-    /// What was signed, while it is kept.
-    pub manifest: Option<Manifest>,
-}
 
 /// Does what the command says: the text to print, and how the process ends.
 ///
@@ -97,16 +39,16 @@ pub fn inspect(command: &RecordingsCommand) -> anyhow::Result<(String, Exit)> {
 
 fn list(args: &ListArgs) -> anyhow::Result<(String, Exit)> {
     let (data, _) = args.place.dirs(environment())?;
-    let filter = RecordingFilter {
+    let filter = RecordingQuery {
         session: args.session.as_deref().map(SessionId::from),
-        ..RecordingFilter::default()
+        ..RecordingQuery::default()
     };
     let records = Reader::open(&data)?.recordings(&filter, u64::MAX)?;
     let listed: Vec<Listed> = records.iter().map(Listed::from).collect();
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&listed)?)
     } else {
-        told::list(&listed, told::is_coloured())
+        terminal::list(&listed, terminal::is_coloured())
     };
     Ok((text, Exit::Ok))
 }
@@ -132,15 +74,15 @@ fn show(args: &ShowArgs) -> anyhow::Result<(String, Exit)> {
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&shown)?)
     } else {
-        told::shown(&shown, told::is_coloured())
+        terminal::shown(&shown, terminal::is_coloured())
     };
     Ok((text, Exit::Ok))
 }
 
 fn verify_one(args: &VerifyRecordingArgs) -> anyhow::Result<(String, Exit)> {
-    let mut given = Known {
+    let mut given = Expected {
         public: args.public_key.as_deref().map(public).transpose()?,
-        ..Known::default()
+        ..Expected::default()
     };
     let dir = match RecordingId::parse(&args.what) {
         Some(id) => ours(&args.place, id, &mut given)?,
@@ -161,11 +103,11 @@ fn verify_one(args: &VerifyRecordingArgs) -> anyhow::Result<(String, Exit)> {
 fn export_one(args: &ExportArgs) -> anyhow::Result<(String, Exit)> {
     let id = parse(&args.id)?;
     let to = args.to.join(id.to_string());
-    let mut given = Known::default();
+    let mut given = Expected::default();
     let from = ours(&args.place, id, &mut given)?;
     // Copied once, and what was copied is read once.
     let mut bar = Bar::new("exporting", 2 * size(&from).unwrap_or(0));
-    let done = export((&from, &to), args.force, &given, &mut |bytes| {
+    let done = export(&from, &to, args.force, &given, &mut |bytes| {
         bar.advance(bytes)
     });
     drop(bar);
@@ -181,13 +123,13 @@ fn outcome(checked: &Checked, json: bool, to: Option<&Path>) -> anyhow::Result<(
     let text = if json {
         format!("{}\n", serde_json::to_string(checked)?)
     } else {
-        told::checked(checked, to, told::is_coloured())
+        terminal::checked(checked, to, terminal::is_coloured())
     };
     Ok((text, exit))
 }
 
 /// The directory of one of this node's own recordings, and what ledger and key say of it.
-fn ours(place: &Place, id: RecordingId, given: &mut Known) -> anyhow::Result<PathBuf> {
+fn ours(place: &DataArgs, id: RecordingId, given: &mut Expected) -> anyhow::Result<PathBuf> {
     let (data, recordings) = place.dirs(environment())?;
     let record = known(&Reader::open(&data)?, &id, &data)?;
     let dir = home(&recordings, &id);

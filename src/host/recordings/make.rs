@@ -1,8 +1,8 @@
 //! Makes the finished files of a recording from its segments.
 
+use super::object_store::{Interrupted, MANIFEST, SIGNED};
 use super::pace::Pace;
-use super::place::{Bench, Place};
-use super::shelf::{Interrupted, MANIFEST, SIGNED};
+use super::place::{Bench, RecordingsDir};
 use crate::base::crypto::{Sha256, SigningKey, hex};
 use crate::base::{Millis, NodeId, RecordingId, Unix};
 use crate::record::manifest::{
@@ -23,7 +23,7 @@ const FRAMES: usize = 64;
 
 /// What a recording's manifest says that is not in its segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct ManifestFacts {
     /// Who makes and signs it.
     pub node: NodeId,
     /// Why it ended before its session, where it did.
@@ -61,7 +61,7 @@ impl From<std::io::Error> for Trouble {
 /// A recording in the making.
 pub struct Maker<'a> {
     /// Where its segments are.
-    pub place: &'a Place,
+    pub place: &'a RecordingsDir,
     /// Which.
     pub id: &'a RecordingId,
     /// How fast.
@@ -96,7 +96,7 @@ impl Maker<'_> {
     ///
     /// # Errors
     /// It did not come to an end.
-    pub fn make(&mut self, said: &Said, key: &SigningKey) -> Result<Verified, Trouble> {
+    pub fn make(&mut self, said: &ManifestFacts, key: &SigningKey) -> Result<Verified, Trouble> {
         let surveyed = self.survey()?;
         let Some(first) = surveyed.surveys.first() else {
             return Err(Trouble::Hopeless("not one whole frame was recorded"));
@@ -109,12 +109,12 @@ impl Maker<'_> {
         let (mut files, mut participants) = (Vec::new(), Vec::new());
         for (number, person) in (1_u32..).zip(&plan.people) {
             let name = format!("participant-{number}.{}", person.file.extension());
-            let (file, kept) = self.file((&bench, &surveyed.surveys), &person.file, name)?;
+            let (file, kept) = self.file(&bench, &surveyed.surveys, &person.file, name)?;
             participants.push(Participant::of(person, &file.name, &kept));
             files.push(file);
         }
         let name = format!("session.{}", plan.session.extension());
-        let (mut file, _) = self.file((&bench, &surveyed.surveys), &plan.session, name)?;
+        let (mut file, _) = self.file(&bench, &surveyed.surveys, &plan.session, name)?;
         file.kind = FileKind::Session;
         files.push(file);
         files.extend(poster(&bench, surveyed.poster.as_ref())?);
@@ -214,7 +214,8 @@ impl Maker<'_> {
 
     fn file(
         &mut self,
-        (bench, surveys): (&Bench, &[Survey]),
+        bench: &Bench,
+        surveys: &[Survey],
         file: &FilePlan,
         name: String,
     ) -> Result<(File, Vec<Kept>), Trouble> {

@@ -4,7 +4,7 @@
 
 use super::place::{SEGMENTS, STORE, there, write_whole};
 use crate::base::crypto::entropy_seed;
-use crate::host::store::OpenError;
+use crate::host::store::error::OpenError;
 use crate::host::store::read::Reader;
 use anyhow::{Context, bail};
 use cap_std::ambient_authority;

@@ -1,6 +1,6 @@
 //! How fast background work goes, how far it is, and whether it is to stop.
 
-use super::shelf::Interrupted;
+use super::object_store::Interrupted;
 use crate::base::{Mono, RecordingId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,9 +21,9 @@ pub struct Done {
 
 /// How far the recordings are that are in the making.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<Mutex<BTreeMap<RecordingId, Done>>>);
+pub struct ProgressBook(Arc<Mutex<BTreeMap<RecordingId, Done>>>);
 
-impl Progress {
+impl ProgressBook {
     /// How far this one is; none if it is not at work.
     pub fn of(&self, id: &RecordingId) -> Option<Done> {
         self.hold().get(id).copied()
@@ -68,7 +68,7 @@ pub type ReadMono = Arc<dyn Fn() -> Mono + Send + Sync>;
 /// One recording's work.
 pub struct Pace {
     id: RecordingId,
-    progress: Progress,
+    progress: ProgressBook,
     bell: Bell,
     /// None: without rest, for whoever waits at a terminal.
     clock: Option<ReadMono>,
@@ -80,7 +80,7 @@ impl Pace {
     /// The work on a recording begins.
     pub fn new(
         id: &RecordingId,
-        progress: &Progress,
+        progress: &ProgressBook,
         bell: &Bell,
         clock: Option<ReadMono>,
     ) -> Pace {

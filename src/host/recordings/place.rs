@@ -19,7 +19,7 @@ const SEGMENT_ENDING: &str = ".mkv";
 
 /// The directory of recordings.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct RecordingsDir {
     dir: Arc<Dir>,
 }
 
@@ -29,17 +29,17 @@ pub struct Bench {
     dir: Dir,
 }
 
-impl Place {
+impl RecordingsDir {
     /// The directory behind this handle; makes what it lacks.
     ///
     /// # Errors
     /// It cannot be written to.
-    pub fn new(dir: &Dir) -> io::Result<Place> {
+    pub fn new(dir: &Dir) -> io::Result<RecordingsDir> {
         for name in [SEGMENTS, STORE, DELETING] {
             ensure_dir(dir, Path::new(name))?;
         }
         let dir = Arc::new(dir.try_clone()?);
-        Ok(Place { dir })
+        Ok(RecordingsDir { dir })
     }
 
     /// The numbers of a recording's segments in their order, with their sizes.

@@ -1,7 +1,7 @@
 //! Takes finished recordings away, and what is left of their segments.
 
-use super::place::Place;
-use super::shelf::Shelf;
+use super::object_store::RecordingStore;
+use super::place::RecordingsDir;
 use crate::base::{Actor, RecordingId, RecordingNote, RecordingStep};
 
 /// Why the node deletes by itself, in the ledger's words.
@@ -14,9 +14,13 @@ pub const UNFINISHED: &str = "its time came before it was finished";
 ///
 /// # Errors
 /// A disk or the store says no.
-pub async fn delete(place: &Place, shelf: &Shelf, id: &RecordingId) -> anyhow::Result<()> {
+pub async fn delete(
+    place: &RecordingsDir,
+    store: &RecordingStore,
+    id: &RecordingId,
+) -> anyhow::Result<()> {
     place.clear(id)?;
-    shelf.delete(id).await
+    store.delete(id).await
 }
 
 /// What is written down after a recording was deleted, by whoever asked for that; by the node, because

@@ -1,20 +1,20 @@
 //! Puts the writer of recordings to work.
 
+use super::api_adapter::{ApiAdapter, ReadProgress, RecordingFiles};
 use super::catalogue::Catalogue;
-use super::desk::{Progresses, Shelves};
 use super::finisher::Finisher;
-use super::keeper::{Keeper, KeeperStats, Keeping};
+use super::janitor::{Janitor, JanitorStats, RunningJanitor};
 use super::key::NodeKey;
 use super::mark::mark;
-use super::pace::{Bell, Progress, ReadMono};
-use super::place::{Place, STORE};
-use super::shelf::Shelf;
+use super::object_store::RecordingStore;
+use super::pace::{Bell, ProgressBook, ReadMono};
+use super::place::{RecordingsDir, STORE};
 use super::space;
 use super::writer::{Flush, Outlet, Writer, WriterStats};
-use crate::api::{self, Work};
+use crate::api::{MakingProgress, Work};
 use crate::host::clock::Clock;
-use crate::host::config::Config;
-use crate::host::store::{Desk, StoreHandle};
+use crate::host::config::schema::Config;
+use crate::host::store::pending::Confirmed;
 use crate::host::worker::WorkerEnds;
 use anyhow::Context;
 use cap_std::ambient_authority;
@@ -37,12 +37,14 @@ pub struct Started {
     pub outlets: Vec<Outlet>,
     /// Ends when all outlets are dropped.
     pub thread: JoinHandle<()>,
-    /// The writer's counters, and the keeper's.
-    pub stats: (Arc<WriterStats>, Arc<KeeperStats>),
+    /// The writer's counters.
+    pub writer_stats: Arc<WriterStats>,
+    /// The janitor's counters.
+    pub janitor_stats: Arc<JanitorStats>,
     /// Finishes and deletes.
-    pub keeping: Keeping,
+    pub janitor: RunningJanitor,
     /// For the API.
-    pub shelves: Shelves,
+    pub adapter: ApiAdapter,
 }
 
 /// Opens the directory of recordings, and makes it if need be.
@@ -55,30 +57,32 @@ pub fn open(path: &Path) -> anyhow::Result<Dir> {
     opened.with_context(|| format!("recordings.dir {} cannot be used", path.display()))
 }
 
-/// Starts the writer and the keeper of recordings. Call it on the control plane's runtime.
+/// Starts the writer and the janitor of recordings. Call it on the control plane's runtime.
 ///
 /// # Errors
 /// The directory or the node's key cannot be used, or there is no thread to be had.
 pub fn start(
     config: &Config,
     workers: &[WorkerEnds],
-    (store, desk): (StoreHandle, Desk),
+    ledger: Confirmed,
     clock: Clock,
 ) -> anyhow::Result<Started> {
     let data = &config.data.dir;
     let at = config.recordings.dir(data);
     let dir = open(&at)?;
     mark(data, &dir).context("recordings.dir cannot be marked as this ledger's")?;
-    let place = Place::new(&dir);
+    let place = RecordingsDir::new(&dir);
     let place = place.context("recordings.dir cannot be written to")?;
     let key = NodeKey::open(data)?;
-    let progress = Progress::default();
-    let shelf = Shelf::local(&at.join(STORE))?;
-    let shelves = Shelves {
+    let progress = ProgressBook::default();
+    let store = RecordingStore::local(&at.join(STORE))?;
+    let adapter = ApiAdapter {
         ledger: data.clone(),
-        shelf: shelf.clone(),
-        place: place.clone(),
-        noted: (store.clone(), desk.clone()),
+        files: RecordingFiles {
+            store: store.clone(),
+            place: place.clone(),
+        },
+        noted: ledger.clone(),
         link_key: key.link_key(),
         progress: told(progress.clone()),
     };
@@ -88,7 +92,7 @@ pub fn start(
         ends.iter()
             .for_each(|worker| worker.handle_recording_lost(id, reason));
     };
-    let confirm = flush(desk.clone(), store.clone());
+    let confirm = flush(ledger.clone());
     let read: ReadMono = Arc::new(move || clock.now().mono);
     let writer = Writer::new(&dir, confirm, Box::new(on_lost), read.clone());
     let writer = writer.context("recordings.dir cannot be written to")?;
@@ -97,7 +101,7 @@ pub fn start(
     let (outlets, thread) = started.context("the recordings' thread cannot be started")?;
     let finisher = Finisher {
         place,
-        shelf,
+        store,
         key: Arc::new(key.signing),
         runtime: Handle::current(),
         progress,
@@ -105,33 +109,34 @@ pub fn start(
         clock: Some(read),
         disk: space::of(&dir)?,
     };
-    let catalogue = Catalogue::of(data.clone(), (store, desk), writing, lost);
-    let keeper = Keeper::new(finisher, catalogue, Arc::new(move || clock.now())).start();
-    let keeping = keeper.context("the keeper of recordings cannot be started")?;
+    let catalogue = Catalogue::of(data.clone(), ledger, writing, lost);
+    let janitor = Janitor::new(finisher, catalogue, Arc::new(move || clock.now())).start();
+    let janitor = janitor.context("the janitor of recordings cannot be started")?;
     Ok(Started {
         outlets,
         thread,
-        stats: (stats, keeping.stats()),
-        keeping,
-        shelves,
+        writer_stats: stats,
+        janitor_stats: janitor.stats(),
+        janitor,
+        adapter,
     })
 }
 
 /// How far a recording is, in the API's words.
-fn told(progress: Progress) -> Progresses {
+fn told(progress: ProgressBook) -> ReadProgress {
     Box::new(move |id| {
         let done = progress.of(id)?;
-        Some(api::Progress {
+        Some(MakingProgress {
             done_bytes: done.done_bytes,
             all_bytes: done.all_bytes,
         })
     })
 }
 
-fn flush(desk: Desk, store: StoreHandle) -> Flush {
+fn flush(ledger: Confirmed) -> Flush {
     let runtime = Handle::current();
     Box::new(move || {
-        let Some(answer) = desk.send(&store, Work::Flush) else {
+        let Some(answer) = ledger.send(Work::Flush) else {
             return false;
         };
         // Made within the runtime, whose clock it needs: this thread is none of its own.

@@ -1,7 +1,15 @@
 //! Recordings from handmade segments to files, cut off at every step, and given back to the disk.
 
+use super::catalogue::{Catalogue, Due, Facts};
+use super::check::{Checked, Expected, check};
+use super::export::export;
+use super::finisher::Finisher;
 use super::fixture::{ROOMY, Scratch, consents, id, node, segments, write};
-use super::*;
+use super::janitor::Janitor;
+use super::make::{ManifestFacts, Trouble};
+use super::object_store::{RecordingStore, StoredFile};
+use super::pace::{Bell, Pace, ProgressBook};
+use super::place::{RecordingsDir, STORE};
 use crate::base::crypto::SigningKey;
 use crate::base::{Mono, Now, RecordingId, RecordingNote, RecordingStep, Unix};
 use crate::record::read::Reader;
@@ -12,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Runtime;
 
-mod keeping;
+mod janitor;
 mod room;
 
 /// A directory of recordings, and all that finishes them.
@@ -37,11 +45,11 @@ impl Bed {
     fn finisher(&self) -> Finisher {
         let dir = Dir::open_ambient_dir(self.scratch.path(), ambient_authority()).unwrap();
         Finisher {
-            place: Place::new(&dir).unwrap(),
-            shelf: Shelf::local(&self.scratch.path().join(STORE)).unwrap(),
+            place: RecordingsDir::new(&dir).unwrap(),
+            store: RecordingStore::local(&self.scratch.path().join(STORE)).unwrap(),
             key: self.key.clone(),
             runtime: self.runtime.handle().clone(),
-            progress: Progress::default(),
+            progress: ProgressBook::default(),
             bell: Bell::default(),
             clock: None,
             disk: Box::new(|| Ok(ROOMY)),
@@ -87,12 +95,12 @@ impl Bed {
             "session.webm",
         ];
         assert_eq!(names, all);
-        let shelf = self.finisher().shelf;
-        let finished = self.runtime.block_on(shelf.finished(&id()));
+        let store = self.finisher().store;
+        let finished = self.runtime.block_on(store.finished(&id()));
         let (_, files) = finished.unwrap().unwrap();
         for file in &files {
             let bytes = std::fs::read(self.stored().join(&file.name)).unwrap();
-            assert_eq!(*file, Shelved::of(&file.name, &bytes));
+            assert_eq!(*file, StoredFile::of(&file.name, &bytes));
         }
         let result = note.result.as_ref().unwrap();
         let media = files
@@ -109,7 +117,7 @@ impl Bed {
 }
 
 fn facts() -> Facts {
-    let said = Said {
+    let said = ManifestFacts {
         node: node(),
         ended_early: None,
         consents: consents(),
@@ -123,10 +131,10 @@ fn segments_become_files_with_a_signed_manifest() {
     let bed = Bed::new();
     let note = bed.finish().unwrap();
     bed.check(&note);
-    let shelf = bed.finisher().shelf;
+    let store = bed.finisher().store;
     let verified = bed
         .runtime
-        .block_on(shelf.manifest(&id()))
+        .block_on(store.manifest(&id()))
         .unwrap()
         .unwrap();
     assert_eq!(verified.public, bed.key.public());
@@ -254,7 +262,7 @@ fn a_kill_between_the_steps_leaves_nothing_that_is_not_repaired() {
         let finisher = bed.finisher();
         let mut pace = Pace::new(&id(), &finisher.progress, &finisher.bell, None);
         let verified = finisher.make(&id(), &facts(), &mut pace).unwrap();
-        finisher.shelve(&id(), &verified, &mut pace).unwrap();
+        finisher.store_all(&id(), &verified, &mut pace).unwrap();
         damage(&bed);
         bed.check(&bed.finish().unwrap());
     }
@@ -269,10 +277,10 @@ fn of_broken_segments_what_can_be_read_is_kept_and_the_rest_is_told() {
     std::fs::write(dir.join("000002.mkv"), b"garbage").unwrap();
     std::fs::write(dir.join("000006.mkv"), b"").unwrap();
     assert_eq!(bed.finish().unwrap().step, RecordingStep::Ready);
-    let shelf = bed.finisher().shelf;
+    let store = bed.finisher().store;
     let verified = bed
         .runtime
-        .block_on(shelf.manifest(&id()))
+        .block_on(store.manifest(&id()))
         .unwrap()
         .unwrap();
     let losses = verified.manifest.losses;
@@ -341,7 +349,7 @@ impl Book {
 }
 
 #[test]
-fn the_keeper_finishes_what_is_written_to_its_end_tries_again_and_deletes_in_time() {
+fn the_janitor_finishes_what_is_written_to_its_end_tries_again_and_deletes_in_time() {
     let bed = Bed::new();
     let (book, now_ms) = (Book::default(), Arc::new(AtomicU64::new(0)));
     let read = now_ms.clone();
@@ -349,27 +357,27 @@ fn the_keeper_finishes_what_is_written_to_its_end_tries_again_and_deletes_in_tim
         mono: Mono::from_millis(read.load(Relaxed)),
         unix: Unix(1_800_000_000_000),
     };
-    let mut keeper = Keeper::new(bed.finisher(), book.catalogue(), Arc::new(clock));
+    let mut janitor = Janitor::new(bed.finisher(), book.catalogue(), Arc::new(clock));
     book.unfinished.lock().unwrap().push(id());
     *book.written.lock().unwrap() = true;
-    assert!(!keeper.round(), "the writer is not done with it");
+    assert!(!janitor.round(), "the writer is not done with it");
     *book.written.lock().unwrap() = false;
     // A file in the place of its directory: it cannot be stored.
     std::fs::write(bed.stored(), b"").unwrap();
-    assert!(keeper.round());
-    assert!(!keeper.round(), "it waits");
+    assert!(janitor.round());
+    assert!(!janitor.round(), "it waits");
     assert!(bed.segments().exists() && !bed.segments().join("finish").exists());
     std::fs::remove_file(bed.stored()).unwrap();
     now_ms.store(5_000, Relaxed);
-    assert!(keeper.round());
+    assert!(janitor.round());
     bed.check(&book.notes.lock().unwrap()[0]);
-    assert!(!keeper.round());
+    assert!(!janitor.round());
     book.due.lock().unwrap().push(Due {
         id: id(),
         settled: true,
         asked: false,
     });
-    assert!(keeper.round());
+    assert!(janitor.round());
     let notes = book.notes.lock().unwrap().clone();
     assert_eq!((notes.len(), notes[1].step), (2, RecordingStep::Deleted));
     assert_eq!(notes[1].reason.as_deref(), Some("retention"));
@@ -385,16 +393,16 @@ fn a_keeper_that_is_stopped_stops() {
         mono: Mono::ZERO,
         unix: Unix(0),
     };
-    let keeper = Keeper::new(bed.finisher(), book.catalogue(), Arc::new(clock));
-    keeper.start().unwrap().stop();
+    let janitor = Janitor::new(bed.finisher(), book.catalogue(), Arc::new(clock));
+    janitor.start().unwrap().stop();
     // However far it came: the next one does the rest, or it was done.
     let note = bed.finish().unwrap();
     bed.check(&note);
 }
 
-/// Checks what is on the shelf against the key of the node.
+/// Checks what is in the store against the key of the node.
 fn checked(bed: &Bed) -> Checked {
-    let known = Known {
+    let known = Expected {
         public: Some(bed.key.public().to_vec()),
         id: Some(id()),
         manifest_sha256: None,
@@ -407,7 +415,7 @@ fn a_flipped_byte_in_any_file_is_found_and_named() {
     let bed = Bed::new();
     bed.finish().unwrap();
     let mut read = 0;
-    let known = Known::default();
+    let known = Expected::default();
     let whole = check(&bed.stored(), &known, &mut |bytes| read += bytes).unwrap();
     assert!(whole.is_whole() && !whole.key_known, "{:?}", whole.faults);
     assert!(checked(&bed).key_known);
@@ -440,24 +448,24 @@ fn a_flipped_byte_in_any_file_is_found_and_named() {
 fn another_key_another_recording_and_another_manifest_are_found() {
     let bed = Bed::new();
     let note = bed.finish().unwrap();
-    let right = Known {
+    let right = Expected {
         public: Some(bed.key.public().to_vec()),
         id: Some(id()),
         manifest_sha256: note.result.map(|result| result.manifest_sha256),
     };
-    let faults = |known: &Known| check(&bed.stored(), known, &mut |_| {}).unwrap().faults;
+    let faults = |known: &Expected| check(&bed.stored(), known, &mut |_| {}).unwrap().faults;
     assert_eq!(faults(&right), []);
     let (session, purpose) = (id().session().clone(), crate::base::Purpose::Qa);
     for wrong in [
-        Known {
+        Expected {
             public: Some(vec![7; 32]),
             ..right.clone()
         },
-        Known {
+        Expected {
             id: Some(RecordingId::new(session, purpose)),
             ..right.clone()
         },
-        Known {
+        Expected {
             manifest_sha256: Some("00".repeat(32)),
             ..right.clone()
         },
@@ -473,13 +481,13 @@ fn an_export_is_a_whole_copy_and_overwrites_nothing() {
     bed.finish().unwrap();
     let out = Scratch::new();
     let to = out.path().join("evidence").join(id().to_string());
-    let copy = |force| export((&bed.stored(), &to), force, &Known::default(), &mut |_| {});
+    let copy = |force| export(&bed.stored(), &to, force, &Expected::default(), &mut |_| {});
     assert!(copy(false).unwrap().is_whole());
     let refused = format!("{:#}", copy(false).unwrap_err());
     assert!(refused.contains("--force"), "{refused}");
     std::fs::write(to.join("session.webm"), b"changed").unwrap();
     assert!(
-        !check(&to, &Known::default(), &mut |_| {})
+        !check(&to, &Expected::default(), &mut |_| {})
             .unwrap()
             .is_whole()
     );

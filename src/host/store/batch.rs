@@ -1,8 +1,11 @@
 //! One transaction: its rows, and what the writer will believe once it is committed. Nothing here
 //! changes the writer's own state, so a transaction that fails leaves no trace.
 
+use super::bookings;
+use super::columns::{int, json, uint};
+use super::job::{Job, StoreReply};
+use super::recordings;
 use super::stats::{StoreStats, Tally};
-use super::{Job, StoreReply, desk, recordings};
 use crate::api::Work;
 use crate::base::{NodeId, RecordingNote, SessionId, Unix};
 use crate::usage::ledger::{BootEntry, ChainHead, NoteRefusal};
@@ -90,9 +93,9 @@ impl<'a> Batch<'a> {
                     event_id: mark.event_id.clone(),
                 }
             }
-            Job::Desk { number, work } => {
-                self.desk(work)?;
-                StoreReply::Desk(*number)
+            Job::Write { number, work } => {
+                self.work(work)?;
+                StoreReply::Written(*number)
             }
             Job::Note { number, note } => StoreReply::Noted {
                 number: *number,
@@ -103,13 +106,13 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn desk(&mut self, work: &Work) -> rusqlite::Result<()> {
+    fn work(&mut self, work: &Work) -> rusqlite::Result<()> {
         match work {
             Work::Flush => Ok(()),
             Work::Book(booking, request) => {
-                desk::book(&self.tx, booking, request.as_ref(), self.now)
+                bookings::book(&self.tx, booking, request.as_ref(), self.now)
             }
-            Work::Rebook(booking) => desk::rebook(&self.tx, booking),
+            Work::Rebook(booking) => bookings::rebook(&self.tx, booking),
             Work::Close(life) => life.iter().try_for_each(|append| self.append(append)),
         }
     }
@@ -244,7 +247,7 @@ impl<'a> Batch<'a> {
                 event_seq,
             },
         )?;
-        desk::index(&self.tx, entry)?;
+        bookings::index(&self.tx, entry)?;
         recordings::index(&self.tx, entry)?;
         if let Some(note) = &entry.recording {
             self.outcome.tally.step(note.step);
@@ -421,19 +424,4 @@ pub(super) fn chain_head(conn: &Connection) -> rusqlite::Result<Option<ChainHead
         Ok(head)
     };
     conn.query_row(sql, [], read).optional()
-}
-
-pub(super) fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
-}
-
-/// `SQLite` has signed integers only; ours never reach 2^63.
-pub(super) fn int(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// The other way; a negative number cannot have come from us.
-pub(super) fn uint(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
 }

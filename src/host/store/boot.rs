@@ -1,15 +1,18 @@
 //! Start-up: who this node is, what the last process left open, and the first row of a new chain.
 
-use super::batch::{Batch, Chain, Newest, chain_head, int, uint};
-use super::{Boot, OpenError, StoreConfig, desk};
+use super::batch::{Batch, Chain, Newest, chain_head};
+use super::bookings;
+use super::columns::{Parts, int, parts};
+use super::error::OpenError;
+use super::parts::{Boot, StoreConfig};
 use crate::base::crypto::entropy_seed;
 use crate::base::{EndReason, Millis, NodeId, Now, Rng, RoomName, SessionId, SessionState, Unix};
 use crate::usage::ledger::{BootEntry, ChainHead, SessionRecord, fold, fold_orphan};
 use crate::usage::{Checkpoint, Entry, EntryKind, SessionFacts};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A rejoin of the room within this time continues the session (`product.md`, session states).
+/// A rejoin of the room within this time continues the session (docs/contract.md).
 const CONTINUES_WITHIN: Millis = Millis::from_secs(600);
 
 /// Writes the boot entry and the stop entries of orphans in one transaction.
@@ -52,7 +55,7 @@ pub(super) fn boot(
     .map_err(&sqlite)?;
     chain.commit(&mut outcome);
     let recent = recent(conn, now.unix).map_err(&sqlite)?;
-    let bookings = desk::scheduled(conn).map_err(sqlite)?;
+    let bookings = bookings::scheduled(conn).map_err(sqlite)?;
     let closed = orphans.into_iter().map(|orphan| orphan.facts).collect();
     Ok((
         Boot {
@@ -112,29 +115,6 @@ fn orphans(conn: &Connection, config: &StoreConfig) -> Result<Vec<Orphan>, OpenE
             orphan(parts, body.as_deref()).map_err(|why| OpenError::Orphan { session, why })
         })
         .collect()
-}
-
-/// First and last entry of a session, and its newest event.
-pub(super) struct Parts {
-    pub start: Option<String>,
-    pub last: Option<String>,
-    pub event_seq: u64,
-}
-
-pub(super) fn parts(conn: &Connection, session: &SessionId) -> rusqlite::Result<Parts> {
-    let one = |sql: &str| -> rusqlite::Result<Option<String>> {
-        conn.prepare_cached(sql)?
-            .query_row([session.as_str()], |row| row.get(0))
-            .optional()
-    };
-    let event_seq: i64 = conn
-        .prepare_cached("SELECT coalesce(max(event_seq), 0) FROM entry WHERE session = ?1")?
-        .query_row([session.as_str()], |row| row.get(0))?;
-    Ok(Parts {
-        start: one("SELECT body FROM entry WHERE session = ?1 ORDER BY entry_seq LIMIT 1")?,
-        last: one("SELECT body FROM entry WHERE session = ?1 ORDER BY entry_seq DESC LIMIT 1")?,
-        event_seq: uint(event_seq),
-    })
 }
 
 fn orphan(parts: Parts, checkpoint: Option<&str>) -> Result<Orphan, String> {

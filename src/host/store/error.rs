@@ -1,8 +1,10 @@
 //! What can go wrong with the ledger's file, and what to do about it.
 
-use super::schema::LEDGER_FILE;
 use crate::base::{NodeId, SessionId};
 use std::path::{Path, PathBuf};
+
+/// Name of the ledger in the data directory.
+pub(super) const LEDGER_FILE: &str = "ledger.sqlite";
 
 /// The ledger cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,15 @@
 //! Directories, clocks and a reader for tests on real files.
 
-use super::ReadClock;
+use super::open::Store;
+use super::parts::{Boot, Hooks, StoreConfig};
+use super::pending::{Confirmed, Pending};
 use super::read::Reader;
+use super::running::RunningStore;
+use crate::api::ReadClock;
 use crate::base::{Mono, Now, Unix};
 use crate::usage::ledger::fixture::START;
 use crate::usage::ledger::{Report, Verifier};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -89,4 +93,25 @@ pub fn clock() -> ReadClock {
             unix: Unix(soon().unix.0 + mono.millis().0),
         }
     })
+}
+
+/// A running ledger in `dir`, the way for those who wait for it, and what start-up found.
+pub fn running(dir: &Path) -> (RunningStore, Confirmed, Boot) {
+    let config = StoreConfig {
+        dir: dir.to_path_buf(),
+        node: None,
+        endpoints: Vec::new(),
+    };
+    let (store, boot) = Store::open(&config, soon()).unwrap();
+    let pending = Pending::default();
+    let waiting = pending.clone();
+    let hooks = Hooks {
+        on_reply: Box::new(move |reply| waiting.handle_reply(&reply)),
+        on_fatal: Box::new(|_| {}),
+        on_commit: Box::new(|_| {}),
+        clock: clock(),
+    };
+    let running = store.start(hooks).unwrap();
+    let store = running.handle();
+    (running, Confirmed { store, pending }, boot)
 }

@@ -20,7 +20,7 @@ pub enum Job {
     /// Write the outcome of an attempt to its row.
     Mark(Mark),
     /// Write for the Sessions API; answered by number.
-    Desk {
+    Write {
         /// The number.
         number: u64,
         /// What to write.
@@ -62,7 +62,7 @@ pub enum StoreReply {
     /// All lanes with something pending.
     Lanes(Vec<Lane>),
     /// The work of this number is on disk.
-    Desk(u64),
+    Written(u64),
     /// The step of this number is on disk, with its event; or it may not come now.
     Noted {
         /// The number.

@@ -5,15 +5,19 @@
 //! thread; from then on there are only jobs and, once they are on disk, replies.
 
 mod batch;
+mod bookings;
 mod boot;
-mod desk;
-mod error;
-mod job;
+mod columns;
+pub(super) mod error;
+pub(super) mod job;
+pub(super) mod open;
+pub(super) mod parts;
+pub(super) mod pending;
 pub mod read;
-mod recordings;
-mod running;
+pub(super) mod recordings;
+pub(super) mod running;
 mod schema;
-mod stats;
+pub(super) mod stats;
 mod writer;
 
 #[cfg(test)]
@@ -21,10 +25,11 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
-pub use desk::Desk;
 pub use error::{Fatal, OpenError};
 pub use job::{Job, SendError, StoreReply};
-pub use recordings::RecordingFilter;
-pub(super) use recordings::expires;
-pub use running::{Boot, Hooks, ReadClock, RunningStore, Store, StoreConfig, StoreHandle};
+pub use open::Store;
+pub use parts::{Boot, Hooks, StoreConfig};
+pub use pending::{Confirmed, Pending};
+pub use recordings::RecordingQuery;
+pub use running::{RunningStore, StoreHandle};
 pub use stats::StoreStats;

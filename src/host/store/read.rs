@@ -1,9 +1,9 @@
 //! Reads the ledger of a running or stopped node, without its lock and without writing.
 
-use super::OpenError;
-use super::batch::{int, uint};
+use super::columns::{int, uint};
+use super::error::OpenError;
 use super::schema::{WITH_RECORDINGS, open_read_only, version};
-use crate::api::{Filter, Known};
+use crate::api::{Known, SessionFilter};
 use crate::base::{NodeId, SessionId};
 use crate::node::Booking;
 use crate::usage::ledger::{Hash, Place, Row, SessionRecord, fold};
@@ -95,7 +95,7 @@ impl Reader {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn sessions(&self, filter: &Filter, limit: u64) -> Result<Vec<Known>, OpenError> {
+    pub fn sessions(&self, filter: &SessionFilter, limit: u64) -> Result<Vec<Known>, OpenError> {
         let sql = "SELECT seq, id, state FROM session WHERE seq > ?1
                    AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR room = ?3)
                    AND (?4 IS NULL OR external_ref = ?4) ORDER BY seq LIMIT ?5";

@@ -1,9 +1,8 @@
 //! The recordings' part of the ledger's file: a table that follows from the entries, written with them,
 //! and what is read of it.
 
-use super::OpenError;
-use super::batch::{int, json, uint};
-use super::boot::parts;
+use super::columns::{int, json, parts, uint};
+use super::error::OpenError;
 use super::read::Reader;
 use crate::base::{
     Consent, Purpose, RecordingId, RecordingNote, RecordingStep, RoomName, SessionId, Unix,
@@ -130,7 +129,7 @@ pub(super) fn noted(
 
 /// Which recordings are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecordingFilter {
+pub struct RecordingQuery {
     /// After this place in the order in which they first started.
     pub after: u64,
     /// Of this session.
@@ -159,7 +158,7 @@ impl Reader {
     /// The file cannot be read.
     pub fn recordings(
         &self,
-        filter: &RecordingFilter,
+        filter: &RecordingQuery,
         limit: u64,
     ) -> Result<Vec<RecordingRecord>, OpenError> {
         let rest = format!(

@@ -1,14 +1,12 @@
 //! The file itself: lock, pragmas, `quick_check`, tables.
 
-use super::OpenError;
+use super::error::{LEDGER_FILE, OpenError};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// Name of the ledger in the data directory.
-pub(super) const LEDGER_FILE: &str = "ledger.sqlite";
 /// Locked by the one process that writes. A file of its own: readers must be able to open the ledger.
 const LOCK_FILE: &str = "ledger.lock";
 /// The schema below; `PRAGMA user_version` of the file.

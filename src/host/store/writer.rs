@@ -2,9 +2,11 @@
 //! full it keeps them in order and tries again each second; any other failure ends it for good.
 
 use super::batch::{Batch, Chain, refresh_oldest};
-use super::job::Message;
+use super::error::Fatal;
+use super::job::{Job, Message};
+use super::open::Store;
+use super::parts::Hooks;
 use super::stats::StoreStats;
-use super::{Fatal, Hooks, Job, Store};
 use crate::base::{Millis, SessionId};
 use crate::usage::Checkpoint;
 use rusqlite::Connection;
@@ -15,14 +17,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 /// How long the first job of a batch waits for company: long enough to share an fsync, far below
-/// the 250 ms that a commit may take (`reliability.md`, choices).
+/// the 250 ms that a commit may take.
 const COMPANY: Millis = Millis(10);
 /// Jobs in one transaction: bounds its length, and the wait of the first one.
 const BATCH_JOBS: usize = 1_024;
 /// How often a full disk is tried again.
 const FULL_RETRY: Millis = Millis(1_000);
 /// Appends kept while the disk is full. 10 minutes of 5,000 sessions: ten interims and three
-/// transitions each (`product.md`, the ledger). Beyond, a session's record is cut at its last kept
+/// transitions each. Beyond, a session's record is cut at its last kept
 /// entry (`dropped_total`), and the next start closes it from there.
 const HELD_APPENDS: usize = 65_536;
 /// Rows written between two times that the WAL is emptied into the file: about 4 to 8 MiB.
@@ -145,7 +147,7 @@ impl Writer {
             | Job::Head(_)
             | Job::Lanes
             | Job::Mark(_)
-            | Job::Desk { .. }
+            | Job::Write { .. }
             | Job::Note { .. }) => {
                 self.backlog.push_back(job);
             }
@@ -234,7 +236,7 @@ impl Writer {
                 | Job::Head(_)
                 | Job::Lanes
                 | Job::Mark(_)
-                | Job::Desk { .. }
+                | Job::Write { .. }
                 | Job::Note { .. } => self.backlog.push_back(job),
             });
         }

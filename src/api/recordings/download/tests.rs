@@ -30,8 +30,8 @@ fn a_malformed_link_is_a_bad_request_that_names_its_part() {
     assert_eq!((good.expires_s, good.download), (1, true));
 }
 
-fn a_file() -> File {
-    File {
+fn a_file() -> FinishedFile {
+    FinishedFile {
         name: "session.webm".to_owned(),
         bytes: 100,
         sha256: "ab12".to_owned(),
@@ -60,7 +60,8 @@ fn a_range_holds_for_the_file_that_its_condition_names() {
 #[test]
 fn a_part_says_which_bytes_it_holds_and_whoever_gets_it_may_not_guess_its_type() {
     let mut response = Body::empty().into_response();
-    describe(&mut response, (&a_file(), "video/webm"), (10..20, false));
+    describe(&mut response, &a_file(), "video/webm", 10..20);
+    describe_part(&mut response, &a_file(), 10..20);
     assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
     for (name, value) in [
         ("content-range", "bytes 10-19/100"),

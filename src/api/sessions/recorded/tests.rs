@@ -1,7 +1,10 @@
 //! Who may say what, and what is wrong with it.
 
 use super::*;
+use crate::api::ports::worker::CommandFailure;
 use crate::base::Unix;
+use crate::node::CommandRefusal;
+use crate::session::RecordingRefusal;
 use serde_json::{Value, json};
 
 fn claims(identity: &str, room: Option<&str>, (join, admin): (bool, bool)) -> Claims {
@@ -108,7 +111,8 @@ fn each_refusal_has_its_status_and_its_own_words() {
         (RecordingRefusal::Minor, 403),
         (RecordingRefusal::Wording, 422),
     ] {
-        let problem = serde_json::to_value(refused(refusal)).unwrap();
+        let failure = CommandFailure::Refused(CommandRefusal::Recording(refusal));
+        let problem = serde_json::to_value(Problem::from(failure)).unwrap();
         assert_eq!(problem["status"], status, "{refusal}");
         if status != 422 {
             assert_eq!(problem["detail"], refusal.to_string());

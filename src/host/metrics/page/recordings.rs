@@ -1,11 +1,11 @@
 //! What is told of recordings.
 
-use super::super::RecordingTotals;
-use super::super::labels::{RecordingDrop, RecordingOutcome, RecordingState};
-use super::{Shelf, set_total, signed};
+use crate::host::metrics::labels::{RecordingDrop, RecordingOutcome, RecordingState};
+use crate::host::metrics::registrar::{Registrar, set_total, signed};
+use crate::host::metrics::totals::RecordingTotals;
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Result};
 
-pub(super) struct Recordings {
+pub(super) struct RecordingMetrics {
     now: IntGaugeVec,
     outcomes: IntCounterVec,
     bytes: IntCounter,
@@ -14,22 +14,20 @@ pub(super) struct Recordings {
     drops: IntCounterVec,
 }
 
-impl Recordings {
-    pub fn new(to: &Shelf) -> Result<Recordings> {
-        Ok(Recordings {
+impl RecordingMetrics {
+    pub fn new(to: &Registrar) -> Result<RecordingMetrics> {
+        Ok(RecordingMetrics {
             now: to.gauges(
-                (
-                    "beistand_recordings",
-                    "Recordings that are not deleted, by state.",
-                ),
-                ("state", RecordingState::WORDS),
+                "beistand_recordings",
+                "Recordings that are not deleted, by state.",
+                "state",
+                RecordingState::WORDS,
             )?,
             outcomes: to.counters(
-                (
-                    "beistand_recordings_total",
-                    "Steps of recordings that are final, since the start, by outcome.",
-                ),
-                ("outcome", RecordingOutcome::WORDS),
+                "beistand_recordings_total",
+                "Steps of recordings that are final, since the start, by outcome.",
+                "outcome",
+                RecordingOutcome::WORDS,
             )?,
             bytes: to.counter(
                 "beistand_recording_bytes_total",
@@ -44,11 +42,10 @@ impl Recordings {
                 "Times that a recording was not finished yet, for lack of room on the disk.",
             )?,
             drops: to.counters(
-                (
-                    "beistand_recording_drops_total",
-                    "Packets and frames missing in recordings; disk_*: recordings cut short.",
-                ),
-                ("reason", RecordingDrop::WORDS),
+                "beistand_recording_drops_total",
+                "Packets and frames missing in recordings; disk_*: recordings cut short.",
+                "reason",
+                RecordingDrop::WORDS,
             )?,
         })
     }

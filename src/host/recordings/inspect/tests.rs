@@ -1,24 +1,32 @@
 //! A recording from the ledger's stop entry to the command line, on real files.
 
+use super::super::catalogue::Catalogue;
+use super::super::finisher::Finisher;
 use super::super::fixture::{ROOMY, id, ledger, segments, write};
-use super::super::{
-    Bell, Catalogue, Finisher, Keeper, NodeKey, Progress, STORE, Shelf, Writing, open, place,
-};
+use super::super::janitor::Janitor;
+use super::super::key::NodeKey;
+use super::super::object_store::RecordingStore;
+use super::super::pace::{Bell, ProgressBook};
+use super::super::place::{RecordingsDir, STORE};
+use super::super::start::open;
+use super::super::writer::Writing;
 use super::inspect;
 use crate::base::Mono;
 use crate::base::crypto::hex;
 use crate::host::cli::{Command, Exit};
 use crate::host::clock::Clock;
 use crate::host::store::fixture::Dir;
-use crate::host::store::{Desk, RunningStore};
+use crate::host::store::pending::Confirmed;
+use crate::host::store::running::RunningStore;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 /// A node's data, with a ledger that is open.
 struct Bench {
     dir: Dir,
-    store: RunningStore,
-    desk: Desk,
+    /// Runs as long as the bench stands.
+    _store: RunningStore,
+    ledger: Confirmed,
     runtime: Runtime,
 }
 
@@ -26,7 +34,7 @@ impl Bench {
     /// A session is over in which the segments of the fixture were recorded.
     fn new() -> Bench {
         let dir = Dir::new();
-        let (store, desk) = ledger(&dir.0, 12);
+        let (store, ledger) = ledger(&dir.0, 12);
         write(&dir.0.join("recordings"), &segments());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_time()
@@ -34,33 +42,33 @@ impl Bench {
             .unwrap();
         Bench {
             dir,
-            store,
-            desk,
+            _store: store,
+            ledger,
             runtime,
         }
     }
 
-    /// A keeper does all that there is to do.
+    /// A janitor does all that there is to do.
     fn keep(&self) {
         let _inside = self.runtime.enter();
         let at = self.dir.0.join("recordings");
-        let place = place::Place::new(&open(&at).unwrap()).unwrap();
+        let place = RecordingsDir::new(&open(&at).unwrap()).unwrap();
         let finisher = Finisher {
             place,
-            shelf: Shelf::local(&at.join(STORE)).unwrap(),
+            store: RecordingStore::local(&at.join(STORE)).unwrap(),
             key: Arc::new(NodeKey::open(&self.dir.0).unwrap().signing),
             runtime: self.runtime.handle().clone(),
-            progress: Progress::default(),
+            progress: ProgressBook::default(),
             bell: Bell::default(),
             clock: Some(Arc::new(|| Mono::ZERO)),
             disk: Box::new(|| Ok(ROOMY)),
         };
-        let ledger = (self.store.handle(), self.desk.clone());
+        let ledger = self.ledger.clone();
         let catalogue = Catalogue::of(self.dir.0.clone(), ledger, Writing::default(), Vec::new());
         let clock = Clock::new();
-        let mut keeper = Keeper::new(finisher, catalogue, Arc::new(move || clock.now()));
+        let mut janitor = Janitor::new(finisher, catalogue, Arc::new(move || clock.now()));
         // In a test on a thread of a runtime the ledger could not be waited for.
-        std::thread::spawn(move || while keeper.round() {})
+        std::thread::spawn(move || while janitor.round() {})
             .join()
             .unwrap();
     }

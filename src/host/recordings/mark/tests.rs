@@ -1,7 +1,7 @@
 //! Right and wrong directories, mounted and not.
 
 use super::super::fixture::{Scratch, ledger};
-use super::super::open;
+use super::super::start::open;
 use super::*;
 use crate::host::store::fixture::Dir as Data;
 

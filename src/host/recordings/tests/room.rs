@@ -3,8 +3,8 @@
 use super::super::space::{Disk, Look};
 use super::*;
 
-/// A keeper on a disk of ten times the segments, and how much of it is free, in segments.
-fn keeper(bed: &Bed, book: &Book, free: &Arc<AtomicU64>) -> Keeper {
+/// A janitor on a disk of ten times the segments, and how much of it is free, in segments.
+fn janitor(bed: &Bed, book: &Book, free: &Arc<AtomicU64>) -> Janitor {
     let mut finisher = bed.finisher();
     let segments = finisher.place.segments(&id()).unwrap();
     let bytes: u64 = segments.iter().map(|(_, bytes)| bytes).sum();
@@ -22,7 +22,7 @@ fn keeper(bed: &Bed, book: &Book, free: &Arc<AtomicU64>) -> Keeper {
         mono: Mono::from_millis(read.fetch_add(400_000, Relaxed)),
         unix: Unix(1_800_000_000_000),
     };
-    Keeper::new(finisher, book.catalogue(), Arc::new(clock))
+    Janitor::new(finisher, book.catalogue(), Arc::new(clock))
 }
 
 #[test]
@@ -30,18 +30,18 @@ fn a_recording_waits_until_the_disk_has_room_for_all_of_it_and_for_calls() {
     let (bed, book) = (Bed::new(), Book::default());
     book.unfinished.lock().unwrap().push(id());
     let free = Arc::new(AtomicU64::new(4));
-    let mut keeper = keeper(&bed, &book, &free);
+    let mut janitor = janitor(&bed, &book, &free);
     for waits in 1..=300 {
-        assert!(keeper.round());
+        assert!(janitor.round());
         assert!(!bed.segments().join("finish").exists() && !bed.stored().exists());
-        assert_eq!(keeper.stats().disk_waits.load(Relaxed), waits);
+        assert_eq!(janitor.stats().disk_waits.load(Relaxed), waits);
     }
     assert!(
         book.notes.lock().unwrap().is_empty(),
         "it is never given up"
     );
     free.store(5, Relaxed);
-    assert!(keeper.round());
+    assert!(janitor.round());
     bed.check(&book.notes.lock().unwrap()[0]);
 }
 
@@ -54,11 +54,11 @@ fn what_was_made_makes_room_again_where_it_cannot_be_stored() {
     finisher.make(&id(), &facts(), &mut pace).unwrap();
     drop(pace);
     let free = Arc::new(AtomicU64::new(0));
-    let mut keeper = keeper(&bed, &book, &free);
-    assert!(keeper.round());
+    let mut janitor = janitor(&bed, &book, &free);
+    assert!(janitor.round());
     assert!(!bed.segments().join("finish").exists() && !bed.stored().exists());
-    assert_eq!(keeper.stats().disk_waits.load(Relaxed), 1);
+    assert_eq!(janitor.stats().disk_waits.load(Relaxed), 1);
     free.store(5, Relaxed);
-    assert!(keeper.round());
+    assert!(janitor.round());
     bed.check(&book.notes.lock().unwrap()[0]);
 }

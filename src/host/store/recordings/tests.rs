@@ -3,7 +3,11 @@
 use super::*;
 use crate::base::{Actor, ConsentState, EndReason, SessionState};
 use crate::host::store::fixture::{Dir, clock, soon};
-use crate::host::store::{Boot, Desk, Hooks, Job, RunningStore, Store, StoreConfig, StoreReply};
+use crate::host::store::job::{Job, StoreReply};
+use crate::host::store::open::Store;
+use crate::host::store::parts::{Boot, Hooks, StoreConfig};
+use crate::host::store::pending::{Confirmed, Pending};
+use crate::host::store::running::RunningStore;
 use crate::usage::ledger::fixture::{START, consent, note, recorded};
 use serde_json::json;
 use std::sync::Arc;
@@ -11,7 +15,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 struct Bench {
     store: RunningStore,
-    desk: Desk,
+    ledger: Confirmed,
     appended: Receiver<(SessionId, usize)>,
 }
 
@@ -22,8 +26,8 @@ fn start(dir: &Dir) -> (Bench, Boot) {
         endpoints: vec![Arc::from("app")],
     };
     let (store, boot) = Store::open(&config, soon()).unwrap();
-    let desk = Desk::default();
-    let told = desk.clone();
+    let pending = Pending::default();
+    let told = pending.clone();
     let (tell, appended) = sync_channel(1_000);
     let on_reply = move |reply| {
         told.handle_reply(&reply);
@@ -41,10 +45,14 @@ fn start(dir: &Dir) -> (Bench, Boot) {
         clock: clock(),
     };
     let store = store.start(hooks).unwrap();
+    let ledger = Confirmed {
+        store: store.handle(),
+        pending,
+    };
     (
         Bench {
             store,
-            desk,
+            ledger,
             appended,
         },
         boot,
@@ -58,12 +66,12 @@ impl Bench {
             self.store.handle().send(job).unwrap();
         }
         let work = crate::api::Work::Flush;
-        let answered = self.desk.send(&self.store.handle(), work);
+        let answered = self.ledger.send(work);
         answered.unwrap().blocking_recv().unwrap();
     }
 
     fn note(&self, note: RecordingNote) -> Result<(), NoteRefusal> {
-        let answered = self.desk.note(&self.store.handle(), note);
+        let answered = self.ledger.note(note);
         answered.unwrap().blocking_recv().unwrap()
     }
 }
@@ -310,26 +318,26 @@ fn recordings_are_found_by_what_they_are_and_page_by_page() {
     bench.append(&lived("SE_b")[..7]);
     bench.append(&lived("SE_c")[..10]);
     assert_eq!(bench.note(note("SE_a", RecordingStep::Ready)), Ok(()));
-    let found = |filter: RecordingFilter| ids(reader(&dir).recordings(&filter, 10).unwrap());
-    let all = RecordingFilter::default;
+    let found = |filter: RecordingQuery| ids(reader(&dir).recordings(&filter, 10).unwrap());
+    let all = RecordingQuery::default;
     assert_eq!(found(all()), ["SE_a", "SE_b", "SE_c"]);
     let page = reader(&dir).recordings(&all(), 2).unwrap();
     let after = page[1].seq;
-    assert_eq!(found(RecordingFilter { after, ..all() }), ["SE_c"]);
+    assert_eq!(found(RecordingQuery { after, ..all() }), ["SE_c"]);
     for (word, expected) in [
         ("ready", "SE_a"),
         ("recording", "SE_b"),
         ("stopped", "SE_c"),
     ] {
         let state = Some(word.to_owned());
-        assert_eq!(found(RecordingFilter { state, ..all() }), [expected]);
+        assert_eq!(found(RecordingQuery { state, ..all() }), [expected]);
     }
     let session = Some("SE_b".into());
-    assert_eq!(found(RecordingFilter { session, ..all() }), ["SE_b"]);
+    assert_eq!(found(RecordingQuery { session, ..all() }), ["SE_b"]);
     let room = Some("room-SE_c".into());
-    assert_eq!(found(RecordingFilter { room, ..all() }), ["SE_c"]);
+    assert_eq!(found(RecordingQuery { room, ..all() }), ["SE_c"]);
     let purpose = Some(Purpose::Qa);
-    assert_eq!(found(RecordingFilter { purpose, ..all() }), [""; 0]);
+    assert_eq!(found(RecordingQuery { purpose, ..all() }), [""; 0]);
     bench.store.close();
 }
 
@@ -344,7 +352,7 @@ fn a_ledger_of_version_2_is_read_as_it_is_and_can_record_once_it_was_opened() {
                PRAGMA user_version = 2;";
     dir.sqlite().execute_batch(old).unwrap();
     let read = reader(&dir);
-    assert_eq!(read.recordings(&RecordingFilter::default(), 9).unwrap(), []);
+    assert_eq!(read.recordings(&RecordingQuery::default(), 9).unwrap(), []);
     assert_eq!(read.unfinished().unwrap(), []);
     assert!(read.record_of(&"SE_old".into()).unwrap().is_some());
     drop(read);

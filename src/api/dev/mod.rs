@@ -1,0 +1,3 @@
+//! The doors of `--dev`.
+
+pub(in crate::api) mod receiver;

@@ -1,0 +1,81 @@
+//! What happens at the doors, counted for metrics; and how many sockets are open.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// What happens at the doors, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiEvent {
+    /// A join was let in.
+    Joined,
+    /// A join was refused with this status.
+    Refused(u16),
+    /// A link was measured, or was not.
+    Preflight(Preflighted),
+    /// A socket was closed because the client did not read.
+    SlowReader,
+    /// A socket was closed because the client sent too much.
+    Flood,
+    /// A socket was closed because the client was silent.
+    Silent,
+}
+
+/// How a request to measure ended, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preflighted {
+    /// Both floors are reached.
+    Passed,
+    /// One is not.
+    Below,
+    /// It could not be measured.
+    Failed,
+    /// It did not begin.
+    Refused,
+}
+
+/// Who counts what happens.
+pub struct Counters {
+    /// WebSockets open now.
+    pub connections: AtomicUsize,
+    note: Box<dyn Fn(ApiEvent) + Send + Sync>,
+}
+
+impl Counters {
+    /// `note` is called for everything that happens; it must not block.
+    pub fn new(note: impl Fn(ApiEvent) + Send + Sync + 'static) -> Counters {
+        Counters {
+            connections: AtomicUsize::new(0),
+            note: Box::new(note),
+        }
+    }
+
+    pub(super) fn note(&self, event: ApiEvent) {
+        (self.note)(event);
+    }
+}
+
+impl fmt::Debug for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counters")
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A place among the open sockets; given back when dropped.
+pub(super) struct Seat(Arc<Counters>);
+
+impl Seat {
+    /// A seat, if one of `most` is free.
+    pub fn take(counters: &Arc<Counters>, most: usize) -> Option<Seat> {
+        let seat = Seat(counters.clone());
+        (counters.connections.fetch_add(1, Relaxed) < most).then_some(seat)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,58 @@
+//! The gate that every request passes: who knocks, how often, and whose tokens are good.
+
+use super::address;
+use super::limits::{Addresses, Limits};
+use super::locks::lock;
+use super::ports::clock::ReadClock;
+use crate::base::Now;
+use crate::peer::signal::token::Keys;
+use axum::http::HeaderMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+/// Whether a peer is a proxy whose `X-Forwarded-For` is believed.
+pub type IsTrusted = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// What every request is held against before anything else.
+pub(super) struct Gate {
+    /// Who may sign tokens.
+    pub keys: Arc<Keys>,
+    /// What strangers may cost.
+    pub limits: Limits,
+    clock: ReadClock,
+    is_trusted: IsTrusted,
+    joins: Mutex<Addresses>,
+    requests: Mutex<Addresses>,
+}
+
+impl Gate {
+    pub fn new(keys: Arc<Keys>, limits: Limits, clock: ReadClock, is_trusted: IsTrusted) -> Gate {
+        Gate {
+            keys,
+            limits,
+            clock,
+            is_trusted,
+            joins: Mutex::default(),
+            requests: Mutex::default(),
+        }
+    }
+
+    pub fn now(&self) -> Now {
+        (self.clock)()
+    }
+
+    /// Whose request this is.
+    pub fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+        address::client(peer, headers, &self.is_trusted)
+    }
+
+    /// Whether this address may join, or measure, now.
+    pub fn may_join(&self, client: IpAddr, now: Now) -> bool {
+        lock(&self.joins).take(client, self.limits.joins, now.mono)
+    }
+
+    /// Whether this address may ask for something else now.
+    pub fn may_ask(&self, client: IpAddr, now: Now) -> bool {
+        lock(&self.requests).take(client, self.limits.requests, now.mono)
+    }
+}

@@ -1,0 +1,189 @@
+//! Whether a join is let in now: the session's window, and what the node has to give.
+
+use crate::api::locks::lock;
+use crate::base::{Now, RoomName, Unix};
+use crate::node::verdicts::refusal;
+use crate::node::{Arrival, Continued, Control, JoinRequest, Place, Refusal as Full};
+use crate::peer::signal::token::Join;
+use crate::session::{Floor, Policy, Window};
+use axum::http::StatusCode;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+/// A session that a crash ended: a rejoin of its room before `until` goes on with it.
+pub struct Lost {
+    /// The session.
+    pub session: Continued,
+    /// Until when.
+    pub until: Unix,
+}
+
+/// A join that is refused: with this status, in these words.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::api) struct JoinRefusal(pub StatusCode, pub String);
+
+/// Who may join which room, and where it goes.
+pub(in crate::api) struct Admission {
+    /// No new joins.
+    pub draining: AtomicBool,
+    control: Arc<Mutex<Control>>,
+    policies: Arc<BTreeMap<String, Policy>>,
+    lost: Mutex<BTreeMap<RoomName, Lost>>,
+}
+
+impl Admission {
+    pub fn new(
+        control: Arc<Mutex<Control>>,
+        policies: Arc<BTreeMap<String, Policy>>,
+        lost: BTreeMap<RoomName, Lost>,
+    ) -> Admission {
+        Admission {
+            draining: AtomicBool::new(false),
+            control,
+            policies,
+            lost: Mutex::new(lost),
+        }
+    }
+
+    /// Whether the rules are configured that the token asks for.
+    pub fn knows_policy(&self, join: &Join) -> bool {
+        let policy = join.policy.as_deref().unwrap_or("default");
+        self.policies.contains_key(policy)
+    }
+
+    /// The session that a join of the room goes on with.
+    pub fn continues(&self, room: &RoomName, now: Now) -> Option<Continued> {
+        let lost = lock(&self.lost);
+        let lost = lost.get(room)?;
+        (now.unix < lost.until).then(|| lost.session.clone())
+    }
+
+    /// A room is over; one that was never opened leaves a lost session to be continued.
+    pub fn handle_room_ended(&self, room: &RoomName, lived: bool) {
+        if lived {
+            lock(&self.lost).remove(room);
+        }
+        lock(&self.control).handle_room_ended(room);
+    }
+
+    /// The worker that has the room, or would get it.
+    pub fn near(&self, room: &RoomName) -> usize {
+        lock(&self.control).near(room)
+    }
+
+    /// The rules of the session that a join finds or opens.
+    fn policy_of(&self, request: &JoinRequest) -> Option<&Policy> {
+        self.policy_for(&request.join, request.continues.as_ref())
+    }
+
+    fn policy_for(&self, join: &Join, lost: Option<&Continued>) -> Option<&Policy> {
+        let inherited = lost.and_then(|lost| self.policies.get(&lost.facts.policy));
+        let named = join.policy.as_deref().unwrap_or("default");
+        inherited.or_else(|| self.policies.get(named))
+    }
+
+    /// The promise of the session that this join finds or opens.
+    pub fn floor_for(&self, join: &Join, now: Now) -> Option<Floor> {
+        let booked = lock(&self.control).booking(&join.room).cloned();
+        if let Some(booked) = booked {
+            return Some(booked.policy.floor.clone());
+        }
+        let lost = self.continues(&join.room, now);
+        let policy = self.policy_for(join, lost.as_ref());
+        policy.map(|policy| policy.floor.clone())
+    }
+
+    /// Whether the join may come in; changes nothing.
+    pub fn may_join(&self, request: &JoinRequest, now: Now) -> Result<(), JoinRefusal> {
+        let Some(policy) = self.policy_of(request) else {
+            return Ok(());
+        };
+        let (room, identity) = (&request.join.room, &request.join.identity);
+        let mut control = lock(&self.control);
+        let returns = control.knows(room, identity, now.mono) || request.continues.is_some();
+        let booked = control.booking(room).cloned();
+        let window = booked.as_ref().map_or(policy.window, |b| b.policy.window);
+        if !returns && let Err(what) = open_at(window, now.unix) {
+            return Err(JoinRefusal(StatusCode::FORBIDDEN, what));
+        }
+        let floor = booked.as_ref().map_or(&policy.floor, |b| &b.policy.floor);
+        let below = refusal(&request.join, request.preflight.as_ref(), floor);
+        if let Some(what) = below.filter(|_| !returns) {
+            return Err(JoinRefusal(StatusCode::FORBIDDEN, what));
+        }
+        let arrival = Arrival {
+            room,
+            identity,
+            policy,
+        };
+        control.may_place(arrival, now.mono).map_err(refused)
+    }
+
+    /// Reserves what the join needs, and says where it goes.
+    pub fn place(&self, request: &JoinRequest, now: Now) -> Result<Place, JoinRefusal> {
+        let Some(policy) = self.policy_of(request) else {
+            let what = "the session's policy is not configured any more";
+            return Err(JoinRefusal(StatusCode::BAD_REQUEST, what.to_owned()));
+        };
+        let arrival = Arrival {
+            room: &request.join.room,
+            identity: &request.join.identity,
+            policy,
+        };
+        lock(&self.control)
+            .place(arrival, now.mono)
+            .map_err(refused)
+    }
+}
+
+fn refused(full: Full) -> JoinRefusal {
+    let status = match full {
+        // 4xx, so that no SDK tries again by itself.
+        Full::RoomFull { .. } => StatusCode::FORBIDDEN,
+        Full::Draining
+        | Full::Full
+        | Full::LedgerFull
+        | Full::Reserved { .. }
+        | Full::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    JoinRefusal(status, full.to_string())
+}
+
+/// Whether joins are let in at this time; if not, why.
+fn open_at(window: Window, now: Unix) -> Result<(), String> {
+    let moment = |secs: u64| Unix(secs.saturating_mul(1000)).rfc3339();
+    let now = now.secs();
+    if let Some(opens) = window.opens_at.filter(|opens| now < *opens) {
+        let opens = moment(opens);
+        return Err(format!("this session is not open yet: it opens at {opens}"));
+    }
+    if let Some(closes) = window.closes_at.filter(|closes| now >= *closes) {
+        let closes = moment(closes);
+        return Err(format!(
+            "this session is closed: joins were let in until {closes}"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_lets_in_from_its_opening_until_its_closing_and_says_when() {
+        let window = Window {
+            opens_at: Some(1_763_964_000),
+            closes_at: Some(1_763_964_060),
+        };
+        let at = |secs: u64| open_at(window, Unix(secs * 1000));
+        let early = "this session is not open yet: it opens at 2025-11-24T06:00:00.000Z";
+        let late = "this session is closed: joins were let in until 2025-11-24T06:01:00.000Z";
+        assert_eq!(at(1_763_963_999), Err(early.to_owned()));
+        assert_eq!(at(1_763_964_000), Ok(()));
+        assert_eq!(at(1_763_964_059), Ok(()));
+        assert_eq!(at(1_763_964_060), Err(late.to_owned()));
+        assert_eq!(open_at(Window::default(), Unix(0)), Ok(()));
+    }
+}

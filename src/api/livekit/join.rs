@@ -1,0 +1,134 @@
+//! The checks of a join, the same for `/rtc` and `/rtc/validate`, each failure with its status and
+//! plain words.
+
+use super::admission::{Admission, JoinRefusal};
+use crate::api::events::{ApiEvent, Counters};
+use crate::api::gate::Gate;
+use crate::api::locks::lock;
+use crate::api::ports::worker::Workers;
+use crate::api::preflights::book::Preflights;
+use crate::api::problem::retry_after;
+use crate::base::{Identity, Now, RoomName, Verdict};
+use crate::node::JoinRequest;
+use crate::peer::signal::ClientParams;
+use crate::peer::signal::token::{self, authorize_join};
+use axum::extract::Query;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+
+impl IntoResponse for JoinRefusal {
+    fn into_response(self) -> Response {
+        let after = retry_after(self.0);
+        let mut response = (self.0, self.1).into_response();
+        if let Some(after) = after {
+            response.headers_mut().insert(header::RETRY_AFTER, after);
+        }
+        response
+    }
+}
+
+/// A request as the checks see it.
+pub(in crate::api) struct Knock<'a> {
+    pub peer: SocketAddr,
+    pub headers: &'a HeaderMap,
+    pub uri: &'a Uri,
+}
+
+/// What a join, and the measurement before it, is held against; and where it goes.
+pub(in crate::api) struct Entrance {
+    pub gate: Arc<Gate>,
+    pub admission: Arc<Admission>,
+    pub workers: Arc<Workers>,
+    pub preflights: Arc<Mutex<Preflights>>,
+    pub counters: Arc<Counters>,
+}
+
+type Pairs = Vec<(String, String)>;
+
+impl Entrance {
+    /// What a preflight of the last 10 minutes measured of this participant.
+    fn verdict(&self, room: &RoomName, identity: &Identity, now: Now) -> Option<Verdict> {
+        lock(&self.preflights).verdict(room, identity, now.unix)
+    }
+
+    /// Checks rate, token and grants; changes nothing but the rate's bucket.
+    pub fn check(&self, knock: &Knock<'_>) -> Result<JoinRequest, JoinRefusal> {
+        let checked = self.checked(knock, self.gate.now());
+        checked.map_err(|refusal| self.refused(refusal))
+    }
+
+    fn checked(&self, knock: &Knock<'_>, now: Now) -> Result<JoinRequest, JoinRefusal> {
+        let client = self.gate.client(knock.peer, knock.headers);
+        if !self.gate.may_join(client, now) {
+            let what = "too many joins from this address: try again in a few seconds";
+            return Err(refusal(429, what));
+        }
+        let pairs = Query::<Pairs>::try_from_uri(knock.uri).map(|Query(pairs)| pairs);
+        let undecoded = |_| refusal(400, "the query of the address cannot be decoded");
+        let pairs = pairs.map_err(undecoded)?;
+        let token = bearer(knock.headers, &pairs).map_err(|e| refusal(e.status(), e))?;
+        let claims = token::verify(&token, &self.gate.keys, now);
+        let claims = claims.map_err(|e| refusal(e.status(), e))?;
+        let join = authorize_join(&claims).map_err(|e| refusal(e.status(), e))?;
+        if !self.admission.knows_policy(&join) {
+            return Err(refusal(400, UNKNOWN_POLICY));
+        }
+        if self.admission.draining.load(Relaxed) {
+            return Err(refusal(503, "this node is shutting down: join another"));
+        }
+        let client = ClientParams::from_query(
+            pairs
+                .iter()
+                .map(|(key, value)| (key.as_str().into(), value.as_str().into())),
+        );
+        let request = JoinRequest {
+            continues: self.admission.continues(&join.room, now),
+            preflight: self.verdict(&join.room, &join.identity, now),
+            claims,
+            join,
+            client,
+            booking: None,
+        };
+        self.admission.may_join(&request, now)?;
+        Ok(request)
+    }
+
+    /// Counts a refusal.
+    pub fn refused(&self, refusal: JoinRefusal) -> JoinRefusal {
+        let event = ApiEvent::Refused(refusal.0.as_u16());
+        self.counters.note(event);
+        refusal
+    }
+
+    /// Refuses for want of room.
+    pub fn unavailable(&self, what: &str) -> JoinRefusal {
+        self.refused(refusal(503, what))
+    }
+}
+
+fn refusal(status: u16, what: impl ToString) -> JoinRefusal {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
+    JoinRefusal(status, what.to_string())
+}
+
+/// The token asks for rules that are not configured.
+pub(in crate::api) const UNKNOWN_POLICY: &str = "the token's attribute `policy` names no [policies.NAME] of this node: leave it out for the \
+     default one, or ask the operator for the names";
+
+/// The token of the request. A header that is no text is no `Bearer` either.
+pub(in crate::api) fn bearer(
+    headers: &HeaderMap,
+    pairs: &Pairs,
+) -> Result<String, token::TokenError> {
+    let header = headers
+        .get(header::AUTHORIZATION)
+        .map(|value| value.to_str().unwrap_or(""));
+    let query = pairs
+        .iter()
+        .find(|(key, _)| key == "access_token")
+        .map(|(_, value)| value);
+    token::presented(header, query.map(String::as_str)).map(str::to_owned)
+}

@@ -1,0 +1,143 @@
+//! What is asked of the ledger, in words of our own: the host answers.
+
+use crate::base::{RoomName, SessionState};
+use crate::node::Booking;
+use crate::usage::Append;
+use crate::usage::ledger::SessionRecord;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// How long the ledger may take to answer. A commit takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Something to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Nothing: answered when all that was sent before is on disk.
+    Flush,
+    /// A new booking, and which request made it.
+    Book(Box<Booking>, Option<Request>),
+    /// What has changed in a booking.
+    Rebook(Box<Booking>),
+    /// The whole life of a session to which nobody came.
+    Close(Vec<Append>),
+}
+
+/// Which request made a booking: asked again, it gets the same answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Whose API key, and the app's own idempotency key.
+    pub key: String,
+    /// Of the body.
+    pub digest: String,
+}
+
+/// Which sessions are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// After this place in the index.
+    pub after: u64,
+    /// `scheduled`, `running` or `ended`.
+    pub state: Option<String>,
+    /// Of this room.
+    pub room: Option<String>,
+    /// With this booking id of the app.
+    pub external_ref: Option<String>,
+}
+
+/// A session that the ledger knows.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Its place in the index of all sessions.
+    pub seq: u64,
+    /// What was booked, if it was.
+    pub booking: Option<Booking>,
+    /// What was counted, once it has begun.
+    pub record: Option<SessionRecord>,
+}
+
+impl Known {
+    /// Over for good.
+    pub(in crate::api) fn has_ended(&self) -> bool {
+        let state = self.record.as_ref().map(|record| record.state);
+        matches!(state, Some(SessionState::Ended(_)))
+    }
+
+    /// Its room.
+    pub(in crate::api) fn room(&self) -> RoomName {
+        let recorded = self.record.as_ref().map(|record| &record.facts.room);
+        let booked = self.booking.as_ref().map(|booking| &booking.room);
+        recorded
+            .or(booked)
+            .cloned()
+            .unwrap_or_else(|| RoomName::from(""))
+    }
+
+    /// Name of its policy template.
+    pub(in crate::api) fn template(&self) -> &str {
+        let recorded = self.record.as_ref().map(|r| r.facts.policy.as_str());
+        let booked = self.booking.as_ref().map(|b| b.template.as_str());
+        recorded.or(booked).unwrap_or("default")
+    }
+}
+
+/// The ledger cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger cannot be read: {0}")]
+pub struct Unreadable(pub String);
+
+/// Writes; answers when it is on disk. None if the writer has no place for it.
+pub type Write = Box<dyn Fn(Work) -> Option<oneshot::Receiver<()>> + Send + Sync>;
+/// Reads; blocks, so it is called off the threads of the control plane.
+pub type Read<Q, A> = Box<dyn for<'a> Fn(&'a Q) -> Result<A, Unreadable> + Send + Sync>;
+
+/// The ways to the ledger.
+pub struct Ledger {
+    /// Writes.
+    pub write: Write,
+    /// One session, by its id.
+    pub session: Read<str, Option<Known>>,
+    /// Sessions in the order in which they were made, and how many at most.
+    pub sessions: Read<(SessionFilter, u64), Vec<Known>>,
+    /// What a request has made, with its digest.
+    pub request: Read<str, Option<(String, Booking)>>,
+}
+
+impl Ledger {
+    /// Writes, and waits until it is on disk: nothing is claimed before.
+    pub(in crate::api) async fn written(&self, work: Work) -> Result<(), Unwritten> {
+        let answered = (self.write)(work).ok_or(Unwritten::NoPlace)?;
+        match timeout(PATIENCE, answered).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Unwritten::Silent),
+        }
+    }
+}
+
+/// Why nobody can say that it is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(in crate::api) enum Unwritten {
+    /// The writer takes nothing now.
+    #[error("the ledger has no place: nothing was done")]
+    NoPlace,
+    /// It does not answer in time.
+    #[error("the ledger does not answer: what was asked may have been done; look with a GET")]
+    Silent,
+}
+
+/// Reads through a port, on a thread that may block.
+pub(in crate::api) async fn read<P, A>(
+    port: &Arc<P>,
+    ask: impl FnOnce(&P) -> Result<A, Unreadable> + Send + 'static,
+) -> Result<A, Unreadable>
+where
+    P: Send + Sync + 'static,
+    A: Send + 'static,
+{
+    let port = port.clone();
+    let read = tokio::task::spawn_blocking(move || ask(&port)).await;
+    let read = read.unwrap_or_else(|error| Err(Unreadable(error.to_string())));
+    read.inspect_err(|error| tracing::error!(%error, "the Sessions API cannot read the ledger"))
+}

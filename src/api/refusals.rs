@@ -1,0 +1,49 @@
+//! What the ports refuse, told as problems.
+
+use super::ports::ledger::{Unreadable, Unwritten};
+use super::ports::worker::CommandFailure;
+use super::problem::Problem;
+use crate::node::CommandRefusal;
+use crate::session::RecordingRefusal;
+
+impl From<Unreadable> for Problem {
+    /// The log has the reason.
+    fn from(_: Unreadable) -> Problem {
+        Problem::unavailable("the ledger cannot be read now")
+    }
+}
+
+impl From<Unwritten> for Problem {
+    fn from(unwritten: Unwritten) -> Problem {
+        Problem::unavailable(unwritten)
+    }
+}
+
+impl From<CommandFailure> for Problem {
+    fn from(failure: CommandFailure) -> Problem {
+        match failure {
+            CommandFailure::Silent => Problem::unavailable("the session does not answer now"),
+            CommandFailure::Unwritten(unwritten) => unwritten.into(),
+            // A booking that is just about to begin, or a session that is just about to end.
+            CommandFailure::Refused(CommandRefusal::Gone) => {
+                Problem::unavailable("the session is just changing: ask again")
+            }
+            CommandFailure::Refused(CommandRefusal::Recording(refusal)) => unrecorded(refusal),
+            CommandFailure::Refused(
+                refusal @ (CommandRefusal::NotLive | CommandRefusal::NoPrompt),
+            ) => Problem::conflict(refusal, None),
+        }
+    }
+}
+
+/// What speaks against a recording.
+fn unrecorded(refusal: RecordingRefusal) -> Problem {
+    match refusal {
+        RecordingRefusal::Minor => Problem::forbidden(refusal),
+        RecordingRefusal::Wording => Problem::body("wording", "a text of 1 to 64 bytes"),
+        RecordingRefusal::Off
+        | RecordingRefusal::NotForThat(_)
+        | RecordingRefusal::Nobody
+        | RecordingRefusal::TooMany => Problem::conflict(refusal, None),
+    }
+}

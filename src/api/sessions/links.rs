@@ -1,0 +1,71 @@
+//! Tokens of participants, and the links with which a browser joins by them.
+
+use super::body::Token;
+use crate::api::gate::Gate;
+use crate::api::problem::Problem;
+use crate::api::site::Site;
+use crate::base::{Now, RoomName, Unix};
+use crate::node::Guest;
+use crate::peer::signal::token::{Claims, authorize_join, sign};
+use axum::http::HeaderMap;
+use std::sync::Arc;
+
+/// Makes tokens and join links.
+pub(in crate::api) struct JoinLinks {
+    gate: Arc<Gate>,
+    site: Arc<Site>,
+}
+
+/// For what tokens are made.
+pub(super) struct Mint<'a> {
+    pub room: &'a RoomName,
+    pub template: &'a str,
+    /// Whose API key signs.
+    pub key: &'a str,
+    /// Base of the join links.
+    pub base: &'a str,
+    pub ttl_s: u64,
+    /// From when on they are good: the same moment gives the same token.
+    pub from: Unix,
+}
+
+impl JoinLinks {
+    pub const fn new(gate: Arc<Gate>, site: Arc<Site>) -> JoinLinks {
+        JoinLinks { gate, site }
+    }
+
+    /// Where the client reached us: what join links begin with.
+    pub fn base(&self, headers: &HeaderMap) -> Result<String, Problem> {
+        self.site.base(headers)
+    }
+
+    /// A participant's token, and the link with it.
+    pub(super) fn token(&self, mint: &Mint<'_>, guest: &Guest) -> Result<Token, Problem> {
+        let expires = Unix(mint.from.0.saturating_add(mint.ttl_s * 1000));
+        let identity = guest.identity.as_str();
+        let mut claims = Claims::new(mint.key, identity, expires);
+        claims.name.clone_from(&guest.name);
+        for (name, value) in [("role", guest.role.as_str()), ("policy", mint.template)] {
+            let (name, value) = (name.to_owned(), value.to_owned());
+            claims.attributes.insert(name, value);
+        }
+        claims.video.room = Some(mint.room.to_string());
+        claims.video.room_join = Some(true);
+        authorize_join(&claims)
+            .map_err(|error| Problem::body("participants", &error.to_string()))?;
+        let now = Now {
+            unix: mint.from,
+            ..self.gate.now()
+        };
+        let token = sign(&claims, &self.gate.keys, now)
+            .map_err(|error| Problem::unavailable(format!("no token can be made: {error}")))?;
+        Ok(Token {
+            identity: identity.to_owned(),
+            name: guest.name.clone(),
+            role: guest.role,
+            join_url: format!("{}/join.html#token={token}", mint.base),
+            token,
+            expires_unix_ms: expires.0,
+        })
+    }
+}

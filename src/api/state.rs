@@ -1,0 +1,213 @@
+//! The state behind the router, in parts: each handler takes those that it needs.
+
+use super::dev::receiver::Dev;
+use super::events::{ApiEvent, Counters, Preflighted};
+use super::gate::{Gate, IsTrusted};
+use super::limits::Limits;
+use super::livekit::admission::{Admission, Lost};
+use super::livekit::join::Entrance;
+use super::locks::lock;
+use super::ports::clock::ReadClock;
+use super::ports::ledger::Ledger;
+use super::ports::recordings::Recordings;
+use super::ports::worker::{WorkerDoor, Workers};
+use super::preflights::book::{PreflightLimits, Preflights};
+use super::sessions::bookings::Bookings;
+use super::sessions::links::JoinLinks;
+use super::sessions::running::Sessions;
+use super::site::Site;
+use crate::base::{NodeId, PreflightId, Rng, RoomName};
+use crate::node::preflight::Outcome;
+use crate::node::{Control, News};
+use crate::peer::signal::token::Keys;
+use crate::session::Policy;
+use axum::extract::FromRef;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+
+/// What the host puts the state together from.
+pub struct AppParts {
+    /// Who may sign tokens.
+    pub keys: Arc<Keys>,
+    /// Both clocks.
+    pub clock: ReadClock,
+    /// Which room is where.
+    pub control: Control,
+    /// The workers, in the order of `Control::place`.
+    pub workers: Vec<WorkerDoor>,
+    /// What strangers may cost.
+    pub limits: Limits,
+    /// How many measurements there may be at once.
+    pub preflights: PreflightLimits,
+    /// Whether a peer is a proxy whose `X-Forwarded-For` is believed.
+    pub is_trusted: IsTrusted,
+    /// The web page.
+    pub site: Site,
+    /// This node.
+    pub node: NodeId,
+    /// The policy templates; `default` is among them.
+    pub policies: BTreeMap<String, Policy>,
+    /// The ways to the ledger.
+    pub ledger: Ledger,
+    /// The ways to the recordings.
+    pub recordings: Recordings,
+    /// Decide names and ids: of bookings, and of preflights.
+    pub seeds: [u64; 2],
+    /// Set with `--dev`.
+    pub dev: Option<Dev>,
+    /// Sessions that a crash ended.
+    pub lost: BTreeMap<RoomName, Lost>,
+    /// Counts what happens.
+    pub counters: Arc<Counters>,
+}
+
+/// The state behind the router.
+#[derive(Clone)]
+pub struct AppState {
+    gate: Arc<Gate>,
+    site: Arc<Site>,
+    ledger: Arc<Ledger>,
+    entrance: Arc<Entrance>,
+    sessions: Arc<Sessions>,
+    bookings: Arc<Bookings>,
+    recordings: Arc<Recordings>,
+    dev: Option<Arc<Dev>>,
+}
+
+/// Makes parts of the state extractable with `State`.
+macro_rules! parts {
+    ($($part:ident: $type:ty,)*) => {
+        $(impl FromRef<AppState> for $type {
+            fn from_ref(state: &AppState) -> $type {
+                state.$part.clone()
+            }
+        })*
+    };
+}
+
+parts! {
+    gate: Arc<Gate>,
+    site: Arc<Site>,
+    ledger: Arc<Ledger>,
+    entrance: Arc<Entrance>,
+    sessions: Arc<Sessions>,
+    bookings: Arc<Bookings>,
+    recordings: Arc<Recordings>,
+    dev: Option<Arc<Dev>>,
+}
+
+impl AppState {
+    /// Introduces the parts to each other.
+    pub fn new(parts: AppParts) -> AppState {
+        let [ids, measurements] = parts.seeds;
+        let control = Arc::new(Mutex::new(parts.control));
+        let policies = Arc::new(parts.policies);
+        let gate = Gate::new(parts.keys, parts.limits, parts.clock, parts.is_trusted);
+        let gate = Arc::new(gate);
+        let site = Arc::new(parts.site);
+        let ledger = Arc::new(parts.ledger);
+        let links = Arc::new(JoinLinks::new(gate.clone(), site.clone()));
+        let workers = Arc::new(Workers::new(control.clone(), parts.workers));
+        let preflights = Preflights::new(parts.preflights, measurements);
+        let preflights = Arc::new(Mutex::new(preflights));
+        let admission = Admission::new(control.clone(), policies.clone(), parts.lost);
+        let entrance = Entrance {
+            gate: gate.clone(),
+            admission: Arc::new(admission),
+            workers: workers.clone(),
+            preflights: preflights.clone(),
+            counters: parts.counters,
+        };
+        let sessions = Sessions {
+            gate: gate.clone(),
+            ledger: ledger.clone(),
+            workers,
+            preflights,
+            links: links.clone(),
+        };
+        let bookings = Bookings {
+            gate: gate.clone(),
+            control,
+            policies,
+            ledger: ledger.clone(),
+            links,
+            node: parts.node,
+            rng: Mutex::new(Rng::from_seed(ids)),
+            asking: Mutex::default(),
+        };
+        AppState {
+            gate,
+            site,
+            ledger,
+            entrance: Arc::new(entrance),
+            sessions: Arc::new(sessions),
+            bookings: Arc::new(bookings),
+            recordings: Arc::new(parts.recordings),
+            dev: parts.dev.map(Arc::new),
+        }
+    }
+
+    /// The workers, and which room is where.
+    pub fn workers(&self) -> &Workers {
+        &self.entrance.workers
+    }
+
+    /// Who may sign tokens.
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.gate.keys
+    }
+
+    /// What happens at the doors.
+    pub fn counters(&self) -> &Counters {
+        &self.entrance.counters
+    }
+
+    /// The web page.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Set with `--dev`.
+    pub fn dev(&self) -> Option<&Dev> {
+        self.dev.as_deref()
+    }
+
+    /// No new joins from now on.
+    pub fn drain(&self) {
+        self.entrance.admission.draining.store(true, Relaxed);
+        lock(&self.entrance.workers.control).drain();
+    }
+
+    /// Whether there are no new joins.
+    pub fn is_draining(&self) -> bool {
+        self.entrance.admission.draining.load(Relaxed)
+    }
+
+    /// A worker tells of a room.
+    pub fn handle_news(&self, news: &News) {
+        let now = self.gate.now().mono;
+        lock(&self.entrance.workers.control).handle_news(news, now);
+    }
+
+    /// A room is over: whoever comes next starts anew. A room that was never opened (`lived` is
+    /// false) leaves a lost session to be continued.
+    pub fn handle_room_ended(&self, room: &RoomName, lived: bool) {
+        self.entrance.admission.handle_room_ended(room, lived);
+    }
+
+    /// A worker tells how a preflight ended.
+    pub fn handle_preflighted(&self, id: &PreflightId, outcome: Outcome) {
+        self.entrance.counters.note(match outcome {
+            Outcome::Done(verdict) if verdict.passed => ApiEvent::Preflight(Preflighted::Passed),
+            Outcome::Done(_) => ApiEvent::Preflight(Preflighted::Below),
+            Outcome::Failed(_) => ApiEvent::Preflight(Preflighted::Failed),
+        });
+        lock(&self.entrance.preflights).handle_outcome(id, outcome);
+    }
+
+    /// Ends the bookings whose time is over. Call it about once a second.
+    pub async fn expire_bookings(&self) {
+        self.bookings.expire().await;
+    }
+}

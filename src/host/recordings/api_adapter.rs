@@ -1,0 +1,185 @@
+//! The recordings as the API asks for them: rows from the ledger, files from the store.
+
+use super::object_store::RecordingStore;
+use super::place::RecordingsDir;
+use super::retention::deleted;
+use crate::api::{
+    FinishedFile, Kept, MakingProgress, Piece, RecordingFilter, Recordings, Standing,
+    StatedConsent, Unreadable,
+};
+use crate::base::{RecordingId, RecordingNote};
+use crate::host::ledger::read;
+use crate::host::store::pending::Confirmed;
+use crate::host::store::recordings::RecordingQuery;
+use crate::record::manifest::Participant;
+use crate::usage::ledger::{NoteRefusal, Stage};
+use bytes::Bytes;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use tokio::task::{JoinError, JoinHandle};
+
+/// How far the making of a recording's files is, as whoever makes them says it.
+pub type ReadProgress = Box<dyn Fn(&RecordingId) -> Option<MakingProgress> + Send + Sync>;
+
+/// What the API's way to the recordings is made of.
+pub struct ApiAdapter {
+    /// The directory of the ledger.
+    pub ledger: PathBuf,
+    /// Where the files lie.
+    pub files: RecordingFiles,
+    /// Where a deletion is noted.
+    pub noted: Confirmed,
+    /// Signs links.
+    pub link_key: [u8; 32],
+    /// Of whoever makes the files.
+    pub progress: ReadProgress,
+}
+
+/// Where the files of recordings lie.
+#[derive(Clone, Debug)]
+pub struct RecordingFiles {
+    /// Finished files.
+    pub store: RecordingStore,
+    /// The segments of what could not be finished.
+    pub place: RecordingsDir,
+}
+
+impl ApiAdapter {
+    /// The API's way to the recordings.
+    pub fn open(self) -> Recordings {
+        let [listed, one, said] = std::array::from_fn(|_| self.ledger.clone());
+        let [listing, pieces, gone] = std::array::from_fn(|_| self.files.clone());
+        let noted = self.noted;
+        Recordings {
+            link_key: self.link_key,
+            list: Box::new(move |(filter, limit)| {
+                read(&listed, |reader| reader.recordings(&wanted(filter), *limit))
+            }),
+            row: Box::new(move |id| read(&one, |reader| reader.recording(id))),
+            consents: Box::new(move |id| {
+                let all = read(&said, |reader| reader.consents(id.session()))?;
+                let about = all.into_iter().filter(|(_, c)| c.purpose == id.purpose());
+                let stated = about.map(|(at, consent)| StatedConsent { at, consent });
+                Ok(stated.collect())
+            }),
+            files: Box::new(move |id| {
+                let files = listing.clone();
+                Box::pin(async move { files.listing(&id).await })
+            }),
+            read: Box::new(move |piece| {
+                let files = pieces.clone();
+                Box::pin(async move { files.chunk(piece).await })
+            }),
+            delete: Box::new(move |(id, actor)| {
+                let (noted, note) = (noted.clone(), deleted(&id, actor));
+                let told = async move { tell(&noted, note).await };
+                let deleting = gone.clone().delete(id, told);
+                Box::pin(async move {
+                    let failed = |error: JoinError| Err(Kept::Unable(error.to_string()));
+                    deleting.await.unwrap_or_else(failed)
+                })
+            }),
+            progress: self.progress,
+            downloads: Arc::new(AtomicUsize::new(0)),
+        }
+    }
+}
+
+fn wanted(filter: &RecordingFilter) -> RecordingQuery {
+    RecordingQuery {
+        after: filter.after,
+        session: filter.session.clone(),
+        room: filter.room.clone(),
+        purpose: filter.purpose,
+        state: filter.state.map(Standing::as_str).map(str::to_owned),
+    }
+}
+
+impl RecordingFiles {
+    /// The files of a finished recording, the manifest and its signature among them.
+    async fn listing(&self, id: &RecordingId) -> Result<Vec<FinishedFile>, Unreadable> {
+        let unreadable = |error: anyhow::Error| Unreadable(format!("{error:#}"));
+        let finished = self.store.finished(id).await.map_err(unreadable)?;
+        let Some((verified, files)) = finished else {
+            return Ok(Vec::new());
+        };
+        let people = &verified.manifest.participants;
+        let whose = |file: &str| people.iter().find(|person| person.file == file);
+        let told = files.into_iter().map(|file| FinishedFile {
+            identity: whose(&file.name).map(|person: &Participant| person.identity.clone()),
+            name: file.name,
+            bytes: file.bytes,
+            sha256: file.sha256,
+        });
+        Ok(told.collect())
+    }
+
+    async fn chunk(&self, piece: Piece) -> Result<Option<Bytes>, Unreadable> {
+        let read = self.store.read(&piece.id, &piece.name, piece.range).await;
+        read.map_err(|error| Unreadable(format!("{error:#}")))
+    }
+
+    /// Deletes a recording, and has that told. On a task of its own: who asked may go, and it comes
+    /// to its end all the same; what a kill cuts off, the janitor does.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "who asked waits for it, and whoever starts next does what is left"
+    )]
+    fn delete(
+        self,
+        id: RecordingId,
+        told: impl Future<Output = Result<(), Kept>> + Send + 'static,
+    ) -> JoinHandle<Result<(), Kept>> {
+        tokio::spawn(async move {
+            self.doom(&id).await;
+            self.remove(&id).await.map_err(Kept::Unable)?;
+            told.await?;
+            if let Err(error) = self.place.forget_doomed(&id) {
+                tracing::warn!(recording = %id, %error, "it is looked at again");
+            }
+            Ok(())
+        })
+    }
+
+    /// A full disk keeps nothing that is to go.
+    async fn doom(&self, id: &RecordingId) {
+        let (place, doomed) = (self.place.clone(), id.clone());
+        let noted = tokio::task::spawn_blocking(move || place.doom(&doomed)).await;
+        if let Err(error) = noted.map_err(io::Error::from).flatten() {
+            tracing::warn!(recording = %id, %error, "a kill amid its deletion would not be noticed");
+        }
+    }
+
+    /// Removes the finished files, and the segments of what could not be finished. What is gone
+    /// already is no failure: a deletion that was cut off is done again.
+    async fn remove(&self, id: &RecordingId) -> Result<(), String> {
+        let (place, cleared) = (self.place.clone(), id.clone());
+        let cleared = tokio::task::spawn_blocking(move || place.clear(&cleared)).await;
+        cleared
+            .map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())?;
+        let deleted = self.store.delete(id).await;
+        deleted.map_err(|error| format!("{error:#}"))
+    }
+}
+
+/// Has the deletion in the ledger, on disk.
+async fn tell(ledger: &Confirmed, note: RecordingNote) -> Result<(), Kept> {
+    let unable = |why: &str| Kept::Unable(why.to_owned());
+    let answered = ledger.note(note);
+    let answered = answered.ok_or_else(|| unable("the ledger has no place"))?;
+    let noted = answered.await;
+    match noted.map_err(|_| unable("the ledger does not answer"))? {
+        // Its time had come as well, and the node was first.
+        Ok(()) | Err(NoteRefusal::Order(Stage::Deleted)) => Ok(()),
+        Err(NoteRefusal::Running) => Err(Kept::Running),
+        Err(refusal @ (NoteRefusal::Unknown | NoteRefusal::Unreadable | NoteRefusal::Order(_))) => {
+            Err(Kept::Unable(refusal.to_string()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

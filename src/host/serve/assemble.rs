@@ -1,0 +1,335 @@
+//! Puts a node together: store, recordings, deliveries, state, workers, listeners.
+
+use super::bind::{Sockets, bind_workers};
+use super::node::Node;
+use super::parts::{control, delivery, endpoints, limits, open_store, preflight_limits};
+use crate::api::{
+    self, Admin, AppParts, AppState, Counters, Dev, Listener, Lost, ReadClock, Recordings, Site,
+    WorkerDoor,
+};
+use crate::base::crypto::entropy_seed;
+use crate::base::{RoomName, Unix};
+use crate::host::clock::Clock;
+use crate::host::config::schema::Config;
+use crate::host::deliver::{Delivery, Inlet};
+use crate::host::gauges::{Gauges, note};
+use crate::host::ledger::ledger;
+use crate::host::metrics::Metrics;
+use crate::host::recordings::start as recordings;
+use crate::host::recordings::writer::Outlet;
+use crate::host::shutdown::{Alarm, Phase};
+use crate::host::store::job::StoreReply;
+use crate::host::store::parts::{Boot, Hooks};
+use crate::host::store::pending::{Confirmed, Pending};
+use crate::host::worker::{self, Prepared, WorkerEnds};
+use crate::host::{address, admission, tls};
+use crate::node::{Continued, Shard, ShardConfig};
+use crate::peer::transport::Factory;
+use anyhow::Context;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+/// A rejoin of a room within this time after a crash goes on with its session (docs/contract.md).
+const CONTINUES_MS: u64 = 600_000;
+
+impl Node {
+    /// Starts a node: its sockets, its threads, its tasks.
+    ///
+    /// # Errors
+    /// It cannot start; says why.
+    pub async fn start(
+        config: &Config,
+        dev: bool,
+        clock: Clock,
+        alarm: Alarm,
+    ) -> anyhow::Result<Node> {
+        let tls = tls::load(&config.tls).await?;
+        let workers = bind_workers(&config.rtc)?;
+        let sockets = Sockets::bind(config, dev)?;
+        let metrics = Metrics::new(clock.started())?;
+        let receiver = dev.then(|| sockets.receiver_address()).transpose()?;
+        let endpoints = endpoints(config, receiver);
+        let inlet = Inlet::new(&endpoints);
+        let ends: Vec<WorkerEnds> = workers.iter().map(Prepared::ends).collect();
+        let (store, boot) = open_store(config, &inlet, clock.now())?;
+        let pending = Pending::default();
+        let informed = Informed {
+            clock,
+            alarm,
+            inlet: inlet.clone(),
+            pending: pending.clone(),
+            workers: ends.clone(),
+            metrics: metrics.clone(),
+        };
+        let store = store.start(informed.hooks());
+        let store = store.context("the ledger's thread cannot be started")?;
+        let handle = store.handle();
+        let writer = Confirmed {
+            store: handle.clone(),
+            pending,
+        };
+        let recordings = recordings::start(config, &ends, writer.clone(), clock)?;
+        let delivery = delivery(config, endpoints, &inlet, handle.clone(), read(clock))?;
+        let deliveries = delivery.stats();
+        let state = Assembly {
+            config,
+            dev,
+            tls: tls.is_some(),
+            clock,
+            workers: &ends,
+            boot: &boot,
+            metrics: metrics.clone(),
+        };
+        let state = state.state(writer, recordings.adapter.open())?;
+        let gauges = Gauges {
+            metrics,
+            clock,
+            workers: ends,
+            store: handle.clone(),
+            deliveries,
+            state: state.clone(),
+            ledger: config.data.dir.clone(),
+            writer: recordings.writer_stats,
+            janitor: recordings.janitor_stats,
+            told: Mutex::default(),
+        };
+        let (stop_delivery, stopped) = oneshot::channel::<()>();
+        let mut node = Node {
+            clock,
+            state,
+            http: sockets.http.local_addr()?,
+            admin: sockets.admin.local_addr()?,
+            udp: Vec::new(),
+            threads: Vec::new(),
+            store,
+            janitor: recordings.janitor,
+            delivery: JoinSet::new(),
+            stop_delivery,
+            listening: api::Listening::new(),
+            tasks: JoinSet::new(),
+        };
+        node.deliver(delivery, stopped);
+        let workers = workers.into_iter().zip(recordings.outlets);
+        node.start_workers(config, workers, &boot)?;
+        // It ends when the workers have, and is waited for after them.
+        node.threads.push(recordings.thread);
+        node.start_listening(sockets, config, tls, gauges);
+        let watch = admission::watch(node.state.clone(), handle, clock);
+        node.tasks.spawn(watch);
+        Ok(node)
+    }
+
+    fn deliver(&mut self, delivery: Delivery, stopped: oneshot::Receiver<()>) {
+        self.delivery.spawn(delivery.run(async {
+            // A dropped sender asks for the same.
+            drop(stopped.await);
+        }));
+    }
+
+    fn start_workers(
+        &mut self,
+        config: &Config,
+        prepared: impl Iterator<Item = (Prepared, Outlet)>,
+        boot: &Boot,
+    ) -> anyhow::Result<()> {
+        let factory = Factory::new(self.clock.anchor())?;
+        let policies = Arc::new(config.policies.clone());
+        for (index, (prepared, outlet)) in (0..).zip(prepared) {
+            let bound = prepared.local_addr()?;
+            let advertised = address::advertised(&config.rtc.advertise, index, bound)?;
+            tracing::info!(%bound, ?advertised, "media");
+            self.udp.push(bound);
+            let shard = ShardConfig {
+                factory: factory.clone(),
+                advertised,
+                node: boot.node.clone(),
+                keys: self.state.keys().clone(),
+                policies: policies.clone(),
+            };
+            let [ended, heard, told] = std::array::from_fn(|_| self.state.clone());
+            let context = worker::Context {
+                clock: self.clock,
+                store: self.store.handle(),
+                recordings: outlet,
+                on_room_ended: Arc::new(move |room: &RoomName, lived| {
+                    ended.handle_room_ended(room, lived)
+                }),
+                on_news: Arc::new(move |news| heard.handle_news(news)),
+                on_preflighted: Arc::new(move |id, outcome| told.handle_preflighted(id, outcome)),
+            };
+            let shard = Shard::new(shard, entropy_seed()?, self.clock.now());
+            let thread = prepared.start(usize::from(index), shard, context);
+            self.threads
+                .push(thread.context("a worker's thread cannot be started")?);
+        }
+        Ok(())
+    }
+
+    fn start_listening(
+        &mut self,
+        sockets: Sockets,
+        config: &Config,
+        tls: Option<(api::Tls, tls::Files)>,
+        gauges: Gauges,
+    ) {
+        let handshake = config.limits.handshake_timeout_ms.duration();
+        let listening = self.listening.clone();
+        let listener = |socket: TcpListener, tls: Option<api::Tls>| Listener {
+            socket,
+            tls,
+            listening: listening.clone(),
+            handshake,
+        };
+        let certificate = tls.as_ref().map(|(tls, _)| tls.clone());
+        let app = api::router(self.state.clone());
+        if let Some(receiver) = sockets.receiver {
+            self.serve(api::serve(listener(receiver, None), app.clone()));
+        }
+        self.serve(api::serve(listener(sockets.http, certificate), app));
+        let page = api::admin_router(Arc::new(self.admin_page(gauges)));
+        self.serve(api::serve(listener(sockets.admin, None), page));
+        if let Some((tls, files)) = tls {
+            self.tasks.spawn(tls::watch(tls, files));
+        }
+    }
+
+    fn admin_page(&self, gauges: Gauges) -> Admin {
+        let state = self.state.clone();
+        let store = gauges.store.clone();
+        Admin {
+            metrics: Box::new(move || gauges.render()),
+            unready: Box::new(move || {
+                let draining = state.is_draining().then_some("shutting down");
+                draining.or(store.stats().full().then_some("the ledger's disk is full"))
+            }),
+        }
+    }
+
+    fn serve(&mut self, serving: impl Future<Output = std::io::Result<()>> + Send + 'static) {
+        self.tasks.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "a listener ended");
+            }
+        });
+    }
+}
+
+/// The host's clock, as the layers below read it.
+fn read(clock: Clock) -> ReadClock {
+    Arc::new(move || clock.now())
+}
+
+/// Who hears what the ledger's writer tells.
+struct Informed {
+    clock: Clock,
+    alarm: Alarm,
+    inlet: Inlet,
+    pending: Pending,
+    workers: Vec<WorkerEnds>,
+    metrics: Metrics,
+}
+
+impl Informed {
+    fn hooks(self) -> Hooks {
+        let Informed {
+            clock,
+            alarm,
+            inlet,
+            pending,
+            workers,
+            metrics,
+        } = self;
+        Hooks {
+            on_reply: Box::new(move |reply| {
+                inlet.handle_reply(&reply);
+                pending.handle_reply(&reply);
+                let sessions = match reply {
+                    StoreReply::Appended { session, .. } => vec![session],
+                    StoreReply::CheckpointsStored { sessions } => sessions,
+                    StoreReply::Head { .. }
+                    | StoreReply::Lanes(_)
+                    | StoreReply::Marked { .. }
+                    | StoreReply::Written(_)
+                    | StoreReply::Noted { .. } => return,
+                };
+                workers
+                    .iter()
+                    .for_each(|worker| worker.handle_committed(&sessions));
+            }),
+            on_fatal: Box::new(move |_| {
+                alarm.send_replace(Phase::Lost);
+            }),
+            on_commit: Box::new(move |took: Duration| metrics.ledger_fsynced(took)),
+            clock: read(clock),
+        }
+    }
+}
+
+/// What the state behind the doors is put together from.
+struct Assembly<'a> {
+    config: &'a Config,
+    dev: bool,
+    tls: bool,
+    clock: Clock,
+    workers: &'a [WorkerEnds],
+    boot: &'a Boot,
+    metrics: Metrics,
+}
+
+impl Assembly<'_> {
+    fn state(self, writer: Confirmed, recordings: Recordings) -> anyhow::Result<AppState> {
+        let Assembly { config, boot, .. } = self;
+        let keys = Arc::new(config.api_keys()?);
+        let dev = self
+            .dev
+            .then(|| Dev::new(keys.names().next().unwrap_or_default()))
+            .transpose()?;
+        let trusted = config.http.trusted_proxies.clone();
+        let metrics = self.metrics;
+        let parts = AppParts {
+            keys,
+            clock: read(self.clock),
+            control: control(config, self.workers.len(), boot)?,
+            workers: self.workers.iter().map(door).collect(),
+            limits: limits(config)?,
+            preflights: preflight_limits(config)?,
+            is_trusted: Box::new(move |ip| trusted.iter().any(|network| network.contains(ip))),
+            site: Site {
+                web_dir: config.http.web_dir.clone(),
+                tls: self.tls,
+            },
+            node: boot.node.clone(),
+            policies: config.policies.clone(),
+            ledger: ledger(&config.data.dir, writer),
+            recordings,
+            seeds: [entropy_seed()?, entropy_seed()?],
+            dev,
+            lost: lost(boot).collect(),
+            counters: Arc::new(Counters::new(move |event| note(&metrics, event))),
+        };
+        Ok(AppState::new(parts))
+    }
+}
+
+/// The sessions that a crash ended a short while ago.
+fn lost(boot: &Boot) -> impl Iterator<Item = (RoomName, Lost)> {
+    boot.recent.iter().map(|(room, record)| {
+        let session = Continued {
+            facts: record.facts.clone(),
+            inherited: record.inherited(),
+        };
+        let until = Unix(record.at_unix_ms.0 + CONTINUES_MS);
+        (room.clone(), Lost { session, until })
+    })
+}
+
+fn door(ends: &WorkerEnds) -> WorkerDoor {
+    let woken = ends.clone();
+    WorkerDoor {
+        queue: ends.queue.clone(),
+        wake: Arc::new(move || woken.wake()),
+    }
+}

@@ -1,0 +1,47 @@
+//! The life of a node, from its start to its stop.
+
+use super::node::Node;
+use super::stop::REQUESTS;
+use crate::host::cli::ServeArgs;
+use crate::host::cli::args::Exit;
+use crate::host::clock::Clock;
+use crate::host::config::schema::Config;
+use crate::host::logs;
+use crate::host::shutdown::{self, Phase};
+use anyhow::Context;
+
+/// Threads of the control plane: HTTP, sockets, deliveries. The media has its own.
+const CONTROL_THREADS: usize = 2;
+
+/// Runs a node until it is told to stop.
+///
+/// # Errors
+/// It cannot start; says why.
+pub(in crate::host) fn serve(config: &Config, args: &ServeArgs) -> anyhow::Result<Exit> {
+    let clock = Clock::new();
+    logs::start(
+        &config.log,
+        std::env::var("BEISTAND_LOG").ok().as_deref(),
+        clock,
+    )?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .context("the control plane's threads cannot be started")?;
+    let done = runtime.block_on(live(config, args, clock));
+    runtime.shutdown_timeout(REQUESTS);
+    done
+}
+
+async fn live(config: &Config, args: &ServeArgs, clock: Clock) -> anyhow::Result<Exit> {
+    let (alarm, raised) = shutdown::alarm();
+    let node = Node::start(config, args.source.dev, clock, alarm).await?;
+    node.announce(args)?;
+    match shutdown::wait(raised).await? {
+        Phase::Running => node.stop().await,
+        Phase::Lost => return Ok(Exit::Failed),
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,116 @@
+//! The parts of a node, as the configuration wants them.
+
+use crate::api::ReadClock;
+use crate::api::{self, Limits, PreflightLimits, Rate};
+use crate::base::Now;
+use crate::base::crypto::entropy_seed;
+use crate::host::config::schema::Config;
+use crate::host::deliver::{DeliverConfig, Delivery, Endpoint, Inlet};
+use crate::host::recordings::mark::recognise;
+use crate::host::store::open::Store;
+use crate::host::store::parts::{Boot, StoreConfig};
+use crate::host::store::running::StoreHandle;
+use crate::node::{Capacity, Control};
+use crate::usage::outbox::OutboxConfig;
+use std::net::SocketAddr;
+
+/// The configured endpoints of webhooks, and that of `--dev`.
+pub(super) fn endpoints(config: &Config, dev: Option<SocketAddr>) -> Vec<Endpoint> {
+    let configured = config.webhooks.endpoints.iter().map(|endpoint| Endpoint {
+        name: endpoint.name.clone(),
+        url: endpoint.url.clone(),
+        secret: endpoint.secret.expose().to_owned(),
+        allow_http: endpoint.allow_http,
+    });
+    let ours = dev.map(|address| Endpoint {
+        name: api::DEV_WEBHOOK_NAME.to_owned(),
+        url: format!("http://{address}{}", api::DEV_WEBHOOK_PATH),
+        secret: api::DEV_WEBHOOK_SECRET.to_owned(),
+        allow_http: true,
+    });
+    configured.chain(ours).collect()
+}
+
+/// Opens the ledger, unless it and the directory of recordings belong to different nodes.
+pub(super) fn open_store(
+    config: &Config,
+    inlet: &Inlet,
+    now: Now,
+) -> anyhow::Result<(Store, Boot)> {
+    let data = &config.data.dir;
+    recognise(data, &config.recordings.dir(data))?;
+    let store = StoreConfig {
+        dir: data.clone(),
+        node: None,
+        endpoints: inlet.names(),
+    };
+    let (store, boot) = Store::open(&store, now)?;
+    tracing::info!(node = %boot.node, epoch = boot.epoch, "the ledger is open");
+    if !boot.closed.is_empty() {
+        let sessions = boot.closed.len();
+        tracing::warn!(
+            sessions,
+            "the last process left sessions open: closed from checkpoints"
+        );
+    }
+    Ok((store, boot))
+}
+
+pub(super) fn delivery(
+    config: &Config,
+    endpoints: Vec<Endpoint>,
+    inlet: &Inlet,
+    store: StoreHandle,
+    clock: ReadClock,
+) -> anyhow::Result<Delivery> {
+    let deliver = DeliverConfig {
+        endpoints,
+        timeout_ms: config.webhooks.timeout_ms,
+        outbox: OutboxConfig::default(),
+        seed: entropy_seed()?,
+    };
+    Ok(Delivery::new(deliver, inlet, store, clock)?)
+}
+
+/// Admission, with what was booked before.
+pub(super) fn control(config: &Config, workers: usize, boot: &Boot) -> anyhow::Result<Control> {
+    let capacity = Capacity {
+        max_sessions: usize::try_from(config.limits.max_sessions)?,
+        egress_bps: config.node.egress_bps,
+        max_cpu: config.node.max_cpu,
+    };
+    let mut control = Control::new(workers, capacity);
+    for booking in &boot.bookings {
+        control.keep(booking.clone());
+    }
+    Ok(control)
+}
+
+pub(super) fn preflight_limits(config: &Config) -> anyhow::Result<PreflightLimits> {
+    Ok(PreflightLimits {
+        at_once: usize::try_from(config.limits.max_preflights)?,
+        per_address: usize::try_from(config.limits.preflights_per_address)?,
+    })
+}
+
+pub(super) fn limits(config: &Config) -> anyhow::Result<Limits> {
+    let limits = &config.limits;
+    Ok(Limits {
+        connections: usize::try_from(limits.max_connections)?,
+        joins: Rate {
+            per_s: limits.joins_per_s,
+            burst: limits.join_burst,
+        },
+        requests: Rate {
+            per_s: limits.requests_per_s,
+            burst: limits.request_burst,
+        },
+        messages: Rate {
+            per_s: limits.ws_messages_per_s,
+            burst: limits.ws_message_burst,
+        },
+        message_bytes: usize::try_from(limits.ws_message_bytes)?,
+        queue_bytes: usize::try_from(limits.ws_queue_bytes)?,
+        handshake: limits.handshake_timeout_ms.duration(),
+    })
+}

@@ -1,0 +1,75 @@
+//! Takes a node apart in order: rooms, workers, deliveries, ledger.
+
+use super::node::Node;
+use crate::api::ToWorker;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{interval, timeout};
+
+/// How often a condition is looked at while the node stops.
+const STEP: Duration = Duration::from_millis(20);
+/// The parts of a stop; with the delivery's own 3 s they stay within the promised 10 s: sockets
+/// take their goodbye…
+const GOODBYES: Duration = Duration::from_millis(1_500);
+/// …the outbox may empty itself…
+const DELIVERIES: Duration = Duration::from_millis(1_500);
+/// …the last requests are answered.
+pub(super) const REQUESTS: Duration = Duration::from_millis(500);
+
+impl Node {
+    /// No new sessions, goodbye to all, the ledger closed. The receiver of `--dev` outlives the
+    /// deliveries.
+    pub async fn stop(mut self) {
+        tracing::info!("stopping: no new sessions, and goodbye to those that run");
+        self.state.drain();
+        self.tell_workers(|| ToWorker::Drain).await;
+        let counters = self.state.counters();
+        until(GOODBYES, || counters.connections.load(Relaxed) == 0).await;
+        self.tell_workers(|| ToWorker::Stop).await;
+        let threads = std::mem::take(&mut self.threads);
+        let janitor = self.janitor;
+        blocking(move || {
+            threads.into_iter().for_each(|thread| drop(thread.join()));
+            janitor.stop();
+        })
+        .await;
+        let store = self.store.handle();
+        until(DELIVERIES, || store.stats().outbox_depth() == 0).await;
+        // It fails only if the delivery has ended already.
+        let _ = self.stop_delivery.send(());
+        while self.delivery.join_next().await.is_some() {}
+        let store = self.store;
+        blocking(move || store.close()).await;
+        self.listening.graceful_shutdown(Some(REQUESTS));
+        let listening = self.listening.clone();
+        until(REQUESTS, || listening.connection_count() == 0).await;
+        self.tasks.abort_all();
+        tracing::info!("stopped: the ledger is closed");
+    }
+
+    async fn tell_workers(&self, message: impl Fn() -> ToWorker) {
+        for worker in &self.state.workers().doors {
+            // A worker that takes nothing for so long would not hear it anyway.
+            drop(timeout(STEP * 10, worker.send(message())).await);
+        }
+    }
+}
+
+/// Waits for a condition, for at most `limit`.
+async fn until(limit: Duration, holds: impl Fn() -> bool) {
+    let mut step = interval(STEP);
+    let waited = timeout(limit, async {
+        while !holds() {
+            step.tick().await;
+        }
+    });
+    drop(waited.await);
+}
+
+/// Something that blocks, off the control plane's threads.
+async fn blocking(work: impl FnOnce() + Send + 'static) {
+    let mut set = JoinSet::new();
+    set.spawn_blocking(work);
+    while set.join_next().await.is_some() {}
+}

@@ -1,0 +1,101 @@
+//! The Sessions API's part of the ledger's file: bookings, the index of all sessions, and which
+//! request made which.
+
+use super::columns::{int, json};
+use crate::api::Request;
+use crate::base::{Millis, Unix};
+use crate::node::Booking;
+use crate::usage::{Entry, EntryKind};
+use rusqlite::{Connection, params};
+
+/// How long it is remembered which request made which booking.
+const REMEMBERED: Millis = Millis::from_secs(24 * 3600);
+
+pub(super) fn rebook(conn: &Connection, booking: &Booking) -> rusqlite::Result<()> {
+    let sql = "UPDATE booking SET body = ?2 WHERE session = ?1";
+    let row = params![booking.session.as_str(), json(booking)?];
+    conn.prepare_cached(sql)?.execute(row).map(drop)
+}
+
+pub(super) fn book(
+    conn: &Connection,
+    booking: &Booking,
+    request: Option<&Request>,
+    now: Unix,
+) -> rusqlite::Result<()> {
+    // A quick first join may have opened the session already.
+    let sql = "INSERT INTO session (id, room, external_ref, state)
+               VALUES (?1, ?2, ?3, 'scheduled') ON CONFLICT (id) DO NOTHING";
+    conn.prepare_cached(sql)?.execute(params![
+        booking.session.as_str(),
+        booking.room.as_str(),
+        booking.policy.external_ref,
+    ])?;
+    let sql = "INSERT OR REPLACE INTO booking (session, body) VALUES (?1, ?2)";
+    conn.prepare_cached(sql)?
+        .execute(params![booking.session.as_str(), json(booking)?])?;
+    let sql = "DELETE FROM request WHERE created_unix_ms < ?1";
+    conn.prepare_cached(sql)?
+        .execute([int(now.0.saturating_sub(REMEMBERED.0))])?;
+    let Some(request) = request else {
+        return Ok(());
+    };
+    let sql = "INSERT OR REPLACE INTO request (key, digest, session, created_unix_ms)
+               VALUES (?1, ?2, ?3, ?4)";
+    conn.prepare_cached(sql)?
+        .execute(params![
+            request.key,
+            request.digest,
+            booking.session.as_str(),
+            int(now.0)
+        ])
+        .map(drop)
+}
+
+/// Keeps the index of sessions: a session is running from its first entry to its last.
+pub(super) fn index(conn: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+    let session = entry.session.as_str();
+    match (entry.kind, &entry.facts) {
+        (EntryKind::Start, Some(facts)) => {
+            let sql = "INSERT INTO session (id, room, external_ref, state)
+                       VALUES (?1, ?2, ?3, 'running')
+                       ON CONFLICT (id) DO UPDATE SET state = 'running'";
+            let row = params![session, facts.room.as_str(), facts.external_ref];
+            conn.prepare_cached(sql)?.execute(row).map(drop)
+        }
+        (EntryKind::Stop, _) => {
+            let sql = "UPDATE session SET state = 'ended' WHERE id = ?1";
+            conn.prepare_cached(sql)?.execute([session]).map(drop)
+        }
+        (
+            EntryKind::Start
+            | EntryKind::Transition
+            | EntryKind::Interim
+            | EntryKind::Consent
+            | EntryKind::Recording
+            | EntryKind::Boot,
+            _,
+        ) => Ok(()),
+    }
+}
+
+/// The bookings that no join has opened yet.
+pub(super) fn scheduled(conn: &Connection) -> rusqlite::Result<Vec<Booking>> {
+    let sql = "SELECT body FROM booking JOIN session ON session.id = booking.session
+               WHERE session.state = 'scheduled' ORDER BY session.seq";
+    let bodies: Vec<String> = conn
+        .prepare(sql)?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let read = |body: &String| match serde_json::from_str(body) {
+        Ok(booking) => Some(booking),
+        Err(error) => {
+            tracing::error!(%error, "a booking cannot be read: it is left as it is");
+            None
+        }
+    };
+    Ok(bodies.iter().filter_map(read).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! How values stand in columns, and the rows of one session that several ask for.
+
+use crate::base::SessionId;
+use rusqlite::{Connection, OptionalExtension};
+
+pub(super) fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+/// `SQLite` has signed integers only; ours never reach 2^63.
+pub(super) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The other way; a negative number cannot have come from us.
+pub(super) fn uint(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// First and last entry of a session, and its newest event.
+pub(super) struct Parts {
+    pub start: Option<String>,
+    pub last: Option<String>,
+    pub event_seq: u64,
+}
+
+pub(super) fn parts(conn: &Connection, session: &SessionId) -> rusqlite::Result<Parts> {
+    let one = |sql: &str| -> rusqlite::Result<Option<String>> {
+        conn.prepare_cached(sql)?
+            .query_row([session.as_str()], |row| row.get(0))
+            .optional()
+    };
+    let event_seq: i64 = conn
+        .prepare_cached("SELECT coalesce(max(event_seq), 0) FROM entry WHERE session = ?1")?
+        .query_row([session.as_str()], |row| row.get(0))?;
+    Ok(Parts {
+        start: one("SELECT body FROM entry WHERE session = ?1 ORDER BY entry_seq LIMIT 1")?,
+        last: one("SELECT body FROM entry WHERE session = ?1 ORDER BY entry_seq DESC LIMIT 1")?,
+        event_seq: uint(event_seq),
+    })
+}
