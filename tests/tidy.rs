@@ -2,18 +2,28 @@
 //! and what to do. A rule lives in a file of its own under `tests/tidy/`, next to the tests that
 //! prove that it can fail.
 
+#[path = "tidy/arguments.rs"]
+mod arguments;
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/doors.rs"]
 mod doors;
 #[path = "tidy/habits.rs"]
 mod habits;
+#[path = "tidy/impls.rs"]
+mod impls;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/licences.rs"]
 mod licences;
 #[path = "tidy/metadata.rs"]
 mod metadata;
+#[path = "tidy/modules.rs"]
+mod modules;
 #[path = "tidy/names.rs"]
 mod names;
+#[path = "tidy/old_words.rs"]
+mod old_words;
 #[path = "tidy/purity.rs"]
 mod purity;
 #[path = "tidy/sizes.rs"]

@@ -77,10 +77,10 @@ pub struct Source {
 
 impl Source {
     pub fn parse(path: &str, text: &str) -> Result<Source, String> {
-        let tokens = text
+        let tokens: TokenStream = text
             .parse()
             .map_err(|e| format!("{path}: is no Rust: {e}"))?;
-        let file = syn::parse_file(text).map_err(|e| format!("{path}: is no Rust: {e}"))?;
+        let file = syn::parse2(tokens.clone()).map_err(|e| format!("{path}: is no Rust: {e}"))?;
         let text = Text {
             path: path.to_owned(),
             text: text.to_owned(),
