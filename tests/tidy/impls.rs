@@ -92,12 +92,14 @@ fn path_of(ty: &syn::Type) -> Option<Vec<String>> {
 
 /// Lines of methods that stand in a block for tests alone.
 fn test_lines(block: &syn::ItemImpl) -> usize {
-    let methods = block.items.iter().filter_map(|item| match item {
-        syn::ImplItem::Fn(method) if is_for_tests(&method.attrs) => Some(lines_between(
-            method.sig.fn_token.span,
-            method.block.brace_token.span.close(),
-        )),
-        _ => None,
+    let methods = block.items.iter().filter_map(|item| {
+        if let syn::ImplItem::Fn(method) = item
+            && is_for_tests(&method.attrs)
+        {
+            let end = method.block.brace_token.span.close();
+            return Some(lines_between(method.sig.fn_token.span, end));
+        }
+        None
     });
     methods.sum()
 }

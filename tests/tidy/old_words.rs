@@ -79,7 +79,8 @@ fn contains(name: &str, old: &str) -> bool {
     name.windows(old.len()).any(|run| run == old)
 }
 
-fn words(name: &str) -> Vec<String> {
+/// The words of a name, in lower case: `LinkReach` and `link_reach` are both `link`, `reach`.
+pub fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before_is_small = false;
     for c in name.chars() {
