@@ -2,27 +2,50 @@
 //! and what to do. A rule lives in a file of its own under `tests/tidy/`, next to the tests that
 //! prove that it can fail.
 
+#[path = "tidy/absent.rs"]
+mod absent;
+#[path = "tidy/arguments.rs"]
+mod arguments;
+#[path = "tidy/circles.rs"]
+mod circles;
+#[path = "tidy/contract.rs"]
+mod contract;
 #[path = "tidy/doors.rs"]
 mod doors;
 #[path = "tidy/habits.rs"]
 mod habits;
+#[path = "tidy/impls.rs"]
+mod impls;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/licences.rs"]
 mod licences;
+#[path = "tidy/limits.rs"]
+mod limits;
+#[path = "tidy/markdown.rs"]
+mod markdown;
 #[path = "tidy/metadata.rs"]
 mod metadata;
+#[path = "tidy/modules.rs"]
+mod modules;
 #[path = "tidy/names.rs"]
 mod names;
+#[path = "tidy/old_words.rs"]
+mod old_words;
 #[path = "tidy/purity.rs"]
 mod purity;
+#[path = "tidy/references.rs"]
+mod references;
 #[path = "tidy/sizes.rs"]
 mod sizes;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/spelled.rs"]
+mod spelled;
 #[path = "tidy/walk.rs"]
 mod walk;
 
+use references::Paths;
 use source::{Finding, Source, Tree};
 
 /// Runs one rule over all Rust sources and fails with everything that it found.
@@ -119,4 +142,35 @@ fn every_lint_that_is_let_off_says_why() {
 #[test]
 fn every_dependency_has_a_licence_that_we_accept() {
     report(licences::check(&metadata::packages()));
+}
+
+#[test]
+fn what_the_documents_list_is_what_the_code_has() {
+    let tree = Tree::of_the_house();
+    let schemas: Vec<String> = tree
+        .paths
+        .iter()
+        .filter(|path| path.starts_with("config/schemas/") && path.ends_with(".json"))
+        .cloned()
+        .collect();
+    report(contract::check(&tree.sources, &tree.documents, &schemas));
+}
+
+#[test]
+fn what_the_readme_says_is_not_there_is_not_there() {
+    let tree = Tree::of_the_house();
+    report(absent::check(&tree.sources, &tree.documents));
+}
+
+#[test]
+fn every_link_of_a_document_leads_somewhere() {
+    let tree = Tree::of_the_house();
+    report(references::check_links(&tree.documents, &Paths(tree.paths)));
+}
+
+#[test]
+fn every_file_that_a_document_names_exists() {
+    let mut tree = Tree::of_the_house();
+    tree.documents.retain(|d| d.path != "ARCHITECTURE.md");
+    report(references::check_names(&tree.documents, &Paths(tree.paths)));
 }

@@ -1,5 +1,5 @@
 //! Money in virtual time: seeded sessions through the node's billing, a store that loses what it had
-//! not written, and an oracle that knows the truth (`reliability.md`: I1, I2, I3).
+//! not written, and an oracle that knows the truth of who was here and for how long.
 //!
 //! `BEISTAND_SIM_SEEDS` seeds (1000) from `BEISTAND_SIM_FIRST` (0) on.
 

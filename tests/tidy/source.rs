@@ -1,6 +1,7 @@
 //! What the rules read: the files of the house, and what they say about them.
 
 use proc_macro2::TokenStream;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -77,10 +78,10 @@ pub struct Source {
 
 impl Source {
     pub fn parse(path: &str, text: &str) -> Result<Source, String> {
-        let tokens = text
+        let tokens: TokenStream = text
             .parse()
             .map_err(|e| format!("{path}: is no Rust: {e}"))?;
-        let file = syn::parse_file(text).map_err(|e| format!("{path}: is no Rust: {e}"))?;
+        let file = syn::parse2(tokens.clone()).map_err(|e| format!("{path}: is no Rust: {e}"))?;
         let text = Text {
             path: path.to_owned(),
             text: text.to_owned(),
@@ -114,6 +115,10 @@ impl Source {
 pub struct Tree {
     pub sources: Vec<Source>,
     pub texts: Vec<Text>,
+    /// What readers read: the documents of the root and of `docs`.
+    pub documents: Vec<Text>,
+    /// Every file and folder, from the root, with `/`.
+    pub paths: BTreeSet<String>,
 }
 
 impl Tree {
@@ -126,6 +131,43 @@ impl Tree {
         Tree {
             sources,
             texts: gather(&root, &TEXT_FOLDERS, &TEXT_ENDINGS),
+            documents: documents(&root),
+            paths: paths(&root),
+        }
+    }
+}
+
+/// The documents, without reading the sources.
+pub fn documents(root: &Path) -> Vec<Text> {
+    let mut found = gather(root, &["docs"], &["md"]);
+    descend_one(root, &mut |path| {
+        if path.extension().is_some_and(|ending| ending == "md") {
+            found.push(read(root, path));
+        }
+    });
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn paths(root: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    descend(root, &mut |path| {
+        let inside = path.strip_prefix(root).unwrap_or(path);
+        for part in inside.ancestors() {
+            found.insert(part.to_string_lossy().replace('\\', "/"));
+        }
+    });
+    found
+}
+
+fn descend_one(folder: &Path, visit: &mut dyn FnMut(&Path)) {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    for entry in entries {
+        let path = entry
+            .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
+            .path();
+        if !path.is_dir() {
+            visit(&path);
         }
     }
 }

@@ -220,3 +220,64 @@ fn the_document_has_groups_within_groups() {
     assert_eq!(kept["additionalProperties"], json!(false));
     assert_eq!(kept["properties"]["qa"]["minimum"], json!(1));
 }
+
+/// The rows of the contract's table of the policy: field, default, allowed.
+fn documented() -> Vec<[String; 3]> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/contract.md");
+    let contract = std::fs::read_to_string(path).unwrap();
+    let table = contract.split("\n| policy field | default | allowed | meaning |\n");
+    let [_, table] = table.collect::<Vec<_>>()[..] else {
+        panic!("the contract has not just one table of the policy");
+    };
+    let rows = table
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with('|'));
+    let cells = rows.map(|row| row.split('|').skip(1).map(str::trim).collect::<Vec<_>>());
+    cells
+        .map(|cells| [0, 1, 2].map(|at| cells[at].replace(['`', ','], "")))
+        .collect()
+}
+
+/// A default as the contract writes it; nothing is `none`.
+fn written(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "none".to_owned(),
+        Some(Value::Array(list)) => {
+            let words: Vec<String> = list.iter().map(|word| written(Some(word))).collect();
+            words.join(" ")
+        }
+        Some(Value::String(word)) => word.clone(),
+        Some(other @ (Value::Bool(_) | Value::Number(_) | Value::Object(_))) => other.to_string(),
+    }
+}
+
+/// What is allowed as the contract writes it: there the default says that it may be nothing.
+fn allowed(rule: &Rule) -> String {
+    match rule.allowed {
+        Whole(least, most) | MaybeWhole(least, most) => format!("{least} to {most}"),
+        Word(words) | Words(words) => words.join(" "),
+        Text(most) | Json(most) => format!("at most {most} bytes"),
+    }
+}
+
+#[test]
+fn the_contract_lists_each_field_with_its_default_and_what_is_allowed() {
+    let defaults = serde_json::to_value(Policy::default()).unwrap();
+    let real: Vec<[String; 3]> = RULES
+        .iter()
+        .map(|rule| {
+            let place = format!("/{}", rule.path.replace('.', "/"));
+            let default = written(defaults.pointer(&place));
+            [rule.path.to_owned(), default, allowed(rule)]
+        })
+        .collect();
+    let documented = documented();
+    for row in &real {
+        assert!(documented.contains(row), "the contract lacks {row:?}");
+    }
+    for row in &documented {
+        assert!(real.contains(row), "the contract has {row:?}");
+    }
+    assert_eq!(documented.len(), real.len(), "a field stands there twice");
+}
