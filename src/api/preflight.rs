@@ -355,18 +355,8 @@ mod tests {
     };
 
     fn passed(at_unix_ms: u64) -> Outcome {
-        Outcome::Done(Verdict {
-            up_bps: 1_500_000,
-            down_bps: 1_500_000,
-            up_floor_bps: 1_000_000,
-            down_floor_bps: 1_000_000,
-            rtt_ms: 1,
-            jitter_ms: 1,
-            up_loss_permille: 0,
-            down_loss_permille: 0,
-            passed: true,
-            at_unix_ms: Unix(at_unix_ms),
-        })
+        let verdict = Verdict::new(1_500_000, 1_500_000, Unix(at_unix_ms));
+        Outcome::Done(verdict.against(1_000_000, 1_000_000))
     }
 
     fn whose(identity: &str) -> (RoomName, Identity) {

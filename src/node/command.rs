@@ -10,7 +10,7 @@ use crate::base::{
 };
 use crate::peer::signal::{LeaveAction, LeaveReason};
 use crate::room::View;
-use crate::session::{Answer, Policy, Prompt, RecordingRefusal};
+use crate::session::{ConsentAnswer, Policy, Prompt, RecordingRefusal};
 
 /// What is asked of a running session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum SessionCommand {
         max_min: Option<u64>,
     },
     /// Someone may be recorded, or may not.
-    Consent(Answer),
+    Consent(ConsentAnswer),
     /// The recording for a purpose shall run, or no longer.
     Record {
         /// For what.

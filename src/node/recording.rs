@@ -18,7 +18,7 @@ use crate::base::{
 use crate::media::{Mid, Packet};
 use crate::record::{self, Recorder, RecorderConfig, TrackFacts, TrackKey};
 use crate::room::{self, MemberKey};
-use crate::session::{Answer, Consents, RecordingRefusal};
+use crate::session::{ConsentAnswer, Consents, RecordingRefusal};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The subscriber that stands for the recorders: no member has its number.
@@ -122,7 +122,7 @@ impl LiveRoom {
     /// Someone may be recorded, or may not.
     pub(super) fn on_consent(
         &mut self,
-        answer: Answer,
+        answer: ConsentAnswer,
         context: &mut Context<'_>,
     ) -> Result<(), RecordingRefusal> {
         let consent = self.recordings.consents.handle_answer(answer)?;

@@ -11,7 +11,7 @@ use crate::api::recordings::{ConsentWord, PurposeWord};
 use crate::base::{Actor, ConsentState, Identity, Purpose, SessionId};
 use crate::node::{RecordedView, RecordingView, SessionCommand, SessionView};
 use crate::peer::signal::token::{Claims, Duty, authorize_admin, authorize_recordings};
-use crate::session::{Answer, MAX_WORDING_BYTES, RecordingRefusal};
+use crate::session::{ConsentAnswer, MAX_WORDING_BYTES, RecordingRefusal};
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use serde::Serialize;
@@ -188,7 +188,7 @@ pub(crate) async fn consent(
     let answer = said(&body)?;
     let known = found(&doors, &id).await?;
     let actor = whose(&caller.claims, room_of(&known).as_str(), &answer.identity);
-    let answer = Answer {
+    let answer = ConsentAnswer {
         actor: actor.map_err(Problem::forbidden)?,
         ..answer
     };
@@ -217,7 +217,7 @@ fn stands<'a>(view: &'a SessionView, purpose: Purpose, who: &Identity) -> Option
 }
 
 /// The answer in a body; whose hand it is follows from the token.
-fn said(body: &serde_json::Value) -> Result<Answer, Problem> {
+fn said(body: &serde_json::Value) -> Result<ConsentAnswer, Problem> {
     let mut fields = Fields::of(body, "")?;
     let identity = fields.needed("identity", 1..=IDENTITY_BYTES)?;
     let purpose = purpose(&mut fields)?.ok_or_else(|| {
@@ -237,7 +237,7 @@ fn said(body: &serde_json::Value) -> Result<Answer, Problem> {
             .unwrap_or_default()
     };
     fields.finish()?;
-    Ok(Answer {
+    Ok(ConsentAnswer {
         identity: Identity::from(identity),
         purpose,
         given,

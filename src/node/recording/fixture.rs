@@ -35,21 +35,12 @@ pub(in crate::node) fn record_sound(recordings: &mut Recordings, session: Sessio
 }
 
 fn sound() -> Packet {
+    let stream = StreamId {
+        mid: Mid::from("0"),
+        rid: None,
+    };
     Packet {
-        stream: StreamId {
-            mid: Mid::from("0"),
-            rid: None,
-        },
-        seq: 1,
-        timestamp: 960,
         marker: true,
-        codec: Codec::Opus,
-        payload: Arc::from([0xfc, 1, 2]),
-        audio_level: None,
-        voice_activity: None,
-        keyframe: true,
-        picture: None,
-        temporal: None,
-        reported: None,
+        ..Packet::new(stream, Codec::Opus, 1, 960, Arc::from([0xfc, 1, 2]))
     }
 }

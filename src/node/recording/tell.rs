@@ -4,7 +4,7 @@ use super::super::command::RecordingView;
 use super::super::live_room::{Context, LiveRoom};
 use crate::base::{Actor, Millis, Mono, Purpose, Role};
 use crate::peer::signal::Response;
-use crate::session::{Answer, Mode, RecordingRefusal};
+use crate::session::{ConsentAnswer, Mode, RecordingRefusal};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -94,7 +94,7 @@ impl LiveRoom {
         let said: Said = serde_json::from_slice(payload).map_err(|error| {
             format!("beistand.consent wants {{purpose, given, wording}}: {error}")
         })?;
-        let answer = Answer {
+        let answer = ConsentAnswer {
             identity: self.members[key].identity().clone(),
             purpose: said.purpose,
             given: said.given,

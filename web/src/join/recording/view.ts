@@ -65,7 +65,7 @@ export class RecordingView {
     this.sync();
   }
 
-  /** Identities of who is recorded now. By either word: nobody shall be recorded without seeing it. */
+  /** Identities of who is recorded now. By either word: nobody is recorded without seeing it. */
   recorded(): Map<string, Purpose[]> {
     const all = new Map<string, Purpose[]>();
     for (const { identity, recorded } of [...(this.message?.participants ?? []), ...this.context.marked()]) {
