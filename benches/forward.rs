@@ -2,17 +2,12 @@
 //! SRTP out, UDP with GSO), beside the floor that no SFU can go below (copy, AES-128-GCM seal, GSO)
 //! in the same run. The ratio is the figure to quote; nanoseconds depend on the machine.
 
-#[path = "../tests/sim/pair.rs"]
-#[allow(dead_code, reason = "shared with the simulation, which uses the rest")]
-mod pair;
-
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use beistand::base::Millis;
 use beistand::node::Output;
+use beistand_testing::{DELTA, KEYFRAME, Wire, World};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pair::{DELTA, KEYFRAME, World};
-use quinn_udp::{Transmit, UdpSocketState};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use str0m::media::MediaKind;
 
@@ -21,43 +16,6 @@ const BURST: usize = 6;
 /// 20 bytes of header and extension, the payload, the AEAD tag.
 const WIRE: usize = 20 + DELTA.len() + 16;
 const SUBSCRIBERS: [usize; 3] = [2, 8, 50];
-
-/// A sending socket and the receivers' addresses; nobody reads, the kernel drops.
-struct Wire {
-    socket: UdpSocket,
-    state: UdpSocketState,
-    receivers: Vec<(UdpSocket, SocketAddr)>,
-}
-
-impl Wire {
-    fn new(subscribers: usize) -> Wire {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        let state = UdpSocketState::new((&socket).into()).expect("socket options");
-        let receiver = |_| {
-            let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-            let address = socket.local_addr().expect("an address");
-            (socket, address)
-        };
-        Wire {
-            socket,
-            state,
-            receivers: (0..subscribers).map(receiver).collect(),
-        }
-    }
-
-    fn send(&self, receiver: usize, contents: &[u8], segment: usize) {
-        let transmit = Transmit {
-            destination: self.receivers[receiver].1,
-            ecn: None,
-            contents,
-            segment_size: (segment < contents.len()).then_some(segment),
-            src_ip: None,
-        };
-        self.state
-            .try_send((&self.socket).into(), &transmit)
-            .expect("sent");
-    }
-}
 
 /// A burst that is not out after so many milliseconds is lost.
 const MOST_ROUNDS: u32 = 300;
@@ -140,7 +98,7 @@ fn send_all(world: &mut World, wire: &Wire) -> usize {
         (None, 0, Vec::with_capacity(BURST * 1_500));
     let flush = |run: &mut (Option<SocketAddr>, usize, Vec<u8>)| {
         if let Some(to) = run.0.take() {
-            wire.send(usize::from(to.port()) % wire.receivers.len(), &run.2, run.1);
+            wire.send(usize::from(to.port()), &run.2, run.1);
             run.2.clear();
         }
     };

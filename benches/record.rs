@@ -3,20 +3,15 @@
 //! part and of the thread that writes to real files, per published packet; the figure to quote is the ratio.
 //! The memory is the growth of the process from the start of the recordings, per recorded track.
 
-#[path = "../tests/sim/pair.rs"]
-#[allow(dead_code, reason = "shared with the simulation, which uses the rest")]
-mod pair;
-
 use beistand::base::{Actor, Identity, Millis, Mono, Purpose, SessionId};
 use beistand::host::recordings::{Outlet, Writer};
 use beistand::node::{Output, SessionCommand};
-use beistand::session::Answer;
+use beistand::session::ConsentAnswer;
+use beistand_testing::{AUDIO, DELTA, KEYFRAME, Wire, World};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use pair::{AUDIO, DELTA, KEYFRAME, World};
-use quinn_udp::{Transmit, UdpSocketState};
 use rustix::time::{ClockId, clock_gettime};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -34,57 +29,23 @@ const BLOCKS: usize = 24;
 /// Rounds until the congestion controllers and the recorders' buffers have settled.
 const WARM_UP: usize = 150;
 
-/// A socket that sends to one that nobody reads: the kernel drops.
-struct Wire {
-    socket: UdpSocket,
-    state: UdpSocketState,
-    sink: SocketAddr,
-    _receiver: UdpSocket,
-}
-
-impl Wire {
-    fn new() -> Wire {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        let receiver = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        Wire {
-            state: UdpSocketState::new((&socket).into()).expect("socket options"),
-            socket,
-            sink: receiver.local_addr().expect("an address"),
-            _receiver: receiver,
-        }
-    }
-
-    fn send(&self, contents: &[u8], segment: usize) {
-        let transmit = Transmit {
-            destination: self.sink,
-            ecn: None,
-            contents,
-            segment_size: (segment < contents.len()).then_some(segment),
-            src_ip: None,
-        };
-        self.state
-            .try_send((&self.socket).into(), &transmit)
-            .expect("sent");
-    }
-
-    /// In runs of one size to one address, as the worker does.
-    fn send_all(&self, datagrams: &[(SocketAddr, Vec<u8>)]) {
-        let mut run: Vec<u8> = Vec::with_capacity(64 * 1_024);
-        let mut of: Option<(SocketAddr, usize)> = None;
-        for (to, bytes) in datagrams {
-            let this = Some((*to, bytes.len()));
-            if of != this || run.len() + bytes.len() > 60_000 {
-                if let Some((_, size)) = of.filter(|_| !run.is_empty()) {
-                    self.send(&run, size);
-                    run.clear();
-                }
-                of = this;
+/// Sends in runs of one size to one address, as the worker does.
+fn send_all(wire: &Wire, datagrams: &[(SocketAddr, Vec<u8>)]) {
+    let mut run: Vec<u8> = Vec::with_capacity(64 * 1_024);
+    let mut of: Option<(SocketAddr, usize)> = None;
+    for (to, bytes) in datagrams {
+        let this = Some((*to, bytes.len()));
+        if of != this || run.len() + bytes.len() > 60_000 {
+            if let Some((_, size)) = of.filter(|_| !run.is_empty()) {
+                wire.send(0, &run, size);
+                run.clear();
             }
-            run.extend_from_slice(bytes);
+            of = this;
         }
-        if let Some((_, size)) = of.filter(|_| !run.is_empty()) {
-            self.send(&run, size);
-        }
+        run.extend_from_slice(bytes);
+    }
+    if let Some((_, size)) = of.filter(|_| !run.is_empty()) {
+        wire.send(0, &run, size);
     }
 }
 
@@ -104,7 +65,7 @@ impl Bench {
     fn new(outlet: Option<Outlet>) -> Bench {
         Bench {
             world: sessions_of_two(),
-            wire: Wire::new(),
+            wire: Wire::new(1),
             outlet,
             at: Arc::default(),
             rounds: 0,
@@ -145,7 +106,7 @@ impl Bench {
                 }
                 self.world.shard.handle_timeout(self.world.now);
                 drain(&mut self.world, self.outlet.as_mut(), &mut out);
-                self.wire.send_all(&out);
+                send_all(&self.wire, &out);
                 if let Some(outlet) = &mut self.outlet {
                     assert!(outlet.flush().is_empty(), "the writer lives");
                 }
@@ -242,7 +203,7 @@ fn sessions_of_two() -> World {
     world.run(Millis(500));
     for session in sessions(&world) {
         for who in ["expert", "customer"] {
-            let answer = Answer {
+            let answer = ConsentAnswer {
                 identity: Identity::from(who),
                 purpose: Purpose::Shared,
                 given: true,

@@ -219,12 +219,12 @@ pub struct RecordingNote {
     /// In words, where it failed, ended early or was deleted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
-    /// Once it is ready: what came of it.
+    /// The result, once it is ready.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub result: Option<RecordingResult>,
 }
 
-/// What came of a recording.
+/// The result of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordingResult {
     /// From its first to its last frame.

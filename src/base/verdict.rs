@@ -32,6 +32,34 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// A measurement of two rates, held against no floor yet. What else was measured is filled in by
+    /// struct update.
+    pub const fn new(up_bps: u64, down_bps: u64, at_unix_ms: Unix) -> Verdict {
+        Verdict {
+            up_bps,
+            down_bps,
+            up_floor_bps: 0,
+            down_floor_bps: 0,
+            rtt_ms: 0,
+            jitter_ms: 0,
+            up_loss_permille: 0,
+            down_loss_permille: 0,
+            passed: true,
+            at_unix_ms,
+        }
+    }
+
+    /// The same, judged by these floors.
+    #[must_use]
+    pub const fn against(self, up_floor_bps: u64, down_floor_bps: u64) -> Verdict {
+        Verdict {
+            up_floor_bps,
+            down_floor_bps,
+            passed: self.meets(up_floor_bps, down_floor_bps),
+            ..self
+        }
+    }
+
     /// Whether it still counts.
     pub const fn is_fresh(&self, now: Unix) -> bool {
         now.0 < self.at_unix_ms.0.saturating_add(HOLDS.0)
@@ -74,18 +102,16 @@ fn mbps(bps: u64) -> String {
 mod tests {
     use super::*;
 
-    const VERDICT: Verdict = Verdict {
-        up_bps: 799_999,
-        down_bps: 1_500_000,
-        up_floor_bps: 1_000_000,
-        down_floor_bps: 1_000_000,
-        rtt_ms: 20,
-        jitter_ms: 3,
-        up_loss_permille: 400,
-        down_loss_permille: 0,
-        passed: false,
-        at_unix_ms: Unix(1_000),
-    };
+    const VERDICT: Verdict =
+        Verdict::new(799_999, 1_500_000, Unix(1_000)).against(1_000_000, 1_000_000);
+
+    #[test]
+    fn a_verdict_passes_if_it_meets_the_floors_that_it_is_held_against() {
+        assert!(!VERDICT.passed);
+        assert!(VERDICT.against(799_999, 1_500_000).passed);
+        assert_eq!(VERDICT.against(1, 2).up_floor_bps, 1);
+        assert_eq!(VERDICT.against(1, 2).down_floor_bps, 2);
+    }
 
     #[test]
     fn a_verdict_says_what_was_measured_and_what_is_needed() {

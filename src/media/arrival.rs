@@ -30,7 +30,7 @@ impl Arrival {
     }
 
     /// A packet that left after `way_us` microseconds before `now`, by the sender's clock.
-    pub fn handle_way(&mut self, way_us: i64, now: Mono) {
+    pub fn handle_one_way_delay(&mut self, way_us: i64, now: Mono) {
         let other = |(_, last): &(Mono, i64)| (way_us - last).abs() > OTHER_CLOCK_US;
         if self.shortest.back().is_some_and(other) {
             self.shortest.clear();
@@ -82,11 +82,11 @@ mod tests {
     fn jitter_is_no_queue_and_a_queue_is_known_within_half_a_second() {
         let mut arrival = Arrival::default();
         for at in (0..5_000).step_by(20) {
-            arrival.handle_way(7_000 + i64::try_from(at % 60).unwrap() * 500, ms(at));
+            arrival.handle_one_way_delay(7_000 + i64::try_from(at % 60).unwrap() * 500, ms(at));
         }
         assert_eq!(arrival.queue(ms(5_000)), Some(Millis(0)));
         for at in (5_000..5_500).step_by(20) {
-            arrival.handle_way(107_000, ms(at));
+            arrival.handle_one_way_delay(107_000, ms(at));
         }
         assert_eq!(arrival.queue(ms(5_500)), Some(Millis(100)));
     }
@@ -95,7 +95,7 @@ mod tests {
     fn a_slow_drift_of_clocks_is_no_queue() {
         let mut arrival = Arrival::default();
         for at in (0..120_000_i64).step_by(50) {
-            arrival.handle_way(at / 5, ms(u64::try_from(at).unwrap()));
+            arrival.handle_one_way_delay(at / 5, ms(u64::try_from(at).unwrap()));
         }
         assert!(arrival.queue(ms(120_000)).unwrap() <= Millis(5));
     }
@@ -103,8 +103,8 @@ mod tests {
     #[test]
     fn another_clock_starts_anew_and_silence_says_nothing() {
         let mut arrival = Arrival::default();
-        arrival.handle_way(-3_000_000, ms(0));
-        arrival.handle_way(60_000_000, ms(100));
+        arrival.handle_one_way_delay(-3_000_000, ms(0));
+        arrival.handle_one_way_delay(60_000_000, ms(100));
         assert_eq!(arrival.queue(ms(100)), Some(Millis(0)));
         assert_eq!(arrival.queue(ms(2_000)), None);
         assert_eq!(Arrival::default().queue(ms(0)), None);

@@ -196,22 +196,13 @@ mod tests {
     use std::sync::Arc;
 
     fn packet(rid: &str, seq: u64, timestamp: u32, id: u16) -> Packet {
+        let stream = StreamId {
+            mid: Mid::from("0"),
+            rid: Some(Rid::from(rid)),
+        };
         Packet {
-            stream: StreamId {
-                mid: Mid::from("0"),
-                rid: Some(Rid::from(rid)),
-            },
-            seq,
-            timestamp,
-            marker: false,
-            codec: Codec::Vp8,
-            payload: Arc::from([0u8].as_slice()),
-            audio_level: None,
-            voice_activity: None,
-            keyframe: false,
             picture: Some(Picture { id, tl0: Some(1) }),
-            temporal: None,
-            reported: None,
+            ..Packet::new(stream, Codec::Vp8, seq, timestamp, Arc::from([0]))
         }
     }
 

@@ -114,6 +114,33 @@ pub struct Packet {
 }
 
 impl Packet {
+    /// A packet within its frame, classified by its payload. What its header and reports say beyond that
+    /// is filled in by struct update.
+    pub fn new(
+        stream: StreamId,
+        codec: Codec,
+        seq: u64,
+        timestamp: u32,
+        payload: Arc<[u8]>,
+    ) -> Packet {
+        let mut packet = Packet {
+            stream,
+            seq,
+            timestamp,
+            marker: false,
+            codec,
+            payload,
+            audio_level: None,
+            voice_activity: None,
+            keyframe: false,
+            picture: None,
+            temporal: None,
+            reported: None,
+        };
+        packet.classify();
+        packet
+    }
+
     /// Fills in what the payload says: keyframe and picture numbering.
     pub fn classify(&mut self) {
         match self.codec {

@@ -14,7 +14,7 @@ use crate::peer::signal::{ClientParams, Frame};
 use crate::peer::transport::Factory;
 use crate::record;
 use crate::room::Drops;
-use crate::session::{Answer, Policy, Prompt, RecordingRefusal};
+use crate::session::{ConsentAnswer, Policy, Prompt, RecordingRefusal};
 use crate::usage::{Append, Checkpoint, SessionFacts};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -216,7 +216,7 @@ pub enum SessionCommand {
         max_min: Option<u64>,
     },
     /// Someone may be recorded, or may not.
-    Consent(Answer),
+    Consent(ConsentAnswer),
     /// The recording for a purpose shall run, or no longer.
     Record {
         /// For what.

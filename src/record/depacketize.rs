@@ -1,16 +1,15 @@
 //! From the payloads of RTP to the frames of a file. Pure: bytes in, bytes out. What makes no sense is
 //! [`Malformed`], and costs its frame alone.
 
+mod error;
 pub(super) mod h264;
 mod sps;
 pub(super) mod vp8;
 
+pub(super) use error::Malformed;
+
 use super::matroska::write::TrackCodec;
 use crate::media::Codec;
-
-/// A payload that cannot be part of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
 
 /// Puts the payloads of one frame together.
 #[derive(Clone, Copy, Debug)]

@@ -2,11 +2,10 @@
 
 use super::merge::Kept;
 use super::plan::{FilePlan, Person, TrackPlan};
-use super::survey::Span;
+use super::survey::{Publication, Span};
 use crate::base::crypto::{SigningKey, hex, sha256, verify_ed25519};
 use crate::base::{
-    Consent, Identity, Millis, NodeId, ParticipantSid, Purpose, RecordingId, Role, SessionId,
-    TrackSid, TrackSource, Unix,
+    Consent, Identity, Millis, NodeId, Purpose, RecordingId, Role, SessionId, TrackSource, Unix,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -125,18 +124,6 @@ pub struct Track {
     pub filled_ms: Millis,
     /// Sound that was left out for the same reason.
     pub dropped_ms: Millis,
-}
-
-/// A track of the session, as its participants knew it. One that was published anew is another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Publication {
-    /// Which (`TR_…`).
-    pub track: TrackSid,
-    /// In which join of the participant (`PA_…`).
-    pub participant: ParticipantSid,
-    /// From its first frame to the end of its last, on the recording's timeline.
-    pub span_ms: Span,
 }
 
 /// A change of consent, and when.
@@ -335,7 +322,7 @@ pub fn verify(jws: &str, known: Option<&[u8]>) -> Result<Verified, Refused> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Actor, ConsentState};
+    use crate::base::{Actor, ConsentState, ParticipantSid, TrackSid};
 
     fn manifest() -> Manifest {
         let session = SessionId::from("SE_abcDEF012345");

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::evenly::{Advice, Evenly};
+use super::audio_fill::{Advice, AudioFill};
 use super::matroska::write::TrackCodec;
 use super::mux::{Frame, Muxer};
 use super::plan::FilePlan;
@@ -31,7 +31,7 @@ struct Lane<R> {
     reader: Option<Reader<R>>,
     next: Option<Block>,
     /// Of sound alone.
-    evenly: Option<Evenly>,
+    audio_fill: Option<AudioFill>,
     last_ms: u64,
 }
 
@@ -79,7 +79,7 @@ where
             waiting: track.segments.iter().filter_map(waiting).collect(),
             reader: None,
             next: None,
-            evenly: (track.codec == TrackCodec::Opus).then(Evenly::default),
+            audio_fill: (track.codec == TrackCodec::Opus).then(AudioFill::default),
             last_ms: 0,
         });
         Merge {
@@ -131,10 +131,12 @@ where
     /// What was done to each track, in their order.
     pub fn kept(&self) -> Vec<Kept> {
         let kept = |lane: &Lane<R>| {
-            lane.evenly.as_ref().map_or(Kept::default(), |evenly| Kept {
-                filled_ms: evenly.filled_ms(),
-                dropped_ms: evenly.dropped_ms(),
-            })
+            lane.audio_fill
+                .as_ref()
+                .map_or(Kept::default(), |audio_fill| Kept {
+                    filled_ms: audio_fill.filled_ms(),
+                    dropped_ms: audio_fill.dropped_ms(),
+                })
         };
         self.lanes.iter().map(kept).collect()
     }
@@ -145,22 +147,22 @@ impl<R: Read> Lane<R> {
         self.next.is_none() && self.reader.is_none() && self.waiting.is_empty()
     }
 
-    /// When something of this track is to be written, or read so that it is known.
+    /// When this track has a frame to write, or must be read to know.
     fn due_ms(&self) -> u64 {
         let at_ms = match (&self.next, &self.reader, self.waiting.front()) {
             (Some(block), _, _) => block.at_ms,
             (None, None, Some(waiting)) => waiting.start_ms,
             (None, Some(_), _) | (None, None, None) => return 0,
         };
-        match &self.evenly {
-            Some(evenly) => evenly.due_ms(at_ms),
+        match &self.audio_fill {
+            Some(audio_fill) => audio_fill.due_ms(at_ms),
             None => at_ms,
         }
     }
 
     fn advise(&mut self, block: &Block) -> Advice {
-        match &mut self.evenly {
-            Some(evenly) => evenly.advise(block.at_ms, &block.frame),
+        match &mut self.audio_fill {
+            Some(audio_fill) => audio_fill.advise(block.at_ms, &block.frame),
             None => Advice::Write,
         }
     }

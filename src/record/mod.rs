@@ -1,8 +1,8 @@
 //! L2, packets in, container bytes out: one [`Recorder`] per session and purpose. No file, no clock, no
 //! thread; `host` writes what comes out, and `node` says who may be recorded.
 
+mod audio_fill;
 mod depacketize;
-mod evenly;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod label;

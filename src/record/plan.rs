@@ -1,10 +1,9 @@
 //! Which files a recording becomes, and which segment goes into which track.
 
 use super::label::source_word;
-use super::manifest::Publication;
 use super::matroska::write::{DocType, TrackCodec};
 use super::mux::MuxTrack;
-use super::survey::{GAP_MS, Span, Survey};
+use super::survey::{GAP_MS, Publication, Span, Survey};
 use crate::base::{Identity, Role, TrackKind, TrackSource};
 use std::collections::BTreeMap;
 
@@ -117,14 +116,6 @@ const fn same_codec(one: &TrackCodec, other: &TrackCodec) -> bool {
     )
 }
 
-fn publication(survey: &Survey) -> Publication {
-    Publication {
-        track: survey.label.track.clone(),
-        participant: survey.label.participant.clone(),
-        span_ms: survey.span,
-    }
-}
-
 impl Person {
     fn new(survey: &Survey) -> Person {
         Person {
@@ -142,7 +133,7 @@ impl TrackPlan {
             source: survey.label.source,
             codec: survey.codec.clone(),
             segments: vec![index],
-            publications: vec![publication(survey)],
+            publications: vec![survey.publication()],
             intervals: vec![survey.span],
             gaps: survey.gaps.clone(),
             last_ms: survey.last_ms,
@@ -156,7 +147,7 @@ impl TrackPlan {
         let of = &survey.label.track;
         match self.publications.iter_mut().find(|one| one.track == *of) {
             Some(known) => known.span_ms.end_ms = known.span_ms.end_ms.max(survey.span.end_ms),
-            None => self.publications.push(publication(survey)),
+            None => self.publications.push(survey.publication()),
         }
         match self.intervals.last_mut() {
             // Segments that follow each other closely are one interval.

@@ -9,7 +9,7 @@ mod tests;
 pub use header::{Header, Track};
 
 use super::matroska::ids::{self, Id};
-use source::{Head, Source, Stop, uint};
+use source::{ElementHead, Source, Stop, uint};
 use std::io::{BufReader, Read};
 
 /// Read at once: the most that a reader holds beside one block.
@@ -153,7 +153,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// An element beside the clusters.
-    fn read_top(&mut self, head: Head) -> Result<(), Stop> {
+    fn read_top(&mut self, head: ElementHead) -> Result<(), Stop> {
         match head.id {
             ids::INFO | ids::TRACKS | ids::TAGS => {
                 let content = self.source.content(head.size, MAX_HEADER_BYTES)?;

@@ -1,8 +1,8 @@
-//! One recording: its tracks, their gates, and what is to be written.
+//! One recording: its tracks, their gates, and the bytes to write.
 
 use super::output::{Output, TrackFacts, TrackKey};
 use super::stats::Stats;
-use super::take::{Segments, Studio, Take};
+use super::take::{Context, Segments, Take};
 use super::timeline::SenderClock;
 use crate::base::{Millis, Mono, Now, ParticipantSid, RecordingId, TrackSource};
 use crate::media::Packet;
@@ -23,7 +23,7 @@ pub struct RecorderConfig {
 }
 
 #[derive(Debug)]
-struct Track {
+struct RecordedTrack {
     facts: TrackFacts,
     /// Index of its participant's clock.
     clock: usize,
@@ -46,11 +46,11 @@ struct Clock {
     tracks: usize,
 }
 
-/// One recording in the making. Its outputs are to be drained after each input.
+/// A recording under way. Drain its outputs after each input.
 #[derive(Debug)]
 pub struct Recorder {
     config: RecorderConfig,
-    tracks: Vec<Option<Track>>,
+    tracks: Vec<Option<RecordedTrack>>,
     clocks: Vec<Option<Clock>>,
     segments: Segments,
     failed: bool,
@@ -97,7 +97,7 @@ impl Recorder {
             self.tracks.resize_with(key.0 + 1, || None);
         }
         let clock = self.join_clock(&facts.participant);
-        self.tracks[key.0] = Some(Track {
+        self.tracks[key.0] = Some(RecordedTrack {
             facts,
             clock,
             gate: Gate::Closed,
@@ -133,7 +133,7 @@ impl Recorder {
         }
     }
 
-    /// The track is no more. What came of it is kept.
+    /// The track has ended. What was recorded of it stays.
     pub fn handle_track_ended(&mut self, key: TrackKey, now: Now) {
         self.finish(key, now);
         self.remove(key);
@@ -143,7 +143,7 @@ impl Recorder {
     pub fn handle_packet(&mut self, key: TrackKey, packet: &Packet, now: Now) {
         self.stats.offered += 1;
         let gate = self.tracks.get_mut(key.0).and_then(Option::as_mut);
-        let Some(Track {
+        let Some(RecordedTrack {
             gate: Gate::Open(take),
             ..
         }) = gate
@@ -160,11 +160,11 @@ impl Recorder {
             self.finish(key, now);
         }
         let origin = self.config.origin;
-        let Some((take, mut studio)) = self.stage(key) else {
+        let Some((take, mut context)) = self.stage(key) else {
             return;
         };
         let take = take.get_or_insert_with(|| Box::new(Take::new(packet, now, origin)));
-        take.handle_packet(packet, now.mono, &mut studio);
+        take.handle_packet(packet, now.mono, &mut context);
         let due = take.deadline();
         self.note_deadline(due);
     }
@@ -209,8 +209,8 @@ impl Recorder {
             return;
         }
         for key in 0..self.tracks.len() {
-            if let Some((Some(take), mut studio)) = self.stage(TrackKey(key)) {
-                take.handle_timeout(now.mono, &mut studio);
+            if let Some((Some(take), mut context)) = self.stage(TrackKey(key)) {
+                take.handle_timeout(now.mono, &mut context);
             }
         }
         self.renew_deadline();
@@ -221,7 +221,7 @@ impl Recorder {
         self.deadline
     }
 
-    /// What is to be done next.
+    /// What to do next.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
@@ -249,13 +249,13 @@ impl Recorder {
     }
 
     /// A track whose gate is open, and what its take needs.
-    fn stage(&mut self, key: TrackKey) -> Option<(&mut Option<Box<Take>>, Studio<'_>)> {
+    fn stage(&mut self, key: TrackKey) -> Option<(&mut Option<Box<Take>>, Context<'_>)> {
         let track = self.tracks.get_mut(key.0)?.as_mut()?;
         let Gate::Open(take) = &mut track.gate else {
             return None;
         };
         let clock = self.clocks.get_mut(track.clock)?.as_mut()?;
-        let studio = Studio {
+        let context = Context {
             key,
             recording: &self.config.id,
             origin: self.config.origin,
@@ -265,18 +265,18 @@ impl Recorder {
             outputs: &mut self.outputs,
             stats: &mut self.stats,
         };
-        Some((take, studio))
+        Some((take, context))
     }
 
     /// The track's file ends with all that came. Its gate stays as it is.
     fn finish(&mut self, key: TrackKey, now: Now) {
-        let Some((take, mut studio)) = self.stage(key) else {
+        let Some((take, mut context)) = self.stage(key) else {
             return;
         };
         let Some(mut take) = take.take() else {
             return;
         };
-        take.finish(now.mono, &mut studio);
+        take.finish(now.mono, &mut context);
         if let Some(segment) = take.segment().cloned() {
             self.outputs.push_back(Output::Close { segment });
         }

@@ -5,7 +5,8 @@ use crate::base::{Millis, Mono};
 use crate::media::Packet;
 use std::collections::VecDeque;
 
-/// How long a hole is waited for: retransmissions take a round trip or two (the bound).
+/// How long to wait for a hole to be filled: retransmissions take a round trip or two, so half a second outlasts
+/// all that still helps.
 pub(super) const HOLE_WAIT: Millis = Millis(500);
 /// Farthest packet that waits for a hole: half a second of 10 Mbit/s in packets of 1,200 bytes.
 const MAX_AHEAD: u64 = 512;
@@ -22,9 +23,9 @@ pub(super) struct Held {
     pub(super) arrival: Mono,
 }
 
-/// What is to be done with a packet that came.
+/// What to do with a packet that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Disposition {
     /// It is the next one: use it, then [`Reorder::poll`].
     Next,
     /// It was kept: [`Reorder::poll`], since there may be no room for all that waits.
@@ -47,7 +48,7 @@ pub(super) enum Step {
 pub(super) struct Reorder {
     /// The number that comes next; none before the first packet.
     next: Option<u64>,
-    /// From `next` on. Unless something is to be polled, the first one is missing or this is empty.
+    /// From `next` on. Unless there is something to poll, the first one is missing or this is empty.
     held: VecDeque<Option<Box<Held>>>,
     held_bytes: usize,
     /// When the oldest of those came.
@@ -58,36 +59,36 @@ pub(super) struct Reorder {
 
 impl Reorder {
     /// A packet came.
-    pub(super) fn handle_packet(&mut self, packet: &Packet, now: Mono) -> Place {
+    pub(super) fn handle_packet(&mut self, packet: &Packet, now: Mono) -> Disposition {
         let next = *self.next.get_or_insert(packet.seq);
         if packet.seq == next {
             self.next = Some(next.saturating_add(1));
             self.held.pop_front();
             self.since = None;
-            return Place::Next;
+            return Disposition::Next;
         }
         let Some(ahead) = packet.seq.checked_sub(next) else {
-            return Place::Late;
+            return Disposition::Late;
         };
         if ahead < MAX_AHEAD {
             return self.hold(packet, usize::try_from(ahead).unwrap_or(0), now);
         }
         self.far = Some(held(packet, now));
-        Place::Kept
+        Disposition::Kept
     }
 
-    fn hold(&mut self, packet: &Packet, index: usize, now: Mono) -> Place {
+    fn hold(&mut self, packet: &Packet, index: usize, now: Mono) -> Disposition {
         if self.held.len() <= index {
             self.held.resize_with(index + 1, || None);
         }
         let slot = &mut self.held[index];
         if slot.is_some() {
-            return Place::Late;
+            return Disposition::Late;
         }
         *slot = Some(held(packet, now));
         self.held_bytes += packet.payload.len();
         self.since = self.since.or(Some(now));
-        Place::Kept
+        Disposition::Kept
     }
 
     /// True if nothing waits: the rule, in which there is nothing to poll.
@@ -163,23 +164,11 @@ mod tests {
     use std::sync::Arc;
 
     fn packet(seq: u64, bytes: usize) -> Packet {
-        Packet {
-            stream: StreamId {
-                mid: Mid::from("0"),
-                rid: None,
-            },
-            seq,
-            timestamp: 0,
-            marker: false,
-            codec: Codec::Opus,
-            payload: Arc::from(vec![0; bytes]),
-            audio_level: None,
-            voice_activity: None,
-            keyframe: true,
-            picture: None,
-            temporal: None,
-            reported: None,
-        }
+        let stream = StreamId {
+            mid: Mid::from("0"),
+            rid: None,
+        };
+        Packet::new(stream, Codec::Opus, seq, 0, Arc::from(vec![0; bytes]))
     }
 
     /// A line for each thing that comes out: a number, or `-n` for a gap.
@@ -196,9 +185,9 @@ mod tests {
         let (mut reorder, mut out) = (Reorder::default(), Vec::new());
         for (ms, seq) in packets {
             match reorder.handle_packet(&packet(*seq, 100), Mono::from_millis(*ms)) {
-                Place::Next => out.push(seq.to_string()),
-                Place::Kept => {}
-                Place::Late => out.push(format!("late {seq}")),
+                Disposition::Next => out.push(seq.to_string()),
+                Disposition::Kept => {}
+                Disposition::Late => out.push(format!("late {seq}")),
             }
             out.extend(drain(&mut reorder, *ms));
         }

@@ -30,7 +30,7 @@ const TRACK: u8 = 1;
 
 /// What a recorder knows of its recording, for the heads of files.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Head<'a> {
+pub(super) struct SegmentHead<'a> {
     /// Which file.
     pub(super) segment: &'a SegmentId,
     /// When the timeline begins.
@@ -135,7 +135,7 @@ impl Segment {
     }
 
     /// Opens the file.
-    pub(super) fn open(&mut self, head: Head<'_>, codec: &TrackCodec) -> Output {
+    pub(super) fn open(&mut self, head: SegmentHead<'_>, codec: &TrackCodec) -> Output {
         self.id = Some(head.segment.clone());
         Output::Open {
             segment: head.segment.clone(),
@@ -169,7 +169,7 @@ impl Segment {
 }
 
 /// All that a player must know before the first cluster, and all by which the file is found later.
-fn header(head: Head<'_>, codec: &TrackCodec) -> Vec<u8> {
+fn header(head: SegmentHead<'_>, codec: &TrackCodec) -> Vec<u8> {
     let (facts, recording) = (head.facts, &head.segment.recording);
     let uid = u64::from(head.segment.number).max(1);
     let track = TrackEntry {

@@ -5,6 +5,7 @@ use super::matroska::write::TrackCodec;
 use super::opus;
 use super::poster::{Candidate, candidate};
 use super::read::{Block, Damage, Header};
+use crate::base::{ParticipantSid, TrackSid};
 use serde::{Deserialize, Serialize};
 
 /// A silence of this length is said in the manifest.
@@ -53,6 +54,29 @@ pub struct Survey {
     pub bytes: u64,
     /// Its best picture.
     pub picture: Option<Candidate>,
+}
+
+/// A track of the session, as its participants knew it. One that was published anew is another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publication {
+    /// Which (`TR_…`).
+    pub track: TrackSid,
+    /// In which join of the participant (`PA_…`).
+    pub participant: ParticipantSid,
+    /// From its first frame to the end of its last, on the recording's timeline.
+    pub span_ms: Span,
+}
+
+impl Survey {
+    /// The track that it is of, as far as this segment goes.
+    pub(super) fn publication(&self) -> Publication {
+        Publication {
+            track: self.label.track.clone(),
+            participant: self.label.participant.clone(),
+            span_ms: self.span,
+        }
+    }
 }
 
 /// Reads a segment's blocks for a [`Survey`].

@@ -3,8 +3,8 @@
 
 use super::depacketize::{Depacketizer, Malformed};
 use super::output::{Output, SegmentId, TrackFacts, TrackKey};
-use super::reorder::{Place, Reorder, Step};
-use super::segment::{Head, MAX_FRAME, Segment};
+use super::reorder::{Disposition, Reorder, Step};
+use super::segment::{MAX_FRAME, Segment, SegmentHead};
 use super::stats::Stats;
 use super::timeline::{SenderClock, Sighting, Timeline};
 use crate::base::{Identity, Millis, Mono, Now, RecordingId, TrackKind};
@@ -26,7 +26,7 @@ const MAX_SEGMENTS_EACH: u32 = 500;
 const SILENT: Millis = Millis(1_000);
 
 /// What a take needs of its recorder.
-pub(super) struct Studio<'a> {
+pub(super) struct Context<'a> {
     pub(super) key: TrackKey,
     pub(super) recording: &'a RecordingId,
     pub(super) origin: Now,
@@ -67,7 +67,7 @@ impl Segments {
 
 /// A picture of the stream.
 #[derive(Clone, Copy, Debug)]
-struct Frame {
+struct PartialFrame {
     timestamp: u32,
     at_ms: u64,
     keyframe: bool,
@@ -95,7 +95,7 @@ pub(super) struct Take {
     reorder: Reorder,
     timeline: Timeline,
     depacketizer: Depacketizer,
-    frame: Option<Frame>,
+    frame: Option<PartialFrame>,
     /// The packet before the next one is missing, or unknown.
     after_gap: bool,
     wait: Option<Wait>,
@@ -136,33 +136,33 @@ impl Take {
     }
 
     /// A packet of the track.
-    pub(super) fn handle_packet(&mut self, packet: &Packet, now: Mono, studio: &mut Studio<'_>) {
-        if packet.stream != self.stream && !self.switch(packet, now, studio) {
-            studio.stats.late += 1;
+    pub(super) fn handle_packet(&mut self, packet: &Packet, now: Mono, context: &mut Context<'_>) {
+        if packet.stream != self.stream && !self.switch(packet, now, context) {
+            context.stats.late += 1;
             return;
         }
         self.heard = now;
         match self.reorder.handle_packet(packet, now) {
-            Place::Next => self.on_packet(packet, now, studio),
-            Place::Kept => {}
-            Place::Late => {
-                studio.stats.late += 1;
+            Disposition::Next => self.on_packet(packet, now, context),
+            Disposition::Kept => {}
+            Disposition::Late => {
+                context.stats.late += 1;
                 return;
             }
         }
         if !self.reorder.is_idle() {
-            self.on_released(now, studio);
+            self.on_released(now, context);
         }
         if self.segment.is_due(now) {
-            self.hand_out(studio);
+            self.hand_out(context);
         }
     }
 
     /// Time has passed.
-    pub(super) fn handle_timeout(&mut self, now: Mono, studio: &mut Studio<'_>) {
-        self.on_released(now, studio);
+    pub(super) fn handle_timeout(&mut self, now: Mono, context: &mut Context<'_>) {
+        self.on_released(now, context);
         if self.segment.is_due(now) {
-            self.hand_out(studio);
+            self.hand_out(context);
         }
     }
 
@@ -175,44 +175,44 @@ impl Take {
     }
 
     /// Nothing more comes: what is whole is handed out.
-    pub(super) fn finish(&mut self, now: Mono, studio: &mut Studio<'_>) {
-        self.end_stream(now, studio);
-        self.hand_out(studio);
+    pub(super) fn finish(&mut self, now: Mono, context: &mut Context<'_>) {
+        self.end_stream(now, context);
+        self.hand_out(context);
     }
 
     /// Another layer, from its keyframe on. False for a packet that is no beginning: it is of a layer that was left.
-    fn switch(&mut self, packet: &Packet, now: Mono, studio: &mut Studio<'_>) -> bool {
+    fn switch(&mut self, packet: &Packet, now: Mono, context: &mut Context<'_>) -> bool {
         if !packet.keyframe && now.since(self.heard) < SILENT {
             return false;
         }
-        self.end_stream(now, studio);
+        self.end_stream(now, context);
         self.stream = packet.stream;
         self.reorder.clear();
         self.timeline.switch();
         self.after_gap = true;
         self.wait = None;
         if !packet.keyframe {
-            self.want_keyframe(now, studio);
+            self.want_keyframe(now, context);
         }
         true
     }
 
     /// What waits behind a hole is used, if it is of use without what is missing.
-    fn end_stream(&mut self, now: Mono, studio: &mut Studio<'_>) {
+    fn end_stream(&mut self, now: Mono, context: &mut Context<'_>) {
         if self.codec.kind() == TrackKind::Audio {
-            self.on_released(now + super::reorder::HOLE_WAIT, studio);
+            self.on_released(now + super::reorder::HOLE_WAIT, context);
         }
-        self.drop_frame(studio);
+        self.drop_frame(context);
     }
 
     /// Uses all that need not wait.
-    fn on_released(&mut self, now: Mono, studio: &mut Studio<'_>) {
+    fn on_released(&mut self, now: Mono, context: &mut Context<'_>) {
         while let Some(step) = self.reorder.poll(now) {
             match step {
-                Step::Packet(held) => self.on_packet(&held.packet, held.arrival, studio),
+                Step::Packet(held) => self.on_packet(&held.packet, held.arrival, context),
                 Step::Gap(missing) => {
-                    studio.stats.holes = studio.stats.holes.saturating_add(missing);
-                    self.on_damage(now, studio);
+                    context.stats.holes = context.stats.holes.saturating_add(missing);
+                    self.on_damage(now, context);
                     self.after_gap = true;
                 }
             }
@@ -220,46 +220,46 @@ impl Take {
     }
 
     /// The next packet in the order of the sender. Those without content only keep a path warm.
-    fn on_packet(&mut self, packet: &Packet, arrival: Mono, studio: &mut Studio<'_>) {
+    fn on_packet(&mut self, packet: &Packet, arrival: Mono, context: &mut Context<'_>) {
         if !packet.payload.is_empty() {
             match self.codec {
-                Codec::Opus => self.on_sound(packet, arrival, studio),
-                Codec::Vp8 | Codec::H264 => self.on_picture(packet, arrival, studio),
+                Codec::Opus => self.on_sound(packet, arrival, context),
+                Codec::Vp8 | Codec::H264 => self.on_picture(packet, arrival, context),
             }
         }
         self.after_gap = false;
     }
 
-    fn on_sound(&mut self, packet: &Packet, arrival: Mono, studio: &mut Studio<'_>) {
-        let at_ms = self.place(packet, arrival, studio);
+    fn on_sound(&mut self, packet: &Packet, arrival: Mono, context: &mut Context<'_>) {
+        let at_ms = self.place(packet, arrival, context);
         // Each is a keyframe, so none is a better place for a new cluster than another.
         if !self.segment.begin_frame(at_ms, false) {
-            studio.stats.frames_dropped += 1;
+            context.stats.frames_dropped += 1;
             return;
         }
         self.segment.bytes_mut().extend_from_slice(&packet.payload);
-        self.end_frame(true, arrival, studio);
+        self.end_frame(true, arrival, context);
     }
 
-    fn on_picture(&mut self, packet: &Packet, arrival: Mono, studio: &mut Studio<'_>) {
+    fn on_picture(&mut self, packet: &Packet, arrival: Mono, context: &mut Context<'_>) {
         if self
             .frame
             .is_some_and(|frame| frame.timestamp != packet.timestamp)
         {
-            self.complete(arrival, studio);
+            self.complete(arrival, context);
         }
         let mut frame = match self.frame {
             Some(frame) => frame,
-            None => Frame {
+            None => PartialFrame {
                 timestamp: packet.timestamp,
-                at_ms: self.place(packet, arrival, studio),
+                at_ms: self.place(packet, arrival, context),
                 keyframe: false,
                 written: false,
                 spoiled: self.after_gap,
             },
         };
         if !frame.written && (packet.keyframe || self.frame.is_none()) {
-            frame.written = self.may_begin(packet, frame.spoiled, arrival, studio)
+            frame.written = self.may_begin(packet, frame.spoiled, arrival, context)
                 && self.segment.begin_frame(frame.at_ms, packet.keyframe);
             frame.spoiled |= packet.keyframe;
             if frame.written {
@@ -269,11 +269,11 @@ impl Take {
         frame.keyframe |= packet.keyframe;
         self.frame = Some(frame);
         if frame.written && self.append(&packet.payload).is_err() {
-            studio.stats.malformed += 1;
-            self.on_damage(arrival, studio);
+            context.stats.malformed += 1;
+            self.on_damage(arrival, context);
         }
         if packet.marker {
-            self.complete(arrival, studio);
+            self.complete(arrival, context);
         }
     }
 
@@ -283,7 +283,7 @@ impl Take {
         packet: &Packet,
         spoiled: bool,
         now: Mono,
-        studio: &mut Studio<'_>,
+        context: &mut Context<'_>,
     ) -> bool {
         let begins = self.depacketizer.begins_frame(&packet.payload, spoiled);
         if packet.keyframe {
@@ -292,7 +292,7 @@ impl Take {
         let waited = self.wait.map(|wait| now.since(wait.since));
         let patient = waited.is_some_and(|waited| waited < WAIT_FOR_KEYFRAME);
         if !self.segment.is_open() || patient {
-            self.ask(now, studio);
+            self.ask(now, context);
             return false;
         }
         self.wait = None;
@@ -307,16 +307,16 @@ impl Take {
     }
 
     /// No more comes of the frame.
-    fn complete(&mut self, now: Mono, studio: &mut Studio<'_>) {
+    fn complete(&mut self, now: Mono, context: &mut Context<'_>) {
         let Some(frame) = self.frame else {
             return;
         };
         let whole = frame.written && self.depacketizer.is_whole();
         if !whole {
             let damaged = frame.written;
-            self.drop_frame(studio);
+            self.drop_frame(context);
             if damaged {
-                self.want_keyframe(now, studio);
+                self.want_keyframe(now, context);
             }
             return;
         }
@@ -324,11 +324,11 @@ impl Take {
             self.wait = None;
         }
         self.frame = None;
-        self.end_frame(frame.keyframe, now, studio);
+        self.end_frame(frame.keyframe, now, context);
     }
 
     /// Something is missing or makes no sense: of sound only that, of pictures all until the next keyframe.
-    fn on_damage(&mut self, now: Mono, studio: &mut Studio<'_>) {
+    fn on_damage(&mut self, now: Mono, context: &mut Context<'_>) {
         if self.codec.kind() == TrackKind::Audio {
             return;
         }
@@ -337,17 +337,17 @@ impl Take {
             frame.spoiled = true;
             self.segment.drop_frame();
         }
-        self.want_keyframe(now, studio);
+        self.want_keyframe(now, context);
     }
 
-    fn want_keyframe(&mut self, now: Mono, studio: &mut Studio<'_>) {
+    fn want_keyframe(&mut self, now: Mono, context: &mut Context<'_>) {
         if self.wait.is_none() {
-            self.ask(now, studio);
+            self.ask(now, context);
         }
     }
 
     /// Asks for a keyframe, unless that was done a moment ago.
-    fn ask(&mut self, now: Mono, studio: &mut Studio<'_>) {
+    fn ask(&mut self, now: Mono, context: &mut Context<'_>) {
         let wait = match self.wait {
             Some(wait) if now.since(wait.asked) < ASK_AGAIN => return,
             Some(wait) => Wait { asked: now, ..wait },
@@ -357,61 +357,61 @@ impl Take {
             },
         };
         self.wait = Some(wait);
-        studio.want_keyframe();
+        context.want_keyframe();
     }
 
-    fn drop_frame(&mut self, studio: &mut Studio<'_>) {
+    fn drop_frame(&mut self, context: &mut Context<'_>) {
         if self.frame.take().is_some() {
-            studio.stats.frames_dropped += 1;
+            context.stats.frames_dropped += 1;
         }
         self.segment.drop_frame();
     }
 
     /// A whole frame stands in the segment's memory. The first one opens its file.
-    fn end_frame(&mut self, keyframe: bool, now: Mono, studio: &mut Studio<'_>) {
+    fn end_frame(&mut self, keyframe: bool, now: Mono, context: &mut Context<'_>) {
         if !self.segment.is_open() {
             match self.depacketizer.describe(self.segment.frame()) {
                 Ok(codec) => {
-                    let Some(segment) = studio.next_segment() else {
-                        studio.stats.frames_dropped += 1;
+                    let Some(segment) = context.next_segment() else {
+                        context.stats.frames_dropped += 1;
                         return self.segment.drop_frame();
                     };
-                    let head = studio.head(&segment);
+                    let head = context.head(&segment);
                     let opened = self.segment.open(head, &codec);
-                    studio.put(opened);
+                    context.put(opened);
                 }
                 Err(Malformed) => {
-                    studio.stats.malformed += 1;
-                    studio.stats.frames_dropped += 1;
+                    context.stats.malformed += 1;
+                    context.stats.frames_dropped += 1;
                     self.segment.drop_frame();
-                    self.want_keyframe(now, studio);
+                    self.want_keyframe(now, context);
                     return;
                 }
             }
         }
         self.segment.end_frame(keyframe, now);
-        studio.stats.frames += 1;
+        context.stats.frames += 1;
     }
 
-    fn place(&mut self, packet: &Packet, arrival: Mono, studio: &mut Studio<'_>) -> u64 {
+    fn place(&mut self, packet: &Packet, arrival: Mono, context: &mut Context<'_>) -> u64 {
         let seen = Sighting {
             timestamp: packet.timestamp,
             arrival,
             reported: packet.reported,
         };
-        let placed = self.timeline.place(seen, studio.clock);
-        studio.stats.clock_restarts += u64::from(placed.restarted);
+        let placed = self.timeline.place(seen, context.clock);
+        context.stats.clock_restarts += u64::from(placed.restarted);
         placed.at_ms
     }
 
-    fn hand_out(&mut self, studio: &mut Studio<'_>) {
+    fn hand_out(&mut self, context: &mut Context<'_>) {
         if let Some(output) = self.segment.hand_out() {
-            studio.put(output);
+            context.put(output);
         }
     }
 }
 
-impl Studio<'_> {
+impl Context<'_> {
     /// Asks for a keyframe.
     pub(super) fn want_keyframe(&mut self) {
         self.stats.keyframes_wanted += 1;
@@ -427,8 +427,8 @@ impl Studio<'_> {
         })
     }
 
-    fn head<'a>(&'a self, segment: &'a SegmentId) -> Head<'a> {
-        Head {
+    fn head<'a>(&'a self, segment: &'a SegmentId) -> SegmentHead<'a> {
+        SegmentHead {
             segment,
             origin: self.origin,
             facts: self.facts,

@@ -1,6 +1,5 @@
 //! Sentences about recording, as tests over the whole recorder.
 
-mod blocks;
 mod files;
 mod hostile;
 mod video;
@@ -11,7 +10,7 @@ use crate::base::{
     TrackSource, Unix,
 };
 use crate::media::{Codec, Mid, Packet, StreamId};
-use blocks::{Block, File};
+use beistand_testing::segment::{self, Block, File};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -37,25 +36,14 @@ fn facts(participant: &str, source: TrackSource) -> TrackFacts {
 }
 
 fn packet(codec: Codec, seq: u64, timestamp: u32, payload: &[u8]) -> Packet {
-    let mut packet = Packet {
-        stream: StreamId {
-            mid: Mid::from("0"),
-            rid: None,
-        },
-        seq,
-        timestamp,
-        marker: true,
-        codec,
-        payload: Arc::from(payload),
-        audio_level: None,
-        voice_activity: None,
-        keyframe: false,
-        picture: None,
-        temporal: None,
-        reported: None,
+    let stream = StreamId {
+        mid: Mid::from("0"),
+        rid: None,
     };
-    packet.classify();
-    packet
+    Packet {
+        marker: true,
+        ..Packet::new(stream, codec, seq, timestamp, Arc::from(payload))
+    }
 }
 
 /// An Opus packet, 20 ms after the one before it.
@@ -76,21 +64,21 @@ fn picture(seq: u64, keyframe: bool) -> Packet {
 }
 
 /// A recorder, and the files that a host would have written for it.
-struct Desk {
+struct Rig {
     recorder: Recorder,
     files: BTreeMap<u32, Vec<u8>>,
     closed: Vec<u32>,
     keyframes_wanted: u64,
 }
 
-impl Desk {
-    fn new() -> Desk {
+impl Rig {
+    fn new() -> Rig {
         let session = SessionId::from("SE_abcDEF012345");
         let config = RecorderConfig {
             id: RecordingId::new(session, Purpose::Shared),
             origin: at(0),
         };
-        Desk {
+        Rig {
             recorder: Recorder::new(config),
             files: BTreeMap::new(),
             closed: Vec::new(),
@@ -99,21 +87,21 @@ impl Desk {
     }
 
     /// With one track whose gate is open.
-    fn open(source: TrackSource) -> Desk {
-        let mut desk = Desk::new();
-        desk.recorder.handle_track(KEY, facts("PA_1", source));
-        desk.recorder.handle_gate(KEY, true, at(0));
-        desk.drain();
-        desk.keyframes_wanted = 0;
-        desk
+    fn open(source: TrackSource) -> Rig {
+        let mut rig = Rig::new();
+        rig.recorder.handle_track(KEY, facts("PA_1", source));
+        rig.recorder.handle_gate(KEY, true, at(0));
+        rig.drain();
+        rig.keyframes_wanted = 0;
+        rig
     }
 
-    fn sound() -> Desk {
-        Desk::open(TrackSource::Microphone)
+    fn sound() -> Rig {
+        Rig::open(TrackSource::Microphone)
     }
 
-    fn video() -> Desk {
-        Desk::open(TrackSource::Camera)
+    fn video() -> Rig {
+        Rig::open(TrackSource::Camera)
     }
 
     fn packet(&mut self, packet: &Packet, ms: u64) {
@@ -154,7 +142,7 @@ impl Desk {
     }
 
     /// The recording stops at `ms`.
-    fn stop(mut self, ms: u64) -> Desk {
+    fn stop(mut self, ms: u64) -> Rig {
         self.recorder.handle_stop(at(ms));
         self.drain();
         assert_eq!(self.closed.len(), self.files.len(), "every file is closed");
@@ -162,7 +150,7 @@ impl Desk {
     }
 
     fn file(&self, number: u32) -> File {
-        blocks::read(&self.files[&number])
+        segment::read(&self.files[&number])
     }
 
     fn times(&self, number: u32) -> Vec<i64> {
@@ -183,16 +171,16 @@ fn made_of(block: &Block) -> u64 {
 
 #[test]
 fn sound_is_written_packet_by_packet_where_it_came() {
-    let mut desk = Desk::sound();
+    let mut rig = Rig::sound();
     for n in 0..100 {
-        desk.packet(&sound(n), 1_000 + n * 20);
+        rig.packet(&sound(n), 1_000 + n * 20);
     }
-    let desk = desk.stop(3_100);
-    let file = desk.file(1);
+    let rig = rig.stop(3_100);
+    let file = rig.file(1);
     assert_eq!(file.codec, "A_OPUS");
-    assert_eq!(desk.numbers(1), (0..100).collect::<Vec<_>>());
+    assert_eq!(rig.numbers(1), (0..100).collect::<Vec<_>>());
     let times: Vec<i64> = (0..100).map(|n| 1_000 + n * 20).collect();
-    assert_eq!(desk.times(1), times);
+    assert_eq!(rig.times(1), times);
     let tag = |name: &str| file.tags.iter().find(|(n, _)| n == name).unwrap().1.clone();
     assert_eq!(tag("SESSION"), "SE_abcDEF012345");
     assert_eq!(tag("PURPOSE"), "shared");
@@ -206,46 +194,46 @@ fn sound_is_written_packet_by_packet_where_it_came() {
 
 #[test]
 fn video_begins_with_a_keyframe_and_is_asked_for_one() {
-    let mut desk = Desk::video();
+    let mut rig = Rig::video();
     for n in 0..10 {
-        desk.packet(&picture(n, n == 4), 33 * n);
+        rig.packet(&picture(n, n == 4), 33 * n);
     }
-    assert_eq!(desk.keyframes_wanted, 1);
-    let desk = desk.stop(400);
-    let file = desk.file(1);
+    assert_eq!(rig.keyframes_wanted, 1);
+    let rig = rig.stop(400);
+    let file = rig.file(1);
     assert_eq!((file.codec.as_str(), file.pixels), ("V_VP8", (64, 48)));
-    assert_eq!(desk.numbers(1), (4..10).collect::<Vec<_>>());
+    assert_eq!(rig.numbers(1), (4..10).collect::<Vec<_>>());
     let keys: Vec<bool> = file.blocks.iter().map(|block| block.keyframe).collect();
     assert_eq!(keys, [true, false, false, false, false, false]);
-    assert_eq!(desk.recorder.stats().frames_dropped, 4);
+    assert_eq!(rig.recorder.stats().frames_dropped, 4);
 }
 
 #[test]
 fn a_closed_gate_lets_nothing_through_and_an_open_one_closes_at_once() {
-    let mut desk = Desk::new();
-    desk.recorder
+    let mut rig = Rig::new();
+    rig.recorder
         .handle_track(KEY, facts("PA_1", TrackSource::Microphone));
-    desk.packet(&sound(0), 0);
-    assert!(desk.recorder.poll_timeout().is_none() && desk.files.is_empty());
-    assert_eq!(desk.recorder.stats().refused, 1);
-    desk.gate(true, 100);
+    rig.packet(&sound(0), 0);
+    assert!(rig.recorder.poll_timeout().is_none() && rig.files.is_empty());
+    assert_eq!(rig.recorder.stats().refused, 1);
+    rig.gate(true, 100);
     for n in 1..60 {
-        desk.packet(&sound(n), 100 + n * 20);
+        rig.packet(&sound(n), 100 + n * 20);
     }
-    let written = desk.files[&1].len();
+    let written = rig.files[&1].len();
     // One in the reorder buffer, and a few blocks that were not handed out.
-    desk.packet(&sound(61), 1_320);
-    desk.gate(false, 1_321);
+    rig.packet(&sound(61), 1_320);
+    rig.gate(false, 1_321);
     assert_eq!(
-        (desk.files[&1].len(), desk.closed.as_slice()),
+        (rig.files[&1].len(), rig.closed.as_slice()),
         (written, &[1][..])
     );
-    assert_eq!(desk.recorder.poll_timeout(), None);
+    assert_eq!(rig.recorder.poll_timeout(), None);
     for n in 60..200 {
-        desk.packet(&sound(n), 100 + n * 20);
-        desk.timeout(100 + n * 20);
+        rig.packet(&sound(n), 100 + n * 20);
+        rig.timeout(100 + n * 20);
     }
-    let desk = desk.stop(5_000);
-    assert_eq!((desk.files.len(), desk.files[&1].len()), (1, written));
-    assert!(desk.numbers(1).into_iter().all(|n| (1..60).contains(&n)));
+    let rig = rig.stop(5_000);
+    assert_eq!((rig.files.len(), rig.files[&1].len()), (1, written));
+    assert!(rig.numbers(1).into_iter().all(|n| (1..60).contains(&n)));
 }

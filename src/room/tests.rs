@@ -9,22 +9,14 @@ const ALICE: MemberKey = MemberKey(0);
 const BOB: MemberKey = MemberKey(1);
 
 fn packet(rid: Option<&str>, seq: u64, keyframe: bool) -> Packet {
+    let stream = StreamId {
+        mid: Mid::from("0"),
+        rid: rid.map(Rid::from),
+    };
     Packet {
-        stream: StreamId {
-            mid: Mid::from("0"),
-            rid: rid.map(Rid::from),
-        },
-        seq,
-        timestamp: 0,
         marker: true,
-        codec: Codec::Vp8,
-        payload: Arc::from([0u8].as_slice()),
-        audio_level: None,
-        voice_activity: None,
         keyframe,
-        picture: None,
-        temporal: None,
-        reported: None,
+        ..Packet::new(stream, Codec::Vp8, seq, 0, Arc::from([0]))
     }
 }
 

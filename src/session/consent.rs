@@ -44,19 +44,19 @@ const MAX_YES: u32 = 16;
 struct Person {
     minor: bool,
     yes: u32,
-    said: BTreeMap<Purpose, Said>,
+    said: BTreeMap<Purpose, ConsentRecord>,
 }
 
 /// How a consent stands, and to which wording.
 #[derive(Clone, Debug)]
-struct Said {
+struct ConsentRecord {
     state: ConsentState,
     wording: String,
 }
 
 /// What someone said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct ConsentAnswer {
     /// Who is or is not to be recorded.
     pub identity: Identity,
     /// For what.
@@ -121,7 +121,7 @@ impl Consents {
             .collect()
     }
 
-    /// A recording shall run from now on, or no longer. True if that is news.
+    /// The app or an expert asks for a recording, or asks to stop it. True if that changes anything.
     ///
     /// # Errors
     /// The policy does not allow it.
@@ -138,7 +138,10 @@ impl Consents {
     ///
     /// # Errors
     /// It cannot be taken.
-    pub fn handle_answer(&mut self, answer: Answer) -> Result<Option<Consent>, RecordingRefusal> {
+    pub fn handle_answer(
+        &mut self,
+        answer: ConsentAnswer,
+    ) -> Result<Option<Consent>, RecordingRefusal> {
         self.allowed(answer.purpose)?;
         let wording = wording(&answer)?;
         let person = self.people.get_mut(&answer.identity);
@@ -161,7 +164,7 @@ impl Consents {
             }
             person.yes += 1;
         }
-        let said = Said {
+        let said = ConsentRecord {
             state,
             wording: wording.clone(),
         };
@@ -198,7 +201,7 @@ impl Consents {
         self.people.get(who).is_some_and(|person| person.minor)
     }
 
-    /// Whether the recording for a purpose shall run.
+    /// Whether a recording for this purpose is asked for.
     pub fn is_requested(&self, purpose: Purpose) -> bool {
         self.requested.contains(&purpose)
     }
@@ -220,7 +223,7 @@ impl Consents {
 }
 
 /// A yes says what it was said to. A no counts whatever comes with it.
-fn wording(answer: &Answer) -> Result<String, RecordingRefusal> {
+fn wording(answer: &ConsentAnswer) -> Result<String, RecordingRefusal> {
     let text = answer.wording.as_str();
     if answer.given && !(1..=MAX_WORDING_BYTES).contains(&text.len()) {
         return Err(RecordingRefusal::Wording);

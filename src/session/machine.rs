@@ -5,7 +5,7 @@
 //! a side is known to be here as long as one of its members is. What was claimed is never taken
 //! back, and what a crash cuts off is always in the customer's favour.
 
-use super::presence::Presence;
+use super::presence::PresenceTracker;
 use super::stage::{Command, Group, Output, Prompt, Reason, Stage};
 use super::{Policy, Standing};
 use crate::base::{
@@ -23,7 +23,7 @@ const MAX_COMMANDS: usize = 4_096;
 /// (in the customer's favour). The same holds for a leave, which moves at once.
 #[derive(Debug)]
 pub struct Session {
-    presence: Presence,
+    presence: PresenceTracker,
     /// In the order of time.
     commands: VecDeque<(Mono, Command)>,
     stage: Stage,
@@ -51,7 +51,7 @@ impl Session {
     /// A session that goes on with those that crashes cut off, and inherits their clocks.
     pub fn continuing(policy: Policy, inherited: &Inherited, now: Now) -> Session {
         Session {
-            presence: Presence::default(),
+            presence: PresenceTracker::default(),
             commands: VecDeque::new(),
             stage: Stage::new(policy, inherited, now),
             settled: now.mono,

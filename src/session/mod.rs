@@ -13,7 +13,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-pub use consent::{Answer, Consents, MAX_WORDING_BYTES, RecordingRefusal};
+pub use consent::{ConsentAnswer, Consents, MAX_WORDING_BYTES, RecordingRefusal};
 pub use machine::{Session, Stats};
 pub use policy::{
     Admission, Basis, Floor, Mode, OnBreach, OnExhausted, Policy, PolicyError, Recording, Who,

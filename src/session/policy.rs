@@ -1,15 +1,18 @@
 //! The rules of a session, as an operator or the app writes them. Only what is honoured today has
 //! a key: whoever sets another learns that it is unknown, instead of believing in it.
 
+mod error;
 mod floor;
 mod presence;
 mod recording;
 
+pub use error::PolicyError;
 pub use floor::{Admission, Floor, OnBreach};
 pub use presence::{Presence, Who};
 pub use recording::{Mode, Recording, Retention};
 
 use crate::base::Millis;
+use error::{length, range};
 use serde::{Deserialize, Serialize};
 
 /// Largest `metadata`, in bytes of compact JSON (contract: 4 KiB).
@@ -162,41 +165,6 @@ impl Default for Billing {
     }
 }
 
-/// A policy that cannot be honoured.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PolicyError {
-    /// A number outside its range.
-    #[error("{key} is {is}; allowed is {least} to {most}")]
-    Range {
-        /// Where it stands.
-        key: &'static str,
-        /// What it is.
-        is: u64,
-        /// Smallest allowed.
-        least: u64,
-        /// Largest allowed.
-        most: u64,
-    },
-    /// A list that says nothing, or the same twice.
-    #[error("{key} must name each of {allowed} at most once, and at least one of them")]
-    List {
-        /// Where it stands.
-        key: &'static str,
-        /// What may stand in it.
-        allowed: &'static str,
-    },
-    /// A value that is too long.
-    #[error("{key} has {is} bytes; allowed are at most {most}")]
-    Long {
-        /// Where it stands.
-        key: &'static str,
-        /// Bytes of it.
-        is: usize,
-        /// Most bytes allowed.
-        most: usize,
-    },
-}
-
 impl Policy {
     /// Checks every value.
     ///
@@ -244,25 +212,6 @@ impl Policy {
     pub fn grace(&self) -> Millis {
         Millis::from_secs(self.departure_timeout_s)
     }
-}
-
-fn range(key: &'static str, is: u64, least: u64, most: u64) -> Result<(), PolicyError> {
-    if (least..=most).contains(&is) {
-        return Ok(());
-    }
-    Err(PolicyError::Range {
-        key,
-        is,
-        least,
-        most,
-    })
-}
-
-fn length(key: &'static str, is: usize, most: usize) -> Result<(), PolicyError> {
-    if is <= most {
-        return Ok(());
-    }
-    Err(PolicyError::Long { key, is, most })
 }
 
 #[cfg(test)]

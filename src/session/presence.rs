@@ -36,7 +36,7 @@ struct Link {
 
 /// All participants, and the facts that wait for their turn.
 #[derive(Debug, Default)]
-pub(super) struct Presence {
+pub(super) struct PresenceTracker {
     links: BTreeMap<Identity, Link>,
     /// In (time, arrival) order. Bounded by the watermark: what lies below it is applied at once,
     /// and the watermark is never more than [`PRESENCE`] behind.
@@ -46,7 +46,7 @@ pub(super) struct Presence {
     pub(super) ignored: u64,
 }
 
-impl Presence {
+impl PresenceTracker {
     /// A connection was granted. A second one without a leave replaces the first, without a gap.
     pub(super) fn connect(&mut self, who: &Identity, standing: Standing, at: Mono) {
         let link = self.links.entry(who.clone()).or_insert(Link {
@@ -139,7 +139,7 @@ impl Presence {
         }
     }
 
-    /// The earliest moment at which [`Presence::expire`] flags someone.
+    /// The earliest moment at which [`PresenceTracker::expire`] flags someone.
     pub(super) fn next_expiry(&self) -> Option<Mono> {
         self.links
             .values()

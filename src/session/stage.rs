@@ -3,23 +3,24 @@
 
 mod clocks;
 mod deadlines;
+mod members;
 mod output;
 mod prompt;
 mod sides;
 
-pub use output::{Change, Output, Reason};
-pub use prompt::Prompt;
+pub use output::{Change, Output, Prompt, Reason};
 pub(super) use sides::Group;
 
 use super::presence::Fact;
-use super::{OnBreach, OnExhausted, Policy, Standing};
+use super::{OnBreach, OnExhausted, Policy};
 use crate::base::{
-    Direction, EndReason, FloorReport, FloorState, Identity, Inherited, Millis, Mono, Now,
-    PauseReason, SessionState, Terms, Warning,
+    Direction, EndReason, FloorReport, Identity, Inherited, Millis, Mono, Now, PauseReason,
+    SessionState, Terms, Warning,
 };
 use clocks::Clocks;
-use sides::{Member, Place, Sides, slot};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use members::Members;
+use sides::{Away, Sides};
+use std::collections::{BTreeSet, VecDeque};
 
 /// Something that the app, the node or a participant wants, or reports, at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,16 +48,10 @@ pub(super) struct Stage {
     policy: Policy,
     terms: Terms,
     clocks: Clocks,
-    members: BTreeMap<Identity, Member>,
-    /// Someone had a role once: from then on roles make the sides.
-    roles: bool,
+    members: Members,
     state: SessionState,
     overlap: bool,
-    /// Since when each side is away.
-    expert_away: Option<Mono>,
-    customer_away: Option<Mono>,
-    /// The last moment at which anyone was here or was let in.
-    stirred: Mono,
+    away: Away,
     /// Since when both sides are here and no pair of them without a breach.
     below_since: Option<Mono>,
     /// A session that was never live ends here.
@@ -74,13 +69,10 @@ impl Stage {
         Stage {
             clocks: Clocks::new(inherited, &terms, at),
             terms,
-            members: BTreeMap::new(),
-            roles: false,
+            members: Members::new(policy.billing.basis, at),
             state: SessionState::Waiting,
             overlap: false,
-            expert_away: Some(at),
-            customer_away: Some(at),
-            stirred: at,
+            away: Away::both(at),
             below_since: None,
             window_closes: closes
                 .map(|secs| at + Millis::from_secs(secs).saturating_sub(Millis(now.unix.0))),
@@ -109,16 +101,13 @@ impl Stage {
     /// A fact, true at `at` and applied at `t` (later only where it came too late to matter).
     pub(super) fn handle_fact(&mut self, at: Mono, t: Mono, who: Identity, fact: Fact) {
         self.count(t);
+        let outputs = &mut self.outputs;
         match fact {
-            Fact::Joined(standing) => self.on_joined(at, who, standing),
-            Fact::Present => self.on_present(at, who),
-            Fact::Vanished => self.on_absent(at, who, Place::Vanished),
-            Fact::Left => self.on_left(at, who),
-            Fact::Media => {
-                if let Some(member) = self.members.get_mut(&who) {
-                    member.media = true;
-                }
-            }
+            Fact::Joined(standing) => self.members.handle_joined(at, who, standing, outputs),
+            Fact::Present => self.members.handle_present(at, who, outputs),
+            Fact::Vanished => self.members.handle_vanished(at, who, outputs),
+            Fact::Left => self.members.handle_left(at, who, outputs),
+            Fact::Media => self.members.handle_media(&who),
         }
         self.refresh(t);
     }
@@ -130,84 +119,41 @@ impl Stage {
             Command::Pause => self.on_request(t, true),
             Command::Resume => self.on_request(t, false),
             Command::Confirm(who) => self.on_confirm(t, who),
-            Command::Extend { quota_s, max_min } => {
-                self.on_extend(t, quota_s, max_min);
-                self.say_terms(t, Some(Change::Extended));
-            }
+            Command::Extend { quota_s, max_min } => self.on_extend(t, quota_s, max_min),
             Command::Floor(who, direction, report) => self.on_floor(t, &who, direction, report),
-            Command::Warn(warning) => self.warn(t, *warning),
+            Command::Warn(warning) => self.warn(t, [*warning]),
         }
         self.refresh(t);
     }
 
     /// What was last reported of someone's floor, while they are here.
     pub(super) fn floor(&self, who: &Identity, direction: Direction) -> Option<FloorReport> {
-        self.members.get(who)?.floor[slot(direction)]
+        self.members.floor(who, direction)
     }
 
-    fn on_joined(&mut self, at: Mono, who: Identity, standing: Standing) {
-        let order = self.members.len();
-        self.roles |= standing.role.is_some();
-        let member = self.members.entry(who.clone()).or_insert(Member {
-            standing,
-            order,
-            place: Place::Expected,
-            since: at,
-            media: false,
-            floor: [None; 2],
-        });
-        member.standing = standing;
-        self.stirred = self.stirred.max(at);
-        self.outputs.push_back(Output::Joined { at, who });
+    /// What is left of `duration.max_min` at `t`; nothing to say before it is live.
+    pub(super) fn time_left(&self, t: Mono) -> Option<Millis> {
+        self.clocks.time_left(&self.terms, t)
     }
 
-    fn on_present(&mut self, at: Mono, who: Identity) {
-        let Some(member) = self.members.get_mut(&who) else {
-            return;
-        };
-        member.place = Place::Here;
-        member.since = at;
-        self.outputs.push_back(Output::Presence {
-            at,
-            who,
-            present: true,
-        });
+    /// What is left of the quota at `t`, which is not before the newest fact.
+    pub(super) fn quota_left(&self, t: Mono) -> Option<Millis> {
+        self.clocks.quota_left(&self.terms, self.state, t)
     }
 
-    fn on_absent(&mut self, at: Mono, who: Identity, place: Place) {
-        let Some(member) = self.members.get_mut(&who) else {
-            return;
-        };
-        if member.place != Place::Here {
-            return;
-        }
-        member.place = place;
-        member.since = at;
-        // What was promised to them is promised anew when they come again.
-        member.floor = [None; 2];
-        self.stirred = self.stirred.max(at);
-        self.outputs.push_back(Output::Presence {
-            at,
-            who,
-            present: false,
-        });
+    /// Whose packets decide how far event time may go, in groups.
+    pub(super) fn groups(&self) -> Vec<Group> {
+        self.members.groups(&self.policy.floor)
     }
 
-    /// Present until the leave, unless they had vanished before: then until their last packet.
-    fn on_left(&mut self, at: Mono, who: Identity) {
-        self.on_absent(at, who.clone(), Place::Vanished);
-        let Some(member) = self.members.get_mut(&who) else {
-            return;
-        };
-        match member.place {
-            Place::Vanished => {
-                let at = member.since;
-                self.outputs.push_back(Output::Gone { at, who });
-                member.place = Place::Gone { explicit: true };
-            }
-            Place::Gone { .. } => member.place = Place::Gone { explicit: true },
-            Place::Here | Place::Expected => {}
-        }
+    /// Everyone, for where nobody of the groups is connected.
+    pub(super) fn everyone(&self) -> Group {
+        self.members.everyone()
+    }
+
+    /// Counts the time up to `t` in the state that it was spent in.
+    fn count(&mut self, t: Mono) {
+        self.clocks.count(self.state, t);
     }
 
     /// A pause by request, or its end. There is none before the session was live.
@@ -219,29 +165,24 @@ impl Stage {
         }
     }
 
+    /// New totals of quota and duration.
+    fn on_extend(&mut self, t: Mono, quota_s: Option<u64>, max_min: Option<u64>) {
+        if quota_s.is_some() {
+            self.terms.quota_s = quota_s;
+            self.clocks.on_quota(&self.terms);
+        }
+        if let Some(max_min) = max_min {
+            self.terms.max_min = max_min;
+            self.clocks.on_duration(&self.terms, t);
+        }
+        self.say_terms(t, Some(Change::Extended));
+    }
+
     fn on_floor(&mut self, t: Mono, who: &Identity, direction: Direction, report: FloorReport) {
-        let Some(member) = self.members.get_mut(who) else {
-            return;
-        };
-        if member.place != Place::Here {
-            return;
-        }
-        let is = |report: &FloorReport| report.state == FloorState::Breached;
-        let before = member.floor[slot(direction)].replace(report);
-        let (was, breached) = (before.as_ref().is_some_and(is), is(&report));
-        let by = before.and_then(|before| before.limited_by);
-        if was != breached || (breached && by != report.limited_by) {
-            self.outputs.push_back(Output::Floor {
-                at: t,
-                who: who.clone(),
-                direction,
-                breached,
-                limited_by: report.limited_by,
-            });
-        }
-        if was != breached && self.policy.floor.does(OnBreach::Notify) {
-            self.warn(t, Warning::floor(who, direction, report));
-        }
+        let news = self.members.handle_floor(t, who, direction, report);
+        let turned = news.turned && self.policy.floor.does(OnBreach::Notify);
+        self.outputs.extend(news.output);
+        self.warn(t, turned.then(|| Warning::floor(who, direction, report)));
     }
 
     /// Ends the session.
@@ -257,22 +198,13 @@ impl Stage {
         if self.ended() {
             return;
         }
-        let sides = self.clock_sides();
-        let both = self.role_sides().both();
+        let sides = self.members.clock_sides();
+        let both = self.members.role_sides().both();
         if both != self.overlap {
             self.overlap = both;
             self.outputs.push_back(Output::Overlap { at: t, both });
         }
-        self.expert_away = if sides.expert {
-            None
-        } else {
-            self.expert_away.or(Some(t))
-        };
-        self.customer_away = if sides.customer {
-            None
-        } else {
-            self.customer_away.or(Some(t))
-        };
+        self.away.follow(sides, t);
         // Waiting, live, and at once paused, where that holds already.
         loop {
             let next = self.next_state(t, sides);
@@ -285,13 +217,18 @@ impl Stage {
 
     fn next_state(&mut self, t: Mono, sides: Sides) -> SessionState {
         match self.state {
-            SessionState::Waiting if sides.both() && self.media_once() => SessionState::Live,
+            SessionState::Waiting if sides.both() && self.members.media_once() => {
+                SessionState::Live
+            }
             SessionState::Live | SessionState::Paused(_) => {
-                let below = self.below_floor(sides);
+                let below = self.members.below_floor(sides);
                 self.below_since = below.then(|| self.below_since.unwrap_or(t));
-                self.tell_exhausted(t);
+                if self.policy.duration.on_exhausted == OnExhausted::Continue {
+                    let warning = self.clocks.on_exhausted(&self.terms);
+                    self.warn(t, warning);
+                }
                 let ends = self.policy.duration.on_exhausted == OnExhausted::End;
-                if ends && self.exhausted() {
+                if ends && self.clocks.exhausted(&self.terms) {
                     return SessionState::Ended(EndReason::QuotaExhausted);
                 }
                 self.holds(sides)
@@ -309,7 +246,10 @@ impl Stage {
         let below = self.below_since.is_some() && self.policy.floor.does(OnBreach::PauseBilling);
         [
             (PauseReason::ByRequest, self.terms.paused),
-            (PauseReason::QuotaExhausted, pauses && self.exhausted()),
+            (
+                PauseReason::QuotaExhausted,
+                pauses && self.clocks.exhausted(&self.terms),
+            ),
             (PauseReason::PresenceUnconfirmed, overdue),
             (PauseReason::Reconnecting, sides.reconnecting),
             (PauseReason::ExpertAway, !sides.expert),
@@ -326,8 +266,14 @@ impl Stage {
         self.next_interim = None;
         if state == SessionState::Live {
             self.next_interim = Some(t + Millis::from_secs(self.policy.billing.interim_s));
-            self.on_live(t);
+            self.clocks.on_live(&self.terms, t);
         }
         self.outputs.push_back(Output::State { at: t, state });
+    }
+
+    fn warn(&mut self, at: Mono, warnings: impl IntoIterator<Item = Warning>) {
+        let warnings = warnings.into_iter();
+        self.outputs
+            .extend(warnings.map(|warning| Output::Warning { at, warning }));
     }
 }

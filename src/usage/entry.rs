@@ -37,6 +37,30 @@ pub struct SessionFacts {
     pub carried: Carried,
 }
 
+impl SessionFacts {
+    /// A session that goes on with no other and has nothing of the app's own.
+    pub fn new(
+        session: SessionId,
+        node: NodeId,
+        room: RoomName,
+        room_sid: RoomSid,
+        policy: String,
+    ) -> SessionFacts {
+        SessionFacts {
+            session,
+            node,
+            room,
+            room_sid,
+            policy,
+            min_billable_ms: Millis::ZERO,
+            external_ref: None,
+            metadata: None,
+            continues: None,
+            carried: Carried::default(),
+        }
+    }
+}
+
 /// What a session that goes on with this one after a crash must know of its beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Carried {
@@ -121,7 +145,7 @@ pub enum EntryKind {
     Consent,
     /// A recording made a step. Written at once; the only kind that may come after the `stop` entry.
     Recording,
-    /// Last row of a session, but for what becomes of its recordings.
+    /// Last row of a session; only steps of its recordings follow.
     Stop,
     /// A process started; belongs to no session. First row of each chain.
     Boot,

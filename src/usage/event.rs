@@ -48,7 +48,9 @@ pub fn event(
         EventKind::RecordingStarted
         | EventKind::RecordingReady
         | EventKind::RecordingFailed
-        | EventKind::RecordingDeleted => data.recording = entry.recording.as_ref().map(Told::new),
+        | EventKind::RecordingDeleted => {
+            data.recording = entry.recording.as_ref().map(RecordingBody::new)
+        }
         EventKind::SessionStarted | EventKind::SessionPaused | EventKind::SessionResumed => {}
     }
     let envelope = Envelope {
@@ -127,14 +129,14 @@ struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     consent: Option<&'a Consent>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    recording: Option<Told<'a>>,
+    recording: Option<RecordingBody<'a>>,
     #[serde(flatten)]
     warning: Option<Notice<'a>>,
 }
 
 /// What is told of a recording's step.
 #[derive(Serialize)]
-struct Told<'a> {
+struct RecordingBody<'a> {
     id: &'a RecordingId,
     purpose: Purpose,
     actor: Actor,
@@ -152,10 +154,10 @@ struct Told<'a> {
     expires_unix_ms: Option<Unix>,
 }
 
-impl<'a> Told<'a> {
-    fn new(note: &'a RecordingNote) -> Told<'a> {
+impl<'a> RecordingBody<'a> {
+    fn new(note: &'a RecordingNote) -> RecordingBody<'a> {
         let result = note.result.as_ref();
-        Told {
+        RecordingBody {
             id: &note.id,
             purpose: note.id.purpose(),
             actor: note.actor,

@@ -55,7 +55,7 @@ pub enum Outcome {
     Network,
 }
 
-/// What becomes of a row after an attempt: columns, never an entry.
+/// The state of a row after an attempt: columns, never an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Answered 2xx.
@@ -73,7 +73,7 @@ pub struct Mark {
     pub event_id: String,
     /// Its lane.
     pub lane: Lane,
-    /// What becomes of it.
+    /// The outcome.
     pub verdict: Verdict,
     /// Attempts so far.
     pub attempts: u32,
@@ -124,7 +124,7 @@ pub struct OutboxConfig {
 }
 
 impl Default for OutboxConfig {
-    /// 1 s doubling to 1 h for 72 h (`product.md`, Delivery); 16 connections are kind to a small
+    /// 1 s doubling to 1 h for 72 h (docs/contract.md, "Delivery"); 16 connections are kind to a small
     /// receiver, and 128 bodies of ≤ 64 KiB are at most 8 MiB.
     fn default() -> OutboxConfig {
         OutboxConfig {
@@ -273,10 +273,20 @@ impl Outbox {
             } => self.on_success(mark, status(outcome), now),
             Outcome::Status { code: 410, .. } => self.on_gone(mark, now),
             Outcome::Status { retry_after, .. } => {
-                self.on_failure(mark, (created, retry_after, status(outcome)), now);
+                let failure = Failure {
+                    created,
+                    retry_after,
+                    last_status: status(outcome),
+                };
+                self.on_failure(mark, failure, now);
             }
             Outcome::TimedOut | Outcome::Network => {
-                self.on_failure(mark, (created, None, None), now)
+                let failure = Failure {
+                    created,
+                    retry_after: None,
+                    last_status: None,
+                };
+                self.on_failure(mark, failure, now);
             }
         }
         self.start_queued();
@@ -338,8 +348,9 @@ impl Outbox {
         );
     }
 
-    fn on_failure(&mut self, mark: Mark, (created, asked, last_status): Failure, now: Now) {
-        let age = Millis(now.unix.0.saturating_sub(created.0));
+    fn on_failure(&mut self, mark: Mark, failure: Failure, now: Now) {
+        let last_status = failure.last_status;
+        let age = Millis(now.unix.0.saturating_sub(failure.created.0));
         if age >= self.config.give_up_after {
             self.stats.dead_total += 1;
             return self.mark(
@@ -352,7 +363,7 @@ impl Outbox {
             );
         }
         self.stats.retried_total += 1;
-        let wait = self.backoff(mark.attempts, asked);
+        let wait = self.backoff(mark.attempts, failure.retry_after);
         let lane = mark.lane.clone();
         let verdict = Verdict::Retry(Unix(now.unix.0 + wait.0));
         self.outputs.push_back(Output::Mark(Mark {
@@ -517,8 +528,16 @@ impl Outbox {
     }
 }
 
-/// When the event was created, the wait that was asked for, and the status.
-type Failure = (Unix, Option<Millis>, Option<u16>);
+/// An attempt that failed.
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    /// When its event was created.
+    created: Unix,
+    /// The wait that the endpoint asked for.
+    retry_after: Option<Millis>,
+    /// The status that it answered with; none where no answer came.
+    last_status: Option<u16>,
+}
 
 fn status(outcome: Outcome) -> Option<u16> {
     match outcome {

@@ -44,7 +44,7 @@ pub fn check(case: &Case) -> Result<(), String> {
     sums(case, by_seq.values())
 }
 
-/// Started first, ended last but for what becomes of recordings, each once; everyone who joined left,
+/// Started first, ended last but for steps of recordings, each once; everyone who joined left,
 /// in turns.
 fn order<'a>(events: impl Iterator<Item = &'a Value>) -> Result<(), String> {
     let mut here = BTreeSet::new();

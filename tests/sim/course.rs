@@ -54,7 +54,7 @@ impl Stand {
     }
 }
 
-/// What became of it.
+/// How it went.
 #[derive(Clone, Debug)]
 pub struct Course {
     pub live: Spans,

@@ -1,13 +1,13 @@
 //! Recording in virtual time: two people whose clocks drift, over a network that delays, reorders and loses; and
 //! the times in the files against the truth.
 
-use crate::blocks;
 use beistand::base::{
     Identity, Mono, Now, ParticipantSid, Purpose, RecordingId, Rng, Role, SessionId, TrackSid,
     TrackSource, Unix,
 };
 use beistand::media::{Codec, Mid, Packet, Rid, SenderTime, StreamId};
 use beistand::record::{Output, Recorder, RecorderConfig, Stats, TrackFacts, TrackKey};
+use beistand_testing::segment;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
@@ -105,25 +105,15 @@ impl Source {
         };
         payload.extend_from_slice(&frame.to_be_bytes());
         self.seq += 1;
-        let mut packet = Packet {
-            stream: StreamId {
-                mid: Mid::from(if self.codec == Codec::Opus { "0" } else { "1" }),
-                rid: self.rid,
-            },
-            seq: self.seq,
-            timestamp: self.timestamp(true_us),
-            marker: true,
-            codec: self.codec,
-            payload: Arc::from(payload),
-            audio_level: None,
-            voice_activity: None,
-            keyframe: false,
-            picture: None,
-            temporal: None,
-            reported: None,
+        let stream = StreamId {
+            mid: Mid::from(if self.codec == Codec::Opus { "0" } else { "1" }),
+            rid: self.rid,
         };
-        packet.classify();
-        packet
+        let (seq, timestamp) = (self.seq, self.timestamp(true_us));
+        Packet {
+            marker: true,
+            ..Packet::new(stream, self.codec, seq, timestamp, Arc::from(payload))
+        }
     }
 }
 
@@ -304,11 +294,11 @@ impl World {
     fn errors(&self) -> BTreeMap<usize, Vec<(u64, i64)>> {
         let mut errors = BTreeMap::new();
         for bytes in self.files.values() {
-            let file = blocks::read(bytes);
+            let file = segment::read(bytes);
             let (_, track) = file.tags.iter().find(|(name, _)| name == "TRACK").unwrap();
             let key: usize = track.strip_prefix("TR_").unwrap().parse().unwrap();
             let source = self.sources.iter().find(|s| s.key == key).unwrap();
-            let error = |block: &blocks::Block| {
+            let error = |block: &segment::Block| {
                 let frame = u64::from_be_bytes(*block.frame.last_chunk().unwrap());
                 let truth = source.captured_us(frame);
                 let error = block.at_ms * 1_000 - i64::try_from(truth + WAY_US).unwrap();

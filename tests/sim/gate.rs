@@ -2,14 +2,14 @@
 //! and new nodes meet in any order. The oracle knows nothing but what was said: not one packet of a participant is
 //! written while their consent is not given, they are a minor, or the recording is not to run.
 
-use crate::pair::{AUDIO, DELTA, KEYFRAME, World};
 use crate::recording::tags;
 use beistand::base::{
     Actor, ConsentState, Identity, Millis, Purpose, RecordingId, RecordingStep, Rng,
 };
 use beistand::node::SessionCommand;
 use beistand::record::{Output, SegmentId};
-use beistand::session::Answer;
+use beistand::session::ConsentAnswer;
+use beistand_testing::{AUDIO, DELTA, KEYFRAME, World};
 use std::collections::{BTreeMap, BTreeSet};
 use str0m::media::MediaKind;
 
@@ -123,7 +123,7 @@ impl Life {
         if !given {
             self.truth.given.remove(&(purpose, who));
         }
-        let answer = Answer {
+        let answer = ConsentAnswer {
             identity: Identity::from(who),
             purpose,
             given,

@@ -1,8 +1,8 @@
 //! A publisher of three layers through the node's machines with real transports: what a subscriber gets when
 //! the top one stops, and when all are slow, late and lost.
 
-use crate::pair::{DELTA, KEYFRAME, Rough, World};
 use beistand::base::{Bitrate, Millis, Mono, Rng};
+use beistand_testing::{DELTA, KEYFRAME, Rough, World};
 use str0m::media::Rid;
 
 /// The lowest first, each with the size of its frames, and the byte that they end with.

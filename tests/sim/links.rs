@@ -1,8 +1,8 @@
 //! The floor on links whose rate changes, with real congestion control, in virtual time.
 
-use crate::pair::{AUDIO, DELTA, KEYFRAME, World};
 use beistand::base::{Bitrate, Millis, PauseReason, SessionState};
 use beistand::usage::EventKind;
+use beistand_testing::{AUDIO, DELTA, KEYFRAME, World};
 use str0m::media::MediaKind;
 
 /// Breach and recovery of the default policy, and the time that the contract allows to notice.

@@ -1,16 +1,14 @@
 //! Money in virtual time: seeded sessions through the node's billing, a store that loses what it had
-//! not written, and an oracle that knows the truth of who was here and for how long.
+//! not written, and an oracle that knows the truth.
 //!
 //! `BEISTAND_SIM_SEEDS` seeds (1000) from `BEISTAND_SIM_FIRST` (0) on.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
-#[path = "../../src/record/tests/blocks.rs"]
-mod blocks;
+mod consents;
 mod consumer;
 mod course;
 mod drift;
-mod evidence;
 mod gate;
 mod layers;
 mod ledger;
@@ -18,8 +16,6 @@ mod links;
 mod negotiation;
 mod nodes;
 mod oracle;
-#[allow(dead_code, reason = "shared with the benchmark, which uses the rest")]
-mod pair;
 mod recording;
 mod rejects;
 mod scenario;

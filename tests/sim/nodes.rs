@@ -1,12 +1,12 @@
 //! The shard with real transports: joining, forwarding, data, vanishing, in virtual time.
 
-use crate::pair::{AUDIO, DELTA, KEYFRAME, World};
 use beistand::base::Verdict;
 use beistand::base::{EndReason, Identity, Millis, PauseReason, RoomName, SessionState, TrackKind};
 use beistand::media::Codec;
 use beistand::peer::signal::token::{authorize_join, verify};
 use beistand::peer::transport::sections;
 use beistand::usage::EventKind;
+use beistand_testing::{AUDIO, DELTA, KEYFRAME, World};
 use str0m::media::MediaKind;
 
 fn live_pair() -> World {
@@ -80,17 +80,11 @@ fn a_session_is_started_billed_and_ended_with_its_events_in_order() {
 #[test]
 fn a_join_without_a_good_preflight_is_warned_of_and_what_was_measured_is_in_the_record() {
     let mut world = World::new(7);
-    let measured = |bps| Verdict {
-        up_bps: bps,
-        down_bps: 1_500_000,
-        up_floor_bps: 1_000_000,
-        down_floor_bps: 1_000_000,
+    let at = world.now.unix;
+    let measured = |up_bps| Verdict {
         rtt_ms: 30,
         jitter_ms: 2,
-        up_loss_permille: 0,
-        down_loss_permille: 0,
-        passed: bps >= 1_000_000,
-        at_unix_ms: world.now.unix,
+        ..Verdict::new(up_bps, 1_500_000, at).against(1_000_000, 1_000_000)
     };
     let (good, slow) = (measured(1_200_000), measured(800_000));
     for (identity, role, preflight) in [

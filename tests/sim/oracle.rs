@@ -358,7 +358,7 @@ pub fn judge(case: &Case) -> Result<Option<u64>, String> {
         return judge_unknown(case);
     }
     check_entries(case)?;
-    crate::evidence::check(case)?;
+    crate::consents::check(case)?;
     crate::consumer::check(case)?;
     let totals = &case.entries[case.entries.len() - 1].totals;
     check_conservation(case, totals)?;

@@ -1,13 +1,13 @@
 //! Recording through the node's machines, with real transports: the consent gate, and who is told when.
 
-use crate::pair::{AUDIO, DELTA, KEYFRAME, World};
 use beistand::base::{
     Actor, Consent, ConsentState, Identity, Millis, Purpose, RecordingId, RecordingStep, SessionId,
 };
 use beistand::node::{CommandRefusal, SessionCommand, SessionView};
 use beistand::record::{Output, SegmentId};
-use beistand::session::{Answer, RecordingRefusal};
+use beistand::session::{ConsentAnswer, RecordingRefusal};
 use beistand::usage::EventKind;
+use beistand_testing::{AUDIO, DELTA, KEYFRAME, World};
 use std::collections::{BTreeMap, BTreeSet};
 use str0m::media::MediaKind;
 
@@ -51,7 +51,7 @@ fn answer(
     purpose: Purpose,
     given: bool,
 ) -> Result<SessionView, CommandRefusal> {
-    let answer = Answer {
+    let answer = ConsentAnswer {
         identity: Identity::from(who),
         purpose,
         given,

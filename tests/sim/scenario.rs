@@ -2,6 +2,7 @@
 //! who leaves, when the node crashes. Times are microseconds on one clock that outlives crashes.
 
 use beistand::base::{ConsentState, Direction, FloorState, Purpose, RecordingStep, Rng, Role};
+use std::ops::Range;
 
 /// Microseconds.
 pub type Micros = u64;
@@ -170,7 +171,10 @@ pub fn scenario(seed: u64) -> Scenario {
     } else {
         200 * SEC
     };
-    let floors = draw.chance(50);
+    let habits = Habits {
+        sparse,
+        floors: draw.chance(50),
+    };
     let crashes = if draw.chance(35) {
         draw.between(1, 3)
     } else {
@@ -189,10 +193,10 @@ pub fn scenario(seed: u64) -> Scenario {
         let end = boot + draw.between(15 * SEC, longest);
         let mut actions: Vec<Action> = people
             .iter()
-            .flat_map(|who| part(&mut draw, *who, (boot, end), (sparse, floors)))
+            .flat_map(|who| part(&mut draw, *who, boot..end, habits))
             .collect();
-        actions.extend(wishes(&mut draw, &policy, &people, (boot, end)));
-        actions.extend(crate::evidence::wishes(&mut evidence, &people, (boot, end)));
+        actions.extend(requests(&mut draw, &policy, &people, boot..end));
+        actions.extend(crate::consents::answers(&mut evidence, &people, boot..end));
         actions.sort_by_key(|action| action.at);
         lives.push(Life {
             boot,
@@ -232,21 +236,22 @@ fn policy(draw: &mut Draw) -> Policy {
 }
 
 /// What the app and the participants want in one life of the node.
-fn wishes(
+fn requests(
     draw: &mut Draw,
     policy: &Policy,
     people: &[Person],
-    (boot, end): (Micros, Micros),
+    life: Range<Micros>,
 ) -> Vec<Action> {
-    let mut wishes = Vec::new();
-    let mut wish = |at, who, act| wishes.push(Action { at, who, act });
+    let (boot, end) = (life.start, life.end);
+    let mut requests = Vec::new();
+    let mut ask = |at, who, act| requests.push(Action { at, who, act });
     if draw.chance(25) {
         let mut at = boot + draw.between(5 * SEC, 60 * SEC);
         for _ in 0..draw.between(1, 3) {
-            wish(at, people[0], Act::Pause);
+            ask(at, people[0], Act::Pause);
             at += draw.between(SEC, 30 * SEC);
             if draw.chance(70) {
-                wish(at, people[0], Act::Resume);
+                ask(at, people[0], Act::Resume);
             }
             at += draw.between(SEC, 60 * SEC);
         }
@@ -256,7 +261,7 @@ fn wishes(
         for _ in 0..draw.between(1, 3) {
             let quota_s = (topped_up || draw.chance(30)).then(|| draw.between(5, 250));
             let max_min = draw.chance(40).then(|| draw.between(1, 8));
-            wish(
+            ask(
                 draw.between(boot, end),
                 people[0],
                 Act::Extend { quota_s, max_min },
@@ -267,7 +272,7 @@ fn wishes(
         let mut at = boot + draw.between(40 * SEC, 120 * SEC);
         while at < end {
             let who = people[usize::try_from(draw.0.below(people.len() as u64)).unwrap()];
-            wish(
+            ask(
                 at,
                 who,
                 Act::Confirm {
@@ -277,8 +282,8 @@ fn wishes(
             at += draw.between(2 * SEC, 90 * SEC);
         }
     }
-    wishes.retain(|wish| wish.at < end);
-    wishes
+    requests.retain(|request| request.at < end);
+    requests
 }
 
 /// Now and then the node reports how someone's floor stands, when a packet of theirs came.
@@ -343,13 +348,18 @@ fn people(draw: &mut Draw) -> Vec<Person> {
     people
 }
 
+/// How the people of a scenario behave.
+#[derive(Clone, Copy)]
+struct Habits {
+    /// Now and then someone sends no more than a packet each 2.5 s.
+    sparse: bool,
+    /// Their floors are reported.
+    floors: bool,
+}
+
 /// One person's part in one life of the node.
-fn part(
-    draw: &mut Draw,
-    who: Person,
-    (boot, end): (Micros, Micros),
-    (sparse, floors): (bool, bool),
-) -> Vec<Action> {
+fn part(draw: &mut Draw, who: Person, life: Range<Micros>, habits: Habits) -> Vec<Action> {
+    let (boot, end) = (life.start, life.end);
     let mut at = boot + draw.between(500 * MS, 8 * SEC);
     if draw.chance(15) {
         at += draw.between(0, 60 * SEC);
@@ -366,7 +376,7 @@ fn part(
             at += draw.between(0, 900 * MS);
             connected = true;
         }
-        at = send(draw, who, at, (sparse, floors), &mut actions);
+        at = send(draw, who, at, habits, &mut actions);
         match draw.between(0, 99) {
             // Packets are lost for a while: around the limit of 5 s, around the grace time, long.
             0..=19 => at += draw.between(300 * MS, 4_999 * MS),
@@ -411,11 +421,11 @@ fn send(
     draw: &mut Draw,
     who: Person,
     from: Micros,
-    (sparse, floors): (bool, bool),
+    habits: Habits,
     actions: &mut Vec<Action>,
 ) -> Micros {
     let until = from + draw.between(2 * SEC, 45 * SEC);
-    let kind = draw.between(0, if sparse { 5 } else { 3 });
+    let kind = draw.between(0, if habits.sparse { 5 } else { 3 });
     let mut at = from;
     while at < until {
         // Talking; silent but with SRTCP; muted and alone: only a connectivity check.
@@ -430,7 +440,7 @@ fn send(
             act: Act::Packet { media },
         });
         // Not with the last one: whether they are here still is decided at that moment.
-        if floors && draw.0.below(60) == 0 && at + gap < until {
+        if habits.floors && draw.0.below(60) == 0 && at + gap < until {
             report(draw, who, at, actions);
         }
         at += gap;

@@ -3,11 +3,11 @@
 
 use crate::scenario::{Act, Action, Ending, Life, MS, Micros, Policy, SEC, Scenario};
 use beistand::base::{
-    EndReason, FloorReport, Identity, Inherited, LimitedBy, Millis, Mono, Now, Rng, SessionId,
+    EndReason, FloorReport, Identity, Inherited, LimitedBy, Mono, Now, Rng, SessionId,
     SessionState, Unix,
 };
 use beistand::node::billing::{Billing, Join, Opening};
-use beistand::usage::{Append, Carried, Checkpoint, Entry, Event, SessionFacts, ledger};
+use beistand::usage::{Append, Checkpoint, Entry, Event, SessionFacts, ledger};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Wall-clock time at the start of the world.
@@ -42,7 +42,7 @@ pub struct Case {
     /// The session that it continues, as it stood on disk then.
     pub before: Option<Box<Case>>,
     pub entries: Vec<Entry>,
-    /// What became of its recordings, behind its stop entry.
+    /// The steps of its recordings after its stop entry.
     pub after: Vec<Entry>,
     /// Every event as often as it was delivered.
     pub deliveries: Vec<Event>,
@@ -251,16 +251,14 @@ impl World {
         let session = SessionId::from(format!("SE_sim{:09}", self.count));
         let continues = process.lost.take();
         let facts = SessionFacts {
-            session: session.clone(),
-            node: "ND_sim000000001".into(),
-            room: "room".into(),
-            room_sid: "RM_sim000000001".into(),
-            policy: "default".into(),
-            min_billable_ms: Millis::ZERO,
-            external_ref: None,
-            metadata: None,
             continues: continues.clone(),
-            carried: Carried::default(),
+            ..SessionFacts::new(
+                session.clone(),
+                "ND_sim000000001".into(),
+                "room".into(),
+                "RM_sim000000001".into(),
+                "default".into(),
+            )
         };
         let policy = serde_json::from_str(&self.scenario.policy.json()).unwrap();
         let before = continues.as_ref().map(|session| {
@@ -390,7 +388,7 @@ impl World {
             case.entries = self.disk.entries.remove(&session).unwrap_or_default();
             let mut events = self.disk.events.remove(&session).unwrap_or_default();
             let seq = events.last().map_or(0, |event| event.event_seq);
-            for append in crate::evidence::afterwards(&case.entries, seq, &mut self.rng) {
+            for append in crate::consents::afterwards(&case.entries, seq, &mut self.rng) {
                 case.after.push(append.entry);
                 events.extend(append.events);
             }
@@ -438,7 +436,7 @@ fn put(billing: &mut Billing, action: &Action, (boot, number): (Micros, u64), no
             billing.handle_floor(&who, direction, report, now);
         }
         Act::Consent { .. } | Act::Record { .. } => {
-            return crate::evidence::put(billing, action, now);
+            return crate::consents::put(billing, action, now);
         }
     }
     true

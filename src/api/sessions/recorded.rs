@@ -10,7 +10,7 @@ use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody};
 use crate::base::{Actor, Identity, Purpose};
 use crate::node::{RecordedView, SessionCommand, SessionView};
 use crate::peer::signal::token::{Claims, Duty, authorize_admin, authorize_recordings};
-use crate::session::{Answer, MAX_WORDING_BYTES};
+use crate::session::{ConsentAnswer, MAX_WORDING_BYTES};
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(crate) async fn consent(
     let answer = said(&body)?;
     let known = sessions.known(&id).await?;
     let actor = whose(&caller.claims, known.room().as_str(), &answer.identity);
-    let answer = Answer {
+    let answer = ConsentAnswer {
         actor: actor.map_err(Problem::forbidden)?,
         ..answer
     };
@@ -75,7 +75,7 @@ fn stands<'a>(view: &'a SessionView, purpose: Purpose, who: &Identity) -> Option
 }
 
 /// The answer in a body; whose hand it is follows from the token.
-fn said(body: &serde_json::Value) -> Result<Answer, Problem> {
+fn said(body: &serde_json::Value) -> Result<ConsentAnswer, Problem> {
     let mut fields = Fields::of(body, "")?;
     let identity = fields.needed("identity", 1..=IDENTITY_BYTES)?;
     let purpose = purpose(&mut fields)?.ok_or_else(|| {
@@ -95,7 +95,7 @@ fn said(body: &serde_json::Value) -> Result<Answer, Problem> {
             .unwrap_or_default()
     };
     fields.finish()?;
-    Ok(Answer {
+    Ok(ConsentAnswer {
         identity: Identity::from(identity),
         purpose,
         given,

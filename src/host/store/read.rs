@@ -6,7 +6,7 @@ use super::schema::{WITH_RECORDINGS, open_read_only, version};
 use crate::api::{Known, SessionFilter};
 use crate::base::{NodeId, SessionId};
 use crate::node::Booking;
-use crate::usage::ledger::{Hash, Place, Row, SessionRecord, fold};
+use crate::usage::ledger::{ChainPosition, Hash, Row, SessionRecord, fold};
 use crate::usage::{Checkpoint, Entry};
 use rusqlite::{Connection, OptionalExtension, ToSql};
 use std::path::{Path, PathBuf};
@@ -200,7 +200,7 @@ fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let node: Option<String> = row.get(0)?;
     let hash = |bytes: Vec<u8>| Hash::from_slice(&bytes).unwrap_or(Hash([0xff; 32]));
     Ok(Row {
-        place: Place {
+        place: ChainPosition {
             node: NodeId::from(node.unwrap_or_default()),
             boot_epoch: uint(row.get(1)?),
             chain_seq: uint(row.get(2)?),

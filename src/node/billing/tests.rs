@@ -5,18 +5,13 @@ use crate::base::Unix;
 use crate::usage::EventKind;
 
 fn opening(policy: Policy) -> Opening {
-    let facts = SessionFacts {
-        session: "SE_s".into(),
-        node: "ND_n".into(),
-        room: "room".into(),
-        room_sid: "RM_r".into(),
-        policy: "default".into(),
-        min_billable_ms: Millis::ZERO,
-        external_ref: None,
-        metadata: None,
-        continues: None,
-        carried: Carried::default(),
-    };
+    let facts = SessionFacts::new(
+        "SE_s".into(),
+        "ND_n".into(),
+        "room".into(),
+        "RM_r".into(),
+        "default".into(),
+    );
     Opening {
         facts,
         policy,

@@ -63,18 +63,7 @@ mod tests {
     }
 
     fn verdict(up_bps: u64, down_bps: u64) -> Verdict {
-        Verdict {
-            up_bps,
-            down_bps,
-            up_floor_bps: 1_000_000,
-            down_floor_bps: 1_000_000,
-            rtt_ms: 1,
-            jitter_ms: 1,
-            up_loss_permille: 0,
-            down_loss_permille: 0,
-            passed: up_bps.min(down_bps) >= 1_000_000,
-            at_unix_ms: Unix(1),
-        }
+        Verdict::new(up_bps, down_bps, Unix(1)).against(1_000_000, 1_000_000)
     }
 
     #[test]

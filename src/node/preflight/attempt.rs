@@ -312,19 +312,16 @@ impl Attempt {
         }
         let up = Reading::of(self.up.samples());
         let targets = self.request.targets;
-        let mut verdict = Verdict {
-            up_bps: up.bps.min(targets.up_bps()),
-            down_bps: down.bps.min(targets.down_bps()),
-            up_floor_bps: targets.up_floor_bps,
-            down_floor_bps: targets.down_floor_bps,
+        let up_bps = up.bps.min(targets.up_bps());
+        let down_bps = down.bps.min(targets.down_bps());
+        let verdict = Verdict {
             rtt_ms: self.rtt.unwrap_or(Millis::ZERO).0,
             jitter_ms: up.jitter_ms.max(down.jitter_ms),
             up_loss_permille: up.loss_permille,
             down_loss_permille: down.loss_permille,
-            passed: false,
-            at_unix_ms: now.unix,
+            ..Verdict::new(up_bps, down_bps, now.unix)
         };
-        verdict.passed = verdict.meets(targets.up_floor_bps, targets.down_floor_bps);
+        let verdict = verdict.against(targets.up_floor_bps, targets.down_floor_bps);
         self.finish(Outcome::Done(verdict), now.mono);
     }
 

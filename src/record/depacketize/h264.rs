@@ -1,7 +1,8 @@
 //! H.264: packetization mode 1 (RFC 6184): single units, several in one packet (STAP-A), pieces of one (FU-A).
 //! In the file each unit follows its length in four bytes (ISO/IEC 14496-15, 5.3.2).
 
-use super::{Malformed, sps};
+use super::error::Malformed;
+use super::sps;
 use crate::record::matroska::write::TrackCodec;
 
 /// Types of units (H.264, table 7-1; RFC 6184, table 1).

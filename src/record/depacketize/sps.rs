@@ -1,6 +1,6 @@
 //! The sequence parameter set of H.264 (section 7.3.2.1.1), as far as the size of the picture.
 
-use super::Malformed;
+use super::error::Malformed;
 use crate::record::matroska::write::PixelSize;
 
 /// What a parameter set says that concerns a file.

@@ -1,6 +1,6 @@
 //! VP8: behind the payload descriptor (RFC 7741, section 4.2) lie the bytes of the frame as they are.
 
-use super::Malformed;
+use super::error::Malformed;
 use crate::record::matroska::write::PixelSize;
 
 /// What a keyframe has behind its three bytes of tag (RFC 6386, section 9.1).

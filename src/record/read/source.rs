@@ -16,7 +16,7 @@ pub(super) enum Stop {
 
 /// An element's beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct ElementHead {
     pub id: Id,
     /// Bytes of its content; none: it ends where something comes that cannot be within.
     pub size: Option<u64>,
@@ -89,7 +89,7 @@ impl<R: BufRead> Source<R> {
     }
 
     /// The next element's beginning; none where the file ends before it.
-    pub fn head(&mut self) -> Result<Option<Head>, Stop> {
+    pub fn head(&mut self) -> Result<Option<ElementHead>, Stop> {
         let first = match self.byte() {
             Ok(first) => first,
             Err(Stop::End) => return Ok(None),
@@ -97,7 +97,7 @@ impl<R: BufRead> Source<R> {
         };
         let id = self.id_after(first)?;
         let size = self.size()?;
-        Ok(Some(Head { id, size }))
+        Ok(Some(ElementHead { id, size }))
     }
 
     /// The content of an element, at most `limit` bytes. What a file says of its size is not

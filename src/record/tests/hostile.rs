@@ -67,7 +67,7 @@ fn spoil(packet: &mut Packet, rng: &mut Rng) {
 #[test]
 fn a_hundred_thousand_spoiled_packets_break_nothing() {
     let mut rng = Rng::from_seed(12);
-    let mut desk = Desk::video();
+    let mut rig = Rig::video();
     let mut ms = 0;
     for round in 0..200 {
         // Within a round the codec changes as well; a new round begins far away.
@@ -77,24 +77,24 @@ fn a_hundred_thousand_spoiled_packets_break_nothing() {
                 spoil(&mut packet, &mut rng);
             }
             ms += rng.below(30);
-            desk.packet(&packet, ms);
+            rig.packet(&packet, ms);
             if rng.below(4) == 0 {
-                desk.timeout(ms);
+                rig.timeout(ms);
             }
         }
         if rng.below(4) == 0 {
-            desk.gate(false, ms);
-            desk.gate(true, ms);
+            rig.gate(false, ms);
+            rig.gate(true, ms);
         }
     }
-    let stats = desk.recorder.stats();
+    let stats = rig.recorder.stats();
     assert!(
         stats.frames > 1_000 && stats.malformed > 100 && stats.late > 100,
         "{stats:?}"
     );
-    let desk = desk.stop(ms);
-    for (number, bytes) in &desk.files {
-        let file = blocks::read(bytes);
+    let rig = rig.stop(ms);
+    for (number, bytes) in &rig.files {
+        let file = segment::read(bytes);
         let times: Vec<i64> = file.blocks.iter().map(|block| block.at_ms).collect();
         assert!(
             times.windows(2).all(|pair| pair[0] < pair[1]),
@@ -107,7 +107,7 @@ fn a_hundred_thousand_spoiled_packets_break_nothing() {
 fn one_codec_spoiled_all_along_breaks_nothing_either() {
     for codec in [Codec::Opus, Codec::Vp8, Codec::H264] {
         let mut rng = Rng::from_seed(13);
-        let mut desk = Desk::video();
+        let mut rig = Rig::video();
         for seq in 0..20_000 {
             let mut packet = std::iter::repeat_with(|| good(&mut rng, seq))
                 .find(|packet| packet.codec == codec)
@@ -115,77 +115,77 @@ fn one_codec_spoiled_all_along_breaks_nothing_either() {
             if rng.below(10) == 0 {
                 spoil(&mut packet, &mut rng);
             }
-            desk.packet(&packet, seq * 10);
+            rig.packet(&packet, seq * 10);
         }
-        let desk = desk.stop(200_000);
-        desk.files
+        let rig = rig.stop(200_000);
+        rig.files
             .values()
-            .for_each(|bytes| drop(blocks::read(bytes)));
+            .for_each(|bytes| drop(segment::read(bytes)));
     }
 }
 
 #[test]
 fn a_frame_without_end_is_given_up_and_the_memory_stays_bounded() {
-    let mut desk = Desk::video();
-    desk.packet(&picture(0, true), 0);
+    let mut rig = Rig::video();
+    rig.packet(&picture(0, true), 0);
     let mut middle = picture(1, false);
     middle.marker = false;
-    desk.packet(&middle, 33);
+    rig.packet(&middle, 33);
     let mut payload = vec![0; 1_200];
     for seq in 2..5_000_u64 {
         payload[1..9].copy_from_slice(&seq.to_be_bytes());
         let mut packet = packet(Codec::Vp8, seq, middle.timestamp, &payload);
         packet.marker = false;
-        desk.packet(&packet, 34);
+        rig.packet(&packet, 34);
     }
-    assert_eq!(desk.recorder.stats().malformed, 1);
-    desk.packet(&picture(5_000, true), 200);
-    let desk = desk.stop(300);
-    assert_eq!(desk.numbers(1), [0, 5_000]);
+    assert_eq!(rig.recorder.stats().malformed, 1);
+    rig.packet(&picture(5_000, true), 200);
+    let rig = rig.stop(300);
+    assert_eq!(rig.numbers(1), [0, 5_000]);
 }
 
 #[test]
 fn a_track_that_changes_its_codec_with_each_packet_makes_one_file_a_second_at_most() {
-    let mut desk = Desk::sound();
+    let mut rig = Rig::sound();
     for n in 0..5_000 {
         let packet = if n % 2 == 0 {
             sound(n)
         } else {
             picture(n, true)
         };
-        desk.packet(&packet, n);
+        rig.packet(&packet, n);
     }
-    let desk = desk.stop(5_000);
-    assert!((2..=6).contains(&desk.files.len()), "{}", desk.files.len());
-    assert!(desk.recorder.stats().late > 2_000);
+    let rig = rig.stop(5_000);
+    assert!((2..=6).contains(&rig.files.len()), "{}", rig.files.len());
+    assert!(rig.recorder.stats().late > 2_000);
 }
 
 #[test]
 fn a_recording_has_so_many_files_and_nobody_uses_up_those_of_others() {
-    let mut desk = Desk::new();
+    let mut rig = Rig::new();
     for who in 0..25 {
         let mut facts = facts("PA_1", TrackSource::Microphone);
         facts.identity = Identity::from(format!("person {who}").as_str());
         for n in 0..600 {
-            desk.recorder.handle_track(KEY, facts.clone());
-            desk.gate(true, n);
-            desk.packet(&sound(n), n);
-            desk.recorder.handle_track_ended(KEY, at(n));
-            desk.drain();
+            rig.recorder.handle_track(KEY, facts.clone());
+            rig.gate(true, n);
+            rig.packet(&sound(n), n);
+            rig.recorder.handle_track_ended(KEY, at(n));
+            rig.drain();
         }
-        assert_eq!(desk.files.len(), (500 * (who + 1)).min(9_999));
+        assert_eq!(rig.files.len(), (500 * (who + 1)).min(9_999));
     }
-    assert_eq!(desk.recorder.stats().frames_dropped, 15_000 - 9_999);
+    assert_eq!(rig.recorder.stats().frames_dropped, 15_000 - 9_999);
 }
 
 #[test]
 fn sound_that_comes_a_hundred_times_too_fast_does_not_run_ahead_of_the_clock() {
-    let mut desk = Desk::sound();
+    let mut rig = Rig::sound();
     for n in 0..100_000 {
-        desk.packet(&sound(n), n / 5);
+        rig.packet(&sound(n), n / 5);
     }
-    let desk = desk.stop(20_000);
-    let last = *desk.times(1).last().unwrap();
+    let rig = rig.stop(20_000);
+    let last = *rig.times(1).last().unwrap();
     assert!(last < 22_000, "{last}");
-    assert!(desk.recorder.stats().frames_dropped > 50_000);
+    assert!(rig.recorder.stats().frames_dropped > 50_000);
 }

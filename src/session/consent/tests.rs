@@ -14,8 +14,8 @@ fn consents(mode: Mode, purposes: &[Purpose]) -> Consents {
     consents
 }
 
-fn answer(purpose: Purpose, given: bool) -> Answer {
-    Answer {
+fn answer(purpose: Purpose, given: bool) -> ConsentAnswer {
+    ConsentAnswer {
         identity: EVE.into(),
         purpose,
         given,

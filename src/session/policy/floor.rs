@@ -1,6 +1,6 @@
 //! `[floor]`: the promised minimum bandwidth, per participant and direction.
 
-use super::{PolicyError, range};
+use super::error::{PolicyError, range};
 use crate::base::Millis;
 use serde::{Deserialize, Serialize};
 

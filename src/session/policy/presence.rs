@@ -1,6 +1,7 @@
 //! `[presence]`: the "still there?" check.
 
-use super::{PolicyError, range};
+use super::error::{PolicyError, range};
+use crate::base::Millis;
 use serde::{Deserialize, Serialize};
 
 /// When the participants are asked whether they are still there, and who must answer.
@@ -40,6 +41,11 @@ impl Default for Presence {
 }
 
 impl Presence {
+    /// Time to answer; after that the clock stands for as long again, and then the session ends.
+    pub(in crate::session) const fn time_to_answer(&self) -> Millis {
+        Millis::from_secs(self.grace_min * 60)
+    }
+
     pub(super) fn validate(&self) -> Result<(), PolicyError> {
         range("presence.after_min", self.after_min, 0, 1440)?;
         range("presence.grace_min", self.grace_min, 1, 60)?;

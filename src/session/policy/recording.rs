@@ -1,6 +1,6 @@
 //! `[recording]`
 
-use super::{PolicyError, range};
+use super::error::{PolicyError, range};
 use crate::base::{Millis, Purpose};
 use serde::{Deserialize, Serialize};
 

@@ -2,11 +2,10 @@
 //! an open prompt runs, and time since it first went live. All in differences of millisecond readings, as
 //! the meter has them: a quota is used up at exactly that accrued millisecond.
 
-use super::Stage;
 use crate::base::{
     Inherited, Millis, Mono, PauseReason, SessionState, Terms, Warning, WarningKind,
 };
-use crate::session::{OnExhausted, Output, Policy};
+use crate::session::Policy;
 
 /// Warned when so much of `duration.max_min` is left (contract).
 const DURATION_MARKS: [Millis; 3] = [
@@ -24,9 +23,9 @@ pub(super) struct Clocks {
     /// Up to here.
     to: Mono,
     /// Live, over all sessions of the chain.
-    pub(super) used: Millis,
+    used: Millis,
     /// Live, or paused because nobody answered; in this session.
-    pub(super) asked: Millis,
+    asked: Millis,
     first_live: Option<Mono>,
     /// What earlier sessions of the chain used of `duration.max_min`.
     lasted: Millis,
@@ -61,6 +60,121 @@ impl Clocks {
             total(terms).map_or(Millis::ZERO, |total| total.saturating_sub(self.used));
     }
 
+    fn arm_duration(&mut self, terms: &Terms, t: Mono) {
+        self.duration_armed = self.time_left(terms, t).unwrap_or(Millis::ZERO);
+    }
+
+    /// Live time so far, over all sessions of the chain.
+    pub(super) const fn used(&self) -> Millis {
+        self.used
+    }
+
+    /// Time so far in which an open prompt ran.
+    pub(super) const fn asked(&self) -> Millis {
+        self.asked
+    }
+
+    /// Counts the time up to `t`, which was spent in `state`.
+    pub(super) fn count(&mut self, state: SessionState, t: Mono) {
+        let span = t.since(self.to);
+        match state {
+            SessionState::Live => {
+                self.used += span;
+                self.asked += span;
+            }
+            SessionState::Paused(PauseReason::PresenceUnconfirmed) => self.asked += span,
+            SessionState::Waiting | SessionState::Paused(_) | SessionState::Ended(_) => {}
+        }
+        self.to = self.to.max(t);
+    }
+
+    /// It went live at `t`.
+    pub(super) fn on_live(&mut self, terms: &Terms, t: Mono) {
+        if self.first_live.is_none() {
+            self.first_live = Some(t);
+            self.arm_duration(terms, t);
+        }
+    }
+
+    /// The quota of the terms is a new one. Marks that lie ahead are warned of (again).
+    pub(super) fn on_quota(&mut self, terms: &Terms) {
+        self.arm_quota(terms);
+    }
+
+    /// The same of the duration.
+    pub(super) fn on_duration(&mut self, terms: &Terms, t: Mono) {
+        self.arm_duration(terms, t);
+    }
+
+    pub(super) fn duration_ends(&self, terms: &Terms) -> Option<Mono> {
+        let max = Millis::from_secs(terms.max_min * 60);
+        let left = max.saturating_sub(self.lasted);
+        self.first_live.map(|live| live + left)
+    }
+
+    /// What is left of `duration.max_min` at `t`; nothing to say before it is live.
+    pub(super) fn time_left(&self, terms: &Terms, t: Mono) -> Option<Millis> {
+        self.duration_ends(terms).map(|ends| ends.since(t))
+    }
+
+    /// What is left of the quota at `t`, which is not before the newest fact and was reached in `state`.
+    pub(super) fn quota_left(&self, terms: &Terms, state: SessionState, t: Mono) -> Option<Millis> {
+        let running = if state == SessionState::Live {
+            t.since(self.to)
+        } else {
+            Millis::ZERO
+        };
+        total(terms).map(|total| total.saturating_sub(self.used + running))
+    }
+
+    /// Nothing of the quota is left.
+    pub(super) fn exhausted(&self, terms: &Terms) -> bool {
+        total(terms).is_some_and(|total| self.used >= total)
+    }
+
+    /// When the quota is used up, if the clock goes on running. None once that is behind us and told.
+    pub(super) fn quota_ends(&self, terms: &Terms) -> Option<Mono> {
+        let total = total(terms).filter(|_| !self.quota_told)?;
+        Some(self.reaches_used(total))
+    }
+
+    /// Says once that the quota is used up.
+    pub(super) fn on_exhausted(&mut self, terms: &Terms) -> Option<Warning> {
+        let news = self.exhausted(terms) && !std::mem::replace(&mut self.quota_told, true);
+        news.then(|| Warning::left(WarningKind::Quota, Millis::ZERO))
+    }
+
+    /// When to warn of the quota, if the clock goes on running.
+    pub(super) fn next_quota_warning(&self, terms: &Terms) -> Option<Mono> {
+        let (total, mark) = (total(terms)?, next(&QUOTA_MARKS, self.quota_armed)?);
+        Some(self.reaches_used(total.saturating_sub(mark)))
+    }
+
+    pub(super) fn next_duration_warning(&self, terms: &Terms) -> Option<Mono> {
+        let mark = next(&DURATION_MARKS, self.duration_armed)?;
+        self.duration_ends(terms).map(|ends| ends - mark)
+    }
+
+    pub(super) fn on_quota_warning(&mut self) -> Option<Warning> {
+        self.quota_armed = next(&QUOTA_MARKS, self.quota_armed)?;
+        Some(Warning::left(WarningKind::Quota, self.quota_armed))
+    }
+
+    pub(super) fn on_duration_warning(&mut self) -> Option<Warning> {
+        self.duration_armed = next(&DURATION_MARKS, self.duration_armed)?;
+        Some(Warning::left(WarningKind::Duration, self.duration_armed))
+    }
+
+    /// When live time comes to `mark`, if the clock goes on running.
+    pub(super) fn reaches_used(&self, mark: Millis) -> Mono {
+        self.reaches(self.used, mark)
+    }
+
+    /// When the time in which an open prompt runs comes to `mark`, if it goes on running.
+    pub(super) fn reaches_asked(&self, mark: Millis) -> Mono {
+        self.reaches(self.asked, mark)
+    }
+
     /// The moment at which a clock that runs comes to `mark`.
     fn reaches(&self, clock: Millis, mark: Millis) -> Mono {
         let reading = self.to.millis() + mark.saturating_sub(clock);
@@ -91,124 +205,4 @@ pub(super) fn terms(policy: &Policy, inherited: &Inherited) -> Terms {
 /// A length in minutes; none for zero.
 pub(super) fn minutes(minutes: u64) -> Option<Millis> {
     (minutes > 0).then(|| Millis::from_secs(minutes * 60))
-}
-
-impl Stage {
-    /// Counts the time up to `t` in the state that it was spent in.
-    pub(super) fn count(&mut self, t: Mono) {
-        let span = t.since(self.clocks.to);
-        match self.state {
-            SessionState::Live => {
-                self.clocks.used += span;
-                self.clocks.asked += span;
-            }
-            SessionState::Paused(PauseReason::PresenceUnconfirmed) => self.clocks.asked += span,
-            SessionState::Waiting | SessionState::Paused(_) | SessionState::Ended(_) => {}
-        }
-        self.clocks.to = self.clocks.to.max(t);
-    }
-
-    /// It went live at `t`.
-    pub(super) fn on_live(&mut self, t: Mono) {
-        if self.clocks.first_live.is_none() {
-            self.clocks.first_live = Some(t);
-            self.arm_duration(t);
-        }
-    }
-
-    fn arm_duration(&mut self, t: Mono) {
-        self.clocks.duration_armed = self.time_left(t).unwrap_or(Millis::ZERO);
-    }
-
-    pub(super) fn duration_ends(&self) -> Option<Mono> {
-        let max = Millis::from_secs(self.terms.max_min * 60);
-        let left = max.saturating_sub(self.clocks.lasted);
-        self.clocks.first_live.map(|live| live + left)
-    }
-
-    /// What is left of `duration.max_min` at `t`; nothing to say before it is live.
-    pub(in crate::session) fn time_left(&self, t: Mono) -> Option<Millis> {
-        self.duration_ends().map(|ends| ends.since(t))
-    }
-
-    /// What is left of the quota at `t`, which is not before the newest fact.
-    pub(in crate::session) fn quota_left(&self, t: Mono) -> Option<Millis> {
-        let running = if self.state == SessionState::Live {
-            t.since(self.clocks.to)
-        } else {
-            Millis::ZERO
-        };
-        total(&self.terms).map(|total| total.saturating_sub(self.clocks.used + running))
-    }
-
-    /// Nothing of the quota is left.
-    pub(super) fn exhausted(&self) -> bool {
-        total(&self.terms).is_some_and(|total| self.clocks.used >= total)
-    }
-
-    /// When the quota is used up, while the clock runs. Nothing once that is behind us and goes on.
-    pub(super) fn quota_ends(&self) -> Option<Mono> {
-        let total = total(&self.terms).filter(|_| self.state == SessionState::Live)?;
-        (!self.clocks.quota_told).then(|| self.clocks.reaches(self.clocks.used, total))
-    }
-
-    /// Says once that the quota is used up where it goes on all the same.
-    pub(super) fn tell_exhausted(&mut self, t: Mono) {
-        let goes_on = self.policy.duration.on_exhausted == OnExhausted::Continue;
-        if goes_on && self.exhausted() && !std::mem::replace(&mut self.clocks.quota_told, true) {
-            self.warn(t, Warning::left(WarningKind::Quota, Millis::ZERO));
-        }
-    }
-
-    pub(super) fn next_quota_warning(&self) -> Option<Mono> {
-        let total = total(&self.terms).filter(|_| self.state == SessionState::Live)?;
-        let mark = next(&QUOTA_MARKS, self.clocks.quota_armed)?;
-        Some(
-            self.clocks
-                .reaches(self.clocks.used, total.saturating_sub(mark)),
-        )
-    }
-
-    pub(super) fn next_duration_warning(&self) -> Option<Mono> {
-        let mark = next(&DURATION_MARKS, self.clocks.duration_armed)?;
-        self.duration_ends().map(|ends| ends - mark)
-    }
-
-    pub(super) fn on_quota_warning(&mut self, t: Mono) {
-        if let Some(mark) = next(&QUOTA_MARKS, self.clocks.quota_armed) {
-            self.clocks.quota_armed = mark;
-            self.warn(t, Warning::left(WarningKind::Quota, mark));
-        }
-    }
-
-    pub(super) fn on_duration_warning(&mut self, t: Mono) {
-        if let Some(mark) = next(&DURATION_MARKS, self.clocks.duration_armed) {
-            self.clocks.duration_armed = mark;
-            self.warn(t, Warning::left(WarningKind::Duration, mark));
-        }
-    }
-
-    /// New totals of quota and duration. Marks that lie ahead are warned of (again).
-    pub(super) fn on_extend(&mut self, t: Mono, quota_s: Option<u64>, max_min: Option<u64>) {
-        if quota_s.is_some() {
-            self.terms.quota_s = quota_s;
-            self.clocks.arm_quota(&self.terms);
-        }
-        if let Some(max_min) = max_min {
-            self.terms.max_min = max_min;
-            self.arm_duration(t);
-        }
-    }
-
-    pub(super) fn reaches_used(&self, mark: Millis) -> Mono {
-        self.clocks.reaches(self.clocks.used, mark)
-    }
-
-    pub(super) fn reaches_asked(&self, mark: Millis) -> Mono {
-        self.clocks.reaches(self.clocks.asked, mark)
-    }
-
-    pub(super) fn warn(&mut self, at: Mono, warning: Warning) {
-        self.outputs.push_back(Output::Warning { at, warning });
-    }
 }

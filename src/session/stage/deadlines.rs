@@ -2,7 +2,6 @@
 
 use super::Stage;
 use super::output::{Output, Reason};
-use super::sides::Place;
 use crate::base::{EndReason, Millis, Mono, SessionState};
 use crate::session::{NOBODY, OnBreach};
 
@@ -12,17 +11,27 @@ impl Stage {
         if self.ended() {
             return None;
         }
+        let while_live = |at: Option<Mono>| at.filter(|_| self.state == SessionState::Live);
         [
-            (self.duration_ends(), Reason::MaxDuration),
-            (self.quota_ends(), Reason::QuotaExhausted),
+            (self.clocks.duration_ends(&self.terms), Reason::MaxDuration),
+            (
+                while_live(self.clocks.quota_ends(&self.terms)),
+                Reason::QuotaExhausted,
+            ),
             (self.prompt_ends(), Reason::Unanswered),
             (self.breach_ends(), Reason::FloorBreached),
             (self.window_closes(), Reason::WindowCloses),
             (self.abandoned_at(), Reason::Abandoned),
             (self.nobody_at(), Reason::Nobody),
             (self.grace_over(), Reason::Grace),
-            (self.next_duration_warning(), Reason::DurationWarning),
-            (self.next_quota_warning(), Reason::QuotaWarning),
+            (
+                self.clocks.next_duration_warning(&self.terms),
+                Reason::DurationWarning,
+            ),
+            (
+                while_live(self.clocks.next_quota_warning(&self.terms)),
+                Reason::QuotaWarning,
+            ),
             (self.prompt_due(), Reason::PromptDue),
             (self.next_interim, Reason::Interim),
         ]
@@ -41,43 +50,41 @@ impl Stage {
             Reason::FloorBreached => self.end(t, EndReason::FloorBreached),
             Reason::WindowCloses => self.end(t, EndReason::NoShow),
             Reason::Abandoned => self.end(t, EndReason::Abandoned),
-            Reason::Nobody => self.end(t, self.nobody_reason()),
+            Reason::Nobody => self.end(t, self.members.deserted_reason(self.state)),
             Reason::Grace => self.on_grace_over(t),
-            Reason::DurationWarning => self.on_duration_warning(t),
-            Reason::QuotaWarning => self.on_quota_warning(t),
+            Reason::DurationWarning => {
+                let warning = self.clocks.on_duration_warning();
+                self.warn(t, warning);
+            }
+            Reason::QuotaWarning => {
+                let warning = self.clocks.on_quota_warning();
+                self.warn(t, warning);
+            }
             Reason::PromptDue => self.on_prompt_due(t),
             Reason::Interim => {
                 self.outputs.push_back(Output::Interim { at: t });
                 self.next_interim = Some(t + Millis::from_secs(self.policy.billing.interim_s));
             }
-            // Known by `Presence`, and a fact before it comes here.
+            // Known by `PresenceTracker`, and a fact before it comes here.
             Reason::Vanished => {}
         }
     }
 
     /// A side is away for too long in a session that was live once.
     fn abandoned_at(&self) -> Option<Mono> {
-        let away = [self.expert_away, self.customer_away]
-            .into_iter()
-            .flatten()
-            .min();
+        let away = self.away.earliest();
         away.filter(|_| self.state != SessionState::Waiting)
             .map(|at| at + Millis::from_secs(self.policy.abandon_after_s))
     }
 
     fn nobody_at(&self) -> Option<Mono> {
-        self.members
-            .values()
-            .all(|member| member.place != Place::Here)
-            .then(|| self.stirred + NOBODY.max(self.policy.grace()))
+        let since = self.members.deserted_since()?;
+        Some(since + NOBODY.max(self.policy.grace()))
     }
 
     fn grace_over(&self) -> Option<Mono> {
-        self.members
-            .values()
-            .filter(|member| member.place == Place::Vanished)
-            .map(|member| member.since + self.policy.grace())
-            .min()
+        let vanished = self.members.first_vanished()?;
+        Some(vanished + self.policy.grace())
     }
 
     fn breach_ends(&self) -> Option<Mono> {
@@ -91,34 +98,9 @@ impl Stage {
             .filter(|_| self.state == SessionState::Waiting)
     }
 
-    fn nobody_reason(&self) -> EndReason {
-        if self.state == SessionState::Waiting {
-            return EndReason::NoShow;
-        }
-        let last = self.members.values().filter(|m| m.place != Place::Expected);
-        match last
-            .max_by_key(|member| member.since)
-            .map(|member| member.place)
-        {
-            Some(Place::Gone { explicit: true }) => EndReason::Left,
-            Some(
-                Place::Gone { explicit: false } | Place::Vanished | Place::Here | Place::Expected,
-            )
-            | None => EndReason::Abandoned,
-        }
-    }
-
     fn on_grace_over(&mut self, t: Mono) {
         let grace = self.policy.grace();
-        for (who, member) in &mut self.members {
-            if member.place == Place::Vanished && member.since + grace <= t {
-                member.place = Place::Gone { explicit: false };
-                self.outputs.push_back(Output::Gone {
-                    at: member.since,
-                    who: who.clone(),
-                });
-            }
-        }
+        self.members.handle_grace_over(t, grace, &mut self.outputs);
         self.refresh(t);
     }
 }

@@ -1,6 +1,9 @@
-//! What a session announces, and why it wants to be woken.
+//! What a session announces, what it shows of an open prompt, and why it wants to be woken.
 
-use crate::base::{Direction, Identity, LimitedBy, Mono, SessionState, Terms, Warning};
+use crate::base::{
+    Direction, Identity, LimitedBy, Millis, Mono, OpenPrompt, SessionState, Terms, Warning,
+};
+use crate::session::Who;
 
 /// What a session announces, in event-time order (a participant whose coming or going moves no
 /// side may be announced a little late, with their own earlier time).
@@ -102,6 +105,30 @@ impl Output {
             | Output::Terms { at, .. }
             | Output::Floor { at, .. }
             | Output::Warning { at, .. } => *at,
+        }
+    }
+}
+
+/// The open prompt, as clients are shown it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// Who must answer.
+    pub who: Who,
+    /// What is left of the time to answer; once that is over, until the session ends.
+    pub left: Millis,
+    /// The time to answer is over, and the clock stands.
+    pub overdue: bool,
+    /// Who has answered.
+    pub confirmed: Vec<Identity>,
+}
+
+impl Prompt {
+    pub(super) fn new(open: &OpenPrompt, who: Who, left: Millis) -> Prompt {
+        Prompt {
+            who,
+            left,
+            overdue: open.overdue,
+            confirmed: open.confirmed.keys().cloned().collect(),
         }
     }
 }

@@ -1,52 +1,8 @@
 //! The two sides of a session, and whose packets decide about them.
 
-use super::Stage;
-use crate::base::{Direction, FloorReport, FloorState, Identity, Mono, Role};
-use crate::session::{Basis, OnBreach, Standing};
-
-/// Where a participant is, as far as event time has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Connected, not heard yet.
-    Expected,
-    /// Present.
-    Here,
-    /// Absent, within the grace time.
-    Vanished,
-    /// Absent for good, unless they come again.
-    Gone { explicit: bool },
-}
-
-#[derive(Debug)]
-pub(super) struct Member {
-    pub(super) standing: Standing,
-    /// Position in the order of first joins.
-    pub(super) order: usize,
-    pub(super) place: Place,
-    /// Since when they are in that place; for an absence their last moment present.
-    pub(super) since: Mono,
-    pub(super) media: bool,
-    /// What was last reported of their floor while they were here, up and down.
-    pub(super) floor: [Option<FloorReport>; 2],
-}
-
-/// Which of the two reports of a member is that of a direction.
-pub(super) const fn slot(direction: Direction) -> usize {
-    match direction {
-        Direction::Up => 0,
-        Direction::Down => 1,
-    }
-}
-
-impl Member {
-    /// The promise to them is not kept, in either direction.
-    pub(super) fn breached(&self) -> bool {
-        self.floor
-            .iter()
-            .flatten()
-            .any(|report| report.state == FloorState::Breached)
-    }
-}
+use super::members::{Attendance, Member, Members};
+use crate::base::{Identity, Mono, Role};
+use crate::session::{Basis, Floor, OnBreach};
 
 /// The two sides of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +26,34 @@ impl Sides {
     }
 }
 
+/// Since when each side is away.
+#[derive(Debug)]
+pub(super) struct Away {
+    expert: Option<Mono>,
+    customer: Option<Mono>,
+}
+
+impl Away {
+    pub(super) const fn both(at: Mono) -> Away {
+        Away {
+            expert: Some(at),
+            customer: Some(at),
+        }
+    }
+
+    /// The sides at `t`.
+    pub(super) fn follow(&mut self, sides: Sides, t: Mono) {
+        let since = |away: Option<Mono>, here: bool| (!here).then(|| away.unwrap_or(t));
+        self.expert = since(self.expert, sides.expert);
+        self.customer = since(self.customer, sides.customer);
+    }
+
+    /// Since when one of them is.
+    pub(super) fn earliest(&self) -> Option<Mono> {
+        [self.expert, self.customer].into_iter().flatten().min()
+    }
+}
+
 /// A set of participants whose presence decides something once `need` of them are here.
 #[derive(Debug)]
 pub(in crate::session) struct Group {
@@ -78,14 +62,14 @@ pub(in crate::session) struct Group {
     pub(in crate::session) members: Vec<(Identity, bool)>,
 }
 
-impl Stage {
+impl Members {
     /// The sides that drive the billing clock.
     pub(super) fn clock_sides(&self) -> Sides {
-        match self.policy.billing.basis {
+        match self.basis {
             Basis::Overlap => self.role_sides(),
             Basis::Connected => {
-                let here = self.any(Place::Here, attends);
-                let reconnecting = !here && self.any(Place::Vanished, attends);
+                let here = self.any(Attendance::Here, attends);
+                let reconnecting = !here && self.any(Attendance::Vanished, attends);
                 Sides {
                     expert: here,
                     customer: here,
@@ -99,13 +83,13 @@ impl Stage {
     pub(super) fn role_sides(&self) -> Sides {
         let (expert, customer) = if self.roles {
             (
-                self.any(Place::Here, |m| side(m) == Some(Side::Expert)),
-                self.any(Place::Here, |m| side(m) == Some(Side::Customer)),
+                self.any(Attendance::Here, |m| side(m) == Some(Side::Expert)),
+                self.any(Attendance::Here, |m| side(m) == Some(Side::Customer)),
             )
         } else {
             self.sides_without_roles()
         };
-        let reconnecting = self.any(Place::Vanished, |m| {
+        let reconnecting = self.any(Attendance::Vanished, |m| {
             if self.roles {
                 side(m) == Some(Side::Expert) && !expert
                     || side(m) == Some(Side::Customer) && !customer
@@ -122,18 +106,18 @@ impl Stage {
 
     /// Any two are the two sides; of one alone, the earliest joiner stands for the expert.
     fn sides_without_roles(&self) -> (bool, bool) {
-        let counted = || self.members.values().filter(|m| m.standing.counts);
-        let here = counted().filter(|m| m.place == Place::Here).count();
+        let counted = || self.people.values().filter(|m| m.standing.counts);
+        let here = counted().filter(|m| m.is_here()).count();
         let first = counted()
             .min_by_key(|m| m.order)
-            .is_some_and(|m| m.place == Place::Here);
+            .is_some_and(|m| m.is_here());
         (here >= 2 || first, here >= 2 || (here == 1 && !first))
     }
 
     /// Media was heard once from an expert (without roles: from anyone who counts).
     pub(super) fn media_once(&self) -> bool {
-        self.policy.billing.basis == Basis::Connected
-            || self.members.values().any(|m| {
+        self.basis == Basis::Connected
+            || self.people.values().any(|m| {
                 m.media
                     && if self.roles {
                         side(m) == Some(Side::Expert)
@@ -146,38 +130,38 @@ impl Stage {
     /// Both sides are here, and no pair of them without a breach (with the basis `connected`:
     /// nobody without one).
     pub(super) fn below_floor(&self, sides: Sides) -> bool {
-        if !sides.both() || !self.members.values().any(Member::breached) {
+        if !sides.both() || !self.people.values().any(Member::breached) {
             return false;
         }
         let good = |m: &Member| !m.breached();
-        if self.policy.billing.basis == Basis::Connected {
-            return !self.any(Place::Here, |m| attends(m) && good(m));
+        if self.basis == Basis::Connected {
+            return !self.any(Attendance::Here, |m| attends(m) && good(m));
         }
         if self.roles {
             return ![Side::Expert, Side::Customer]
                 .iter()
-                .all(|of| self.any(Place::Here, |m| side(m) == Some(*of) && good(m)));
+                .all(|of| self.any(Attendance::Here, |m| side(m) == Some(*of) && good(m)));
         }
-        let pair = self.members.values();
-        pair.filter(|m| m.place == Place::Here && m.standing.counts && good(m))
+        let pair = self.people.values();
+        pair.filter(|m| m.is_here() && m.standing.counts && good(m))
             .count()
             < 2
     }
 
-    fn any(&self, place: Place, of: impl Fn(&Member) -> bool) -> bool {
-        self.members
+    fn any(&self, attendance: Attendance, of: impl Fn(&Member) -> bool) -> bool {
+        self.people
             .values()
-            .any(|member| member.place == place && of(member))
+            .any(|member| member.attendance == attendance && of(member))
     }
 
     /// Whose packets decide how far event time may go, in groups; everyone, where nobody of those
     /// is connected, is the last. While someone is breached, it matters who else is here.
-    pub(in crate::session) fn groups(&self) -> Vec<Group> {
+    pub(super) fn groups(&self, floor: &Floor) -> Vec<Group> {
         let mut groups = self.sides_of(|_| true);
         let matters = [OnBreach::PauseBilling, OnBreach::End]
             .iter()
-            .any(|action| self.policy.floor.does(*action));
-        if matters && self.members.values().any(Member::breached) {
+            .any(|action| floor.does(*action));
+        if matters && self.people.values().any(Member::breached) {
             groups.extend(self.sides_of(|m| !m.breached()));
         }
         groups
@@ -192,23 +176,23 @@ impl Stage {
         } else {
             vec![self.group(2, |m| m.standing.counts && of(m))]
         };
-        if self.policy.billing.basis == Basis::Connected {
+        if self.basis == Basis::Connected {
             groups.push(self.group(1, |m| attends(m) && of(m)));
         }
         groups
     }
 
     /// Everyone.
-    pub(in crate::session) fn everyone(&self) -> Group {
+    pub(super) fn everyone(&self) -> Group {
         self.group(1, |_| true)
     }
 
     fn group(&self, need: usize, of: impl Fn(&Member) -> bool) -> Group {
-        let members = self.members.iter().filter(|(_, member)| of(member));
+        let members = self.people.iter().filter(|(_, member)| of(member));
         Group {
             need,
             members: members
-                .map(|(who, member)| (who.clone(), member.place == Place::Here))
+                .map(|(who, member)| (who.clone(), member.is_here()))
                 .collect(),
         }
     }

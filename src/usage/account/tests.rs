@@ -8,18 +8,13 @@ const EVE: &str = "eve";
 const CARL: &str = "carl";
 
 fn facts() -> SessionFacts {
-    SessionFacts {
-        session: "SE_s".into(),
-        node: "ND_n".into(),
-        room: "room".into(),
-        room_sid: "RM_r".into(),
-        policy: "default".into(),
-        min_billable_ms: Millis::ZERO,
-        external_ref: None,
-        metadata: None,
-        continues: None,
-        carried: crate::usage::Carried::default(),
-    }
+    SessionFacts::new(
+        "SE_s".into(),
+        "ND_n".into(),
+        "room".into(),
+        "RM_r".into(),
+        "default".into(),
+    )
 }
 
 fn ms(at: u64) -> Mono {

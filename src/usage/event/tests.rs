@@ -7,16 +7,15 @@ use std::path::Path;
 
 fn facts() -> SessionFacts {
     SessionFacts {
-        session: "SE_abcDEF012345".into(),
-        node: "ND_node00000001".into(),
-        room: "help-42".into(),
-        room_sid: "RM_room00000001".into(),
-        policy: "default".into(),
-        min_billable_ms: Millis::ZERO,
         external_ref: Some("booking-7".into()),
         metadata: Some(serde_json::json!({"price": 1900})),
-        continues: None,
-        carried: crate::usage::Carried::default(),
+        ..SessionFacts::new(
+            "SE_abcDEF012345".into(),
+            "ND_node00000001".into(),
+            "help-42".into(),
+            "RM_room00000001".into(),
+            "default".into(),
+        )
     }
 }
 

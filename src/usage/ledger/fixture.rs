@@ -18,17 +18,17 @@ pub const START: Unix = Unix(1_795_500_000_000);
 
 /// Facts of a session in the room `room-` and its id.
 pub fn facts(session: &str) -> SessionFacts {
+    let room = RoomName::from(format!("room-{session}"));
     SessionFacts {
-        session: SessionId::from(session),
-        node: NodeId::from("ND_test"),
-        room: RoomName::from(format!("room-{session}")),
-        room_sid: RoomSid::from("RM_test"),
-        policy: "default".to_owned(),
-        min_billable_ms: Millis::ZERO,
         external_ref: Some("booking-7".to_owned()),
         metadata: Some(serde_json::json!({"note": "Grüße ✓"})),
-        continues: None,
-        carried: crate::usage::Carried::default(),
+        ..SessionFacts::new(
+            SessionId::from(session),
+            NodeId::from("ND_test"),
+            room,
+            RoomSid::from("RM_test"),
+            "default".to_owned(),
+        )
     }
 }
 
@@ -236,7 +236,7 @@ pub fn consent(who: &str, state: ConsentState) -> Consent {
     }
 }
 
-/// A step of a session's shared recording, with what came of it where it is ready.
+/// A step of a session's shared recording, with its result where it is ready.
 pub fn note(session: &str, step: RecordingStep) -> RecordingNote {
     let ready = step == RecordingStep::Ready;
     RecordingNote {

@@ -168,7 +168,7 @@ pub struct RecordingRecord {
     pub expires_unix_ms: Option<Unix>,
     /// Why it failed or was deleted, in words; that of a failure stays when it is finished after all.
     pub reason: Option<String>,
-    /// What came of it, once it was ready; kept when it is deleted.
+    /// Its result, once it is ready; kept when it is deleted.
     pub result: Option<RecordingResult>,
 }
 

@@ -1,6 +1,7 @@
 //! Says of a stored ledger whether it is whole, and names every fault.
 
-use super::{BootEntry, ChainHead, Hash, Place, Row, Stages, chain_hash};
+use super::chain::{BootEntry, ChainHead, ChainPosition, Hash, Row, chain_hash};
+use super::recordings::Stages;
 use crate::base::crypto::sha256;
 use crate::base::{Identity, Millis, PauseReason, SessionId, SessionState};
 use crate::usage::{Entry, EntryKind, Interval, Totals};
@@ -27,7 +28,7 @@ pub struct Report {
 pub struct Fault {
     /// The row at which it shows.
     #[serde(flatten)]
-    pub place: Place,
+    pub place: ChainPosition,
     /// The row's session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
@@ -341,7 +342,7 @@ struct Kind {
     kind: EntryKind,
 }
 
-fn same_chain(a: &Place, b: &Place) -> bool {
+fn same_chain(a: &ChainPosition, b: &ChainPosition) -> bool {
     a.node == b.node && a.boot_epoch == b.boot_epoch
 }
 

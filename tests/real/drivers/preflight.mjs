@@ -18,7 +18,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 /** The page's function, as JavaScript. */
 async function source() {
   const { transformWithOxc } = await import(here('../../../web/node_modules/vite/dist/node/index.js'));
-  const path = here('../../../web/src/join/preflight.ts');
+  const path = here('../../../web/src/join/preflight/preflight.ts');
   return (await transformWithOxc(readFileSync(path, 'utf8'), path)).code;
 }
 

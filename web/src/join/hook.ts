@@ -1,14 +1,14 @@
 // The test and support hook: what a test or a support engineer may look at from the console.
 import type { Room } from 'livekit-client';
-import type { ClockMessage } from './clock';
-import type { FloorMessage } from './floor';
-import type { PresenceMessage } from './presence';
-import type { Verdict } from './preflight';
-import type { ProbeSent } from './probe';
-import type { RecordingMessage } from './recording';
-import type { RefusedMessage } from './refused';
-import { received, type Received } from './stats';
-import type { WarningMessage } from './warning';
+import type { ClockMessage } from './messages/clock';
+import type { FloorMessage } from './messages/floor';
+import type { PresenceMessage } from './messages/presence';
+import type { Verdict } from './preflight/preflight';
+import type { ProbeSent } from './messages/probe';
+import type { RecordingMessage } from './messages/recording';
+import type { RefusedMessage } from './messages/refused';
+import { received, type Received } from './session/stats';
+import type { WarningMessage } from './messages/warning';
 
 declare global {
   interface Window {

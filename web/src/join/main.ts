@@ -1,18 +1,18 @@
 // The session page: link, pre-join panel, session, and what comes after it.
 import { need, note, say } from '../dom';
 import { duration } from '../duration';
-import type { Measure } from './check';
-import { endInWords } from './clock';
+import type { Measure } from './preflight/check';
+import { endInWords } from './messages/clock';
 import { hook, noteWarning } from './hook';
-import { receive } from './inbox';
-import { readParams, type JoinParams } from './params';
-import { Playback } from './playback';
-import { preflight } from './preflight';
-import { Prejoin, type Setup } from './prejoin';
-import { listRecordings } from './recordings';
-import { Session, type Ending } from './session';
-import { viewToken, type TokenView } from './token';
-import { SessionView } from './view';
+import { receive } from './messages/inbox';
+import { readParams, type JoinParams } from './link/params';
+import { Playback } from './playback/playback';
+import { preflight } from './preflight/preflight';
+import { Prejoin, type Setup } from './prejoin/prejoin';
+import { listRecordings } from './playback/recordings';
+import { Session, type Ending } from './session/session';
+import { viewToken, type TokenView } from './link/token';
+import { SessionView } from './session/view';
 
 const farewell = need('farewell', HTMLElement);
 const rejoin = need('rejoin', HTMLButtonElement);

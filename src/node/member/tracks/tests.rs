@@ -28,6 +28,7 @@ fn section(mid: &str, kind: TrackKind, id: &str) -> Section {
         mid: Mid::from(mid),
         kind,
         sends: true,
+        rejected: false,
         track_id: (!id.is_empty()).then(|| id.to_owned()),
         codec: None,
     }

@@ -10,7 +10,7 @@ use crate::node::room::opening;
 use crate::peer::signal::token::{Claims, Keys, authorize_join};
 use crate::peer::signal::{ClientParams, Frame, Target, decode};
 use crate::peer::transport::Factory;
-use crate::session::{Answer, Mode};
+use crate::session::{ConsentAnswer, Mode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -223,7 +223,7 @@ impl Life {
             }
             8 => {
                 let identity = Identity::from(format!("p{}", self.rng.below(9)));
-                let answer = Answer {
+                let answer = ConsentAnswer {
                     identity,
                     purpose: Purpose::ALL[self.below(2)],
                     given: self.rng.below(2) == 0,

@@ -6,7 +6,7 @@ use crate::base::{
 };
 use crate::media::{Codec, Mid, Packet, StreamId};
 use crate::room::{MemberKey, TrackKey};
-use crate::session::{Answer, Mode, Recording};
+use crate::session::{ConsentAnswer, Mode, Recording};
 use std::sync::Arc;
 
 /// Someone's sound is recorded: one segment is open, and nobody has heard of it yet but this recorder.
@@ -43,8 +43,8 @@ pub(super) fn person(member: usize, who: &str) -> Person {
     }
 }
 
-pub(super) fn answer(who: &str, purpose: Purpose, given: bool) -> Answer {
-    Answer {
+pub(super) fn answer(who: &str, purpose: Purpose, given: bool) -> ConsentAnswer {
+    ConsentAnswer {
         identity: Identity::from(who),
         purpose,
         given,

@@ -13,7 +13,7 @@ use crate::media::Packet;
 use crate::node::RecordingView;
 use crate::record;
 use crate::room::MemberKey;
-use crate::session::{self, Answer, Consents, RecordingRefusal};
+use crate::session::{self, ConsentAnswer, Consents, RecordingRefusal};
 use std::collections::VecDeque;
 
 /// The recordings of a room. Its outputs are to be carried out after each input, in their order.
@@ -67,7 +67,7 @@ impl Recordings {
     /// The policy, or what is known of them, forbids it.
     pub(in crate::node) fn handle_consent(
         &mut self,
-        answer: Answer,
+        answer: ConsentAnswer,
         now: Now,
     ) -> Result<(), RecordingRefusal> {
         let news = self.consents.handle_answer(answer)?;
@@ -221,7 +221,7 @@ impl Recordings {
         };
         let done = match message {
             Message::Consent(said) => {
-                let answer = Answer {
+                let answer = ConsentAnswer {
                     identity: person.identity.clone(),
                     purpose: said.purpose,
                     given: said.given,

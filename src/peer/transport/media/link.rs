@@ -56,7 +56,7 @@ impl Link {
             Some(span) => micros(span),
             None => -micros(sent.saturating_duration_since(arrived)),
         };
-        self.arrival.handle_way(way, now);
+        self.arrival.handle_one_way_delay(way, now);
     }
 
     pub(super) fn handle_stats(&mut self, stats: &PeerStats) {

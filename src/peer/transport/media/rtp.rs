@@ -42,22 +42,14 @@ pub(super) fn receive(rtc: &mut Rtc, packet: RtpPacket) -> Option<Packet> {
     let mut api = rtc.direct_api();
     let stream = api.stream_rx(&packet.header.ssrc)?;
     let stream = stream_id(stream.mid(), stream.rid());
-    let mut packet = Packet {
-        stream,
-        seq: *packet.seq_no,
-        timestamp: packet.header.timestamp,
-        marker: packet.header.marker,
-        codec,
-        payload: packet.payload,
-        audio_level: packet.header.ext_vals.audio_level,
-        voice_activity: packet.header.ext_vals.voice_activity,
-        keyframe: false,
-        picture: None,
-        temporal: None,
+    let (header, seq) = (&packet.header, *packet.seq_no);
+    Some(Packet {
+        marker: header.marker,
+        audio_level: header.ext_vals.audio_level,
+        voice_activity: header.ext_vals.voice_activity,
         reported: packet.last_sender_info.and_then(sender_time),
-    };
-    packet.classify();
-    Some(packet)
+        ..Packet::new(stream, codec, seq, header.timestamp, packet.payload)
+    })
 }
 
 /// A wall clock before 1970 is none.

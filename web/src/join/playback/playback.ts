@@ -1,5 +1,5 @@
 // After the session: its recordings, as they are finished, to be watched and kept.
-import { make, need, note, say } from '../dom';
+import { make, need, note, say } from '../../dom';
 import { Reel } from './reel';
 import type { ListError, RecordingOf } from './recordings';
 

@@ -1,5 +1,5 @@
 // The billed clock: shows what the server said last, and never counts by itself.
-import { duration } from '../duration';
+import { duration } from '../../duration';
 import { decodeFields, isCount, isCountOrNull, isText, wordOf } from './fields';
 
 /** Once a second, a reliable packet of this topic, sent by the server itself. */

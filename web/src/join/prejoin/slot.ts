@@ -1,6 +1,6 @@
 // One local device before joining: a camera or a microphone that is on, off, or in trouble.
 import type { LocalAudioTrack, LocalVideoTrack } from 'livekit-client';
-import { failureOf, type Failure } from './words';
+import { failureOf, type Failure } from '../words';
 
 /** A device as chosen: wanted or not, and which one. Kept in memory only, for the join and for a rejoin. */
 export interface Choice {

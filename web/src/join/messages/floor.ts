@@ -1,6 +1,6 @@
 // The promised minimum bandwidth, per participant and direction, as the server measures it.
-import { make } from '../dom';
-import { rate } from '../rate';
+import { make } from '../../dom';
+import { rate } from '../../rate';
 import { decodeFields, fieldsOf, isCount, isCountOrNull, isText, wordOf } from './fields';
 
 /** On change and every 5 s, a reliable packet of this topic, sent by the server itself. */

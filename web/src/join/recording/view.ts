@@ -1,8 +1,8 @@
 // Recording as seen in the session: the bar that says who is recorded, the marks, the control, and when the dialog opens.
-import { need, note, say } from '../dom';
+import { need, note, say } from '../../dom';
 import { ConsentDialog, notRecorded, type ConsentContext, type Subject } from './consent';
-import type { Purpose, RecordedOf, RecordingMessage } from './recording';
-import { FOR, list, recordedInWords } from './recording-words';
+import type { Purpose, RecordedOf, RecordingMessage } from '../messages/recording';
+import { FOR, list, recordedInWords } from './words';
 
 export interface RecordingContext extends Omit<ConsentContext, 'onPutAway'> {
   /** Our own identity; null before we are connected. */
@@ -65,7 +65,7 @@ export class RecordingView {
     this.sync();
   }
 
-  /** Identities of who is recorded now. By either word: nobody shall be recorded without seeing it. */
+  /** Identities of who is recorded now. By either word: nobody is recorded without seeing it. */
   recorded(): Map<string, Purpose[]> {
     const all = new Map<string, Purpose[]>();
     for (const { identity, recorded } of [...(this.message?.participants ?? []), ...this.context.marked()]) {

@@ -1,5 +1,5 @@
 // Notices over the stage: each stands until its cause is gone, its time is up, or somebody puts it away.
-import { make, need } from '../dom';
+import { make, need } from '../../dom';
 
 /** The oldest gives way: more than a few would hide the picture. */
 const MOST = 2;

@@ -1,7 +1,7 @@
 // The dialog about recording: the question with its answers, and for an expert the buttons that start and stop.
-import { make, need, note, say } from '../dom';
-import type { ConsentState, Purpose, PurposeState, RecordedOf } from './recording';
-import { capital, consentInWords, FOR, list, promiseInWords, stepInWords, TITLE } from './recording-words';
+import { make, need, note, say } from '../../dom';
+import type { ConsentState, Purpose, PurposeState, RecordedOf } from '../messages/recording';
+import { capital, consentInWords, FOR, list, promiseInWords, stepInWords, TITLE } from './words';
 
 /** What the server did not take note of by then can be said again. */
 const ANSWER_MS = 5_000;

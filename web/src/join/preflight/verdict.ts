@@ -1,5 +1,5 @@
 // The verdict of a preflight in words: what was measured, what is needed, and what to do about it.
-import { mbit } from '../rate';
+import { mbit } from '../../rate';
 import type { Verdict } from './preflight';
 
 export interface VerdictInWords {

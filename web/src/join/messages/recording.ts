@@ -22,7 +22,7 @@ export type ConsentState = (typeof CONSENTS)[number];
 
 export interface PurposeState {
   purpose: Purpose;
-  /** It shall run. */
+  /** It is asked for. */
   requested: boolean;
   /** Somebody is recorded now. */
   active: boolean;

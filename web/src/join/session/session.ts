@@ -1,13 +1,13 @@
 // One connection to a session: the LiveKit room, what we publish into it, and how it ended.
 import { ConnectionState, DisconnectReason, EngineEvent, Room, RoomEvent, Track, type RemoteParticipant } from 'livekit-client';
-import { receive, type Inbox } from './inbox';
+import { receive, type Inbox } from '../messages/inbox';
 import { publishDefaults } from './layers';
-import type { JoinParams } from './params';
-import { pick, type Setup } from './prejoin';
-import { encodeAnswer, PRESENCE_TOPIC } from './presence';
-import { PROBE_TOPIC, Prober } from './probe';
-import { CONSENT_TOPIC, encodeConsent, encodeRequest, RECORDING_TOPIC, type Purpose } from './recording';
-import { failureInWords, failureOf, lossInWords, refusalInWords, serverWords, type Device } from './words';
+import type { JoinParams } from '../link/params';
+import { pick, type Setup } from '../prejoin/prejoin';
+import { encodeAnswer, PRESENCE_TOPIC } from '../messages/presence';
+import { PROBE_TOPIC, Prober } from '../messages/probe';
+import { CONSENT_TOPIC, encodeConsent, encodeRequest, RECORDING_TOPIC, type Purpose } from '../messages/recording';
+import { failureInWords, failureOf, lossInWords, refusalInWords, serverWords, type Device } from '../words';
 
 export type Connection = 'connecting' | 'connected' | 'reconnecting';
 

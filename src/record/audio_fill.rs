@@ -24,7 +24,7 @@ const PAUSE_US: u64 = 400_000;
 
 /// One track's sound, by the clock of its samples.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Evenly {
+pub(super) struct AudioFill {
     /// Up to where there is sound.
     sounds_until_us: Option<u64>,
     /// Where the gap began that is being filled.
@@ -46,7 +46,7 @@ pub(super) enum Advice {
     Drop,
 }
 
-impl Evenly {
+impl AudioFill {
     /// A packet of this time comes next.
     pub fn advise(&mut self, at_ms: u64, packet: &[u8]) -> Advice {
         let at_us = at_ms.saturating_mul(1000);
@@ -68,7 +68,7 @@ impl Evenly {
         Advice::Write
     }
 
-    /// When something is to be written, if the next packet is of this time: it, or what fills the gap
+    /// When to write something, if the next packet is of this time: it, or what fills the gap
     /// before it.
     pub fn due_ms(&self, at_ms: u64) -> u64 {
         match self.sounds_until_us {
@@ -112,14 +112,14 @@ mod tests {
     const VOICE: [u8; 40] = [0x78; 40];
 
     /// Plays packets at these times; returns when each one sounds, and what was filled in.
-    fn play(times: impl IntoIterator<Item = u64>) -> (Vec<(u64, u64)>, Evenly) {
-        let mut evenly = Evenly::default();
+    fn play(times: impl IntoIterator<Item = u64>) -> (Vec<(u64, u64)>, AudioFill) {
+        let mut audio_fill = AudioFill::default();
         let mut heard = Vec::new();
         let mut clock_us = None;
         for at_ms in times {
             let clock = clock_us.get_or_insert(at_ms * 1000);
             loop {
-                match evenly.advise(at_ms, &VOICE) {
+                match audio_fill.advise(at_ms, &VOICE) {
                     Advice::Fill { at_ms, packet } => {
                         assert!(clock.abs_diff(at_ms * 1000) < 1000);
                         *clock += opus::duration_us(&packet).unwrap();
@@ -133,7 +133,7 @@ mod tests {
                 }
             }
         }
-        (heard, evenly)
+        (heard, audio_fill)
     }
 
     fn worst(heard: &[(u64, u64)]) -> u64 {
@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn sound_without_gaps_is_left_alone() {
-        let (heard, evenly) = play((0..500).map(|n| 7 + 20 * n));
+        let (heard, audio_fill) = play((0..500).map(|n| 7 + 20 * n));
         assert_eq!(
-            (heard.len(), evenly.filled_ms(), evenly.dropped_ms()),
+            (heard.len(), audio_fill.filled_ms(), audio_fill.dropped_ms()),
             (500, 0, 0)
         );
     }
@@ -157,8 +157,8 @@ mod tests {
             at += 20 + if n % 3 == 0 { 333 * (n % 11) } else { 0 };
             at
         });
-        let (heard, evenly) = play(times);
-        assert_eq!((heard.len(), evenly.dropped_ms()), (300, 0));
+        let (heard, audio_fill) = play(times);
+        assert_eq!((heard.len(), audio_fill.dropped_ms()), (300, 0));
         assert!(worst(&heard) < 20, "{}", worst(&heard));
     }
 
@@ -169,9 +169,9 @@ mod tests {
                 let at = 20 * n + 20 * n * ppm / 1_000_000;
                 u64::try_from(at).unwrap()
             });
-            let (heard, evenly) = play(times);
+            let (heard, audio_fill) = play(times);
             assert!(worst(&heard) <= 25, "{ppm}: {}", worst(&heard));
-            let done = evenly.filled_ms() + evenly.dropped_ms();
+            let done = audio_fill.filled_ms() + audio_fill.dropped_ms();
             let drift = u64::try_from(600_000 * ppm.abs() / 1_000_000).unwrap();
             assert!(done.abs_diff(drift) <= 40, "{ppm}: {done} of {drift}");
         }
@@ -179,10 +179,10 @@ mod tests {
 
     #[test]
     fn a_long_gap_fades_out_and_is_silent_then() {
-        let mut evenly = Evenly::default();
-        assert_eq!(evenly.advise(0, &VOICE), Advice::Write);
+        let mut audio_fill = AudioFill::default();
+        assert_eq!(audio_fill.advise(0, &VOICE), Advice::Write);
         let mut packets = Vec::new();
-        while let Advice::Fill { packet, .. } = evenly.advise(3_020, &VOICE) {
+        while let Advice::Fill { packet, .. } = audio_fill.advise(3_020, &VOICE) {
             packets.push(packet);
         }
         assert_eq!(packets.len(), 150);

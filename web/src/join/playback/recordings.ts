@@ -1,6 +1,6 @@
 // The recordings of a session as the node lists them, and why it does not.
-import { fieldsOf, isCount, isText, wordOf, type Fields } from './fields';
-import { purposeOf, type Purpose } from './recording';
+import { fieldsOf, isCount, isText, wordOf, type Fields } from '../messages/fields';
+import { purposeOf, type Purpose } from '../messages/recording';
 
 const STATES = ['recording', 'stopped', 'finishing', 'ready', 'failed', 'deleted'] as const;
 

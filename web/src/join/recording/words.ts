@@ -1,5 +1,5 @@
 // What the page says of recordings. These words are what people agree to: a change of their meaning is a new `WORDING`.
-import type { ConsentState, Purpose, PurposeState, RecordedOf } from './recording';
+import type { ConsentState, Purpose, PurposeState, RecordedOf } from '../messages/recording';
 
 /** What a recording is for, as it ends a sentence. */
 export const FOR: Record<Purpose, string> = {

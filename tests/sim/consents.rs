@@ -1,4 +1,4 @@
-//! What is said about being recorded, and what becomes of recordings: drawn beside a scenario, and
+//! Consents to be recorded, and the steps of recordings: drawn beside a scenario, and
 //! judged by what happened alone.
 
 use crate::scenario::{Act, Action, Micros, Person, SEC};
@@ -11,6 +11,7 @@ use beistand::node::billing::Billing;
 use beistand::usage::ledger::{Stages, after_stop};
 use beistand::usage::{Append, Entry, EntryKind};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 const STATES: [ConsentState; 3] = [
     ConsentState::Given,
@@ -30,13 +31,13 @@ fn one_of<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
 }
 
 /// In half of the lives: consents, and steps of recordings, among them some that may not come.
-pub fn wishes(rng: &mut Rng, people: &[Person], (boot, end): (Micros, Micros)) -> Vec<Action> {
-    let mut wishes = Vec::new();
+pub fn answers(rng: &mut Rng, people: &[Person], life: Range<Micros>) -> Vec<Action> {
+    let mut answers = Vec::new();
     if rng.below(2) == 0 {
-        return wishes;
+        return answers;
     }
-    let mut at = boot + SEC + rng.below(20 * SEC);
-    while at < end {
+    let mut at = life.start + SEC + rng.below(20 * SEC);
+    while at < life.end {
         let who = one_of(rng, people);
         let purpose = one_of(rng, &Purpose::ALL);
         let act = if rng.below(3) == 0 {
@@ -46,10 +47,10 @@ pub fn wishes(rng: &mut Rng, people: &[Person], (boot, end): (Micros, Micros)) -
             let step = one_of(rng, &STEPS);
             Act::Record { purpose, step }
         };
-        wishes.push(Action { at, who, act });
+        answers.push(Action { at, who, act });
         at += rng.below(15 * SEC);
     }
-    wishes
+    answers
 }
 
 /// Feeds one. False: it was refused.
@@ -96,7 +97,7 @@ fn note(session: &SessionId, purpose: Purpose, step: RecordingStep) -> Recording
     }
 }
 
-/// What becomes of the recordings of a session that is over: steps that may come, and no others.
+/// Steps of the recordings of a session that is over: those that may come, and no others.
 pub fn afterwards(entries: &[Entry], mut event_seq: u64, rng: &mut Rng) -> Vec<Append> {
     let mut stages = Stages::default();
     for note in entries.iter().filter_map(|entry| entry.recording.as_ref()) {

@@ -1,18 +1,18 @@
 // The session as seen: bar, clock, stage, own picture, and the controls with their keys.
 import { Track, type LocalVideoTrack, type Room } from 'livekit-client';
-import { need, note, say } from '../dom';
-import { duration } from '../duration';
-import { isUrgent, leftInWords, stateInWords, type ClockMessage } from './clock';
-import { drawFloor, type FloorMessage, type FloorOf } from './floor';
+import { need, note, say } from '../../dom';
+import { duration } from '../../duration';
+import { isUrgent, leftInWords, stateInWords, type ClockMessage } from '../messages/clock';
+import { drawFloor, type FloorMessage, type FloorOf } from '../messages/floor';
 import { Notices } from './notices';
-import type { PresenceMessage } from './presence';
+import type { PresenceMessage } from '../messages/presence';
 import { Prompt } from './prompt';
-import { CONSENT_TOPIC, purposesIn, RECORDING_TOPIC, type RecordingMessage } from './recording';
-import { RecordingView } from './recording-view';
-import type { RefusedMessage } from './refused';
+import { CONSENT_TOPIC, purposesIn, RECORDING_TOPIC, type RecordingMessage } from '../messages/recording';
+import { RecordingView } from '../recording/view';
+import type { RefusedMessage } from '../messages/refused';
 import type { Connection, Session } from './session';
-import { Stage } from './stage';
-import { warningInWords, type WarningMessage } from './warning';
+import { Stage } from '../stage/stage';
+import { warningInWords, type WarningMessage } from '../messages/warning';
 
 type Control = 'mic' | 'camera' | 'screen' | 'record' | 'leave';
 

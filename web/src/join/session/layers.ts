@@ -1,6 +1,6 @@
 // What we publish: how many layers of the camera, and at which rates.
 import { VideoPreset, type RoomOptions } from 'livekit-client';
-import type { JoinParams } from './params';
+import type { JoinParams } from '../link/params';
 
 /** Each layer is half as wide and high as the next, as simulcast has it. */
 const STEP = 2;

@@ -1,7 +1,7 @@
 // One picture on the stage: the camera or the screen of a participant, with the name below it.
 import { Track, type RemoteParticipant, type TrackPublication, type VideoTrack } from 'livekit-client';
-import { make, note, say } from '../dom';
-import { drawFloor, type FloorOf } from './floor';
+import { make, note, say } from '../../dom';
+import { drawFloor, type FloorOf } from '../messages/floor';
 
 export class Tile {
   readonly root = make('figure', 'tile');

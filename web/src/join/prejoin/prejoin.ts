@@ -1,12 +1,12 @@
 // The panel before joining: preview, device choice, microphone level, and the Join button.
 import { createLocalAudioTrack, createLocalTracks, createLocalVideoTrack, LocalAudioTrack, LocalVideoTrack, type VideoResolution } from 'livekit-client';
-import { make, need, note, say } from '../dom';
-import { ConnectionCheck, type Measure } from './check';
-import { hook } from './hook';
+import { make, need, note, say } from '../../dom';
+import { ConnectionCheck, type Measure } from '../preflight/check';
+import { hook } from '../hook';
 import { showLevel } from './level';
 import { Slot, type Choice } from './slot';
-import type { TokenView } from './token';
-import { failureInWords } from './words';
+import type { TokenView } from '../link/token';
+import { failureInWords } from '../words';
 
 /** What somebody joins with. The tracks are open already, so that no browser asks or blinks twice. */
 export interface Setup {

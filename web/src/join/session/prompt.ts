@@ -1,8 +1,8 @@
 // The prompt "still there?" as seen: a dialog with a countdown, and a line with a button once that is put away.
-import { need, note, say } from '../dom';
-import { duration } from '../duration';
-import type { ClockMessage } from './clock';
-import type { PresenceMessage } from './presence';
+import { need, note, say } from '../../dom';
+import { duration } from '../../duration';
+import type { ClockMessage } from '../messages/clock';
+import type { PresenceMessage } from '../messages/presence';
 
 /** Often enough that no second of the countdown is skipped. */
 const TICK_MS = 250;

@@ -1,5 +1,5 @@
 // The check of the connection in the pre-join panel: it runs by itself, and may be skipped or repeated.
-import { need, note, say } from '../dom';
+import { need, note, say } from '../../dom';
 import type { Progress, Verdict } from './preflight';
 import { verdictInWords } from './verdict';
 

@@ -1,7 +1,7 @@
 // The pictures and sounds of the others: the stage is made to agree with the room after every change.
 import { ConnectionState, Track, type RemoteParticipant, type RemoteTrack, type Room } from 'livekit-client';
-import { make, need, say } from '../dom';
-import type { FloorOf } from './floor';
+import { make, need, say } from '../../dom';
+import type { FloorOf } from '../messages/floor';
 import { Tile } from './tile';
 
 interface Shown {

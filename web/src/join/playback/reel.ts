@@ -1,8 +1,8 @@
 // One recording on the last panel: how far it is, its picture, what to play of it, and the link to keep it.
-import { make, note, say } from '../dom';
-import { duration } from '../duration';
+import { make, note, say } from '../../dom';
+import { duration } from '../../duration';
 import type { RecordedFile, RecordingOf } from './recordings';
-import { TITLE } from './recording-words';
+import { TITLE } from '../recording/words';
 
 const PLAYABLE = /^(session|participant-\d+)\.(webm|mkv|mp4)$/;
 const POSTER = 'poster.webp';
