@@ -6,6 +6,7 @@
 mod authorize;
 mod claims;
 mod error;
+mod limits;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ pub use authorize::{
 };
 pub use claims::{Claims, ParticipantKind, RoomConfig, VideoGrant};
 pub use error::{AdminRefusal, JoinRefusal, KeyError, TokenError};
+pub use limits::{MAX_TOKEN_BYTES, MIN_SECRET_BYTES};
 
 use crate::base::{Millis, Now, Unix};
 use claims::{Peek, Wire};
@@ -24,13 +26,6 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// Longest token that is looked at, in bytes. A real one has under 2 KiB; the rest is room for
-/// metadata and attributes.
-pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
-
-/// Shortest API secret, in bytes: the length of the HMAC-SHA256 output (RFC 7518 §3.2).
-pub const MIN_SECRET_BYTES: usize = 32;
 
 /// How far the clocks of an app server and of this node may differ (livekit-server 1.13.5).
 const LEEWAY: Millis = Millis::from_secs(60);

@@ -1,7 +1,7 @@
 //! What can be wrong with a token, a key or a join: each with its HTTP status and plain words.
 
 use super::claims::{RoomConfig, Seconds, VideoGrant};
-use super::{MAX_TOKEN_BYTES, MIN_SECRET_BYTES};
+use super::limits::{MAX_TOKEN_BYTES, MIN_SECRET_BYTES};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
