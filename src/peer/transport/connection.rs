@@ -354,6 +354,8 @@ impl Transport {
                 }
             }
             Event::ChannelData(data) => {
+                // Filler that a probe asked for comes this way too.
+                self.link.handle_datagram(data.data.len(), self.arriving.1);
                 let channel = self.channels.iter().find(|(_, id)| **id == data.id);
                 if let Some((channel, _)) = channel {
                     self.outputs.push_back(Output::Data(*channel, data.data));
