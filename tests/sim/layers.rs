@@ -2,8 +2,8 @@
 //! the top one stops, and when all are slow, late and lost.
 
 use beistand::base::{Bitrate, Millis, Mono, Rng};
-use beistand_testing::{DELTA, KEYFRAME, Rough, World};
-use str0m::media::Rid;
+use beistand_testing::{AUDIO, DELTA, KEYFRAME, MIDDLE, Rough, World};
+use str0m::media::{MediaKind, Rid};
 
 /// The lowest first, each with the size of its frames, and the byte that they end with.
 const LAYERS: [(&str, usize, u8); 3] = [("q", 150, b'q'), ("h", 500, b'h'), ("f", 1_100, b'f')];
@@ -161,5 +161,101 @@ fn a_camera_of_5_frames_a_second_on_a_rough_link_does_not_flap() {
         assert_eq!(shown, "f", "seed {seed}");
         let others = asked.chars().filter(|rid| *rid != 'f').count();
         assert_eq!(others, 0, "seed {seed}: {asked}");
+    }
+}
+
+/// A publisher of three layers and sound, and one subscriber on a link of its own: frames in packets as
+/// large as their layer needs, with 48, 220 and 880 kbit/s at 25 frames a second.
+struct Watcher {
+    world: World,
+    at: u64,
+    asked: usize,
+    keyframes: [bool; 3],
+}
+
+/// The longest time without a picture where none stops: two frames, and the queue of the narrowest link.
+const STEADY_GAP_MS: u64 = 200;
+
+/// Packets of a frame by layer, of a keyframe, and the size of each.
+const PACKETS: [(usize, usize, usize); 3] = [(1, 4, 240), (1, 4, 1_100), (4, 12, 1_100)];
+
+impl Watcher {
+    fn new(seed: u64, down: Bitrate) -> Watcher {
+        let mut world = World::new(seed);
+        world.join("help", "ex", Some("expert"));
+        world.join("help", "cu", Some("customer"));
+        world.clients[1].down.rate = Some(down);
+        world.run(Millis(500));
+        world.publish_layers(0, &["q", "h", "f"]);
+        world.run(Millis(500));
+        world.publish(0, MediaKind::Audio);
+        world.run(Millis(500));
+        Watcher {
+            world,
+            at: 0,
+            asked: 0,
+            keyframes: [true; 3],
+        }
+    }
+
+    fn run(&mut self, seconds: u64) {
+        for _ in 0..seconds * 50 {
+            self.world.send_media(0, &AUDIO);
+            if self.at.is_multiple_of(40) {
+                self.capture();
+            }
+            self.world.run(Millis(20));
+            self.at += 20;
+            let asked = &self.world.clients[0].asked;
+            for (_, rid) in &asked[self.asked..] {
+                let index = LAYERS.iter().position(|layer| *rid == Rid::from(layer.0));
+                self.keyframes[index.expect("a layer of the camera")] = true;
+            }
+            self.asked = asked.len();
+        }
+    }
+
+    fn capture(&mut self) {
+        for (index, (rid, _, last)) in LAYERS.into_iter().enumerate() {
+            let keyframe = std::mem::take(&mut self.keyframes[index]);
+            let (few, many, size) = PACKETS[index];
+            for packet in 0..if keyframe { many } else { few } {
+                let bytes = match (packet, keyframe) {
+                    (0, true) => &KEYFRAME,
+                    (0, false) => &DELTA,
+                    _ => &MIDDLE,
+                };
+                let mut frame = bytes[..size].to_vec();
+                frame[size - 1] = last;
+                self.world.send_layer(0, rid, &frame);
+            }
+        }
+    }
+
+    /// The layers that came since then, one after the other, and the longest gap between two pictures.
+    fn shown(&self, from: Mono) -> (String, u64) {
+        let arrived = self.world.clients[1].arrived.iter();
+        let pictures: Vec<_> = arrived
+            .filter(|one| one.0 >= from && LAYERS.iter().any(|layer| layer.2 == one.1))
+            .collect();
+        let gaps = pictures.windows(2).map(|two| two[1].0.since(two[0].0).0);
+        let gap = gaps.max().expect("pictures come");
+        let mut layers: Vec<u8> = pictures.iter().map(|one| one.1).collect();
+        layers.dedup();
+        (layers.into_iter().map(char::from).collect(), gap)
+    }
+}
+
+#[test]
+fn each_link_settles_within_8_s_on_the_layer_that_fits_it_and_stays() {
+    for (kbps, layer) in [(150, "q"), (600, "h"), (4_000, "f")] {
+        let mut watcher = Watcher::new(kbps, Bitrate::kbps(kbps));
+        watcher.run(8);
+        let settled = watcher.world.now.mono;
+        watcher.run(60);
+        let (shown, gap) = watcher.shown(settled);
+        println!("{kbps} kbit/s: {shown}, {gap} ms without a picture");
+        assert_eq!(shown, layer, "{kbps} kbit/s");
+        assert!(gap <= STEADY_GAP_MS, "{kbps} kbit/s: {gap} ms");
     }
 }

@@ -195,7 +195,12 @@ impl Transport {
     fn drain(&mut self) {
         while let Some(polled) = self.control.poll_output() {
             let output = match polled {
-                Polled::Output(output) => Some(output),
+                Polled::Output(output) => {
+                    if let Output::Data(_, data) = &output {
+                        self.media.handle_data(data.len(), self.arriving);
+                    }
+                    Some(output)
+                }
                 Polled::Media(event) => {
                     let mut engine = self.control.lend(self.arriving);
                     self.media.handle_event(event, &mut engine)

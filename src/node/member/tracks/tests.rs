@@ -8,15 +8,10 @@ use crate::peer::signal::{Frame, Request, decode};
 /// A client's announcement, as it comes on the socket.
 fn announcement(cid: &str, kind: TrackKind) -> PublishRequest {
     let (kind, source) = match kind {
-        TrackKind::Audio => (0, 2),
-        TrackKind::Video => (1, 1),
+        TrackKind::Audio => ("AUDIO", "MICROPHONE"),
+        TrackKind::Video => ("VIDEO", "CAMERA"),
     };
-    let json = format!(
-        r#"{{"message":{{"AddTrack":{{"cid":"{cid}","name":"","type":{kind},"width":0,"height":0,
-        "muted":false,"disable_dtx":false,"source":{source},"layers":[],"simulcast_codecs":[],
-        "sid":"","stereo":false,"disable_red":false,"encryption":0,"stream":"",
-        "backup_codec_policy":0,"audio_features":[],"packet_trailer_features":[]}}}}}}"#
-    );
+    let json = format!(r#"{{"addTrack":{{"cid":"{cid}","type":"{kind}","source":"{source}"}}}}"#);
     match decode(&Frame::Text(json)).unwrap() {
         Request::AddTrack(request) => *request,
         other => panic!("{other:?}"),

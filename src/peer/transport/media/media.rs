@@ -57,6 +57,12 @@ impl Media {
         self.link.handle_datagram(bytes, now);
     }
 
+    /// A message on a data channel came: filler that a probe asked for comes this way too. It is no
+    /// evidence of presence.
+    pub fn handle_data(&mut self, bytes: usize, now: Mono) {
+        self.link.handle_datagram(bytes, now);
+    }
+
     /// What str0m says, most of it of the datagram that is being handled.
     #[expect(
         clippy::wildcard_enum_match_arm,
