@@ -2,7 +2,7 @@
 
 use super::fixture::{START, at, checkpoint, consent, facts, later, life, note, recorded};
 use super::*;
-use crate::base::{ConsentState, Purpose, RecordingStep};
+use crate::base::{ConsentState, NodeId, Purpose, RecordingStep, SessionId};
 use crate::usage::Append;
 
 const NODE: &str = "ND_test";
