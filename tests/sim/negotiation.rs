@@ -257,6 +257,23 @@ fn an_answer_that_comes_twice_or_broken_changes_nothing() {
     line.check();
 }
 
+#[test]
+fn a_section_in_which_the_client_receives_nothing_ends_without_an_offer_and_is_used_again() {
+    let mut line = Line::first();
+    line.add(1, TrackKind::Video);
+    line.offer(Millis(0));
+    let answer = line.answers.remove(0);
+    let inactive = answer.sdp.replace("a=recvonly", "a=inactive");
+    assert!(line.answer(answer.id, &inactive));
+    line.remove(&sending(1, TrackKind::Video).track);
+    assert!(!line.offer(Millis(0)), "the client knows");
+    line.add(2, TrackKind::Video);
+    line.offer(Millis(0));
+    line.answer_all();
+    line.check();
+    assert_eq!(sections(&line.shown).len(), 1, "a second section");
+}
+
 /// Offers if it may. The answer comes late, or never.
 fn offer(line: &mut Line, rng: &mut Rng) {
     if line.offer(Millis(rng.below(LATE_MS))) && rng.below(LOST) == 0 {
