@@ -11,6 +11,10 @@ use std::time::Instant;
 use str0m::Rtc;
 use str0m::change::SdpOffer;
 
+const SEEDS: u64 = 20;
+const STEPS: u64 = 1_000;
+/// One answer in so many is lost.
+const LOST: u64 = 50;
 /// Tracks wanted at once: a help session has four, and recreates them.
 const MOST: usize = 6;
 /// Longest way of an answer.
@@ -253,6 +257,31 @@ fn an_answer_that_comes_twice_or_broken_changes_nothing() {
     line.check();
 }
 
+#[test]
+fn a_section_in_which_the_client_receives_nothing_ends_without_an_offer_and_is_used_again() {
+    let mut line = Line::first();
+    line.add(1, TrackKind::Video);
+    line.offer(Millis(0));
+    let answer = line.answers.remove(0);
+    let inactive = answer.sdp.replace("a=recvonly", "a=inactive");
+    assert!(line.answer(answer.id, &inactive));
+    line.remove(&sending(1, TrackKind::Video).track);
+    assert!(!line.offer(Millis(0)), "the client knows");
+    line.add(2, TrackKind::Video);
+    line.offer(Millis(0));
+    line.answer_all();
+    line.check();
+    assert_eq!(sections(&line.shown).len(), 1, "a second section");
+}
+
+/// Offers if it may. The answer comes late, or never.
+fn offer(line: &mut Line, rng: &mut Rng) {
+    if line.offer(Millis(rng.below(LATE_MS))) && rng.below(LOST) == 0 {
+        line.answers.clear();
+        line.lost = true;
+    }
+}
+
 /// One random step of a life.
 fn step(line: &mut Line, rng: &mut Rng, number: &mut u64) {
     let kind = [TrackKind::Audio, TrackKind::Video][usize::from(rng.below(2) == 0)];
@@ -273,17 +302,14 @@ fn step(line: &mut Line, rng: &mut Rng, number: &mut u64) {
         3 => {
             if let Some(again) = one(rng, line) {
                 line.remove(&again.track);
-                line.offer(Millis(rng.below(LATE_MS)));
+                offer(line, rng);
                 line.wanted.insert(again.track.clone(), again.clone());
                 line.negotiation.add(again);
             }
         }
         _ => {}
     }
-    if line.offer(Millis(rng.below(LATE_MS))) && rng.below(100) == 0 {
-        line.answers.clear();
-        line.lost = true;
-    }
+    offer(line, rng);
     line.pass(Millis(rng.below(STEP_MS)));
 }
 
@@ -299,7 +325,7 @@ fn deliver(line: &mut Line, rng: &mut Rng) {
             line.answer(answer.id, &answer.sdp),
             "it is the open offer's"
         );
-        line.offer(Millis(rng.below(LATE_MS)));
+        offer(line, rng);
         if rng.below(5) == 0 {
             let id = [answer.id, 0][usize::from(rng.below(2) == 0)];
             assert!(!line.answer(id, &answer.sdp), "it came before");
@@ -312,11 +338,11 @@ fn through_a_random_life_nobody_is_sent_away_but_who_does_not_answer() {
     let anchor = anchor();
     let factory = Factory::new(anchor).expect("a certificate");
     let (mut offers, mut rejoins) = (0, 0);
-    for seed in 0..4 {
+    for seed in 0..SEEDS {
         let mut rng = Rng::from_seed(seed);
         let mut number = 0;
         let mut line = Line::new(&factory, anchor, START);
-        for _ in 0..400 {
+        for _ in 0..STEPS {
             step(&mut line, &mut rng, &mut number);
             deliver(&mut line, &mut rng);
             assert!(!line.negotiation.is_overdue(line.now.mono) || line.lost);
@@ -335,7 +361,7 @@ fn through_a_random_life_nobody_is_sent_away_but_who_does_not_answer() {
         offers += line.offers;
     }
     assert!(
-        offers > 400 && rejoins > 0,
+        offers > 1_000 && rejoins > 10,
         "{offers} offers, {rejoins} rejoins"
     );
 }

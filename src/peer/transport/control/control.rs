@@ -57,6 +57,10 @@ pub struct Engine<'a> {
 }
 
 /// What control has to say.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it only passes on what str0m gives; a box would be an allocation per packet"
+)]
 pub enum Polled {
     /// To whoever drives the connection.
     Output(Output),

@@ -230,6 +230,33 @@ mod tests {
     }
 
     #[test]
+    fn a_section_is_rejected_by_port_0_unless_its_bundle_has_it() {
+        let rejected = |sdp: &str| sections(sdp)[1].rejected;
+        assert!(rejected(SDP));
+        assert!(!sections(SDP)[0].rejected);
+        let bundle = |mids| {
+            SDP.replace(
+                "m=application",
+                &format!("a=group:BUNDLE {mids}\r\nm=application"),
+            )
+        };
+        assert!(rejected(&bundle("0 1")));
+        assert!(!rejected(&bundle("0 1 2")));
+    }
+
+    #[test]
+    fn the_origin_tells_session_and_version() {
+        let sdp = "v=0\r\no=- 4611731400430051336 3 IN IP4 127.0.0.1\r\ns=-\r\n";
+        let origin = Origin::read(sdp).unwrap();
+        assert_eq!(
+            (origin.session.as_str(), origin.version),
+            ("4611731400430051336", 3)
+        );
+        assert_eq!(Origin::read("v=0\r\no=- x\r\n"), None);
+        assert_eq!(Origin::read(""), None);
+    }
+
+    #[test]
     fn only_the_msid_of_media_sections_is_rewritten() {
         let got = rewrite_msid(SDP, |mid| {
             (mid.as_str() == "1").then(|| "PA_x|TR_y TR_y".to_owned())
