@@ -4,7 +4,7 @@
 //! The memory is the growth of the process from the start of the recordings, per recorded track.
 
 use beistand::base::{Actor, Identity, Millis, Mono, Purpose, SessionId};
-use beistand::host::recordings::{Outlet, Writer};
+use beistand::host::recordings::{Outlet, SegmentWriter};
 use beistand::node::{Output, SessionCommand};
 use beistand::session::ConsentAnswer;
 use beistand_testing::{AUDIO, DELTA, KEYFRAME, Wire, World};
@@ -260,7 +260,8 @@ fn run(scratch: &PathBuf) {
         let at = at.clone();
         Arc::new(move || Mono::from_millis(at.load(Relaxed)))
     };
-    let writer = Writer::new(&dir, Box::new(|| true), Box::new(lost), clock).expect("a writer");
+    let writer =
+        SegmentWriter::new(&dir, Box::new(|| true), Box::new(lost), clock).expect("a writer");
     let stats = writer.stats();
     let (mut outlets, thread) = writer.start(1).expect("a thread");
     let mut plain = Bench::new(None);

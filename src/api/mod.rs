@@ -30,12 +30,12 @@ pub use events::{ApiEvent, Counters, Preflighted};
 pub use gate::IsTrusted;
 pub use limits::{Limits, Rate};
 pub use listen::{Listener, Listening, Tls, serve};
-pub use livekit::admission::Lost;
+pub use livekit::admission::LostSession;
 pub use ports::clock::ReadClock;
 pub use ports::ledger::{Known, Ledger, Read, Request, SessionFilter, Unreadable, Work, Write};
 pub use ports::recordings::{
-    Answering, CHUNK_BYTES, FinishedFile, Kept, Later, MakingProgress, Piece, RecordingFilter,
-    Recordings, Standing, StatedConsent,
+    Answering, CHUNK_BYTES, DeleteRefusal, FinishedFile, Later, MakingProgress, Piece,
+    ReadProgress, RecordingFilter, Recordings, Standing, StatedConsent,
 };
 pub use ports::sink::Sink;
 pub use ports::worker::{CommandAnswer, CommandReply, ToWorker, WorkerDoor, Workers};

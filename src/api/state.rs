@@ -4,7 +4,7 @@ use super::dev::receiver::Dev;
 use super::events::{ApiEvent, Counters, Preflighted};
 use super::gate::{Gate, IsTrusted};
 use super::limits::Limits;
-use super::livekit::admission::{Admission, Lost};
+use super::livekit::admission::{Admission, LostSession};
 use super::livekit::join::Entrance;
 use super::locks::lock;
 use super::ports::clock::ReadClock;
@@ -57,7 +57,7 @@ pub struct AppParts {
     /// Set with `--dev`.
     pub dev: Option<Dev>,
     /// Sessions that a crash ended.
-    pub lost: BTreeMap<RoomName, Lost>,
+    pub lost: BTreeMap<RoomName, LostSession>,
     /// Counts what happens.
     pub counters: Arc<Counters>,
 }

@@ -10,7 +10,7 @@ use super::metrics::{
 };
 use super::recordings::janitor::JanitorStats;
 use super::recordings::writer::WriterStats;
-use super::store::read::Reader;
+use super::store::read::LedgerReader;
 use super::store::running::StoreHandle;
 use super::store::stats::StoreStats;
 use super::worker::{Published, WorkerEnds};
@@ -65,7 +65,7 @@ impl Gauges {
 
     fn recordings(&self) -> RecordingTotals {
         let (writer, janitor) = (&self.writer, &self.janitor);
-        let counts = Reader::open(&self.ledger).and_then(|reader| reader.recording_counts());
+        let counts = LedgerReader::open(&self.ledger).and_then(|reader| reader.recording_counts());
         let counts = counts.unwrap_or_else(|error| {
             tracing::error!(%error, "the recordings cannot be counted");
             Vec::new()

@@ -2,7 +2,7 @@
 
 use super::store::error::OpenError;
 use super::store::pending::Confirmed;
-use super::store::read::Reader;
+use super::store::read::LedgerReader;
 use crate::api::{Ledger, Unreadable};
 use std::path::{Path, PathBuf};
 
@@ -23,9 +23,9 @@ pub(super) fn ledger(dir: &Path, writer: Confirmed) -> Ledger {
 /// Asks the ledger in `dir`, as it is on disk now.
 pub(super) fn read<A>(
     dir: &Path,
-    ask: impl FnOnce(&Reader) -> Result<A, OpenError>,
+    ask: impl FnOnce(&LedgerReader) -> Result<A, OpenError>,
 ) -> Result<A, Unreadable> {
-    let reader = Reader::open(dir);
+    let reader = LedgerReader::open(dir);
     reader
         .and_then(|reader| ask(&reader))
         .map_err(|error| Unreadable(error.to_string()))

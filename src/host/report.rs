@@ -5,7 +5,7 @@
 mod tests;
 
 use super::store::error::OpenError;
-use super::store::read::Reader;
+use super::store::read::LedgerReader;
 use crate::base::{Identity, Millis, PauseReason, Purpose, RoomName, SessionId, SessionState};
 use crate::usage::ledger::{Report, SessionRecord, Verifier};
 use crate::usage::{Interval, ParticipantTotals};
@@ -96,7 +96,7 @@ impl From<SessionRecord> for SessionUsage {
 /// # Errors
 /// There is no ledger, or it cannot be read.
 pub fn usage(dir: &Path, session: Option<&str>) -> Result<Vec<SessionUsage>, OpenError> {
-    let records = Reader::open(dir)?.records(session)?;
+    let records = LedgerReader::open(dir)?.records(session)?;
     Ok(records.into_iter().map(SessionUsage::from).collect())
 }
 
@@ -106,7 +106,7 @@ pub fn usage(dir: &Path, session: Option<&str>) -> Result<Vec<SessionUsage>, Ope
 /// There is no ledger, or it cannot be read.
 pub fn verify(dir: &Path) -> Result<Report, OpenError> {
     let mut verifier = Verifier::default();
-    Reader::open(dir)?.rows(|row| verifier.handle_row(&row))?;
+    LedgerReader::open(dir)?.rows(|row| verifier.handle_row(&row))?;
     Ok(verifier.finish())
 }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 /// A session that a crash ended: a rejoin of its room before `until` goes on with it.
-pub struct Lost {
+pub struct LostSession {
     /// The session.
     pub session: Continued,
     /// Until when.
@@ -29,14 +29,14 @@ pub(in crate::api) struct Admission {
     pub draining: AtomicBool,
     control: Arc<Mutex<Control>>,
     policies: Arc<BTreeMap<String, Policy>>,
-    lost: Mutex<BTreeMap<RoomName, Lost>>,
+    lost: Mutex<BTreeMap<RoomName, LostSession>>,
 }
 
 impl Admission {
     pub fn new(
         control: Arc<Mutex<Control>>,
         policies: Arc<BTreeMap<String, Policy>>,
-        lost: BTreeMap<RoomName, Lost>,
+        lost: BTreeMap<RoomName, LostSession>,
     ) -> Admission {
         Admission {
             draining: AtomicBool::new(false),

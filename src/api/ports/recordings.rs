@@ -126,7 +126,7 @@ pub struct Piece {
 
 /// Why a recording is not deleted.
 #[derive(Debug, thiserror::Error)]
-pub enum Kept {
+pub enum DeleteRefusal {
     /// Its session runs.
     #[error("the session still runs: end it, or wait until it has ended")]
     Running,
@@ -148,7 +148,7 @@ pub type Later<Q, A> = Box<dyn Fn(Q) -> Answering<A> + Send + Sync>;
 pub const CHUNK_BYTES: u64 = 256 * 1024;
 
 /// Asks how far the making of a recording's files is.
-pub type Asked = Box<dyn Fn(&RecordingId) -> Option<MakingProgress> + Send + Sync>;
+pub type ReadProgress = Box<dyn Fn(&RecordingId) -> Option<MakingProgress> + Send + Sync>;
 
 /// The ways to the recordings.
 pub struct Recordings {
@@ -165,9 +165,9 @@ pub struct Recordings {
     /// Reads part of a file; none if it is gone.
     pub read: Later<Piece, Result<Option<Bytes>, Unreadable>>,
     /// Deletes the files, and has that on disk in the ledger when it answers.
-    pub delete: Later<(RecordingId, Actor), Result<(), Kept>>,
+    pub delete: Later<(RecordingId, Actor), Result<(), DeleteRefusal>>,
     /// How far the making of its files is, while they are made.
-    pub progress: Asked,
+    pub progress: ReadProgress,
     /// Downloads that are open now.
     pub downloads: Arc<AtomicUsize>,
 }

@@ -2,7 +2,7 @@
 
 use crate::api::ports::ledger::Unreadable;
 use crate::api::ports::recordings::{
-    FinishedFile, Kept, MakingProgress, Recordings, StatedConsent,
+    DeleteRefusal, FinishedFile, MakingProgress, Recordings, StatedConsent,
 };
 use crate::base::{
     Actor, Consent, ConsentState, Identity, Millis, Purpose, RecordingId, RecordingResult,
@@ -109,7 +109,7 @@ pub(super) fn recordings(rows: Vec<RecordingRecord>) -> Arc<Recordings> {
         delete: Box::new(move |(id, _)| {
             let mut rows = gone.lock().unwrap();
             let done = match id.session().as_str() {
-                "SE_sick" => Err(Kept::Unable("a sick disk".to_owned())),
+                "SE_sick" => Err(DeleteRefusal::Unable("a sick disk".to_owned())),
                 _ => Ok(()),
             };
             if let (Ok(()), Some(row)) = (&done, rows.get_mut(&id)) {

@@ -4,7 +4,7 @@ use super::body::RecordingDetail;
 use super::show::detail;
 use super::which::{Which, row};
 use crate::api::caller::Caller;
-use crate::api::ports::recordings::{Kept, Recordings, Standing};
+use crate::api::ports::recordings::{DeleteRefusal, Recordings, Standing};
 use crate::api::problem::{Always, InTheWay, OfRecording, Problem};
 use crate::base::Actor;
 use crate::peer::signal::token::authorize_recordings;
@@ -55,21 +55,21 @@ pub(crate) async fn remove(
 }
 
 /// What the ledger alone says against it; the host knows more.
-const fn in_the_way(row: &RecordingRecord) -> Result<(), Kept> {
+const fn in_the_way(row: &RecordingRecord) -> Result<(), DeleteRefusal> {
     if row.ended_unix_ms.is_none() {
-        return Err(Kept::Running);
+        return Err(DeleteRefusal::Running);
     }
     match Standing::of(row) {
-        Standing::Recording | Standing::Stopped => Err(Kept::Running),
-        Standing::Finishing => Err(Kept::Finishing),
+        Standing::Recording | Standing::Stopped => Err(DeleteRefusal::Running),
+        Standing::Finishing => Err(DeleteRefusal::Finishing),
         Standing::Ready | Standing::Failed | Standing::Deleted => Ok(()),
     }
 }
 
-fn told(kept: &Kept) -> Problem {
+fn told(kept: &DeleteRefusal) -> Problem {
     match kept {
-        Kept::Running | Kept::Finishing => Problem::conflict(kept, None),
-        Kept::Unable(error) => {
+        DeleteRefusal::Running | DeleteRefusal::Finishing => Problem::conflict(kept, None),
+        DeleteRefusal::Unable(error) => {
             tracing::error!(error, "a recording cannot be deleted");
             Problem::unavailable("the recording cannot be deleted now")
         }

@@ -13,7 +13,8 @@ use utoipa::ToSchema;
 /// Where a session stands, in the words of the contract; `scheduled` is booked and not begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum State {
+#[schema(as = State)]
+pub(crate) enum SessionStage {
     /// Booked; nobody has joined.
     Scheduled,
     /// Someone is here, but the two sides have not met.
@@ -26,13 +27,13 @@ pub(crate) enum State {
     Ended,
 }
 
-impl From<SessionState> for State {
-    fn from(state: SessionState) -> State {
+impl From<SessionState> for SessionStage {
+    fn from(state: SessionState) -> SessionStage {
         match state {
-            SessionState::Waiting => State::Waiting,
-            SessionState::Live => State::Live,
-            SessionState::Paused(_) => State::Paused,
-            SessionState::Ended(_) => State::Ended,
+            SessionState::Waiting => SessionStage::Waiting,
+            SessionState::Live => SessionStage::Live,
+            SessionState::Paused(_) => SessionStage::Paused,
+            SessionState::Ended(_) => SessionStage::Ended,
         }
     }
 }
@@ -144,7 +145,7 @@ pub(crate) struct Created {
     /// Its room.
     pub room: String,
     /// `scheduled`.
-    pub state: State,
+    pub state: SessionStage,
     /// Name of the policy template.
     pub policy_name: String,
     /// The rules that hold.
@@ -196,7 +197,7 @@ pub(crate) struct Summary {
     /// Its room.
     pub room: String,
     /// Where it stands.
-    pub state: State,
+    pub state: SessionStage,
     /// Why, if it is paused or ended.
     pub reason: Option<String>,
     /// Name of the policy template.
@@ -311,14 +312,15 @@ pub(crate) struct Participant {
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub(crate) struct Floors {
     /// From the participant to the node.
-    pub up: Floor,
+    pub up: FloorNow,
     /// From the node to the participant.
-    pub down: Floor,
+    pub down: FloorNow,
 }
 
 /// How the promised bandwidth stands in one direction.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub(crate) struct Floor {
+#[schema(as = Floor)]
+pub(crate) struct FloorNow {
     /// `unproven`, `met`, `short` or `breached`.
     #[schema(value_type = String)]
     pub state: FloorState,
@@ -331,9 +333,9 @@ pub(crate) struct Floor {
     pub limited_by: Option<LimitedBy>,
 }
 
-impl From<FloorReport> for Floor {
-    fn from(view: FloorReport) -> Floor {
-        Floor {
+impl From<FloorReport> for FloorNow {
+    fn from(view: FloorReport) -> FloorNow {
+        FloorNow {
             state: view.state,
             floor_bps: view.floor_bps,
             measured_bps: view.measured_bps,

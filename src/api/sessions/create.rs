@@ -1,6 +1,6 @@
 //! `POST /v1/sessions`: books a session.
 
-use super::body::{Created, NewSession, State as Stage};
+use super::body::{Created, NewSession, SessionStage};
 use super::bookings::{Bookings, Turn};
 use super::fields::Fields;
 use super::links::Mint;
@@ -190,7 +190,7 @@ fn answer(bookings: &Bookings, booking: &Booking) -> Result<Response, Problem> {
     let created = Created {
         id: booking.session.to_string(),
         room: booking.room.to_string(),
-        state: Stage::Scheduled,
+        state: SessionStage::Scheduled,
         policy_name: booking.template.clone(),
         policy: serde_json::to_value(&booking.policy).unwrap_or_default(),
         external_ref: booking.policy.external_ref.clone(),

@@ -1,6 +1,6 @@
 //! The record of a session: what the ledger knows, and what it says of itself while it runs.
 
-use super::body::{Floors, Participant, Session, State as Stage, Summary, Totals};
+use super::body::{Floors, Participant, Session, SessionStage, Summary, Totals};
 use crate::api::ports::ledger::Known;
 use crate::base::{Identity, Millis, SessionId, Verdict};
 use crate::node::SessionView;
@@ -27,7 +27,7 @@ pub(super) fn summary(known: &Known) -> Summary {
     Summary {
         id: id.map(SessionId::to_string).unwrap_or_default(),
         room: known.room().to_string(),
-        state: record.map_or(Stage::Scheduled, |record| record.state.into()),
+        state: record.map_or(SessionStage::Scheduled, |record| record.state.into()),
         reason: reason.map(str::to_owned),
         policy_name: known.template().to_owned(),
         external_ref: external,

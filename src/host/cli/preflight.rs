@@ -32,7 +32,7 @@ impl std::fmt::Debug for PreflightArgs {
     }
 }
 
-/// Measures, and says what came of it: the text to print and the exit code.
+/// Measures, and gives the text to print and the exit code.
 ///
 /// # Errors
 /// It could not be measured; says why.

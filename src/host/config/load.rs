@@ -138,7 +138,7 @@ fn read_file(name: &str, text: &str, origins: &mut Origins) -> toml::Table {
     if !errors.is_empty() {
         return toml::Table::new();
     }
-    let mut file = File {
+    let mut file = ConfigFile {
         lines,
         path: Vec::new(),
         origins,
@@ -162,13 +162,13 @@ impl Lines<'_> {
 }
 
 /// A walk through the file: notes where each key stands, and tries each value.
-struct File<'a, 'i> {
+struct ConfigFile<'a, 'i> {
     lines: Lines<'a>,
     path: Vec<Spanned<std::borrow::Cow<'i, str>>>,
     origins: &'a mut Origins,
 }
 
-impl<'i> File<'_, 'i> {
+impl<'i> ConfigFile<'_, 'i> {
     fn walk(&mut self, table: &DeTable<'i>) {
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);

@@ -129,7 +129,7 @@ labels! {
         Failed = "failed",
     }
 
-    /// What came of a measurement before a join.
+    /// How a measurement before a join ended.
     PreflightOutcome {
         /// Both floors are reached.
         Passed = "passed",
@@ -187,7 +187,7 @@ labels! {
         Failed = "failed",
     }
 
-    /// What came of a recording.
+    /// How a recording ended.
     RecordingOutcome {
         /// Its files may be fetched.
         Ready = "ready",

@@ -23,7 +23,7 @@ const FSYNC_SECONDS: [f64; 12] = [
 pub(super) struct Page {
     registry: Registry,
     media: Media,
-    store: Store,
+    store: StoreMetrics,
     admission: Admission,
     recordings: RecordingMetrics,
     deliveries: IntCounterVec,
@@ -61,7 +61,7 @@ struct Links {
 }
 
 /// What the ledger's writer reports.
-struct Store {
+struct StoreMetrics {
     entries: IntCounter,
     full: IntGauge,
     held: IntGauge,
@@ -81,7 +81,7 @@ impl Page {
         );
         Ok(Page {
             media: Media::new(&to)?,
-            store: Store::new(&to)?,
+            store: StoreMetrics::new(&to)?,
             admission: Admission::new(&to)?,
             recordings: RecordingMetrics::new(&to)?,
             deliveries: to.counters(
@@ -370,9 +370,9 @@ impl Links {
     }
 }
 
-impl Store {
-    fn new(to: &Registrar) -> Result<Store> {
-        Ok(Store {
+impl StoreMetrics {
+    fn new(to: &Registrar) -> Result<StoreMetrics> {
+        Ok(StoreMetrics {
             entries: to.counter("beistand_ledger_entries_total", "Entries written.")?,
             full: to.gauge(
                 "beistand_ledger_full",

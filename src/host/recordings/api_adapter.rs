@@ -4,7 +4,7 @@ use super::object_store::RecordingStore;
 use super::place::RecordingsDir;
 use super::retention::deleted;
 use crate::api::{
-    FinishedFile, Kept, MakingProgress, Piece, RecordingFilter, Recordings, Standing,
+    DeleteRefusal, FinishedFile, Piece, ReadProgress, RecordingFilter, Recordings, Standing,
     StatedConsent, Unreadable,
 };
 use crate::base::{RecordingId, RecordingNote};
@@ -19,9 +19,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use tokio::task::{JoinError, JoinHandle};
-
-/// How far the making of a recording's files is, as whoever makes them says it.
-pub type ReadProgress = Box<dyn Fn(&RecordingId) -> Option<MakingProgress> + Send + Sync>;
 
 /// What the API's way to the recordings is made of.
 pub struct ApiAdapter {
@@ -77,7 +74,7 @@ impl ApiAdapter {
                 let told = async move { tell(&noted, note).await };
                 let deleting = gone.clone().delete(id, told);
                 Box::pin(async move {
-                    let failed = |error: JoinError| Err(Kept::Unable(error.to_string()));
+                    let failed = |error: JoinError| Err(DeleteRefusal::Unable(error.to_string()));
                     deleting.await.unwrap_or_else(failed)
                 })
             }),
@@ -130,11 +127,11 @@ impl RecordingFiles {
     fn delete(
         self,
         id: RecordingId,
-        told: impl Future<Output = Result<(), Kept>> + Send + 'static,
-    ) -> JoinHandle<Result<(), Kept>> {
+        told: impl Future<Output = Result<(), DeleteRefusal>> + Send + 'static,
+    ) -> JoinHandle<Result<(), DeleteRefusal>> {
         tokio::spawn(async move {
             self.doom(&id).await;
-            self.remove(&id).await.map_err(Kept::Unable)?;
+            self.remove(&id).await.map_err(DeleteRefusal::Unable)?;
             told.await?;
             if let Err(error) = self.place.forget_doomed(&id) {
                 tracing::warn!(recording = %id, %error, "it is looked at again");
@@ -166,17 +163,17 @@ impl RecordingFiles {
 }
 
 /// Has the deletion in the ledger, on disk.
-async fn tell(ledger: &Confirmed, note: RecordingNote) -> Result<(), Kept> {
-    let unable = |why: &str| Kept::Unable(why.to_owned());
+async fn tell(ledger: &Confirmed, note: RecordingNote) -> Result<(), DeleteRefusal> {
+    let unable = |why: &str| DeleteRefusal::Unable(why.to_owned());
     let answered = ledger.note(note);
     let answered = answered.ok_or_else(|| unable("the ledger has no place"))?;
     let noted = answered.await;
     match noted.map_err(|_| unable("the ledger does not answer"))? {
         // Its time had come as well, and the node was first.
         Ok(()) | Err(NoteRefusal::Order(Stage::Deleted)) => Ok(()),
-        Err(NoteRefusal::Running) => Err(Kept::Running),
+        Err(NoteRefusal::Running) => Err(DeleteRefusal::Running),
         Err(refusal @ (NoteRefusal::Unknown | NoteRefusal::Unreadable | NoteRefusal::Order(_))) => {
-            Err(Kept::Unable(refusal.to_string()))
+            Err(DeleteRefusal::Unable(refusal.to_string()))
         }
     }
 }

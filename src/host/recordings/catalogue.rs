@@ -4,7 +4,7 @@ use super::make::ManifestFacts;
 use super::writer::{Lost, Writing};
 use crate::base::{RecordingId, RecordingNote, RecordingStep, Unix};
 use crate::host::store::pending::Confirmed;
-use crate::host::store::read::Reader;
+use crate::host::store::read::LedgerReader;
 use crate::host::store::recordings::expires;
 use crate::record::manifest::ConsentAt;
 use crate::usage::ledger::{NoteRefusal, RecordingRecord, Stage};
@@ -63,15 +63,15 @@ impl Catalogue {
         let runtime = tokio::runtime::Handle::current();
         Catalogue {
             unfinished: Box::new(move |()| {
-                let found = Reader::open(&asked)?.unfinished()?;
+                let found = LedgerReader::open(&asked)?.unfinished()?;
                 Ok(found.into_iter().map(|record| record.id).collect())
             }),
             facts: Box::new(move |id| {
                 let heard = lost.iter().find_map(|lost| lost.of(&id));
-                facts(&Reader::open(&data)?, &id, heard)
+                facts(&LedgerReader::open(&data)?, &id, heard)
             }),
             due: Box::new(move |now| {
-                let found = Reader::open(&due)?.due(now)?;
+                let found = LedgerReader::open(&due)?.due(now)?;
                 Ok(found.into_iter().map(Due::from).collect())
             }),
             note: Box::new(move |note| {
@@ -125,7 +125,7 @@ fn accepted(step: RecordingStep, answer: Result<(), NoteRefusal>) -> anyhow::Res
 }
 
 /// A disk that fails once the session is over is in no entry: `heard` is all that is known of it.
-fn facts(reader: &Reader, id: &RecordingId, heard: Option<String>) -> anyhow::Result<Facts> {
+fn facts(reader: &LedgerReader, id: &RecordingId, heard: Option<String>) -> anyhow::Result<Facts> {
     let broken = reader.recording(id)?.and_then(|found| found.reason);
     let record = reader.record_of(id.session())?;
     let record = record.context("the ledger does not know its session")?;

@@ -17,7 +17,7 @@ use crate::host::cli::bar::Bar;
 use crate::host::cli::recordings::{
     ExportArgs, ListArgs, RecordingsCommand, ShowArgs, VerifyRecordingArgs,
 };
-use crate::host::store::read::Reader;
+use crate::host::store::read::LedgerReader;
 use crate::host::store::recordings::RecordingQuery;
 use crate::record::manifest::{ConsentAt, Manifest, verify};
 use crate::usage::ledger::RecordingRecord;
@@ -43,7 +43,7 @@ fn list(args: &ListArgs) -> anyhow::Result<(String, Exit)> {
         session: args.session.as_deref().map(SessionId::from),
         ..RecordingQuery::default()
     };
-    let records = Reader::open(&data)?.recordings(&filter, u64::MAX)?;
+    let records = LedgerReader::open(&data)?.recordings(&filter, u64::MAX)?;
     let listed: Vec<Listed> = records.iter().map(Listed::from).collect();
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&listed)?)
@@ -56,7 +56,7 @@ fn list(args: &ListArgs) -> anyhow::Result<(String, Exit)> {
 fn show(args: &ShowArgs) -> anyhow::Result<(String, Exit)> {
     let (data, recordings) = args.place.dirs(environment())?;
     let id = parse(&args.id)?;
-    let reader = Reader::open(&data)?;
+    let reader = LedgerReader::open(&data)?;
     let record = known(&reader, &id, &data)?;
     let said = reader.consents(id.session())?.into_iter();
     let about = |(_, consent): &(Unix, Consent)| consent.purpose == id.purpose();
@@ -131,7 +131,7 @@ fn outcome(checked: &Checked, json: bool, to: Option<&Path>) -> anyhow::Result<(
 /// The directory of one of this node's own recordings, and what ledger and key say of it.
 fn ours(place: &DataArgs, id: RecordingId, given: &mut Expected) -> anyhow::Result<PathBuf> {
     let (data, recordings) = place.dirs(environment())?;
-    let record = known(&Reader::open(&data)?, &id, &data)?;
+    let record = known(&LedgerReader::open(&data)?, &id, &data)?;
     let dir = home(&recordings, &id);
     if record.result.is_none() || record.state() == "deleted" {
         let reason = record
@@ -149,7 +149,7 @@ fn ours(place: &DataArgs, id: RecordingId, given: &mut Expected) -> anyhow::Resu
     Ok(dir)
 }
 
-fn known(reader: &Reader, id: &RecordingId, data: &Path) -> anyhow::Result<RecordingRecord> {
+fn known(reader: &LedgerReader, id: &RecordingId, data: &Path) -> anyhow::Result<RecordingRecord> {
     let found = reader.recording(id)?;
     found.with_context(|| format!("the ledger in {} has no recording {id}", data.display()))
 }

@@ -46,21 +46,21 @@ pub struct Janitor {
     clock: ReadClock,
     stats: Arc<JanitorStats>,
     /// What failed, and when it is tried again. Bounded by the recordings that are left.
-    waiting: BTreeMap<(Work, RecordingId), Wait>,
+    waiting: BTreeMap<(Task, RecordingId), Wait>,
 }
 
 /// What is done with a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Work {
+enum Task {
     Finish,
     Delete,
 }
 
-impl Work {
+impl Task {
     const fn as_str(self) -> &'static str {
         match self {
-            Work::Finish => "finished",
-            Work::Delete => "deleted",
+            Task::Finish => "finished",
+            Task::Delete => "deleted",
         }
     }
 }
@@ -171,15 +171,15 @@ impl Janitor {
     /// Does what there is to do: deletes one recording, or else finishes one, so that none is finished
     /// whose time has come. False: there was nothing.
     pub(super) fn round(&mut self) -> bool {
-        self.round_of(Work::Delete) || self.round_of(Work::Finish)
+        self.round_of(Task::Delete) || self.round_of(Task::Finish)
     }
 
-    fn round_of(&mut self, work: Work) -> bool {
+    fn round_of(&mut self, work: Task) -> bool {
         let what = work.as_str();
         let stats = self.stats();
         let done = guarded(&stats, || match work {
-            Work::Finish => self.finish_next(),
-            Work::Delete => self.delete_next(),
+            Task::Finish => self.finish_next(),
+            Task::Delete => self.delete_next(),
         });
         match done {
             Ok(Ok(found)) => return found,
@@ -195,12 +195,12 @@ impl Janitor {
     fn finish_next(&mut self) -> anyhow::Result<bool> {
         let unfinished = (self.catalogue.unfinished)(())?;
         let written = |janitor: &Janitor, id: &RecordingId| (janitor.catalogue.is_written)(id);
-        let Some(id) = self.pick(Work::Finish, unfinished, |id| id, written) else {
+        let Some(id) = self.pick(Task::Finish, unfinished, |id| id, written) else {
             return Ok(false);
         };
         let done = guarded(&self.stats, || self.finish(&id));
         let done = done.unwrap_or_else(|panic| Err(Trouble::Panicked(panic)));
-        self.settle(Work::Finish, &id, done);
+        self.settle(Task::Finish, &id, done);
         Ok(true)
     }
 
@@ -219,12 +219,12 @@ impl Janitor {
         let mut due: Vec<Due> = asked.collect();
         due.extend((self.catalogue.due)((self.clock)().unix)?);
         // What is still held open is deleted all the same: its time has come.
-        let Some(due) = self.pick(Work::Delete, due, |due| &due.id, |_, _| false) else {
+        let Some(due) = self.pick(Task::Delete, due, |due| &due.id, |_, _| false) else {
             return Ok(false);
         };
         let done = guarded(&self.stats, || self.delete(&due));
         let done = done.unwrap_or_else(|panic| Err(Trouble::Panicked(panic)));
-        self.settle(Work::Delete, &due.id, done);
+        self.settle(Task::Delete, &due.id, done);
         Ok(true)
     }
 
@@ -248,7 +248,7 @@ impl Janitor {
     /// forgotten: someone else did it.
     fn pick<A>(
         &mut self,
-        work: Work,
+        work: Task,
         among: Vec<A>,
         id_of: impl Fn(&A) -> &RecordingId,
         is_written: impl Fn(&Janitor, &RecordingId) -> bool,
@@ -263,7 +263,7 @@ impl Janitor {
         among.into_iter().find(|one| free(one))
     }
 
-    fn settle(&mut self, work: Work, id: &RecordingId, done: Result<(), Trouble>) {
+    fn settle(&mut self, work: Task, id: &RecordingId, done: Result<(), Trouble>) {
         let key = (work, id.clone());
         let trouble = match done {
             Ok(()) => {
@@ -287,7 +287,7 @@ impl Janitor {
         }
         tracing::error!(recording = %id, error = format!("{:#}", anyhow::Error::from(trouble)),
             again_in_ms, "a recording cannot be {} now", work.as_str());
-        if let (Work::Finish, Some(reason)) = (work, wait.hopeless()) {
+        if let (Task::Finish, Some(reason)) = (work, wait.hopeless()) {
             self.give_up(id, reason);
         }
     }
@@ -301,7 +301,7 @@ impl Janitor {
             return;
         }
         tracing::error!(recording = %id, reason, "a recording was given up");
-        self.waiting.remove(&(Work::Finish, id.clone()));
+        self.waiting.remove(&(Task::Finish, id.clone()));
         (self.catalogue.forget)(id);
     }
 }

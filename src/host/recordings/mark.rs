@@ -5,7 +5,7 @@
 use super::place::{SEGMENTS, STORE, there, write_whole};
 use crate::base::crypto::entropy_seed;
 use crate::host::store::error::OpenError;
-use crate::host::store::read::Reader;
+use crate::host::store::read::LedgerReader;
 use anyhow::{Context, bail};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -78,7 +78,7 @@ fn read(dir: &Path) -> anyhow::Result<Option<String>> {
 
 /// How many recordings the ledger has that are not deleted.
 fn kept(data: &Path) -> anyhow::Result<u64> {
-    match Reader::open(data) {
+    match LedgerReader::open(data) {
         Err(OpenError::Missing { .. }) => Ok(0),
         ledger => {
             let counts = ledger?.recording_counts()?;

@@ -24,4 +24,4 @@ mod terminal;
 mod tests;
 pub(super) mod writer;
 
-pub use writer::{Held, Lost, Outlet, Writer, WriterStats, Writing};
+pub use writer::{Held, Lost, Outlet, SegmentWriter, WriterStats, Writing};

@@ -1,6 +1,6 @@
 //! Puts the writer of recordings to work.
 
-use super::api_adapter::{ApiAdapter, ReadProgress, RecordingFiles};
+use super::api_adapter::{ApiAdapter, RecordingFiles};
 use super::catalogue::Catalogue;
 use super::finisher::Finisher;
 use super::janitor::{Janitor, JanitorStats, RunningJanitor};
@@ -10,8 +10,8 @@ use super::object_store::RecordingStore;
 use super::pace::{Bell, ProgressBook, ReadMono};
 use super::place::{RecordingsDir, STORE};
 use super::space;
-use super::writer::{Flush, Outlet, Writer, WriterStats};
-use crate::api::{MakingProgress, Work};
+use super::writer::{Flush, Outlet, SegmentWriter, WriterStats};
+use crate::api::{MakingProgress, ReadProgress, Work};
 use crate::host::clock::Clock;
 use crate::host::config::schema::Config;
 use crate::host::store::pending::Confirmed;
@@ -94,7 +94,7 @@ pub fn start(
     };
     let confirm = flush(ledger.clone());
     let read: ReadMono = Arc::new(move || clock.now().mono);
-    let writer = Writer::new(&dir, confirm, Box::new(on_lost), read.clone());
+    let writer = SegmentWriter::new(&dir, confirm, Box::new(on_lost), read.clone());
     let writer = writer.context("recordings.dir cannot be written to")?;
     let (writing, stats) = (writer.writing(), writer.stats());
     let started = writer.start(workers.len());

@@ -249,7 +249,7 @@ impl Open {
 }
 
 /// The writer before it has a thread.
-pub struct Writer {
+pub struct SegmentWriter {
     dir: Dir,
     flush: Flush,
     on_lost: OnLost,
@@ -263,15 +263,20 @@ pub struct Writer {
     stalled: Option<Mono>,
 }
 
-impl Writer {
+impl SegmentWriter {
     /// A writer below `dir`, the directory of recordings.
     ///
     /// # Errors
     /// The directory of segments cannot be made.
-    pub fn new(dir: &Dir, flush: Flush, on_lost: OnLost, clock: ReadMono) -> io::Result<Writer> {
+    pub fn new(
+        dir: &Dir,
+        flush: Flush,
+        on_lost: OnLost,
+        clock: ReadMono,
+    ) -> io::Result<SegmentWriter> {
         dir.create_dir_all(SEGMENTS)?;
         sync_dir(dir)?;
-        Ok(Writer {
+        Ok(SegmentWriter {
             dir: dir.open_dir(SEGMENTS)?,
             flush,
             on_lost,

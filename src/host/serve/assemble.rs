@@ -4,14 +4,14 @@ use super::bind::{Sockets, bind_workers};
 use super::node::Node;
 use super::parts::{control, delivery, endpoints, limits, open_store, preflight_limits};
 use crate::api::{
-    self, Admin, AppParts, AppState, Counters, Dev, Listener, Lost, ReadClock, Recordings, Site,
-    WorkerDoor,
+    self, Admin, AppParts, AppState, Counters, Dev, Listener, LostSession, ReadClock, Recordings,
+    Site, WorkerDoor,
 };
 use crate::base::crypto::entropy_seed;
 use crate::base::{RoomName, Unix};
 use crate::host::clock::Clock;
 use crate::host::config::schema::Config;
-use crate::host::deliver::{Delivery, Inlet};
+use crate::host::deliver::{Delivery, Endpoint, Inlet};
 use crate::host::gauges::{Gauges, note};
 use crate::host::ledger::ledger;
 use crate::host::metrics::Metrics;
@@ -21,6 +21,7 @@ use crate::host::shutdown::{Alarm, Phase};
 use crate::host::store::job::StoreReply;
 use crate::host::store::parts::{Boot, Hooks};
 use crate::host::store::pending::{Confirmed, Pending};
+use crate::host::store::running::RunningStore;
 use crate::host::worker::{self, Prepared, WorkerEnds};
 use crate::host::{address, admission, tls};
 use crate::node::{Continued, Shard, ShardConfig};
@@ -35,6 +36,58 @@ use tokio::task::JoinSet;
 /// A rejoin of a room within this time after a crash goes on with its session (docs/contract.md).
 const CONTINUES_MS: u64 = 600_000;
 
+/// What a node stands on: its sockets and its ledger.
+struct Ground {
+    tls: Option<(api::Tls, tls::Files)>,
+    workers: Vec<Prepared>,
+    sockets: Sockets,
+    metrics: Metrics,
+    endpoints: Vec<Endpoint>,
+    inlet: Inlet,
+    store: RunningStore,
+    writer: Confirmed,
+    boot: Boot,
+}
+
+impl Ground {
+    async fn lay(config: &Config, dev: bool, clock: Clock, alarm: Alarm) -> anyhow::Result<Ground> {
+        let tls = tls::load(&config.tls).await?;
+        let workers = bind_workers(&config.rtc)?;
+        let sockets = Sockets::bind(config, dev)?;
+        let metrics = Metrics::new(clock.started())?;
+        let receiver = dev.then(|| sockets.receiver_address()).transpose()?;
+        let endpoints = endpoints(config, receiver);
+        let inlet = Inlet::new(&endpoints);
+        let (store, boot) = open_store(config, &inlet, clock.now())?;
+        let pending = Pending::default();
+        let informed = Informed {
+            clock,
+            alarm,
+            inlet: inlet.clone(),
+            pending: pending.clone(),
+            workers: workers.iter().map(Prepared::ends).collect(),
+            metrics: metrics.clone(),
+        };
+        let store = store.start(informed.hooks());
+        let store = store.context("the ledger's thread cannot be started")?;
+        let writer = Confirmed {
+            store: store.handle(),
+            pending,
+        };
+        Ok(Ground {
+            tls,
+            workers,
+            sockets,
+            metrics,
+            endpoints,
+            inlet,
+            store,
+            writer,
+            boot,
+        })
+    }
+}
+
 impl Node {
     /// Starts a node: its sockets, its threads, its tasks.
     ///
@@ -46,50 +99,29 @@ impl Node {
         clock: Clock,
         alarm: Alarm,
     ) -> anyhow::Result<Node> {
-        let tls = tls::load(&config.tls).await?;
-        let workers = bind_workers(&config.rtc)?;
-        let sockets = Sockets::bind(config, dev)?;
-        let metrics = Metrics::new(clock.started())?;
-        let receiver = dev.then(|| sockets.receiver_address()).transpose()?;
-        let endpoints = endpoints(config, receiver);
-        let inlet = Inlet::new(&endpoints);
-        let ends: Vec<WorkerEnds> = workers.iter().map(Prepared::ends).collect();
-        let (store, boot) = open_store(config, &inlet, clock.now())?;
-        let pending = Pending::default();
-        let informed = Informed {
-            clock,
-            alarm,
-            inlet: inlet.clone(),
-            pending: pending.clone(),
-            workers: ends.clone(),
-            metrics: metrics.clone(),
-        };
-        let store = store.start(informed.hooks());
-        let store = store.context("the ledger's thread cannot be started")?;
-        let handle = store.handle();
-        let writer = Confirmed {
-            store: handle.clone(),
-            pending,
-        };
-        let recordings = recordings::start(config, &ends, writer.clone(), clock)?;
-        let delivery = delivery(config, endpoints, &inlet, handle.clone(), read(clock))?;
-        let deliveries = delivery.stats();
-        let state = Assembly {
+        let ground = Ground::lay(config, dev, clock, alarm).await?;
+        let (sockets, boot) = (ground.sockets, ground.boot);
+        let ends: Vec<WorkerEnds> = ground.workers.iter().map(Prepared::ends).collect();
+        let store = ground.store.handle();
+        let recordings = recordings::start(config, &ends, ground.writer.clone(), clock)?;
+        let (endpoints, inlet) = (ground.endpoints, &ground.inlet);
+        let delivery = delivery(config, endpoints, inlet, store.clone(), read(clock))?;
+        let assembly = Assembly {
             config,
             dev,
-            tls: tls.is_some(),
+            tls: ground.tls.is_some(),
             clock,
             workers: &ends,
             boot: &boot,
-            metrics: metrics.clone(),
+            metrics: ground.metrics.clone(),
         };
-        let state = state.state(writer, recordings.adapter.open())?;
+        let state = assembly.state(ground.writer, recordings.adapter.open())?;
         let gauges = Gauges {
-            metrics,
+            metrics: ground.metrics,
             clock,
             workers: ends,
-            store: handle.clone(),
-            deliveries,
+            store: store.clone(),
+            deliveries: delivery.stats(),
             state: state.clone(),
             ledger: config.data.dir.clone(),
             writer: recordings.writer_stats,
@@ -104,7 +136,7 @@ impl Node {
             admin: sockets.admin.local_addr()?,
             udp: Vec::new(),
             threads: Vec::new(),
-            store,
+            store: ground.store,
             janitor: recordings.janitor,
             delivery: JoinSet::new(),
             stop_delivery,
@@ -112,12 +144,12 @@ impl Node {
             tasks: JoinSet::new(),
         };
         node.deliver(delivery, stopped);
-        let workers = workers.into_iter().zip(recordings.outlets);
+        let workers = ground.workers.into_iter().zip(recordings.outlets);
         node.start_workers(config, workers, &boot)?;
         // It ends when the workers have, and is waited for after them.
         node.threads.push(recordings.thread);
-        node.start_listening(sockets, config, tls, gauges);
-        let watch = admission::watch(node.state.clone(), handle, clock);
+        node.start_listening(sockets, config, ground.tls, gauges);
+        let watch = admission::watch(node.state.clone(), store, clock);
         node.tasks.spawn(watch);
         Ok(node)
     }
@@ -315,14 +347,14 @@ impl Assembly<'_> {
 }
 
 /// The sessions that a crash ended a short while ago.
-fn lost(boot: &Boot) -> impl Iterator<Item = (RoomName, Lost)> {
+fn lost(boot: &Boot) -> impl Iterator<Item = (RoomName, LostSession)> {
     boot.recent.iter().map(|(room, record)| {
         let session = Continued {
             facts: record.facts.clone(),
             inherited: record.inherited(),
         };
         let until = Unix(record.at_unix_ms.0 + CONTINUES_MS);
-        (room.clone(), Lost { session, until })
+        (room.clone(), LostSession { session, until })
     })
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Newest {
 }
 
 /// What a committed transaction changed.
-pub(super) struct Outcome {
+pub(super) struct BatchOutcome {
     head: ChainHead,
     sessions: BTreeMap<SessionId, Option<Newest>>,
     pub replies: Vec<StoreReply>,
@@ -40,7 +40,7 @@ pub(super) struct Outcome {
 
 impl Chain {
     /// Takes over what was committed.
-    pub fn commit(&mut self, outcome: &mut Outcome) {
+    pub fn commit(&mut self, outcome: &mut BatchOutcome) {
         self.head = outcome.head.clone();
         for (session, newest) in std::mem::take(&mut outcome.sessions) {
             match newest {
@@ -56,12 +56,12 @@ pub(super) struct Batch<'a> {
     tx: Transaction<'a>,
     chain: &'a Chain,
     now: Unix,
-    outcome: Outcome,
+    outcome: BatchOutcome,
 }
 
 impl<'a> Batch<'a> {
     pub fn begin(conn: &'a mut Connection, chain: &'a Chain, now: Unix) -> rusqlite::Result<Self> {
-        let outcome = Outcome {
+        let outcome = BatchOutcome {
             head: chain.head.clone(),
             sessions: BTreeMap::new(),
             replies: Vec::new(),
@@ -128,7 +128,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    pub fn commit(self) -> rusqlite::Result<Outcome> {
+    pub fn commit(self) -> rusqlite::Result<BatchOutcome> {
         self.tx.commit()?;
         Ok(self.outcome)
     }

@@ -3,7 +3,7 @@
 use super::open::Store;
 use super::parts::{Boot, Hooks, StoreConfig};
 use super::pending::{Confirmed, Pending};
-use super::read::Reader;
+use super::read::LedgerReader;
 use super::running::RunningStore;
 use crate::api::ReadClock;
 use crate::base::{Mono, Now, Unix};
@@ -52,7 +52,7 @@ impl Dir {
     /// What `ledger verify` says.
     pub fn verify(&self) -> Report {
         let mut verifier = Verifier::default();
-        Reader::open(&self.0)
+        LedgerReader::open(&self.0)
             .unwrap()
             .rows(|row| verifier.handle_row(&row))
             .unwrap();

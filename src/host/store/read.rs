@@ -12,25 +12,25 @@ use rusqlite::{Connection, OptionalExtension, ToSql};
 use std::path::{Path, PathBuf};
 
 /// An open ledger, as it was at one moment: what a running node writes meanwhile does not show.
-pub struct Reader {
+pub struct LedgerReader {
     pub(super) conn: Connection,
     pub(super) dir: PathBuf,
     /// False in a file that no node of this version has written to yet.
     pub(super) has_recordings: bool,
 }
 
-impl Reader {
+impl LedgerReader {
     /// Opens the ledger in `dir`.
     ///
     /// # Errors
     /// There is none, or it cannot be read.
-    pub fn open(dir: &Path) -> Result<Reader, OpenError> {
+    pub fn open(dir: &Path) -> Result<LedgerReader, OpenError> {
         let conn = open_read_only(dir)?;
         // One read transaction to the end: entries and checkpoints of the same moment.
         conn.execute_batch("BEGIN")
             .map_err(OpenError::sqlite(dir))?;
         let found = version(&conn).map_err(OpenError::sqlite(dir))?;
-        Ok(Reader {
+        Ok(LedgerReader {
             conn,
             dir: dir.to_path_buf(),
             has_recordings: found >= WITH_RECORDINGS,

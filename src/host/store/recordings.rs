@@ -3,7 +3,7 @@
 
 use super::columns::{int, json, parts, uint};
 use super::error::OpenError;
-use super::read::Reader;
+use super::read::LedgerReader;
 use crate::base::{
     Consent, Purpose, RecordingId, RecordingNote, RecordingStep, RoomName, SessionId, Unix,
 };
@@ -151,7 +151,7 @@ const STATE: &str = "CASE WHEN stage IN ('recording', 'stopped', 'broken') THEN
     CASE WHEN ended_unix_ms IS NOT NULL THEN 'finishing'
          WHEN stage = 'broken' THEN 'failed' ELSE stage END ELSE stage END";
 
-impl Reader {
+impl LedgerReader {
     /// Recordings in the order in which they first started.
     ///
     /// # Errors

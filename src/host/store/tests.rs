@@ -1,7 +1,7 @@
 //! The store on real files: what is acknowledged is there after a crash, once, in order.
 
 use super::fixture::{Dir, PATIENCE, at, clock, soon};
-use super::read::Reader;
+use super::read::LedgerReader;
 use super::writer::Writer;
 use super::*;
 use crate::base::{Millis, Now, RoomName, SessionId, Unix};
@@ -131,7 +131,7 @@ fn what_was_acknowledged_is_there_after_a_clean_restart() {
         (report.rows, report.faults.len(), report.chain_heads.len()),
         (8, 0, 2)
     );
-    let records = Reader::open(&dir.0).unwrap().records(None).unwrap();
+    let records = LedgerReader::open(&dir.0).unwrap().records(None).unwrap();
     assert_eq!(records[0].totals, life("SE_a")[5].entry.totals);
 }
 
@@ -174,7 +174,7 @@ fn an_orphan_is_closed_once_from_its_checkpoint_and_told_to_every_endpoint() {
     let crashed = dir.copy();
     let (store, boot) = open(&crashed, soon());
     assert_eq!(boot.closed, [facts("SE_a")]);
-    let record = &Reader::open(&crashed.0)
+    let record = &LedgerReader::open(&crashed.0)
         .unwrap()
         .records(Some("SE_a"))
         .unwrap()[0];
@@ -556,7 +556,7 @@ fn a_second_process_is_refused_and_readers_are_not() {
         "{second}"
     );
     bench.appended(&life("SE_a")[..3]);
-    let reader = Reader::open(&dir.0).unwrap();
+    let reader = LedgerReader::open(&dir.0).unwrap();
     assert_eq!(reader.records(None).unwrap()[0].entry_seq, 3);
     bench.appended(&life("SE_a")[3..]);
     assert_eq!(
@@ -565,7 +565,7 @@ fn a_second_process_is_refused_and_readers_are_not() {
         "as it was when it was opened"
     );
     assert_eq!(
-        Reader::open(&dir.0).unwrap().records(None).unwrap()[0].entry_seq,
+        LedgerReader::open(&dir.0).unwrap().records(None).unwrap()[0].entry_seq,
         6
     );
     bench.store.close();
@@ -606,7 +606,7 @@ fn a_file_that_is_no_ledger_is_refused_with_what_to_do() {
     };
     let refused = Store::open(&named, soon()).err().unwrap().to_string();
     assert!(refused.contains("ND_named"), "{refused}");
-    let missing = Reader::open(Path::new("/nonexistent"))
+    let missing = LedgerReader::open(Path::new("/nonexistent"))
         .err()
         .unwrap()
         .to_string();

@@ -160,7 +160,7 @@ fn a_deletion_comes_to_its_end_though_whoever_asked_for_it_has_gone() {
             "a kill before this would be noticed"
         );
         tell.send(())
-            .map_err(|error| Kept::Unable(error.to_string()))
+            .map_err(|error| DeleteRefusal::Unable(error.to_string()))
     };
     let entered = bed.runtime.enter();
     drop(bed.files.clone().delete(id(), note));
@@ -175,7 +175,7 @@ fn a_deletion_that_the_ledger_has_not_heard_of_is_remembered() {
     let bed = Bed::new();
     bed.finish();
     let at = || bed.files.clone();
-    let unheard = async { Err(Kept::Unable("the ledger is slow".to_owned())) };
+    let unheard = async { Err(DeleteRefusal::Unable("the ledger is slow".to_owned())) };
     let deleting = async { at().delete(id(), unheard).await };
     bed.runtime.block_on(deleting).unwrap().unwrap_err();
     assert_eq!(bed.files.place.doomed().unwrap(), [id()]);

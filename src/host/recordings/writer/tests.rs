@@ -20,7 +20,7 @@ fn bench(flush: impl Fn() -> bool + Send + 'static) -> Bench {
     let root = Dir::open_ambient_dir(&dir.0, ambient_authority()).unwrap();
     let (tell, lost) = sync_channel::<String>(8);
     let on_lost = move |id: &RecordingId, why: &str| tell.send(format!("{id}: {why}")).unwrap();
-    let writer = Writer::new(
+    let writer = SegmentWriter::new(
         &root,
         Box::new(flush),
         Box::new(on_lost),
@@ -195,7 +195,7 @@ fn whoever_finishes_it_sees_it_written_until_its_loss_is_told() {
         tell.send(writing.is(id)).unwrap();
     };
     let clock = Arc::new(|| Mono::ZERO);
-    let writer = Writer::new(&root, Box::new(|| false), Box::new(on_lost), clock).unwrap();
+    let writer = SegmentWriter::new(&root, Box::new(|| false), Box::new(on_lost), clock).unwrap();
     *seen.lock().unwrap() = Some(writer.writing());
     let (mut outlets, thread) = writer.start(1).unwrap();
     outlets[0].push(open(1)).unwrap();

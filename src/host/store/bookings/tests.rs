@@ -6,7 +6,7 @@ use crate::base::{EndReason, NodeId, Rng, RoomName, SessionId};
 use crate::host::store::fixture::{Dir, running, soon};
 use crate::host::store::job::Job;
 use crate::host::store::pending::Confirmed;
-use crate::host::store::read::Reader;
+use crate::host::store::read::LedgerReader;
 use crate::host::store::running::RunningStore;
 use crate::session::Policy;
 use crate::usage::ledger::fixture::life;
@@ -55,7 +55,10 @@ fn book(room: &str, request: Option<&str>) -> Work {
 }
 
 fn listed(dir: &Dir, filter: SessionFilter) -> Vec<String> {
-    let found = Reader::open(&dir.0).unwrap().sessions(&filter, 10).unwrap();
+    let found = LedgerReader::open(&dir.0)
+        .unwrap()
+        .sessions(&filter, 10)
+        .unwrap();
     let id = |known: &crate::api::Known| {
         let booked = known.booking.as_ref().map(|b| b.session.to_string());
         let record = known.record.as_ref();
@@ -87,7 +90,7 @@ fn a_booking_is_there_after_a_restart_with_its_request_until_it_is_closed() {
     bench.store.close();
     let (bench, kept) = start(&dir);
     assert_eq!(kept, [longer.clone(), booked("b")]);
-    let reader = Reader::open(&dir.0).unwrap();
+    let reader = LedgerReader::open(&dir.0).unwrap();
     let request = reader.request("app:once").unwrap();
     assert_eq!(request, Some(("digest".to_owned(), longer)));
     assert_eq!(reader.request("app:other").unwrap(), None);
@@ -154,7 +157,11 @@ fn a_ledger_of_version_1_gets_its_index_and_keeps_its_chain() {
         )
         .unwrap();
     assert_eq!(
-        Reader::open(&dir.0).unwrap().records(None).unwrap().len(),
+        LedgerReader::open(&dir.0)
+            .unwrap()
+            .records(None)
+            .unwrap()
+            .len(),
         1
     );
     let (bench, _) = start(&dir);

@@ -81,8 +81,8 @@ fn lived(session: &str) -> Vec<Append> {
     recorded(session)[..12].to_vec()
 }
 
-fn reader(dir: &Dir) -> Reader {
-    Reader::open(&dir.0).unwrap()
+fn reader(dir: &Dir) -> LedgerReader {
+    LedgerReader::open(&dir.0).unwrap()
 }
 
 fn shared(session: &str) -> RecordingId {
