@@ -72,8 +72,8 @@ impl Parts {
             role: member.join.role,
         };
         let key = self.members.insert(member);
-        self.notices.to(key, welcome);
-        if let Some(member) = self.members.get(key) {
+        self.notices.tell(key, welcome);
+        if let Some(member) = self.members.at(key) {
             for (side, ufrag) in member.connections.ufrags() {
                 let route = Route {
                     room,
@@ -99,7 +99,7 @@ impl Parts {
         bytes: &[u8],
         context: &mut Context<'_>,
     ) -> bool {
-        let Some(member) = self.members.get_mut(key) else {
+        let Some(member) = self.members.at_mut(key) else {
             return false;
         };
         let transport = member.connections.transport(side);
@@ -116,7 +116,7 @@ impl Parts {
 
     /// A member's connection came up.
     pub(in crate::node) fn handle_connected(&mut self, key: usize, side: Side, now: Now) {
-        let Some(member) = self.members.get_mut(key) else {
+        let Some(member) = self.members.at_mut(key) else {
             return;
         };
         if !std::mem::replace(&mut member.connected, true) {

@@ -55,7 +55,7 @@ impl Bandwidth {
     /// Looks at every link, gives what it carries to the most important, and judges the floor.
     pub(in crate::node) fn handle_timeout(&mut self, parts: &mut Parts, now: Now) {
         for key in parts.members.keys() {
-            let Some(member) = parts.members.get_mut(key) else {
+            let Some(member) = parts.members.at_mut(key) else {
                 continue;
             };
             if member.active && now.mono.since(member.links.looked) >= LOOK_EVERY {
@@ -84,7 +84,7 @@ impl Bandwidth {
     }
 
     fn on_floor(&mut self, key: usize, direction: Direction, parts: &mut Parts, now: Mono) {
-        let Some(member) = parts.members.get_mut(key) else {
+        let Some(member) = parts.members.at_mut(key) else {
             return;
         };
         let view = member.links.view(direction);
@@ -135,7 +135,7 @@ impl Parts {
     /// Carries the report of the way down into the room, and its decision to the transport; true if
     /// the floor's state changed.
     fn look_down(&mut self, key: usize, now: Mono) -> bool {
-        let Some(member) = self.members.get_mut(key) else {
+        let Some(member) = self.members.at_mut(key) else {
             return false;
         };
         let transport = member.connections.write(Side::Subscriber);
@@ -154,7 +154,7 @@ impl Parts {
     /// Likewise the way up.
     fn look_up(&mut self, key: usize, now: Mono) -> bool {
         let demand = self.room.demand_of(MemberKey(key));
-        let Some(member) = self.members.get_mut(key) else {
+        let Some(member) = self.members.at_mut(key) else {
             return false;
         };
         let report = upward(member.connections.transport(Side::Publisher).link(now));
@@ -166,7 +166,7 @@ impl Parts {
 
     /// Asks a publisher for filler where only that shows what its way carries.
     fn ask_for_filler(&mut self, key: usize, now: Mono) {
-        let Some(member) = self.members.get_mut(key) else {
+        let Some(member) = self.members.at_mut(key) else {
             return;
         };
         let state = member.links.up.state();
@@ -179,7 +179,7 @@ impl Parts {
 
     /// Tells billing how a floor stands.
     fn report_floor(&mut self, key: usize, direction: Direction, now: Now) {
-        if let Some(member) = self.members.get(key) {
+        if let Some(member) = self.members.at(key) {
             let report = member.links.report(direction);
             self.billing
                 .handle_floor(member.identity(), direction, report, now);

@@ -63,9 +63,9 @@ pub(in crate::node) fn participants(members: &Membership) -> Vec<ParticipantView
 /// Who gets what, and what limits it.
 pub(in crate::node) fn subscriptions(room: &Room, members: &Membership) -> Vec<SubscriptionView> {
     let shown = |view: View| {
-        let subscriber = members.get(view.subscriber.0)?;
+        let subscriber = members.at(view.subscriber.0)?;
         let publication = room.publication(view.track)?;
-        let publisher = members.get(publication.publisher.0)?;
+        let publisher = members.at(publication.publisher.0)?;
         let sid = publication.spec.sid.clone();
         let source = publisher.tracks.get(&sid).map(|track| track.source);
         Some(SubscriptionView {

@@ -56,13 +56,13 @@ pub(in crate::node) fn handle(
     context: &mut Context<'_>,
 ) {
     let Some(message) = ServerMessage::of(packet) else {
-        return relay(from, channel, packet, &mut parts.members, context.stats);
+        return pass_on(from, channel, packet, &mut parts.members, context.stats);
     };
     context.stats.data_taken += 1;
     if !message.confirms() {
         let ServerMessage { topic, payload } = message;
         recordings.handle_message(MemberKey(from), &topic, &payload, context.now);
-    } else if let Some(member) = parts.members.get(from) {
+    } else if let Some(member) = parts.members.at(from) {
         parts
             .billing
             .handle_confirm(Some(member.identity()), context.now);
@@ -70,14 +70,14 @@ pub(in crate::node) fn handle(
 }
 
 /// Passes a packet of `from` on to whom it is for.
-fn relay(
+fn pass_on(
     from: usize,
     channel: Channel,
     packet: &[u8],
     members: &mut Membership,
     stats: &mut Stats,
 ) {
-    let stamped = members.get(from).and_then(|member| {
+    let stamped = members.at(from).and_then(|member| {
         let allowed = member.join.permissions.can_publish_data && packet.len() <= MAX_PACKET;
         let reliable = match channel {
             Channel::Reliable => true,

@@ -13,7 +13,7 @@ use crate::room::MemberKey;
 impl Parts {
     /// The socket is gone. The participant stays as long as its media connection lives.
     pub(in crate::node) fn handle_socket_closed(&mut self, key: usize) {
-        let Some(member) = self.members.get_mut(key) else {
+        let Some(member) = self.members.at_mut(key) else {
             return;
         };
         member.conn = None;
@@ -29,7 +29,7 @@ impl Parts {
     /// A client that leaves closes its connections, and says so on its socket: whichever comes first.
     /// With the socket open its word is waited for (`Connections::is_lost`).
     pub(in crate::node) fn handle_closed(&mut self, key: usize, now: Mono) {
-        let Some(member) = self.members.get_mut(key) else {
+        let Some(member) = self.members.at_mut(key) else {
             return;
         };
         member.connections.handle_closed(now);
@@ -43,7 +43,7 @@ impl Parts {
     pub(in crate::node) fn tend_members(&mut self, context: &mut Context<'_>) {
         let now = context.now;
         for key in self.members.keys() {
-            let Some(member) = self.members.get_mut(key) else {
+            let Some(member) = self.members.at_mut(key) else {
                 continue;
             };
             if let Some(cause) = member.disconnect_cause(now.mono) {
@@ -52,7 +52,7 @@ impl Parts {
             }
             if member.refresh_is_due(now.mono) {
                 match token::refresh(&member.claims, &context.config.keys, now) {
-                    Ok(token) => self.notices.to(key, Response::RefreshToken(token)),
+                    Ok(token) => self.notices.tell(key, Response::RefreshToken(token)),
                     Err(error) => tracing::warn!(%error, "a token could not be refreshed"),
                 }
             }
@@ -60,7 +60,7 @@ impl Parts {
             for sid in member.tracks.expire(now.mono) {
                 context.stats.tracks_expired += 1;
                 self.notices
-                    .to(key, Response::TrackUnpublished(sid.to_string()));
+                    .tell(key, Response::TrackUnpublished(sid.to_string()));
             }
         }
     }
@@ -74,7 +74,7 @@ impl Parts {
     ) -> Option<Member> {
         let now = context.now;
         evidence::flush(&mut self.members, &mut self.billing, now);
-        let member = self.members.get(key)?;
+        let member = self.members.at(key)?;
         let explicit = match leave.departure {
             Departure::Explicit => Some(true),
             Departure::Lost => Some(false),
@@ -102,7 +102,7 @@ impl Parts {
         }
         if !member.hidden() {
             let gone = member.card.clone().gone(leave.reason);
-            self.notices.to_all(Response::Gone(Box::new(gone)));
+            self.notices.tell_all(Response::Gone(Box::new(gone)));
         }
         Some(member)
     }

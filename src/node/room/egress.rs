@@ -34,7 +34,7 @@ impl Egress {
                 recorded = true;
                 continue;
             };
-            let Some(member) = parts.members.get_mut(to.0) else {
+            let Some(member) = parts.members.at_mut(to.0) else {
                 continue;
             };
             let transport = member.connections.write(Side::Subscriber);

@@ -14,18 +14,18 @@ impl Parts {
     pub(in crate::node) fn drain_events(&mut self, now: Mono) {
         while let Some(event) = self.room.poll_output() {
             if let Some((key, response)) = notice_of(&event, &self.room, &self.members) {
-                self.notices.to(key, response);
+                self.notices.tell(key, response);
             }
             match event {
                 Event::Subscribed { member, track } => self.on_subscribed(member.0, track),
                 Event::Unsubscribed { member, track } => {
-                    if let Some(subscriber) = self.members.get_mut(member.0) {
+                    if let Some(subscriber) = self.members.at_mut(member.0) {
                         subscriber.negotiation.remove(&track);
                         self.subscriptions.request_offer(member.0);
                     }
                 }
                 Event::KeyframeWanted { publisher, stream } => {
-                    if let Some(publisher) = self.members.get_mut(publisher.0) {
+                    if let Some(publisher) = self.members.at_mut(publisher.0) {
                         let transport = publisher.connections.write(Side::Publisher);
                         transport.request_keyframe(stream, now);
                     }
@@ -39,7 +39,7 @@ impl Parts {
 
     fn on_subscribed(&mut self, key: usize, track: TrackKey) {
         let sending = sending(track, &self.room, &self.members);
-        if let (Some(sending), Some(subscriber)) = (sending, self.members.get_mut(key)) {
+        if let (Some(sending), Some(subscriber)) = (sending, self.members.at_mut(key)) {
             subscriber.negotiation.add(sending);
             self.subscriptions.request_offer(key);
         }
@@ -48,7 +48,7 @@ impl Parts {
 
 fn sending(track: TrackKey, room: &Room, members: &Membership) -> Option<Sending> {
     let publication = room.publication(track)?;
-    let publisher = members.get(publication.publisher.0)?;
+    let publisher = members.at(publication.publisher.0)?;
     Some(Sending {
         track: publication.spec.sid.clone(),
         publisher: publisher.sid.clone(),
@@ -64,7 +64,7 @@ pub(in crate::node) fn notice_of(
 ) -> Option<(usize, Response)> {
     let publication = |track: &TrackKey| {
         let publication = room.publication(*track)?;
-        let publisher = members.get(publication.publisher.0)?;
+        let publisher = members.at(publication.publisher.0)?;
         Some((publication, publisher))
     };
     match event {

@@ -117,6 +117,11 @@ impl LiveRoom {
         context: &mut Context<'_>,
     ) {
         let (identity, now) = (request.join.identity.clone(), context.now);
+        let minor = is_minor(&request.join);
+        if minor {
+            // Before anyone leaves by it: nothing more of what they agreed to is written.
+            self.recordings.handle_minor(&identity, now);
+        }
         let older = self.parts.members.find(&identity);
         if let Some(older) = older {
             // The newest join of an identity wins. Its presence goes on, so billing hears nothing.
@@ -135,10 +140,11 @@ impl LiveRoom {
         }
         if !returns && request.continues.is_none() {
             let warned = verdicts::warning(&request.join, request.preflight, &self.policy.floor);
-            warned.map(|warning| self.parts.billing.handle_warning(warning, now));
+            if let Some(warning) = warned {
+                self.parts.billing.handle_warning(warning, now);
+            }
         }
-        self.recordings
-            .handle_joined(&identity, is_minor(&request.join), now);
+        self.recordings.handle_joined(&identity, minor, now);
         let member = arrivals::member(conn, request, &self.policy.floor, context);
         let index = self.index;
         self.parts.admit(member, index, context);
@@ -153,12 +159,12 @@ impl LiveRoom {
         (request, text): (Request, bool),
         context: &mut Context<'_>,
     ) {
-        let Some(member) = self.parts.members.get_mut(key) else {
+        let Some(member) = self.parts.members.at_mut(key) else {
             return;
         };
         member.text = text;
         if let Some(pong) = request.pong(context.now.unix) {
-            self.parts.notices.to(key, pong);
+            self.parts.notices.tell(key, pong);
         } else if !requests::handle(&mut self.parts, key, request, context) {
             context.stats.signal_errors += 1;
         }
@@ -189,13 +195,13 @@ impl LiveRoom {
 
     /// The sides of a member that have a connection of their own.
     fn sides(&self, key: usize) -> &'static [Side] {
-        let member = self.parts.members.get(key);
+        let member = self.parts.members.at(key);
         member.map_or(&[], |member| member.connections.sides())
     }
 
     /// Acts on all that a transport has to say.
     fn hear(&mut self, key: usize, side: Side, context: &mut Context<'_>) {
-        while let Some(member) = self.parts.members.get_mut(key) {
+        while let Some(member) = self.parts.members.at_mut(key) {
             let Some(heard) = member.connections.transport(side).poll_output() else {
                 break;
             };
@@ -224,7 +230,7 @@ impl LiveRoom {
 
     fn on_packet(&mut self, key: usize, packet: &Packet, context: &mut Context<'_>) {
         let now = context.now;
-        if let Some(member) = self.parts.members.get_mut(key) {
+        if let Some(member) = self.parts.members.at_mut(key) {
             member.media_at = Some(now.mono);
         }
         let from = MemberKey(key);
@@ -322,7 +328,7 @@ impl LiveRoom {
     pub(in crate::node) fn handle_timeout(&mut self, context: &mut Context<'_>) {
         for key in self.parts.members.keys() {
             for side in self.sides(key) {
-                let member = self.parts.members.get_mut(key);
+                let member = self.parts.members.at_mut(key);
                 if member.is_some_and(|member| member.connections.drive(*side, context.now)) {
                     self.hear(key, *side, context);
                 }

@@ -95,11 +95,11 @@ impl Membership {
         self.members.insert(member)
     }
 
-    pub(in crate::node) fn get(&self, key: usize) -> Option<&Member> {
+    pub(in crate::node) fn at(&self, key: usize) -> Option<&Member> {
         self.members.get(key)
     }
 
-    pub(in crate::node) fn get_mut(&mut self, key: usize) -> Option<&mut Member> {
+    pub(in crate::node) fn at_mut(&mut self, key: usize) -> Option<&mut Member> {
         self.members.get_mut(key)
     }
 

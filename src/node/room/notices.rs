@@ -41,11 +41,11 @@ impl Notices {
         }
     }
 
-    pub(in crate::node) fn to(&mut self, key: usize, response: Response) {
+    pub(in crate::node) fn tell(&mut self, key: usize, response: Response) {
         self.queue.push_back(Notice::To(key, Box::new(response)));
     }
 
-    pub(in crate::node) fn to_all(&mut self, response: Response) {
+    pub(in crate::node) fn tell_all(&mut self, response: Response) {
         self.queue.push_back(Notice::All(Box::new(response)));
     }
 
@@ -85,7 +85,7 @@ impl Notices {
     /// Someone is recorded, or nobody any more.
     pub(in crate::node) fn set_recording(&mut self, active: bool) {
         if std::mem::replace(&mut self.room.active_recording, active) != active {
-            self.to_all(Response::Room(self.room.clone()));
+            self.tell_all(Response::Room(self.room.clone()));
         }
     }
 
@@ -94,7 +94,7 @@ impl Notices {
         while let Some(notice) = self.queue.pop_front() {
             match notice {
                 Notice::To(key, response) => {
-                    if let Some(member) = members.get(key) {
+                    if let Some(member) = members.at(key) {
                         send(member, *response, context);
                     }
                 }

@@ -19,7 +19,7 @@ pub(in crate::node) struct Parts {
 impl Parts {
     /// Sets an attribute of the server's own on a member's card, and tells everyone if that is news.
     pub(in crate::node) fn set_attribute(&mut self, key: usize, name: &str, value: Option<&str>) {
-        if let Some(member) = self.members.get_mut(key)
+        if let Some(member) = self.members.at_mut(key)
             && member.card.set_attribute(name, value)
         {
             self.notices.card(key, member);

@@ -19,19 +19,19 @@ impl Parts {
         sid: TrackSid,
         now: Now,
     ) -> bool {
-        let Some(member) = self.members.get_mut(key) else {
+        let Some(member) = self.members.at_mut(key) else {
             return false;
         };
         let permissions = &member.join.permissions;
         if let Err((refusal, why)) = member.tracks.may_announce(&request, permissions) {
-            self.notices.to(key, Response::Outcome(0, refusal, why));
+            self.notices.tell(key, Response::Outcome(0, refusal, why));
             return false;
         }
         let mut card = member.card.clone();
         card.add_track(&sid, &request, now);
         let cid = request.cid().to_owned();
         let answer = Response::TrackPublished(cid, Box::new(card), sid.to_string());
-        self.notices.to(key, answer);
+        self.notices.tell(key, answer);
         member.tracks.announce(sid, request, now.mono);
         self.publish_matched(key, now);
         true
@@ -44,7 +44,7 @@ impl Parts {
         (id, sdp): (u32, &str),
         now: Now,
     ) -> bool {
-        let Some(member) = self.members.get_mut(key) else {
+        let Some(member) = self.members.at_mut(key) else {
             return false;
         };
         let permissions = &member.join.permissions;
@@ -59,7 +59,7 @@ impl Parts {
             Err(error) => return accepted("an offer", Err(error)),
         };
         let ended = member.tracks.handle_answered(&offered, &sections(&answer));
-        self.notices.to(key, Response::Answer(id, answer));
+        self.notices.tell(key, Response::Answer(id, answer));
         for sid in ended {
             self.unpublish(key, &sid, now.mono);
         }
@@ -70,7 +70,7 @@ impl Parts {
     /// Publishes each announced track whose section is negotiated: from now on it is on its publisher's
     /// card, and whoever may have it gets it.
     fn publish_matched(&mut self, key: usize, now: Now) {
-        while let Some(member) = self.members.get_mut(key)
+        while let Some(member) = self.members.at_mut(key)
             && let Some((announced, section)) = member.tracks.poll_match()
         {
             let Announced { sid, request, .. } = announced;
@@ -99,7 +99,7 @@ impl Parts {
     }
 
     fn unpublish(&mut self, key: usize, sid: &TrackSid, now: Mono) {
-        let Some(member) = self.members.get_mut(key) else {
+        let Some(member) = self.members.at_mut(key) else {
             return;
         };
         evidence::published(member, (sid, false), &mut self.billing, now);
@@ -118,7 +118,7 @@ impl Parts {
         muted: bool,
         now: Mono,
     ) -> bool {
-        let Some(member) = self.members.get_mut(key) else {
+        let Some(member) = self.members.at_mut(key) else {
             return false;
         };
         let Some(track) = member.tracks.get(sid) else {

@@ -59,7 +59,7 @@ pub(in crate::node) fn handle(
 }
 
 fn handle_answer(parts: &mut Parts, key: usize, id: u32, sdp: &str) -> bool {
-    let Some(member) = parts.members.get_mut(key) else {
+    let Some(member) = parts.members.at_mut(key) else {
         return false;
     };
     let answered = parts
@@ -73,7 +73,7 @@ fn handle_candidate(parts: &mut Parts, key: usize, target: Target, candidate: &s
         Target::Publisher => Side::Publisher,
         Target::Subscriber => Side::Subscriber,
     };
-    parts.members.get_mut(key).is_some_and(|member| {
+    parts.members.at_mut(key).is_some_and(|member| {
         let transport = member.connections.write(side);
         accepted("a candidate", transport.handle_candidate(candidate))
     })
@@ -85,7 +85,7 @@ fn handle_subscription(parts: &mut Parts, key: usize, wanted: (&[String], bool),
         .handle_request(key, wanted, &mut parts.room, now.mono);
     let all = refused.is_empty();
     for sid in refused {
-        parts.notices.to(key, Response::SubscriptionFailed(sid));
+        parts.notices.tell(key, Response::SubscriptionFailed(sid));
     }
     all
 }
@@ -102,12 +102,12 @@ fn handle_track_setting(parts: &mut Parts, key: usize, tracks: &[String], settin
 }
 
 fn handle_metadata(parts: &mut Parts, key: usize, request: u32, update: &Update<'_>) {
-    let Some(member) = parts.members.get_mut(key) else {
+    let Some(member) = parts.members.at_mut(key) else {
         return;
     };
     let (refusal, why) = metadata::update(member, update);
     let outcome = Response::Outcome(request, refusal, why);
-    parts.notices.to(key, outcome);
+    parts.notices.tell(key, outcome);
     if refusal == RequestRefusal::Ok {
         parts.notices.card(key, member);
     }

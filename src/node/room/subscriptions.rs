@@ -71,12 +71,12 @@ impl Subscriptions {
         now: Now,
     ) {
         while let Some(key) = self.due.pop_first() {
-            let Some(member) = members.get_mut(key) else {
+            let Some(member) = members.at_mut(key) else {
                 continue;
             };
             let transport = member.connections.write(Side::Subscriber);
             if let Some(offer) = member.negotiation.poll_offer(transport, now) {
-                notices.to(key, Response::Offer(offer));
+                notices.tell(key, Response::Offer(offer));
             }
         }
     }
@@ -111,7 +111,7 @@ impl Subscriptions {
     /// Whoever waited too long is told that the track cannot be had.
     pub(in crate::node) fn handle_timeout(&mut self, notices: &mut Notices, now: Mono) {
         for (member, sid) in self.awaited.expire(now) {
-            notices.to(member, Response::SubscriptionFailed(sid.to_string()));
+            notices.tell(member, Response::SubscriptionFailed(sid.to_string()));
         }
     }
 }

@@ -132,11 +132,8 @@ fn translate(response: Response) -> Wire {
             participants: vec![card.into_proto()],
         }),
         Response::TrackPublished(cid, card, sid) => {
-            let track = card
-                .into_proto()
-                .tracks
-                .into_iter()
-                .find(|track| track.sid == sid);
+            let mut tracks = card.into_proto().tracks.into_iter();
+            let track = tracks.find(|track| track.sid == sid);
             Wire::TrackPublished(proto::TrackPublishedResponse { cid, track })
         }
         Response::TrackUnpublished(track_sid) => {

@@ -12,10 +12,10 @@ fn announcement(cid: &str, kind: TrackKind) -> PublishRequest {
         TrackKind::Video => ("VIDEO", "CAMERA"),
     };
     let json = format!(r#"{{"addTrack":{{"cid":"{cid}","type":"{kind}","source":"{source}"}}}}"#);
-    match decode(&Frame::Text(json)).unwrap() {
-        Request::AddTrack(request) => *request,
-        other => panic!("{other:?}"),
-    }
+    let Request::AddTrack(request) = decode(&Frame::Text(json)).unwrap() else {
+        panic!("it announces a track");
+    };
+    *request
 }
 
 fn section(mid: &str, kind: TrackKind, id: &str) -> Section {
