@@ -5,8 +5,8 @@ use super::publisher_probe::{Moment, PublisherProbe};
 use crate::base::{Bitrate, FloorState, Millis, Mono};
 use crate::room::floor::{Evidence, LESS_PERCENT, LOST, Reading};
 
-/// Packets that wait this long wait in a queue; its controller lets it grow no further than some
-/// tens of milliseconds.
+/// Packets that wait this long wait in a queue, which a publisher's controller lets grow no further than
+/// some tens of milliseconds.
 const QUEUED: Millis = Millis(30);
 /// An uplink that is short without a queue is asked for filler: the floor for so long.
 const FILLER: Millis = Millis::from_secs(1);
@@ -50,6 +50,7 @@ pub struct Uplink {
     pressed: Option<Mono>,
     /// When it last queued much: a link that is full, and no loss by chance.
     queued: Option<Mono>,
+    /// When it was asked for filler last.
     filled: Option<Mono>,
     bound: CapacityBound,
     publisher_probe: PublisherProbe,
