@@ -223,7 +223,7 @@ fn check_limits(config: &Config, found: &mut Origins) {
     }
 }
 
-fn range(found: &mut Origins, key: &str, is: u64, (least, most): (u64, u64)) {
+fn range(found: &mut Origins, key: &str, is: u64, least: u64, most: u64) {
     if !(least..=most).contains(&is) {
         found.refuse(
             key,
