@@ -28,6 +28,8 @@ mod markdown;
 mod metadata;
 #[path = "tidy/modules.rs"]
 mod modules;
+#[path = "tidy/named.rs"]
+mod named;
 #[path = "tidy/names.rs"]
 mod names;
 #[path = "tidy/old_words.rs"]
@@ -154,6 +156,16 @@ fn what_the_documents_list_is_what_the_code_has() {
         .cloned()
         .collect();
     report(contract::check(&tree.sources, &tree.documents, &schemas));
+}
+
+#[test]
+fn every_metric_and_setting_that_a_document_names_exists() {
+    let tree = Tree::of_the_house();
+    let settings = std::fs::read_to_string(source::root().join("config/beistand.toml"))
+        .unwrap_or_else(|e| panic!("config/beistand.toml: {e}"));
+    let mut findings = named::check_metrics(&tree.sources, &tree.documents);
+    findings.extend(named::check_settings(&tree.documents, &settings));
+    report(findings);
 }
 
 #[test]
