@@ -28,6 +28,8 @@ mod markdown;
 mod metadata;
 #[path = "tidy/modules.rs"]
 mod modules;
+#[path = "tidy/named.rs"]
+mod named;
 #[path = "tidy/names.rs"]
 mod names;
 #[path = "tidy/old_words.rs"]
@@ -56,6 +58,16 @@ fn hold(rule: fn(&Source) -> Vec<Finding>) {
         "no Rust source was found: the rule saw nothing"
     );
     report(tree.sources.iter().flat_map(rule).collect());
+}
+
+/// Runs a rule that looks at all Rust sources together.
+fn hold_together(rule: fn(&[Source]) -> Vec<Finding>) {
+    let tree = Tree::of_the_house();
+    assert!(
+        !tree.sources.is_empty(),
+        "no Rust source was found: the rule saw nothing"
+    );
+    report(rule(&tree.sources));
 }
 
 fn report(findings: Vec<Finding>) {
@@ -157,6 +169,16 @@ fn what_the_documents_list_is_what_the_code_has() {
 }
 
 #[test]
+fn every_metric_and_setting_that_a_document_names_exists() {
+    let tree = Tree::of_the_house();
+    let settings = std::fs::read_to_string(source::root().join("config/beistand.toml"))
+        .unwrap_or_else(|e| panic!("config/beistand.toml: {e}"));
+    let mut findings = named::check_metrics(&tree.sources, &tree.documents);
+    findings.extend(named::check_settings(&tree.documents, &settings));
+    report(findings);
+}
+
+#[test]
 fn what_the_readme_says_is_not_there_is_not_there() {
     let tree = Tree::of_the_house();
     report(absent::check(&tree.sources, &tree.documents));
@@ -173,4 +195,46 @@ fn every_file_that_a_document_names_exists() {
     let mut tree = Tree::of_the_house();
     tree.documents.retain(|d| d.path != "ARCHITECTURE.md");
     report(references::check_names(&tree.documents, &Paths(tree.paths)));
+}
+
+#[test]
+fn the_impl_blocks_of_one_type_fit_in_a_head() {
+    hold_together(impls::check);
+}
+
+#[test]
+fn no_files_of_a_room_import_each_other_in_a_circle() {
+    hold_together(circles::check);
+}
+
+#[test]
+fn the_field_s_words_are_used_and_our_old_ones_are_gone() {
+    hold(old_words::check);
+}
+
+#[test]
+fn no_argument_hides_in_a_tuple() {
+    hold(arguments::check);
+}
+
+#[test]
+fn every_file_and_module_that_architecture_names_exists() {
+    let mut tree = Tree::of_the_house();
+    tree.documents.retain(|d| d.path == "ARCHITECTURE.md");
+    report(references::check_names(&tree.documents, &Paths(tree.paths)));
+}
+
+#[test]
+fn the_limits_of_architecture_are_those_of_the_constants() {
+    let tree = Tree::of_the_house();
+    let paths = Paths(tree.paths);
+    report(limits::check(&tree.sources, &tree.documents, &paths));
+}
+
+#[test]
+fn every_document_that_the_code_cites_is_one_of_the_project() {
+    let tree = Tree::of_the_house();
+    let paths = Paths(tree.paths);
+    let cited = |text| references::check_cited(text, &paths);
+    report(tree.texts.iter().flat_map(cited).collect());
 }

@@ -223,8 +223,8 @@ fn the_document_has_groups_within_groups() {
 
 /// The rows of the contract's table of the policy: field, default, allowed.
 fn documented() -> Vec<[String; 3]> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/contract.md");
-    let contract = std::fs::read_to_string(path).unwrap();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let contract = std::fs::read_to_string(root.join("docs/contract.md")).unwrap();
     let table = contract.split("\n| policy field | default | allowed | meaning |\n");
     let [_, table] = table.collect::<Vec<_>>()[..] else {
         panic!("the contract has not just one table of the policy");
