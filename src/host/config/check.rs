@@ -212,14 +212,14 @@ fn check_limits(config: &Config, found: &mut Origins) {
         ),
     ];
     for (key, is, least, most) in numbers {
-        range(found, key, is.into(), (least, most));
+        range(found, key, is.into(), least, most);
     }
     for (key, span) in [
         ("limits.handshake_timeout_ms", limits.handshake_timeout_ms),
         ("webhooks.timeout_ms", config.webhooks.timeout_ms),
     ] {
         let Millis(ms) = span;
-        range(found, key, ms, (100, 120_000));
+        range(found, key, ms, 100, 120_000);
     }
 }
 
