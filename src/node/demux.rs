@@ -17,6 +17,13 @@ pub(in crate::node) struct Route {
     pub(in crate::node) side: Side,
 }
 
+/// What came, and from where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Datagram<'a> {
+    pub(super) source: SocketAddr,
+    pub(super) bytes: &'a [u8],
+}
+
 #[derive(Debug, Default)]
 struct Known {
     addresses: Vec<SocketAddr>,

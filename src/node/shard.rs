@@ -2,7 +2,7 @@
 
 use super::context::{Context, Sockets};
 use super::control::News;
-use super::demux::{Demux, Route};
+use super::demux::{Datagram, Demux};
 use super::io::{
     CommandRefusal, JoinRequest, Output, SessionCommand, SessionView, ShardConfig, Stats,
 };
@@ -101,8 +101,11 @@ impl Shard {
             tracing::warn!(room = ?name, "the token names a policy that is not configured");
             return None;
         };
-        let opened = (template, policy.clone());
-        let (opening, facts) = opening::open(opened, join, &self.config, &mut self.rng, now);
+        let rules = opening::Rules {
+            template,
+            policy: policy.clone(),
+        };
+        let (opening, facts) = opening::open(rules, join, &self.config, &mut self.rng, now);
         let news = News::Opened(name.clone(), opening.facts.session.clone());
         let entry = self.rooms.vacant_entry();
         let index = entry.key();
@@ -162,7 +165,7 @@ impl Shard {
     pub fn handle_datagram(&mut self, source: SocketAddr, bytes: &[u8], now: Now) {
         self.stats.in_packets += 1;
         self.stats.in_bytes += u64::try_from(bytes.len()).unwrap_or(0);
-        let Some(Route { room, member, side }) = self.demux.route(source, bytes) else {
+        let Some(route) = self.demux.route(source, bytes) else {
             let (_, preflights, mut context) = self.split(now);
             if preflights.handle_datagram(source, bytes, &mut context) {
                 return;
@@ -174,8 +177,9 @@ impl Shard {
             }
             return;
         };
-        self.with_room(room, now, |room, context| {
-            room.handle_datagram((member, side), source, bytes, context);
+        let datagram = Datagram { source, bytes };
+        self.with_room(route.room, now, |room, context| {
+            room.handle_datagram(route, datagram, context);
         });
     }
 

@@ -86,7 +86,7 @@ impl Bookings {
     /// Ends the bookings whose time is over.
     pub async fn expire(&self) {
         let now = self.gate.now();
-        let due = lock(&self.control).lapse(now);
+        let due = lock(&self.control).expire(now);
         for booking in due {
             if self.close(&booking, EndReason::NoShow).await.is_err() {
                 let session = &booking.session;

@@ -73,8 +73,8 @@ impl fmt::Debug for Booking {
 }
 
 impl Booking {
-    /// When it lapses if nobody has come.
-    pub fn lapses(&self) -> Unix {
+    /// When it expires if nobody has come.
+    pub fn expires(&self) -> Unix {
         let closes = self.policy.window.closes_at;
         closes.map_or(Unix(self.created_unix_ms.0 + KEPT.0), |at| {
             Unix(at.saturating_mul(1000))
@@ -133,11 +133,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_booking_lapses_when_its_window_closes_or_after_a_day() {
+    fn a_booking_expires_when_its_window_closes_or_after_a_day() {
         let mut booking = booked("a");
-        assert_eq!(booking.lapses(), Unix(86_401_000));
+        assert_eq!(booking.expires(), Unix(86_401_000));
         booking.policy.window.closes_at = Some(7);
-        assert_eq!(booking.lapses(), Unix(7_000));
+        assert_eq!(booking.expires(), Unix(7_000));
     }
 
     #[test]

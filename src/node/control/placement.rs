@@ -340,10 +340,10 @@ impl Control {
         (!self.rooms.contains_key(&booking.room)).then_some(booking)
     }
 
-    /// Takes away the bookings that have lapsed.
-    pub fn lapse(&mut self, now: Now) -> Vec<Arc<Booking>> {
+    /// Takes away the bookings whose time is over.
+    pub fn expire(&mut self, now: Now) -> Vec<Arc<Booking>> {
         let due = |booking: &&Arc<Booking>| {
-            booking.lapses() <= now.unix && !self.rooms.contains_key(&booking.room)
+            booking.expires() <= now.unix && !self.rooms.contains_key(&booking.room)
         };
         let due: Vec<Arc<Booking>> = self.bookings.values().filter(due).cloned().collect();
         for booking in &due {

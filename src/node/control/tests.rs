@@ -146,7 +146,7 @@ fn a_full_room_refuses_strangers_and_a_busy_node_new_sessions() {
 }
 
 #[test]
-fn a_room_is_booked_once_opened_by_its_first_join_and_lapses_if_nobody_comes() {
+fn a_room_is_booked_once_opened_by_its_first_join_and_expires_if_nobody_comes() {
     let mut control = control(CAPACITY);
     let booking = control.book(booked("a")).unwrap();
     let taken = BookRefusal::Taken(Some(SessionId::from("SE_a")));
@@ -163,7 +163,7 @@ fn a_room_is_booked_once_opened_by_its_first_join_and_lapses_if_nobody_comes() {
         mono: at(0),
         unix: Unix(u64::MAX),
     };
-    assert_eq!(control.lapse(late), [], "its first join is on the way");
+    assert_eq!(control.expire(late), [], "its first join is on the way");
     assert_eq!(control.cancel(&SessionId::from("SE_a")), None);
     control.handle_room_ended(&room("a"));
     assert!(control.booking(&room("a")).is_some(), "no room was opened");
@@ -176,6 +176,6 @@ fn a_room_is_booked_once_opened_by_its_first_join_and_lapses_if_nobody_comes() {
     );
     assert_eq!(control.book(booked("a")), Err(taken));
     control.book(booked("b")).unwrap();
-    assert_eq!(control.lapse(late).len(), 1);
+    assert_eq!(control.expire(late).len(), 1);
     assert_eq!(control.reserved().bookings, 0);
 }

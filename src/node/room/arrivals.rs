@@ -5,14 +5,13 @@ use super::parts::Parts;
 use crate::base::{Bitrate, ConnectionId, Now, ParticipantSid};
 use crate::media::is_stun;
 use crate::node::context::Context;
-use crate::node::demux::Route;
+use crate::node::demux::{Datagram, Route};
 use crate::node::io::JoinRequest;
 use crate::node::member::{Arrival, Connections, Member, Side};
 use crate::peer::signal::Response;
 use crate::peer::transport::Purpose;
 use crate::room::{MemberKey, MemberOptions};
 use crate::session::Floor;
-use std::net::SocketAddr;
 
 /// Of what a preflight measured, the part that a congestion controller may begin with.
 const MEASURED_PERCENT: u64 = 80;
@@ -94,21 +93,20 @@ impl Parts {
     /// A datagram for a member's connection. False if that does not accept it.
     pub(in crate::node) fn receive(
         &mut self,
-        (key, side): (usize, Side),
-        source: SocketAddr,
-        bytes: &[u8],
+        route: Route,
+        Datagram { source, bytes }: Datagram<'_>,
         context: &mut Context<'_>,
     ) -> bool {
-        let Some(member) = self.members.at_mut(key) else {
+        let Some(member) = self.members.at_mut(route.member) else {
             return false;
         };
-        let transport = member.connections.transport(side);
+        let transport = member.connections.transport(route.side);
         if !transport.handle_datagram(source, bytes, context.now) {
             context.stats.unauthenticated += 1;
             return false;
         }
         if is_stun(bytes) && transport.accepts_source(source) {
-            let ufrag = member.connections.ufrag(side);
+            let ufrag = member.connections.ufrag(route.side);
             context.demux.validated(ufrag, source);
         }
         true

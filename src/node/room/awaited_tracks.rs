@@ -11,11 +11,11 @@ const MAX_OF_ONE: usize = 64;
 /// Who waits for what.
 #[derive(Debug, Default)]
 pub(in crate::node) struct AwaitedTracks {
-    wishes: Vec<Wish>,
+    awaited: Vec<Awaited>,
 }
 
 #[derive(Debug)]
-struct Wish {
+struct Awaited {
     member: usize,
     track: TrackSid,
     since: Mono,
@@ -24,14 +24,14 @@ struct Wish {
 impl AwaitedTracks {
     /// False where the member waits for too many already.
     pub(in crate::node) fn want(&mut self, member: usize, track: TrackSid, now: Mono) -> bool {
-        let mine = || self.wishes.iter().filter(|wish| wish.member == member);
-        if mine().any(|wish| wish.track == track) {
+        let mine = || self.awaited.iter().filter(|one| one.member == member);
+        if mine().any(|one| one.track == track) {
             return true;
         }
         if mine().count() >= MAX_OF_ONE {
             return false;
         }
-        self.wishes.push(Wish {
+        self.awaited.push(Awaited {
             member,
             track,
             since: now,
@@ -40,25 +40,25 @@ impl AwaitedTracks {
     }
 
     pub(in crate::node) fn forget(&mut self, member: usize, track: &str) {
-        self.wishes
-            .retain(|wish| wish.member != member || wish.track.as_str() != track);
+        self.awaited
+            .retain(|one| one.member != member || one.track.as_str() != track);
     }
 
     pub(in crate::node) fn forget_all(&mut self, member: usize) {
-        self.wishes.retain(|wish| wish.member != member);
+        self.awaited.retain(|one| one.member != member);
     }
 
     /// The track is there: who waited for it, in the order of asking.
     pub(in crate::node) fn take(&mut self, track: &TrackSid) -> Vec<usize> {
-        let taken = self.wishes.extract_if(.., |wish| wish.track == *track);
-        taken.map(|wish| wish.member).collect()
+        let taken = self.awaited.extract_if(.., |one| one.track == *track);
+        taken.map(|one| one.member).collect()
     }
 
     /// Those that waited too long.
     pub(in crate::node) fn expire(&mut self, now: Mono) -> Vec<(usize, TrackSid)> {
-        let stale = |wish: &mut Wish| now.since(wish.since) >= WAIT;
-        let expired = self.wishes.extract_if(.., stale);
-        expired.map(|wish| (wish.member, wish.track)).collect()
+        let stale = |one: &mut Awaited| now.since(one.since) >= WAIT;
+        let expired = self.awaited.extract_if(.., stale);
+        expired.map(|one| (one.member, one.track)).collect()
     }
 }
 

@@ -71,12 +71,12 @@ impl Bandwidth {
 
     fn look_at(&mut self, key: usize, parts: &mut Parts, now: Now) {
         let changed = [
-            (Direction::Up, parts.look_up(key, now.mono)),
-            (Direction::Down, parts.look_down(key, now.mono)),
+            (Direction::Up, look_up(parts, key, now.mono)),
+            (Direction::Down, look_down(parts, key, now.mono)),
         ];
-        parts.ask_for_filler(key, now.mono);
+        ask_for_filler(parts, key, now.mono);
         for (direction, changed) in changed {
-            parts.report_floor(key, direction, now);
+            report_floor(parts, key, direction, now);
             if changed {
                 self.on_floor(key, direction, parts, now.mono);
             }
@@ -131,58 +131,59 @@ impl Bandwidth {
     }
 }
 
-impl Parts {
-    /// Carries the report of the way down into the room, and its decision to the transport; true if
-    /// the floor's state changed.
-    fn look_down(&mut self, key: usize, now: Mono) -> bool {
-        let Some(member) = self.members.at_mut(key) else {
-            return false;
-        };
-        let transport = member.connections.write(Side::Subscriber);
-        let report = downward(transport.link(now));
-        let look = member.links.downlink.handle_report(report, now);
-        let allocated = self.room.allocate(MemberKey(key), look.budget, now);
-        let downlink = &mut member.links.downlink;
-        let decision = downlink.handle_allocated(look, allocated, now);
-        transport.set_bandwidth(decision.pad_to, decision.look_for);
-        if let Some(estimate) = decision.restart {
-            transport.restart_estimate(estimate);
-        }
-        member.links.down.handle_reading(decision.reading, now)
+/// Carries the report of the way down into the room, and its decision to the transport; true if
+/// the floor's state changed.
+fn look_down(parts: &mut Parts, key: usize, now: Mono) -> bool {
+    let Some(member) = parts.members.at_mut(key) else {
+        return false;
+    };
+    let transport = member.connections.write(Side::Subscriber);
+    let report = downward(transport.link(now));
+    let look = member.links.downlink.handle_report(report, now);
+    let allocated = parts.room.allocate(MemberKey(key), look.budget, now);
+    let downlink = &mut member.links.downlink;
+    let decision = downlink.handle_allocated(look, allocated, now);
+    transport.set_bandwidth(decision.pad_to, decision.look_for);
+    if let Some(estimate) = decision.restart {
+        transport.restart_estimate(estimate);
     }
+    member.links.down.handle_reading(decision.reading, now)
+}
 
-    /// Likewise the way up.
-    fn look_up(&mut self, key: usize, now: Mono) -> bool {
-        let demand = self.room.demand_of(MemberKey(key));
-        let Some(member) = self.members.at_mut(key) else {
-            return false;
-        };
-        let report = upward(member.connections.transport(Side::Publisher).link(now));
-        let decision = member.links.uplink.handle_report(report, demand, now);
-        self.room
-            .handle_publisher_probe(MemberKey(key), decision.lowest_only);
-        member.links.up.handle_reading(decision.reading, now)
+/// Likewise the way up.
+fn look_up(parts: &mut Parts, key: usize, now: Mono) -> bool {
+    let demand = parts.room.demand_of(MemberKey(key));
+    let Some(member) = parts.members.at_mut(key) else {
+        return false;
+    };
+    let report = upward(member.connections.transport(Side::Publisher).link(now));
+    let decision = member.links.uplink.handle_report(report, demand, now);
+    parts
+        .room
+        .handle_publisher_probe(MemberKey(key), decision.lowest_only);
+    member.links.up.handle_reading(decision.reading, now)
+}
+
+/// Asks a publisher for filler where only that shows what its way carries.
+fn ask_for_filler(parts: &mut Parts, key: usize, now: Mono) {
+    let Some(member) = parts.members.at_mut(key) else {
+        return;
+    };
+    let state = member.links.up.state();
+    if let Some(filler) = member.links.uplink.handle_floor(state, now) {
+        let asked = serde_json::json!({ "bps": filler.rate, "ms": filler.span });
+        parts
+            .notices
+            .data_to(key, "beistand.probe", asked.to_string());
     }
+}
 
-    /// Asks a publisher for filler where only that shows what its way carries.
-    fn ask_for_filler(&mut self, key: usize, now: Mono) {
-        let Some(member) = self.members.at_mut(key) else {
-            return;
-        };
-        let state = member.links.up.state();
-        if let Some(filler) = member.links.uplink.handle_floor(state, now) {
-            let asked = serde_json::json!({ "bps": filler.rate, "ms": filler.span });
-            self.notices
-                .data_to(key, "beistand.probe", asked.to_string());
-        }
-    }
-
-    /// Tells billing how a floor stands.
-    fn report_floor(&mut self, key: usize, direction: Direction, now: Now) {
-        if let Some(member) = self.members.at(key) {
-            let report = member.links.report(direction);
-            self.billing
-                .handle_floor(member.identity(), direction, report, now);
-        }
+/// Tells billing how a floor stands.
+fn report_floor(parts: &mut Parts, key: usize, direction: Direction, now: Now) {
+    if let Some(member) = parts.members.at(key) {
+        let report = member.links.report(direction);
+        parts
+            .billing
+            .handle_floor(member.identity(), direction, report, now);
     }
 }

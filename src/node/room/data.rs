@@ -47,16 +47,24 @@ impl ServerMessage {
     }
 }
 
+/// A packet that came on a data channel.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::node) struct DataPacket<'a> {
+    pub(in crate::node) from: usize,
+    pub(in crate::node) channel: Channel,
+    pub(in crate::node) bytes: &'a [u8],
+}
+
 /// A client's data packet: to whom it is for, or taken by the server.
 pub(in crate::node) fn handle(
-    (from, channel): (usize, Channel),
-    packet: &[u8],
+    packet: DataPacket<'_>,
     parts: &mut Parts,
     recordings: &mut Recordings,
     context: &mut Context<'_>,
 ) {
-    let Some(message) = ServerMessage::of(packet) else {
-        return pass_on(from, channel, packet, &mut parts.members, context.stats);
+    let from = packet.from;
+    let Some(message) = ServerMessage::of(packet.bytes) else {
+        return pass_on(packet, &mut parts.members, context.stats);
     };
     context.stats.data_taken += 1;
     if !message.confirms() {
@@ -70,22 +78,21 @@ pub(in crate::node) fn handle(
 }
 
 /// Passes a packet of `from` on to whom it is for.
-fn pass_on(
-    from: usize,
-    channel: Channel,
-    packet: &[u8],
-    members: &mut Membership,
-    stats: &mut Stats,
-) {
+fn pass_on(packet: DataPacket<'_>, members: &mut Membership, stats: &mut Stats) {
+    let DataPacket {
+        from,
+        channel,
+        bytes,
+    } = packet;
     let stamped = members.at(from).and_then(|member| {
-        let allowed = member.join.permissions.can_publish_data && packet.len() <= MAX_PACKET;
+        let allowed = member.join.permissions.can_publish_data && bytes.len() <= MAX_PACKET;
         let reliable = match channel {
             Channel::Reliable => true,
             Channel::Lossy => false,
             Channel::DataTrack => return None,
         };
         let sender = (member.identity(), &member.sid);
-        stamp(packet, reliable, sender).filter(|_| allowed)
+        stamp(bytes, reliable, sender).filter(|_| allowed)
     });
     let Some((packet, destinations)) = stamped else {
         stats.data_dropped += 1;

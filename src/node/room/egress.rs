@@ -17,11 +17,15 @@ impl Egress {
     /// A packet of `from` goes to whoever gets it. True if the recorders are among them.
     pub(in crate::node) fn forward(
         &mut self,
-        (from, packet): (MemberKey, &Packet),
+        from: MemberKey,
+        packet: &Packet,
         parts: &mut Parts,
         context: &mut Context<'_>,
     ) -> bool {
         let (now, stats) = (context.now.mono, &mut *context.stats);
+        if let Some(publisher) = parts.members.at_mut(from.0) {
+            publisher.media_at = Some(now);
+        }
         if !parts
             .room
             .handle_packet(from, packet, now, &mut self.forwards)

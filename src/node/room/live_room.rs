@@ -6,6 +6,7 @@
 
 use super::bandwidth::{self, Bandwidth};
 use super::contract_notices::ContractNotices;
+use super::data::DataPacket;
 use super::egress::Egress;
 use super::membership::{Leave, Membership};
 use super::notices::Notices;
@@ -18,10 +19,10 @@ use crate::base::{
     ConnectionId, EndReason, Identity, Millis, Mono, Now, Purpose, RoomName, SessionId,
     SessionState,
 };
-use crate::media::Packet;
 use crate::node::billing::{Billing, Opening};
 use crate::node::context::Context;
 use crate::node::control::{News, verdicts};
+use crate::node::demux::{Datagram, Route};
 use crate::node::io::{CommandRefusal, JoinRequest, Output, SessionCommand, SessionView, Stats};
 use crate::node::member::{Side, is_minor};
 use crate::peer::signal::{LeaveAction, LeaveReason, Request, RoomFacts};
@@ -30,7 +31,6 @@ use crate::record;
 use crate::room::{MemberKey, Room};
 use crate::session::Policy;
 use crate::usage::Checkpoint;
-use std::net::SocketAddr;
 
 /// Presence, negotiation and billing are looked at this often: far below the 5 s of presence, and
 /// rare enough to cost nothing.
@@ -182,13 +182,12 @@ impl LiveRoom {
 
     pub(in crate::node) fn handle_datagram(
         &mut self,
-        (key, side): (usize, Side),
-        source: SocketAddr,
-        bytes: &[u8],
+        route: Route,
+        datagram: Datagram<'_>,
         context: &mut Context<'_>,
     ) {
-        if self.parts.receive((key, side), source, bytes, context) {
-            self.hear(key, side, context);
+        if self.parts.receive(route, datagram, context) {
+            self.hear(route.member, route.side, context);
         }
         self.finish(context);
     }
@@ -211,7 +210,12 @@ impl LiveRoom {
                 Heard::Closed => {
                     self.parts.handle_closed(key, context.now.mono);
                 }
-                Heard::Packet(packet) => self.on_packet(key, &packet, context),
+                Heard::Packet(packet) => {
+                    let from = MemberKey(key);
+                    if self.egress.forward(from, &packet, &mut self.parts, context) {
+                        self.recordings.handle_packet(from, &packet, context.now);
+                    }
+                }
                 Heard::KeyframeRequest(mid) => {
                     self.parts.room.handle_keyframe_request(MemberKey(key), mid);
                 }
@@ -222,23 +226,14 @@ impl LiveRoom {
                 Heard::ChannelOpen(_) => {}
                 Heard::Data(channel, bytes) => {
                     let (parts, recordings) = (&mut self.parts, &mut self.recordings);
-                    data::handle((key, channel), &bytes, parts, recordings, context);
+                    let packet = DataPacket {
+                        from: key,
+                        channel,
+                        bytes: &bytes,
+                    };
+                    data::handle(packet, parts, recordings, context);
                 }
             }
-        }
-    }
-
-    fn on_packet(&mut self, key: usize, packet: &Packet, context: &mut Context<'_>) {
-        let now = context.now;
-        if let Some(member) = self.parts.members.at_mut(key) {
-            member.media_at = Some(now.mono);
-        }
-        let from = MemberKey(key);
-        if self
-            .egress
-            .forward((from, packet), &mut self.parts, context)
-        {
-            self.recordings.handle_packet(from, packet, now);
         }
     }
 

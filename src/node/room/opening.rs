@@ -8,15 +8,21 @@ use crate::peer::signal::RoomFacts;
 use crate::session::Policy;
 use crate::usage::{Carried, SessionFacts};
 
+/// The rules of a session that opens, and what they are called.
+pub(in crate::node) struct Rules<'a> {
+    pub(in crate::node) template: &'a str,
+    pub(in crate::node) policy: Policy,
+}
+
 /// The session that a join opens, and the room as clients see it.
 pub(in crate::node) fn open(
-    (template, policy): (&str, Policy),
+    Rules { template, policy }: Rules<'_>,
     join: &JoinRequest,
     config: &ShardConfig,
     rng: &mut Rng,
     now: Now,
 ) -> (Opening, RoomFacts) {
-    let policy = rules(policy, join);
+    let policy = inherit(policy, join);
     let room_sid = RoomSid::random(rng);
     let continues = join.continues.as_ref();
     let facts = SessionFacts {
@@ -42,7 +48,7 @@ pub(in crate::node) fn open(
 }
 
 /// The template or the booking, what a lost session had, and what the token says.
-fn rules(mut policy: Policy, join: &JoinRequest) -> Policy {
+fn inherit(mut policy: Policy, join: &JoinRequest) -> Policy {
     if let Some(lost) = &join.continues {
         policy = lost.policy().unwrap_or(policy);
         policy.external_ref.clone_from(&lost.facts.external_ref);

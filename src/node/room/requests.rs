@@ -3,7 +3,7 @@
 use super::membership::Leave;
 use super::metadata::{self, Update};
 use super::parts::Parts;
-use super::subscriptions::track_settings;
+use super::subscriptions::{SubscriberAnswer, SubscriptionRequest, track_settings};
 use crate::base::{Now, TrackSid};
 use crate::node::context::Context;
 use crate::node::member::Side;
@@ -21,14 +21,17 @@ pub(in crate::node) fn handle(
     let now = context.now;
     match request {
         Request::Offer(id, sdp) => parts.handle_offer(key, (id, &sdp), now),
-        Request::Answer(id, sdp) => handle_answer(parts, key, id, &sdp),
+        Request::Answer(id, sdp) => handle_answer(parts, key, SubscriberAnswer { id, sdp: &sdp }),
         Request::Candidate(target, candidate) => handle_candidate(parts, key, target, &candidate),
         Request::AddTrack(request) => {
             let sid = TrackSid::random(request.letters(), context.rng);
             parts.announce(key, *request, sid, now)
         }
         Request::Mute(sid, muted) => parts.mute(key, &sid.into(), muted, now.mono),
-        Request::Subscription(tracks, on) => handle_subscription(parts, key, (&tracks, on), now),
+        Request::Subscription(tracks, on) => {
+            let tracks = &tracks;
+            handle_subscription(parts, key, SubscriptionRequest { tracks, on }, now)
+        }
         Request::TrackSetting(tracks, setting) => {
             handle_track_setting(parts, key, &tracks, setting);
             // More is wanted of a publisher at once.
@@ -58,13 +61,13 @@ pub(in crate::node) fn handle(
     }
 }
 
-fn handle_answer(parts: &mut Parts, key: usize, id: u32, sdp: &str) -> bool {
+fn handle_answer(parts: &mut Parts, key: usize, answer: SubscriberAnswer<'_>) -> bool {
     let Some(member) = parts.members.at_mut(key) else {
         return false;
     };
     let answered = parts
         .subscriptions
-        .handle_answer((key, member), (id, sdp), &mut parts.room);
+        .handle_answer(key, member, answer, &mut parts.room);
     accepted("an answer", answered)
 }
 
@@ -79,10 +82,15 @@ fn handle_candidate(parts: &mut Parts, key: usize, target: Target, candidate: &s
     })
 }
 
-fn handle_subscription(parts: &mut Parts, key: usize, wanted: (&[String], bool), now: Now) -> bool {
+fn handle_subscription(
+    parts: &mut Parts,
+    key: usize,
+    request: SubscriptionRequest<'_>,
+    now: Now,
+) -> bool {
     let refused = parts
         .subscriptions
-        .handle_request(key, wanted, &mut parts.room, now.mono);
+        .handle_request(key, request, &mut parts.room, now.mono);
     let all = refused.is_empty();
     for sid in refused {
         parts.notices.tell(key, Response::SubscriptionFailed(sid));

@@ -11,6 +11,20 @@ use crate::peer::transport::TransportError;
 use crate::room::{MemberKey, Room, TrackKey, TrackSettings};
 use std::collections::BTreeSet;
 
+/// Tracks that a member wants, or wants no more.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::node) struct SubscriptionRequest<'a> {
+    pub(in crate::node) tracks: &'a [String],
+    pub(in crate::node) on: bool,
+}
+
+/// A client's answer to an offer of ours; the id is 0 where the client does not name one.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::node) struct SubscriberAnswer<'a> {
+    pub(in crate::node) id: u32,
+    pub(in crate::node) sdp: &'a str,
+}
+
 /// The subscriptions of a room's members.
 #[derive(Default)]
 pub(in crate::node) struct Subscriptions {
@@ -25,13 +39,13 @@ impl Subscriptions {
     pub(in crate::node) fn handle_request(
         &mut self,
         member: usize,
-        (tracks, on): (&[String], bool),
+        request: SubscriptionRequest<'_>,
         room: &mut Room,
         now: Mono,
     ) -> Vec<String> {
         let mut refused = Vec::new();
-        for sid in tracks {
-            match (room.track_by_sid(sid), on) {
+        for sid in request.tracks {
+            match (room.track_by_sid(sid), request.on) {
                 (Some(track), true) => {
                     room.subscribe(MemberKey(member), track);
                 }
@@ -87,12 +101,15 @@ impl Subscriptions {
     /// It is for no open offer, or does not fit.
     pub(in crate::node) fn handle_answer(
         &mut self,
-        (key, member): (usize, &mut Member),
-        (id, sdp): (u32, &str),
+        key: usize,
+        member: &mut Member,
+        answer: SubscriberAnswer<'_>,
         room: &mut Room,
     ) -> Result<(), TransportError> {
         let transport = member.connections.write(Side::Subscriber);
-        let ready = member.negotiation.handle_answer(transport, id, sdp)?;
+        let ready = member
+            .negotiation
+            .handle_answer(transport, answer.id, answer.sdp)?;
         for (sid, mid) in ready {
             if let Some(track) = room.track_by_sid(sid.as_str()) {
                 room.handle_section(MemberKey(key), track, mid);

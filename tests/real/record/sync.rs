@@ -216,8 +216,8 @@ fn stays_in_step(driver: &mut Driver, finished: &Finished) {
     let files = finished.of("participant");
     let mut of = files.iter().filter(|file| file.told["identity"] == "erika");
     let path = &of.next().expect("erika's file").path;
-    let wish = json!({"do": "play", "path": path, "rate": 4, "listen": true});
-    let played = driver.ask(&wish)["played"].take();
+    let order = json!({"do": "play", "path": path, "rate": 4, "listen": true});
+    let played = driver.ask(&order)["played"].take();
     let steps = played["steps"].as_array().cloned().unwrap_or_default();
     assert!(steps.len() >= 2 * EDGE, "{played}");
     let last = steps.iter().rev().take(EDGE).map(|step| number(&step[1]));

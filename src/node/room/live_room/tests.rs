@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::{NodeId, Rng, Unix};
-use crate::media::{Codec, Mid, StreamId};
+use crate::media::{Codec, Mid, Packet, StreamId};
 use crate::node::context::Sockets;
 use crate::node::demux::Demux;
 use crate::node::io::ShardConfig;
@@ -12,6 +12,7 @@ use crate::peer::signal::{ClientParams, Frame, Target, decode};
 use crate::peer::transport::Factory;
 use crate::session::{ConsentAnswer, Mode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -94,8 +95,11 @@ fn packet(seq: u64, keyframe: bool) -> Packet {
 /// An empty room; whoever joins later is drawn by themselves.
 fn room(config: &ShardConfig, rng: &mut Rng, now: Now) -> LiveRoom {
     let first = join_request(0, rng);
-    let opened = ("default", config.policies["default"].clone());
-    let (opening, facts) = opening::open(opened, &first, config, rng, now);
+    let rules = opening::Rules {
+        template: "default",
+        policy: config.policies["default"].clone(),
+    };
+    let (opening, facts) = opening::open(rules, &first, config, rng, now);
     LiveRoom::new(0, opening, facts, rng.next_u64(), now)
 }
 
@@ -228,7 +232,11 @@ impl Life {
                 let seq = self.joins + now.mono.micros();
                 let keyframe = self.rng.below(3) == 0;
                 self.with(|room, context| {
-                    room.on_packet(key, &packet(seq, keyframe), context);
+                    let packet = packet(seq, keyframe);
+                    let from = MemberKey(key);
+                    if room.egress.forward(from, &packet, &mut room.parts, context) {
+                        room.recordings.handle_packet(from, &packet, context.now);
+                    }
                     room.finish(context);
                 });
             }
@@ -258,9 +266,13 @@ impl Life {
                 self.with(|room, context| room.handle_socket_closed(key, context));
             }
             _ => self.with(|room, context| {
-                let from = (key, Channel::Reliable);
+                let packet = DataPacket {
+                    from: key,
+                    channel: Channel::Reliable,
+                    bytes: b"\x12",
+                };
                 let (parts, recordings) = (&mut room.parts, &mut room.recordings);
-                data::handle(from, b"\x12", parts, recordings, context);
+                data::handle(packet, parts, recordings, context);
                 room.finish(context);
             }),
         }
