@@ -34,7 +34,7 @@ fn reserved(node: &Node) -> String {
 
 #[test]
 fn sessions_are_opened_until_the_bandwidth_is_reserved_and_ending_one_admits_one() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::more(&[], EGRESS);
     let api = Api::of(&node);
     let mut driver = Driver::people();

@@ -1,13 +1,10 @@
 //! A bare client of the Sessions API.
 
 use crate::node::{Node, beistand};
+use crate::wait;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
-
-/// Longer than any answer takes.
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// The client, with a token for everything.
 #[derive(Debug)]
@@ -94,7 +91,7 @@ pub fn exchange(address: &str, request: &str) -> Answer {
 pub fn transfer(address: &str, request: &str) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).expect("the node accepts connections");
     stream
-        .set_read_timeout(Some(LIMIT))
+        .set_read_timeout(Some(wait::PATIENCE))
         .expect("a limit of time can be set");
     stream
         .write_all(request.as_bytes())

@@ -6,12 +6,12 @@ use crate::receiver::{Receiver, check_once, check_story, story};
 use crate::turn;
 use serde_json::{Value, json};
 
-/// Short enough to see an attempt time out.
-const TIMEOUT_MS: u64 = 1_000;
+/// Short enough to see an attempt time out, and long enough for a receiver that has to wait for a core.
+const TIMEOUT_MS: u64 = 3_000;
 
 #[test]
 fn each_event_arrives_in_order_and_once_whatever_the_receiver_did_first() {
-    let _turn = turn::shared();
+    let turn = turn::shared();
     let sick = Receiver::start(&json!([500, "hang", 404]));
     // It fails again in the middle of the session's events.
     let flaky = Receiver::start(&json!([200, 503, 200, "hang", 200, 301]));
@@ -25,6 +25,7 @@ fn each_event_arrives_in_order_and_once_whatever_the_receiver_did_first() {
     for (identity, _) in people {
         driver.ask(&json!({"do": "leave", "who": identity}));
     }
+    drop((driver, turn));
     let at_sick = sick.until_delivered("session.ended");
     let at_flaky = flaky.until_delivered("session.ended");
     let answered: Vec<Value> = at_sick.iter().take(4).map(|a| a.answered.clone()).collect();

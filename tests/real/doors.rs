@@ -2,16 +2,15 @@
 
 use crate::driver::{Sdk, run, tokens};
 use crate::node::{Node, beistand};
-use crate::{place, turn};
+use crate::{place, turn, wait};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 /// Status and body of a GET.
 pub fn get(address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("the node accepts connections");
-    let limit = Some(Duration::from_secs(10));
+    let limit = Some(wait::PATIENCE);
     stream
         .set_read_timeout(limit)
         .expect("a limit of time can be set");

@@ -3,17 +3,16 @@
 use crate::child::Child;
 use crate::node::{KEY, Node, SECRET};
 use crate::place::{self, Folder};
+use crate::wait;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
 /// Above every deadline inside a driver, so that its own words are read.
-const ANSWER: Duration = Duration::from_secs(150);
+const ANSWER: Duration = Duration::from_secs(200);
 /// End of an interpreter or a browser.
 const END: Duration = Duration::from_secs(10);
-/// Start of an interpreter or a browser.
-const START: Duration = Duration::from_mins(1);
 
 /// A driver that takes commands.
 #[derive(Debug)]
@@ -56,7 +55,7 @@ impl Driver {
             child,
             _folder: folder,
         };
-        driver.answer("its start", START);
+        driver.answer("its start", wait::PATIENCE);
         driver
     }
 

@@ -77,7 +77,7 @@ fn wrong(row: &Value) -> Option<String> {
 
 #[test]
 fn every_bad_token_gets_its_exact_status_at_both_doors() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::with(&[]);
     let (mut driver, before) = running_session(&node);
     let spec = json!({"base": node.url(), "key": KEY, "secret": SECRET});
@@ -95,7 +95,7 @@ fn every_bad_token_gets_its_exact_status_at_both_doors() {
 
 #[test]
 fn every_hostile_frame_is_answered_or_closes_its_own_socket_alone() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::with(&[]);
     let (mut driver, before) = running_session(&node);
     let spec = json!({

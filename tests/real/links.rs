@@ -1,5 +1,6 @@
 //! Real clients on narrow links: what the node does for them, and what it says of it.
 
+mod demand;
 mod floor;
 mod layers;
 mod mapped;
@@ -7,7 +8,7 @@ mod source;
 
 use crate::driver::{Driver, Sdk, tokens};
 use crate::node::Node;
-use crate::proxy::{Proxy, Shape};
+use crate::proxy::{Link, Proxy, Shape};
 use crate::receiver::{Attempt, Receiver, check_once, check_story};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -25,6 +26,11 @@ fn shape(rate_bps: u64) -> Shape {
 fn link(proxy: &Proxy, name: &str, rate_bps: u64) {
     let link = proxy.assign(name);
     link.set_up(shape(rate_bps));
+    link.set_down(shape(rate_bps));
+}
+
+/// Another rate from the node to a client.
+fn narrow_down(link: &Link, rate_bps: u64) {
     link.set_down(shape(rate_bps));
 }
 
@@ -60,25 +66,23 @@ fn number(value: &Value) -> f64 {
         .unwrap_or_else(|| panic!("no number: {value}"))
 }
 
-/// Sound that a decoder had to make up between two samples of a page, in milliseconds.
-fn concealed_ms(first: &Value, last: &Value) -> f64 {
-    let concealed = |sample: &Value| number(&sample["audio"]["concealed"]);
-    (concealed(last) - concealed(first)) / SAMPLES_PER_MS
+/// Sound that a page's decoder had to make up since it heard the first packet, in milliseconds.
+fn concealed_ms(report: &Value) -> f64 {
+    let heard = list(report, "samples")
+        .iter()
+        .map(|sample| &sample["audio"])
+        .skip_while(|audio| number(&audio["packets"]) == 0.0);
+    let concealed: Vec<f64> = heard.map(|audio| number(&audio["concealed"])).collect();
+    let ends = concealed.first().zip(concealed.last());
+    ends.map_or(f64::MAX, |(first, last)| (last - first) / SAMPLES_PER_MS)
 }
 
-/// What each encoding took over the whole time, in bits per second.
-fn sent_bps(report: &Value) -> BTreeMap<String, f64> {
+/// How late a page is at worst with what it wants to do: on a busy machine it hears late as well.
+fn lateness_ms(report: &Value) -> f64 {
     let samples = list(report, "samples");
-    let newest = samples.last().expect("the publisher takes samples");
-    let sent = newest["sent"].as_object().expect("by encoding");
-    let bps = |(name, words): (&String, &Value)| {
-        let first = samples.iter().find(|one| one["sent"][name].is_object());
-        let first = first.expect("the newest has it");
-        let bytes = number(&words["bytes"]) - number(&first["sent"][name]["bytes"]);
-        let span_ms = number(&newest["at_ms"]) - number(&first["at_ms"]);
-        (name.clone(), (bytes * 8_000.0 / span_ms).round())
-    };
-    sent.iter().map(bps).collect()
+    let times: Vec<f64> = samples.iter().map(|one| number(&one["at_ms"])).collect();
+    let longest = times.windows(2).map(|two| two[1] - two[0]);
+    longest.fold(0.0, f64::max)
 }
 
 /// What arrived of video between two moments of a page, in bits per second.

@@ -4,6 +4,7 @@ use crate::child::Child;
 use crate::place::{self, Folder};
 use crate::proxy::Proxy;
 use crate::receiver::{self, Receiver};
+use crate::wait;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -17,8 +18,6 @@ pub const KEY: &str = "devkey";
 pub const SECRET: &str = "beistand-development-secret-do-not-deploy";
 /// Shortest that the policy allows: tests wait for it after the last one has left.
 pub const DEPARTURE_S: u64 = 5;
-/// What a node may take until it serves.
-const READY: Duration = Duration::from_secs(20);
 /// SIGTERM to exit, as promised, and the time to see it.
 const EXIT: Duration = Duration::from_secs(11);
 
@@ -63,7 +62,8 @@ impl Node {
         Node::ruled(proxy, receivers, "")
     }
 
-    fn ruled(proxy: &Proxy, receivers: &[&Receiver], rule: &str) -> Node {
+    /// The same with more tables in its configuration.
+    pub fn ruled(proxy: &Proxy, receivers: &[&Receiver], rule: &str) -> Node {
         let rtc = format!("advertise = [\"{}\"]\nworkers = 1", proxy.address());
         let node = Node::written(&(config(&rtc, receivers, 15_000) + rule));
         let worker: SocketAddr = node.udp.parse().expect("the worker's port is an address");
@@ -246,7 +246,7 @@ fn launch(folder: &Folder, arguments: &[String], disk_kib: Option<u32>) -> (Chil
     // The page is found from the root of the repository, whatever folder the tests are run in.
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     let mut child = Child::start("the node", &mut command, &folder.join("node.log"));
-    let line = child.line("the line of --print-ports", READY);
+    let line = child.line("the line of --print-ports", wait::PATIENCE);
     let ports: Value = serde_json::from_str(&line)
         .unwrap_or_else(|error| panic!("the line of --print-ports is no JSON: {error}: {line}"));
     let first_worker = port(&ports["udp"][0]);

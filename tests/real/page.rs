@@ -45,7 +45,7 @@ pub fn receive(driver: &mut Driver, topic: &str, message: &Value) -> Value {
 
 #[test]
 fn the_page_understands_every_example_of_the_schemas_and_ignores_every_mangled_one() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::dev();
     let mut driver = Driver::browsers();
     page(&node, &mut driver);
@@ -77,7 +77,7 @@ fn the_page_understands_every_example_of_the_schemas_and_ignores_every_mangled_o
 
 #[test]
 fn the_page_says_in_words_what_is_left_and_whose_connection_is_below_the_floor() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::dev();
     let mut driver = Driver::browsers();
     page(&node, &mut driver);
@@ -109,7 +109,7 @@ fn the_page_says_in_words_what_is_left_and_whose_connection_is_below_the_floor()
 
 #[test]
 fn the_prompt_takes_the_focus_and_gives_it_back() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::dev();
     let mut driver = Driver::browsers();
     page(&node, &mut driver);

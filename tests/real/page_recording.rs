@@ -52,7 +52,7 @@ fn text(value: &Value) -> &str {
 
 #[test]
 fn the_question_is_plain_and_unticked_and_can_be_put_off_and_taken_up_again() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::dev();
     let mut driver = Driver::browsers();
     page(&node, &mut driver);
@@ -84,7 +84,7 @@ fn the_question_is_plain_and_unticked_and_can_be_put_off_and_taken_up_again() {
 
 #[test]
 fn an_answer_is_sent_as_its_schema_says_and_nobody_is_asked_twice() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::dev();
     let mut driver = Driver::browsers();
     page(&node, &mut driver);
@@ -117,7 +117,7 @@ fn an_answer_is_sent_as_its_schema_says_and_nobody_is_asked_twice() {
 
 #[test]
 fn consent_is_withdrawn_with_the_control_at_any_time() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::dev();
     let mut driver = Driver::browsers();
     page(&node, &mut driver);
@@ -148,7 +148,7 @@ fn consent_is_withdrawn_with_the_control_at_any_time() {
 
 #[test]
 fn minors_and_whoever_is_encrypted_end_to_end_are_told_and_not_asked() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::dev();
     let mut driver = Driver::browsers();
     page(&node, &mut driver);
@@ -175,7 +175,7 @@ fn minors_and_whoever_is_encrypted_end_to_end_are_told_and_not_asked() {
 
 #[test]
 fn the_bar_names_who_is_recorded_for_what_and_what_failed() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::dev();
     let mut driver = Driver::browsers();
     page(&node, &mut driver);
@@ -203,7 +203,7 @@ fn the_bar_names_who_is_recorded_for_what_and_what_failed() {
 
 #[test]
 fn an_expert_starts_and_stops_a_recording_and_sees_how_it_stands() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::dev();
     let mut driver = Driver::browsers();
     page_of("expert", &node, &mut driver);
@@ -266,7 +266,7 @@ fn reads(driver: &mut Driver, words: &str) {
 
 #[test]
 fn the_last_panel_says_in_words_why_there_is_no_recording() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let mut driver = Driver::browsers();
     after_the_session(&mut driver, 0, &json!({}));
     reads(&mut driver, "The server cannot be reached.");
@@ -291,7 +291,7 @@ fn the_last_panel_says_in_words_why_there_is_no_recording() {
 
 #[test]
 fn the_last_panel_follows_a_recording_until_it_is_finished_and_says_when_it_failed() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let mut driver = Driver::browsers();
     let nothing = json!({"recordings": [], "next": null});
     after_the_session(&mut driver, 200, &nothing);

@@ -15,7 +15,7 @@ fn enter(driver: &mut Driver, node: &Node, sdk: Sdk, people: &[(&str, &str)]) {
 
 #[test]
 fn three_python_participants_exchange_everything_and_a_late_fourth_sees_all() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::with(&[]);
     let mut driver = Driver::people();
     let three = [

@@ -8,7 +8,6 @@ use crate::proxy::{Proxy, Shape};
 use crate::{place, turn, wait};
 use serde_json::{Value, json};
 use std::thread;
-use std::time::Duration;
 
 /// The floor of the default policy, and what is measured at most.
 const FLOOR_BPS: u64 = 1_000_000;
@@ -145,7 +144,7 @@ fn row(narrow: Narrow, verdicts: &[Value], wrong: usize) -> String {
 
 #[test]
 fn each_direction_of_a_link_is_measured_within_15_percent_and_judged_right() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let (token, runs) = (token_for("measured"), runs());
     let token = token.as_str();
     let found: Vec<_> = thread::scope(|scope| {
@@ -182,7 +181,7 @@ fn browse(node: &Node, token: &str, what: &str) -> Value {
 
 #[test]
 fn the_page_measures_as_the_command_line_does() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let token = token_for("page");
     for (up, bps) in [
         (true, 300_000),
@@ -217,7 +216,7 @@ fn knock_in_javascript(node: &Node, token: &str) -> Option<String> {
 
 #[test]
 fn where_a_verdict_is_required_stock_clients_are_refused_with_the_reason_and_join_with_one() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let proxy = Proxy::start(9);
     let mut node = Node::requiring_verdicts(&proxy);
     let link = proxy.assign("link");
@@ -269,18 +268,14 @@ fn validate(node: &Node, room: &str) -> (u16, String) {
 }
 
 fn the_record_has_the_verdict(node: &Node, room: &str) {
-    let verdict = wait::until(
-        "the verdict is in the record",
-        Duration::from_secs(10),
-        || {
-            let sessions = node.usage();
-            let session = sessions.iter().find(|session| session["room"] == room);
-            let found = session.map(|session| session["participants"]["karl"]["preflight"].clone());
-            found
-                .filter(Value::is_object)
-                .ok_or_else(|| json!(sessions).to_string())
-        },
-    );
+    let verdict = wait::until("the verdict is in the record", wait::PATIENCE, || {
+        let sessions = node.usage();
+        let session = sessions.iter().find(|session| session["room"] == room);
+        let found = session.map(|session| session["participants"]["karl"]["preflight"].clone());
+        found
+            .filter(Value::is_object)
+            .ok_or_else(|| json!(sessions).to_string())
+    });
     assert_eq!(verdict["passed"], true, "{verdict}");
     assert_eq!(verdict["up_floor_bps"], FLOOR_BPS, "{verdict}");
 }

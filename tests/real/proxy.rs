@@ -8,15 +8,19 @@
 //! A thread for each socket stamps what arrives; one thread keeps the lanes, and sleeps until the next
 //! packet comes or is due. Times of departure are computed, so that a late wake-up delays one packet
 //! and does not slow the link.
+//!
+//! Both ends of each lane keep a tape of the RTP that went over it, by which tests measure.
 
 mod lane;
+mod tape;
 #[cfg(test)]
 mod tests;
 
 pub use lane::{Counters, Shape};
+pub use tape::{Kind, Tape};
 
 use crate::wait;
-use lane::Lane;
+use lane::{HEADER_BYTES, Lane};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -50,11 +54,46 @@ struct Packet {
     bytes: Vec<u8>,
 }
 
+/// One direction of a link, with what came to it and what it brought.
+#[derive(Debug)]
+struct Way {
+    lane: Lane<Packet>,
+    sent: Tape,
+    arrived: Tape,
+}
+
+impl Way {
+    fn new(seed: u64) -> Way {
+        Way {
+            lane: Lane::new(seed),
+            sent: Tape::default(),
+            arrived: Tape::default(),
+        }
+    }
+
+    fn handle_packet(&mut self, packet: Packet, at: Duration) {
+        let size = packet.bytes.len();
+        self.sent.note(&packet.bytes, wire_bytes(size), at);
+        self.lane.handle_packet(size, packet, at);
+    }
+
+    fn poll_packet(&mut self, now: Duration) -> Option<Packet> {
+        let (packet, at) = self.lane.poll_packet(now)?;
+        let size = packet.bytes.len();
+        self.arrived.note(&packet.bytes, wire_bytes(size), at);
+        Some(packet)
+    }
+}
+
+fn wire_bytes(payload_bytes: usize) -> u64 {
+    payload_bytes as u64 + HEADER_BYTES
+}
+
 /// Both directions of a link.
 #[derive(Debug)]
 struct Lanes {
-    up: Mutex<Lane<Packet>>,
-    down: Mutex<Lane<Packet>>,
+    up: Mutex<Way>,
+    down: Mutex<Way>,
 }
 
 /// What the lanes' thread is told.
@@ -108,16 +147,26 @@ impl Link {
 
     /// What went from the client to the node.
     pub fn up(&self) -> Counters {
-        lock(&self.lanes.up).counters()
+        lock(&self.lanes.up).lane.counters()
     }
 
     /// What went from the node to the client.
     pub fn down(&self) -> Counters {
-        lock(&self.lanes.down).counters()
+        lock(&self.lanes.down).lane.counters()
     }
 
-    fn set(&self, lane: &Mutex<Lane<Packet>>, shape: Shape) {
-        lock(lane).set(shape, self.shared.now());
+    /// What the client sent since then, whatever the link made of it.
+    pub fn sent_up(&self, from: Duration) -> Tape {
+        lock(&self.lanes.up).sent.between(from, Duration::MAX)
+    }
+
+    /// What reached the client since then.
+    pub fn arrived_down(&self, from: Duration) -> Tape {
+        lock(&self.lanes.down).arrived.between(from, Duration::MAX)
+    }
+
+    fn set(&self, way: &Mutex<Way>, shape: Shape) {
+        lock(way).lane.set(shape, self.shared.now());
         // A full inbox wakes the thread as well.
         drop(self.inbox.try_send(Told::Changed));
     }
@@ -127,6 +176,7 @@ impl Link {
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
+    start_unix_ms: f64,
     shared: Arc<Shared>,
     inbox: SyncSender<Told>,
     threads: Vec<JoinHandle<()>>,
@@ -137,6 +187,7 @@ impl Proxy {
     pub fn start(seed: u64) -> Proxy {
         let front = Arc::new(socket());
         let port = front.local_addr().expect("a bound socket").port();
+        let start_unix_ms = wait::unix_ms();
         let shared = Arc::new(Shared {
             start: wait::now(),
             seed,
@@ -155,10 +206,21 @@ impl Proxy {
         let keeps = std::thread::spawn(move || keeper.run(&told));
         Proxy {
             port,
+            start_unix_ms,
             shared,
             inbox,
             threads: vec![hears, keeps],
         }
+    }
+
+    /// Time since its start: the clock of all tapes.
+    pub fn now(&self) -> Duration {
+        self.shared.now()
+    }
+
+    /// A moment of its clock in milliseconds since 1970, as drivers and the node count them.
+    pub fn unix_ms(&self, at: Duration) -> f64 {
+        self.start_unix_ms + at.as_secs_f64() * 1_000.0
     }
 
     /// `127.0.0.1:PORT` as clients are to be told.
@@ -177,8 +239,8 @@ impl Proxy {
         let seed = self.shared.seed.wrapping_add(2 * plan.links.len() as u64);
         let lanes = plan.links.entry(name.to_owned()).or_insert_with(|| {
             Arc::new(Lanes {
-                up: Mutex::new(Lane::new(seed)),
-                down: Mutex::new(Lane::new(seed.wrapping_add(1))),
+                up: Mutex::new(Way::new(seed)),
+                down: Mutex::new(Way::new(seed.wrapping_add(1))),
             })
         });
         Link {
@@ -246,17 +308,16 @@ impl Keeper {
     /// Sends what has come through, and says when the next will have.
     fn send_due(&mut self, now: Duration) -> Option<Duration> {
         let plan = lock(&self.shared.plan);
-        let lanes = plan.links.values().flat_map(|link| [&link.up, &link.down]);
-        lanes
-            .filter_map(|lane| {
-                let mut lane = lock(lane);
-                while let Some(packet) = lane.poll_packet(now) {
-                    // A client that has gone refuses; its packet is lost, as on any network.
-                    drop(packet.by.send_to(&packet.bytes, packet.to));
-                }
-                lane.poll_timeout()
-            })
-            .min()
+        let ways = plan.links.values().flat_map(|link| [&link.up, &link.down]);
+        ways.filter_map(|way| {
+            let mut way = lock(way);
+            while let Some(packet) = way.poll_packet(now) {
+                // A client that has gone refuses; its packet is lost, as on any network.
+                drop(packet.by.send_to(&packet.bytes, packet.to));
+            }
+            way.lane.poll_timeout()
+        })
+        .min()
     }
 
     fn handle(&mut self, told: Told) {
@@ -265,9 +326,7 @@ impl Keeper {
             Told::FromNode(to, bytes, at) => {
                 if let Some(client) = self.clients.get(&to) {
                     let by = self.front.clone();
-                    let size = bytes.len();
-                    let packet = Packet { by, to, bytes };
-                    lock(&client.lanes.down).handle_packet(size, packet, at);
+                    lock(&client.lanes.down).handle_packet(Packet { by, to, bytes }, at);
                 }
             }
             Told::Changed => {}
@@ -293,9 +352,7 @@ impl Keeper {
             }
         });
         let by = client.upstream.clone();
-        let size = bytes.len();
-        let packet = Packet { by, to, bytes };
-        lock(&client.lanes.up).handle_packet(size, packet, at);
+        lock(&client.lanes.up).handle_packet(Packet { by, to, bytes }, at);
     }
 }
 

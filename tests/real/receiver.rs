@@ -6,13 +6,10 @@ use crate::wait;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::time::Duration;
+use std::time::UNIX_EPOCH;
 
 /// What receivers verify with: `whsec_` and the base64 of 32 bytes.
 pub const SECRET: &str = "whsec_cmVhbC1jbGllbnRzLW9mLWJlaXN0YW5kLTIwMjYtMTE=";
-/// Grace time, retries and the ledger: an event is there after it.
-const ARRIVAL: Duration = Duration::from_secs(90);
-
 /// The receiver.
 #[derive(Debug)]
 pub struct Receiver {
@@ -48,6 +45,12 @@ impl Attempt {
             .is_some_and(|status| (200..300).contains(&status))
     }
 
+    /// When it happened as the node has it, in milliseconds since 1970.
+    pub fn unix_ms(&self) -> f64 {
+        let event: Value = serde_json::from_str(&self.body).expect("the body is JSON");
+        unix_ms(event["time"].as_str().unwrap_or_default())
+    }
+
     /// `data` of the event.
     pub fn data(&self) -> Value {
         let event: Value = serde_json::from_str(&self.body).expect("the body is JSON");
@@ -66,7 +69,7 @@ impl Receiver {
             .arg(script.to_string())
             .env("PYTHONDONTWRITEBYTECODE", "1");
         let mut child = Child::start("the receiver", &mut command, &folder.join("receiver.log"));
-        let line = child.line("its port", Duration::from_secs(20));
+        let line = child.line("its port", wait::PATIENCE);
         let first: Value = serde_json::from_str(&line).expect("the receiver says its port");
         let port = first["port"]
             .as_u64()
@@ -95,7 +98,7 @@ impl Receiver {
 
     /// Waits until an event of this type was delivered; returns all attempts until then.
     pub fn until_delivered(&self, kind: &str) -> Vec<Attempt> {
-        wait::until(&format!("{kind} is delivered"), ARRIVAL, || {
+        wait::until(&format!("{kind} is delivered"), wait::PATIENCE, || {
             let attempts = self.attempts();
             if attempts.iter().any(|a| a.kind == kind && a.delivered()) {
                 return Ok(attempts);
@@ -107,6 +110,13 @@ impl Receiver {
             Err(seen.join(", "))
         })
     }
+}
+
+/// A moment of RFC 3339 in milliseconds since 1970.
+pub fn unix_ms(text: &str) -> f64 {
+    let time = humantime::parse_rfc3339(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let since = time.duration_since(UNIX_EPOCH).expect("it is after 1970");
+    since.as_secs_f64() * 1_000.0
 }
 
 fn attempt(line: &str) -> Attempt {

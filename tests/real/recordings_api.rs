@@ -7,10 +7,6 @@ use crate::place::Folder;
 use crate::sessions::{run_step, shell_steps};
 use crate::{turn, wait};
 use serde_json::{Value, json};
-use std::time::Duration;
-
-/// The finishing of a short session, on a machine that is busy.
-const FINISHED: Duration = Duration::from_secs(60);
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
@@ -26,7 +22,7 @@ fn enter(driver: &mut Driver, node: &Node, booked: &Value) {
 }
 
 fn until_state(api: &Api, recording: &str, state: &str) -> Value {
-    wait::until(&format!("{recording} is {state}"), FINISHED, || {
+    wait::until(&format!("{recording} is {state}"), wait::PATIENCE, || {
         let request = format!("GET /v1/recordings/{recording}");
         let shown = api.ask(&request, &Value::Null, "");
         if shown.status == 200 && shown.body["state"] == state {

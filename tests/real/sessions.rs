@@ -11,10 +11,6 @@ use crate::recordings_api::staged;
 use crate::{turn, wait};
 use serde_json::{Value, json};
 use std::process::Command;
-use std::time::Duration;
-
-/// The commit and the worker's round: far above both.
-const SOON: Duration = Duration::from_secs(20);
 
 fn booking(room: &str) -> Value {
     json!({
@@ -40,7 +36,7 @@ fn enter(driver: &mut Driver, node: &Node, booked: &Value) {
 }
 
 fn until_state(api: &Api, id: &str, state: &str) -> Value {
-    wait::until(&format!("{id} is {state}"), SOON, || {
+    wait::until(&format!("{id} is {state}"), wait::PATIENCE, || {
         let record = api.expect(200, &format!("GET /v1/sessions/{id}"), &Value::Null);
         if record["state"] == state {
             return Ok(record);

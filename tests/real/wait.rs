@@ -5,6 +5,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How often a condition is looked at.
 const INTERVAL: Duration = Duration::from_millis(20);
 
+/// How long anything is waited for that comes by itself, on a machine that has little time for it. It ends a
+/// test that waits in vain, and is never a bound of the product: those are asserted by what clocks and
+/// records say, once it has come.
+pub const PATIENCE: Duration = Duration::from_mins(2);
+
 /// What a condition that is not yet met looks like, for the message of a wait in vain.
 pub type Seen = String;
 

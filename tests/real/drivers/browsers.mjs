@@ -1,12 +1,12 @@
 // Pages of the product in one headless Chromium.
-import { launch, serve } from './chromium.mjs';
+import { PATIENCE_MS, launch, serve } from './chromium.mjs';
 
 const POLL_MS = 100;
 const pages = new Map();
 const browser = await launch();
 
 /** Waits in the page for a true answer, and returns it: the one place here that waits. */
-async function until(page, what, condition, argument, timeout = 60_000) {
+async function until(page, what, condition, argument, timeout = PATIENCE_MS) {
   try {
     const handle = await page.waitForFunction(condition, argument, { timeout, polling: POLL_MS });
     return await handle.jsonValue();
@@ -158,16 +158,16 @@ const COMMANDS = {
     pages.set(who, opened);
     const answer = await opened.goto(url.href);
     if (!answer || answer.status() !== 200) throw new Error(`the page answers ${answer?.status()}: ${link.split('#')[0]}`);
-    await until(opened, `${who} is connected`, () => document.querySelector('[data-testid="connection-state"]')?.dataset.state === 'connected', null, 30_000);
+    await until(opened, `${who} is connected`, () => document.querySelector('[data-testid="connection-state"]')?.dataset.state === 'connected');
     await opened.evaluate(listen);
     return { identity: await opened.evaluate(() => window.beistand.room.localParticipant.identity) };
   },
   async sees({ who, identity, width, height }) {
     await page(who).evaluate(() => (window.__pixels = null));
-    return await until(page(who), `${who} sees ${identity} at ${width}x${height}`, picture, { identity, width, height }, 60_000);
+    return await until(page(who), `${who} sees ${identity} at ${width}x${height}`, picture, { identity, width, height });
   },
   async hears({ who, identity }) {
-    return await until(page(who), `${who} hears ${identity}`, tone, { identity, threshold: 0.01 }, 30_000);
+    return await until(page(who), `${who} hears ${identity}`, tone, { identity, threshold: 0.01 });
   },
   async self({ who }) {
     return await until(page(who), `${who} sees itself`, () => document.querySelector('[data-testid="self-video"]')?.videoWidth > 0);
@@ -192,15 +192,15 @@ const COMMANDS = {
     return {};
   },
   /** The words about recordings on the last panel become these. */
-  async recordings({ who, words, ms = 15_000 }) {
+  async recordings({ who, words }) {
     return await until(page(who), `${who} reads "${words}"`, (words) => {
       const text = document.querySelector('[data-testid="recordings"]').innerText;
       window.__last = text;
       return text.includes(words) && { text };
-    }, words, ms);
+    }, words);
   },
   /** The file of a recording of this name, as the page offers it, plays to its end in the page; the names of all. */
-  async plays({ who, name, ms = 60_000 }) {
+  async plays({ who, name }) {
     const names = await page(who).evaluate((name) => {
       const select = document.querySelector('[data-testid="recording-file"]');
       const options = [...select.options];
@@ -217,19 +217,19 @@ const COMMANDS = {
       const video = document.querySelector('[data-testid="recording-video"]');
       window.__last = { at: video.currentTime, duration: video.duration, error: video.error?.message, width: video.videoWidth };
       return video.ended && { names, duration: video.duration, width: video.videoWidth, height: video.videoHeight, poster: video.poster };
-    }, names, ms);
+    }, names);
   },
   /** What the page has said to the server since it was opened. */
   async said({ who }) {
     return { said: await page(who).evaluate(() => window.__said) };
   },
   /** What the page shows of recording becomes this: one field of it, or where the focus is. */
-  async recording({ who, field, value, ms = 20_000 }) {
+  async recording({ who, field, value }) {
     return await until(page(who), `${who} is shown ${field} ${JSON.stringify(value)}`, ({ field, value }) => {
       const shown = window.__shown();
       window.__last = shown.recording;
       return JSON.stringify(shown.recording[field] ?? shown[field]) === JSON.stringify(value) && { shown };
-    }, { field, value }, ms);
+    }, { field, value });
   },
   /** The camera and the microphone are both off, as the room knows it. */
   async silent({ who }) {
@@ -246,7 +246,7 @@ const COMMANDS = {
       const clock = window.beistand.clock;
       window.__last = clock;
       return clock !== null && clock.accrued_ms >= start + ms && { clock, shown: document.querySelector('[data-testid="billed-clock"]').textContent };
-    }, { start, ms }, ms + 20_000);
+    }, { start, ms }, ms + PATIENCE_MS);
   },
   /** Leaves by the button; the moment of the click is noted in the page. */
   async leave({ who }) {
@@ -273,37 +273,37 @@ const COMMANDS = {
     return await page(who).evaluate((identity) => window.beistand.received(identity), identity);
   },
   /** The floor of a participant is in a state, as the server told and as the page shows it. */
-  async floor({ who, identity, direction, state, ms = 30_000 }) {
+  async floor({ who, identity, direction, state }) {
     return await until(page(who), `${who} is told that ${identity} is ${state} ${direction}`, ({ identity, direction, state }) => {
       const floor = window.beistand.floor?.participants.find((one) => one.identity === identity);
       window.__last = floor ?? null;
       return floor?.[direction].state === state && { floor, at: performance.timeOrigin + performance.now() };
-    }, { identity, direction, state }, ms);
+    }, { identity, direction, state });
   },
   /** The clock is in a state, with a reason where one is given. */
-  async clock({ who, state, reason = null, ms = 30_000 }) {
+  async clock({ who, state, reason = null }) {
     return await until(page(who), `${who} is told ${state} ${reason ?? ''}`, ({ state, reason }) => {
       const clock = window.beistand.clock;
       window.__last = clock;
       return clock?.state === state && clock.reason === reason && { clock, at: performance.timeOrigin + performance.now() };
-    }, { state, reason }, ms);
+    }, { state, reason });
   },
-  async warned({ who, kind, ms = 30_000 }) {
+  async warned({ who, kind }) {
     return await until(page(who), `${who} is warned of ${kind}`, (kind) => {
       const warning = window.beistand.warnings.find((one) => one.kind === kind);
       window.__last = window.beistand.warnings;
       return warning && { warning };
-    }, kind, ms);
+    }, kind);
   },
   /** The prompt "still there?" is open, and its button has the focus. */
-  async prompted({ who, ms = 30_000 }) {
-    await until(page(who), `${who} is asked`, () => document.activeElement?.dataset.testid === 'presence-yes', null, ms);
+  async prompted({ who }) {
+    await until(page(who), `${who} is asked`, () => document.activeElement?.dataset.testid === 'presence-yes');
     return {};
   },
   /** Answers the prompt by a key: Enter, Space, or y. The page's own words say when the server took note. */
   async answer({ who, key = 'Enter' }) {
     await page(who).keyboard.press(key);
-    await until(page(who), `the answer of ${who} is taken`, () => !document.querySelector('[data-testid="presence"]').open, null, 10_000);
+    await until(page(who), `the answer of ${who} is taken`, () => !document.querySelector('[data-testid="presence"]').open);
     return {};
   },
   /** Hands the page a message as if the server had sent it: whether it understands it, and what it shows then. */

@@ -3,6 +3,9 @@
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 
+// How long a page is waited for, on a machine that has little time for it. It is never a bound of the product.
+export const PATIENCE_MS = 120_000;
+
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',

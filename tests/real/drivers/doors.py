@@ -3,6 +3,8 @@
 import socket
 from urllib.parse import quote, urlsplit
 
+from waiting import PATIENCE_S
+
 LIMIT = 64 * 1024
 UPGRADE = [
     "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
@@ -15,7 +17,7 @@ def ask(base, path, headers=(), method="GET", upgrade=False):
     url = urlsplit(base)
     own = [*(UPGRADE if upgrade else ["Connection: close"]), "Origin: https://app.example", *headers]
     lines = [f"{method} {path} HTTP/1.1", f"Host: {url.netloc}", *own, "", ""]
-    with socket.create_connection((url.hostname, url.port), timeout=10) as connection:
+    with socket.create_connection((url.hostname, url.port), timeout=PATIENCE_S) as connection:
         connection.sendall("\r\n".join(lines).encode("utf-8"))
         received = b""
         while b"\r\n\r\n" not in received and len(received) < LIMIT:

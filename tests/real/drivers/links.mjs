@@ -2,25 +2,29 @@
 // product, for tests of links: what they send is drawn to measure, and all that they hear is kept.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { launch, serve } from './chromium.mjs';
+import { PATIENCE_MS, launch, serve } from './chromium.mjs';
 
 const file = (name) => readFileSync(new URL(name, import.meta.url), 'utf8');
 const SDK = file('../node_modules/livekit-client/dist/livekit-client.umd.js');
 const CLIENT = file('./links_page.js');
+const FILLER = file('./filler.js');
 const PAGE = `<!doctype html><title>client</title><body><script>${SDK.replaceAll('</script', '<\\/script')}</script><script>${CLIENT}</script>`;
 const POLL_MS = 50;
 // The SDK writes whole tokens into its lines.
 const LINE_CHARS = 200;
 
 // A page of loopback is a secure one, and may speak to a node on loopback.
-const server = createServer((_, answer) => answer.setHeader('content-type', 'text/html; charset=utf-8').end(PAGE));
+const server = createServer((request, answer) => {
+  const [kind, text] = request.url === '/filler.js' ? ['javascript', FILLER] : ['html', PAGE];
+  answer.setHeader('content-type', `text/${kind}; charset=utf-8`).end(text);
+});
 await new Promise((done) => server.listen(0, '127.0.0.1', done));
 const browser = await launch();
 const pages = new Map();
 const page = (who) => pages.get(who);
 
 /** Waits in the page for a true answer of a function of its client, and returns it. */
-async function until(who, what, method, argument, timeout) {
+async function until(who, what, method, argument, timeout = PATIENCE_MS) {
   try {
     const look = ({ method, argument }) => window.client[method](argument);
     const handle = await page(who).waitForFunction(look, { method, argument }, { timeout, polling: POLL_MS });
@@ -30,9 +34,6 @@ async function until(who, what, method, argument, timeout) {
     throw new Error(`${who}: ${what}: ${error.message.split('\n')[0]}; seen: ${JSON.stringify(seen)}`);
   }
 }
-
-/** The same, but null once the time is over: for what a test wants to tell the story of. */
-const inTime = (who, method, argument, timeout) => until(who, method, method, argument, timeout).catch(() => null);
 
 const COMMANDS = {
   async open({ who, ws, token }) {
@@ -52,21 +53,17 @@ const COMMANDS = {
     return {};
   },
   /** So many encodings of video go out. */
-  async sends({ who, encodings, timeout_ms = 30_000 }) {
-    return { sent: await until(who, `${encodings} encodings are sent`, 'sends', encodings, timeout_ms) };
+  async sends({ who, encodings }) {
+    return { sent: await until(who, `${encodings} encodings are sent`, 'sends', encodings) };
   },
-  /** The newest word on the floor of a participant's direction is this state, or any other; null if not in time. */
-  async floor({ who, identity, direction, state, other, timeout_ms }) {
-    return { found: await inTime(who, 'floor', { identity, direction, state, other }, timeout_ms) };
-  },
-  /** The video received has carried so much for a second; null if not in time. */
-  async carries({ who, bps, timeout_ms }) {
-    return { found: await inTime(who, 'carries', bps, timeout_ms) };
+  /** The newest word on the floor of a participant's direction is this state, or any other. */
+  async floor({ who, identity, direction, state, other }) {
+    return await until(who, `${identity} is ${other ? 'no longer ' : ''}${state} ${direction}`, 'floor', { identity, direction, state, other });
   },
   /** Time goes by: the client takes so many samples more. */
   async samples({ who, ms }) {
     const until_ms = await page(who).evaluate((ms) => window.client.now() + ms, ms);
-    await until(who, `${ms} ms go by`, 'sampled', until_ms, ms + 10_000);
+    await until(who, `${ms} ms go by`, 'sampled', until_ms, ms + PATIENCE_MS);
     return {};
   },
   /** All that this client saw and heard so far. */

@@ -2,16 +2,26 @@
 (() => {
   const { AudioPresets, Room, RoomEvent, Track, VideoPreset } = LivekitClient;
   const SAMPLE_MS = 250;
-  // The window of `carries` and `sends`.
+  // The window of `sends`.
   const WINDOW_MS = 1_000;
   const TONE_HZ = 400;
   const now = () => performance.timeOrigin + performance.now();
 
   const connections = [];
+  const filler = new Worker('/filler.js');
+  // Tracks whose frames are filled, with their frames a second.
+  const filled = new WeakMap();
   window.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(...words) {
       super(...words);
       connections.push(this);
+    }
+    // A transform counts from the negotiation on, which the SDK begins right after.
+    addTransceiver(track, ...words) {
+      const transceiver = super.addTransceiver(track, ...words);
+      const fps = filled.get(track);
+      if (fps) transceiver.sender.transform = new RTCRtpScriptTransform(filler, { fps });
+      return transceiver;
     }
   };
 
@@ -47,11 +57,12 @@
           video.freezes += stat.freezeCount ?? 0;
           video.frozen_ms += Math.round((stat.totalFreezesDuration ?? 0) * 1000);
         } else if (stat.type === 'outbound-rtp' && stat.kind === 'video') {
-          const words = { bytes: stat.bytesSent, frames: stat.framesEncoded, width: stat.frameWidth ?? 0 };
+          const words = { ssrc: stat.ssrc, bytes: stat.bytesSent, frames: stat.framesEncoded, width: stat.frameWidth ?? 0 };
           sent[`${stat.mid}/${stat.rid ?? ''}`] = { ...words, target_bps: Math.round(stat.targetBitrate ?? 0), limit: stat.qualityLimitationReason };
         }
       }
     }
+    filler.postMessage(Object.values(sent).map((one) => [one.ssrc, one.target_bps]));
     samples.push({ at_ms: now(), audio, video, sent });
     setTimeout(sample, SAMPLE_MS);
   }
@@ -67,7 +78,7 @@
     return sink.stream.getAudioTracks()[0];
   }
 
-  /** Grains in a canvas of their own, from which pictures that are hard to encode are cut. */
+  /** Grains in a canvas of their own, from which pictures are cut that take some bits. */
   function grains(width, height, cell) {
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext('2d');
@@ -82,15 +93,13 @@
   }
 
   const PAINTERS = {
-    /** Grains that wander, a part of them new in each picture: takes whatever bit rate it may have. */
-    busy(context, { width, height, grain = 8 }) {
-      // The finer the grain, the more bits a picture takes, and a keyframe most of all.
-      const ground = grains(width * 2, height * 2, grain);
+    /** A bar that wanders over a plain ground: cheap to draw and to encode. What it takes is filled in. */
+    filled(context, { width, height }) {
       return (number) => {
-        const [x, y] = [(number * 3) % width, (number * 2) % height];
-        context.drawImage(ground, x, y, width, height, 0, 0, width, height);
-        const [side, at] = [height / 2, Math.floor(Math.random() * width)];
-        context.drawImage(ground, at, Math.floor(Math.random() * height), side, side, at / 2, height / 4, side, side);
+        context.fillStyle = '#246';
+        context.fillRect(0, 0, width, height);
+        context.fillStyle = '#fc8';
+        context.fillRect((number * 16) % width, 0, 32, height);
       };
     },
     /** One picture that stays. A corner blinks, since a canvas that does not change sends no frames. */
@@ -128,7 +137,9 @@
     const next = () => paint(number++);
     next();
     setInterval(next, 1000 / video.fps);
-    return canvas.captureStream(video.fps).getVideoTracks()[0];
+    const track = canvas.captureStream(video.fps).getVideoTracks()[0];
+    if (video.picture === 'filled') filled.set(track, video.fps);
+    return track;
   }
 
   function options(video) {
@@ -181,14 +192,6 @@
       const words = messages.filter((message) => message.topic === 'beistand.floor');
       const before = words.findLastIndex((message) => (of(message) === state) === Boolean(other));
       return before + 1 < words.length && { at_ms: words[before + 1].at_ms };
-    },
-    carries(bps) {
-      const newest = samples.at(-1);
-      const before = samples.findLast((sample) => sample.at_ms <= newest?.at_ms - WINDOW_MS);
-      if (!before) return false;
-      const span_ms = newest.at_ms - before.at_ms;
-      const carried = Math.round(((newest.video.bytes - before.video.bytes) * 8000) / span_ms);
-      return carried >= bps && { at_ms: newest.at_ms, bps: carried, width: newest.video.width };
     },
     sampled: (until_ms) => samples.at(-1)?.at_ms >= until_ms,
     report: () => ({ samples, messages }),

@@ -14,7 +14,7 @@ import traceback
 from livekit import rtc
 
 from pattern import Picture, Sound
-from waiting import now_ms, say, until
+from waiting import PATIENCE_S, now_ms, say, until
 
 WIDTH, HEIGHT, FRAMES_PER_S = 320, 180, 15
 RATE, SAMPLES = 48_000, 480
@@ -74,7 +74,7 @@ class Person:
         self.tasks.append(asyncio.create_task(look(track, participant.identity)))
 
     async def _watch(self, track, sender):
-        fresh = {"frames": 0, "changes": 0, "last": None, "at_ms": None, "gap_ms": 0.0, "sizes": []}
+        fresh = {"frames": 0, "changes": 0, "last": None, "shows_ms": None, "gap_ms": 0.0, "sizes": []}
         seen = self.seen.setdefault((sender, "video"), fresh)
         stream = rtc.VideoStream(track, format=rtc.VideoBufferType.RGBA)
         async for event in stream:
@@ -83,18 +83,17 @@ class Person:
             seen["frames"] += 1
             seen["changes"] += seen["last"] is not None and seen["last"] != picture
             seen["last"] = picture
-            self._note_picture(seen, frame.width, frame.height)
+            self._note_picture(seen, frame.width, frame.height, event.timestamp_us / 1000)
         await stream.aclose()
 
     @staticmethod
-    def _note_picture(seen, width, height):
-        """When which size began, and the longest time without a picture."""
-        now = now_ms()
-        if seen["at_ms"] is not None:
-            seen["gap_ms"] = max(seen["gap_ms"], now - seen["at_ms"])
+    def _note_picture(seen, width, height, shows_ms):
+        """When which size began, and the longest time that no picture shows, by the pictures' own times."""
+        if seen["shows_ms"] is not None:
+            seen["gap_ms"] = max(seen["gap_ms"], shows_ms - seen["shows_ms"])
         if (seen.get("width"), seen.get("height")) != (width, height):
-            seen["sizes"].append({"at_ms": now, "width": width, "height": height})
-        seen["at_ms"], seen["width"], seen["height"] = now, width, height
+            seen["sizes"].append({"at_ms": now_ms(), "width": width, "height": height})
+        seen["shows_ms"], seen["width"], seen["height"] = shows_ms, width, height
 
     async def _listen_to(self, track, sender):
         heard = self.seen.setdefault((sender, "audio"), {"frames": 0, "loud": 0})
@@ -130,7 +129,7 @@ class Person:
 
         publishing = asyncio.create_task(publish_all())
         if kinds:
-            latest = await until(f"{self.identity} sends media", sent, 30, 0.005)
+            latest = await until(f"{self.identity} sends media", sent, interval_s=0.005)
             self.marks["media"] = self.marks["media"] or [earliest, latest]
         await publishing
 
@@ -215,7 +214,7 @@ async def on_receive(command):
     who, kinds = command["who"], command.get("kinds", ["video", "audio"])
     pairs = [(a, b, k) for a in command.get("by", who) for b in who for k in kinds if a != b]
     left = lambda: [p for p in pairs if not PEOPLE[p[0]].receives(p[1], p[2])]
-    await until(lambda: f"still missing (receiver, sender, kind): {left()}", lambda: not left(), command.get("timeout_s", 40))
+    await until(lambda: f"still missing (receiver, sender, kind): {left()}", lambda: not left())
     return {"counts": {name: PEOPLE[name].counts() for name in command.get("by", who)}}
 
 
@@ -230,7 +229,7 @@ async def on_send(command):
 
 async def on_hear(command):
     person, wanted = PEOPLE[command["who"]], command["packet"]
-    await until(lambda: f"{command['who']} hears {wanted}; it heard {person.data[-5:]}", lambda: wanted in person.data, 15)
+    await until(lambda: f"{command['who']} hears {wanted}; it heard {person.data[-5:]}", lambda: wanted in person.data)
     return {"times": person.data.count(wanted)}
 
 
@@ -245,7 +244,7 @@ async def on_told(command):
         return [message for message in said() if all(message.get(name) == value for name, value in wanted)]
 
     what = lambda: f"{command['who']} is told {command['topic']} {dict(wanted)}; it was told {said()[-3:]}"
-    await until(what, lambda: len(fitting()) >= times, command.get("timeout_s", 15))
+    await until(what, lambda: len(fitting()) >= times)
     return {"told": fitting()[times - 1]}
 
 
@@ -254,14 +253,14 @@ async def on_recorded(command):
     person, wanted = PEOPLE[command["who"]], sorted(command["purposes"])
     recorded = lambda: sorted(filter(None, person.room.local_participant.attributes.get("recording", "").split(",")))
     what = lambda: f"{command['who']} is recorded for {wanted}, and not for {recorded()}"
-    await until(what, lambda: recorded() == wanted, command.get("timeout_s", 15))
+    await until(what, lambda: recorded() == wanted)
     return {"at_ms": now_ms()}
 
 
 async def on_pass(command):
     """Time goes by."""
     end = now_ms() + command["ms"]
-    await until("the time goes by", lambda: now_ms() >= end, command["ms"] / 1000 + 10)
+    await until("the time goes by", lambda: now_ms() >= end, command["ms"] / 1000 + PATIENCE_S)
     return {"at_ms": now_ms()}
 
 
@@ -269,7 +268,7 @@ async def on_people(command):
     person = PEOPLE[command["who"]]
     others = person.room.remote_participants
     wanted = set(command["wanted"])
-    await until(lambda: f"{command['who']} knows {wanted}, it knows {set(others)}", lambda: set(others) == wanted, 15)
+    await until(lambda: f"{command['who']} knows {wanted}, it knows {set(others)}", lambda: set(others) == wanted)
     return {"roles": {name: dict(other.attributes).get("role") for name, other in others.items()}}
 
 
@@ -285,7 +284,7 @@ async def on_more_packets(command):
         now = {name: (await PEOPLE[name].stats())["received"] for name in command["who"]}
         return all(now[name] >= start[name] + command["packets"] for name in start) and now
 
-    return {"received": await until("more packets arrive", grown, command.get("timeout_s", 30), 0.2)}
+    return {"received": await until("more packets arrive", grown, interval_s=0.2)}
 
 
 async def on_watch(command):
@@ -296,24 +295,33 @@ async def on_watch(command):
         picture["gap_ms"] = 0.0
     before = {name: dict(PEOPLE[name].seen.get((sender, "audio"), {})) for name in who}
     before_stats = {name: await PEOPLE[name].stats() for name in who}
-    await until("the time goes by", lambda: now_ms() >= start + command["ms"], command["ms"] / 1000 + 10, 0.05)
+    await until("the time goes by", lambda: now_ms() >= start + command["ms"], command["ms"] / 1000 + PATIENCE_S, 0.05)
     watched = {}
     for name in who:
         person, heard = PEOPLE[name], PEOPLE[name].seen.get((sender, "audio"), {})
         stats = await person.stats()
         picture = pictures[name] or person.seen.get((sender, "video"), {})
         watched[name] = {
-            "here": person.marks["here"], "sizes": picture.get("sizes", []), "gap_ms": picture.get("gap_ms"),
+            "from_ms": start, "sizes": picture.get("sizes", []), "gap_ms": picture.get("gap_ms"),
             "heard": {key: heard.get(key, 0) - before[name].get(key, 0) for key in ("frames", "loud")},
             "stats": {key: stats[key] - before_stats[name][key] for key in stats},
         }
     return {"from_ms": start, "to_ms": now_ms(), "watched": watched}
 
 
+async def on_shows(command):
+    """Waits until a picture of this width is seen of a sender."""
+    who, sender, width = command["who"], command["sender"], command["width"]
+    seen = lambda: PEOPLE[who].seen.get((sender, "video"), {})
+    what = lambda: f"{who} sees {sender} {width} wide, it saw {seen().get('sizes')}"
+    await until(what, lambda: seen().get("width") == width)
+    return {"at_ms": now_ms()}
+
+
 async def on_live_for(command):
     """Waits until both sides have been together for so long, by our own marks."""
     start = max(mark for p in PEOPLE.values() for mark in (p.marks["here"] or [0])[1:] + (p.marks["media"] or [0])[1:])
-    await until("the time goes by", lambda: now_ms() >= start + command["ms"], command["ms"] / 1000 + 10, 0.05)
+    await until("the time goes by", lambda: now_ms() >= start + command["ms"], command["ms"] / 1000 + PATIENCE_S, 0.05)
     return {}
 
 
@@ -333,7 +341,7 @@ async def on_leave(command):
 
 async def on_gone(command):
     person = PEOPLE[command["who"]]
-    await until(f"{command['who']} is told to leave", lambda: person.gone or person.reconnecting, 20)
+    await until(f"{command['who']} is told to leave", lambda: person.gone or person.reconnecting)
     return {"gone": person.gone, "reconnecting": person.reconnecting}
 
 
@@ -343,7 +351,7 @@ async def on_marks(_command):
 
 COMMANDS = {
     "join": on_join, "receive": on_receive, "send": on_send, "hear": on_hear, "told": on_told, "people": on_people, "recorded": on_recorded, "pass": on_pass,
-    "stats": on_stats, "more_packets": on_more_packets, "watch": on_watch, "live_for": on_live_for, "mute": on_mute,
+    "stats": on_stats, "more_packets": on_more_packets, "watch": on_watch, "shows": on_shows, "live_for": on_live_for, "mute": on_mute,
     "leave": on_leave, "gone": on_gone, "marks": on_marks,
 }
 

@@ -2,7 +2,7 @@
 // product, for tests of recordings: what they send tells when it was sent and by whom. And a player.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { launch, serve } from './chromium.mjs';
+import { PATIENCE_MS, launch, serve } from './chromium.mjs';
 
 const file = (name) => readFileSync(new URL(name, import.meta.url), 'utf8');
 const SCRIPTS = ['../node_modules/livekit-client/dist/livekit-client.umd.js', './pattern.js', './recorded_page.js', './player.js'];
@@ -35,7 +35,7 @@ async function fresh(who) {
 }
 
 /** Waits in the page for a true answer of a function of its client, and returns it. */
-async function until(who, what, method, argument, timeout) {
+async function until(who, what, method, argument, timeout = PATIENCE_MS) {
   try {
     const look = ({ method, argument }) => window.client[method](argument);
     const handle = await page(who).waitForFunction(look, { method, argument }, { timeout, polling: POLL_MS });
@@ -62,8 +62,8 @@ const COMMANDS = {
     return await page(who).evaluate((wish) => window.client.record(wish), { action, purpose });
   },
   /** Knows that exactly these purposes are recorded of a participant (of itself, if none is named). */
-  async recorded({ who, of = null, purposes, active = null, timeout_ms = 20_000 }) {
-    return await until(who, `${of ?? 'itself'} is recorded for ${purposes}`, 'recorded', { of, purposes, active }, timeout_ms);
+  async recorded({ who, of = null, purposes, active = null }) {
+    return await until(who, `${of ?? 'itself'} is recorded for ${purposes}`, 'recorded', { of, purposes, active });
   },
   /** The highest layer of its picture goes out, or does not. */
   async top({ who, active }) {
@@ -75,12 +75,12 @@ const COMMANDS = {
   /** Time goes by for a client, which notes what it sends and receives meanwhile. */
   async pass({ who, ms }) {
     const until_ms = (await page(who).evaluate(() => window.pattern.now())) + ms;
-    return await until(who, `${ms} ms go by`, 'passed', until_ms, ms + 10_000);
+    return await until(who, `${ms} ms go by`, 'passed', until_ms, ms + PATIENCE_MS);
   },
   /** So many more pictures of others are decoded. */
-  async frames({ who, more, timeout_ms = 20_000 }) {
+  async frames({ who, more }) {
     const before = await page(who).evaluate(() => window.client.received());
-    return await until(who, `${more} more frames are seen`, 'seen_frames', before + more, timeout_ms);
+    return await until(who, `${more} more frames are seen`, 'seen_frames', before + more);
   },
   async told({ who }) {
     return await page(who).evaluate(() => window.client.seen());
@@ -92,13 +92,13 @@ const COMMANDS = {
     return gone;
   },
   /** Plays what lies behind a link (or in a file) to its end; says how that went. */
-  async play({ url, path = null, rate = 16, listen = false, timeout_ms = 60_000 }) {
+  async play({ url, path = null, rate = 16, listen = false }) {
     if (path) {
       url = `http://127.0.0.1:${server.address().port}/files/${files.size}`;
       files.set(new URL(url).pathname, readFileSync(path));
     }
     const player = await fresh('player');
-    const played = await player.evaluate((wish) => window.player.play(wish), { url, rate, listen, timeout_ms });
+    const played = await player.evaluate((wish) => window.player.play(wish), { url, rate, listen, timeout_ms: PATIENCE_MS });
     await player.close();
     pages.delete('player');
     return { played };

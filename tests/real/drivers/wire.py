@@ -7,7 +7,8 @@ from urllib.parse import quote
 import aiohttp
 from livekit.protocol import rtc
 
-PONG_S = 10.0
+from waiting import PATIENCE_S
+
 _STAMPS = itertools.count(1)
 
 
@@ -25,7 +26,7 @@ class Wire:
     async def __aexit__(self, *_):
         await self.client.close()
 
-    async def next(self, timeout_s=PONG_S):
+    async def next(self, timeout_s=PATIENCE_S):
         """The next message, or None once the socket is closed."""
         while True:
             message = await asyncio.wait_for(self.socket.receive(), timeout_s)

@@ -1,42 +1,50 @@
 //! Three subscribers on three links, and a publisher of three layers: each gets the one that fits.
 
-use super::{enter, link, list, number, sent_bps};
+use super::demand::Demand;
+use super::{enter, link, list, narrow_down, number};
 use crate::driver::{Driver, Sdk, join, tokens};
 use crate::node::Node;
-use crate::proxy::Proxy;
+use crate::proxy::{Kind, Link, Proxy, Tape};
 use crate::turn;
 use serde_json::{Value, json};
+use std::time::Duration;
 
-/// Within this time of its join a subscriber has the layer that fits.
+/// Within this time a subscriber has the layer that fits: from its first picture on, or from the moment at
+/// which the publisher sends all layers, if that is later.
 const SETTLES_MS: f64 = 8_000.0;
 /// Steady state is observed for so long.
-const STEADY_MS: f64 = 60_000.0;
+const STEADY_MS: u64 = 60_000;
 /// Most switches of the layer in that time.
 const SWITCHES: usize = 2;
-/// Longest time without a picture, over a switch too.
-const FREEZE_MS: f64 = 500.0;
+/// Longest time without a picture, over a switch too, beside what its publisher left out.
+const FREEZE: Duration = Duration::from_millis(500);
 /// The same where sound and picture fill the link: a keyframe takes its time on it.
-const NARROW_FREEZE_MS: f64 = 1_500.0;
+const NARROW_FREEZE: Duration = Duration::from_millis(1_500);
+/// Least share of the publisher's sound that arrives, in percent.
+const ARRIVES_PERCENT: usize = 99;
 /// Least share of sound in what is heard of a tone without a pause.
 const HEARD: f64 = 0.98;
 /// Most of what is heard that the decoder had to make up.
 const CONCEALED: f64 = 0.01;
+/// Pictures a second.
+const FPS: u64 = 10;
 
-/// Name of subscriber and link, rate of the link, width of the layer that fits.
-const SUBSCRIBERS: [(&str, u64, u64); 3] = [
-    ("slow", 150_000, 240),
-    ("middle", 600_000, 480),
-    ("fast", 4_000_000, 960),
-];
+/// What each layer is to take, the lowest first, in bits per second without headers.
+const LAYERS_BPS: [u64; 3] = [50_000, 150_000, 450_000];
+/// Of the sound and the layer that fits, in percent, what a link carries.
+const ROOM_PERCENT: [u64; 3] = [130, 160, 400];
+/// Name of each subscriber, and width of the layer that fits its link.
+const SUBSCRIBERS: [(&str, u64); 3] = [("slow", 240), ("middle", 480), ("fast", 960)];
+/// Until it is known what the publisher sends.
+const WIDE_BPS: u64 = 4_000_000;
 
-/// With the sound, 120, 330 and 980 kbit/s on the wire.
 fn video() -> Value {
+    let [low, middle, high] = LAYERS_BPS;
     json!({
-        "source": "camera", "picture": "busy", "grain": 120, "width": 960, "height": 540, "fps": 24,
-        "bps": 900_000,
+        "source": "camera", "picture": "filled", "width": 960, "height": 540, "fps": FPS, "bps": high,
         "layers": [
-            {"width": 240, "height": 135, "bps": 60_000},
-            {"width": 480, "height": 270, "bps": 250_000},
+            {"width": 240, "height": 135, "bps": low},
+            {"width": 480, "height": 270, "bps": middle},
         ],
     })
 }
@@ -47,48 +55,99 @@ fn each_of_three_subscribers_settles_on_the_layer_that_fits_its_link() {
     let proxy = Proxy::start(11);
     let node = Node::behind(&proxy, &[]);
     let mut clients = Driver::clients();
-    link(&proxy, "publisher", 10_000_000);
+    link(&proxy, "publisher", WIDE_BPS);
     enter(&mut clients, &node, "layers", ("erika", "expert"));
     clients.ask(&json!({"do": "publish", "who": "erika", "audio": true, "video": video()}));
     let mut people = Driver::people();
-    let names = SUBSCRIBERS.map(|(name, _, _)| name);
-    for (name, rate_bps, _) in SUBSCRIBERS {
-        link(&proxy, name, rate_bps);
-        let token = tokens(Sdk::Python, "layers", &[(name, "customer")]).remove(0);
-        people.ask(&join(&node, name, &token, &[]));
+    // The fast one wants the best layer, and with it all of them are sent.
+    come(&mut people, (&proxy, &node), 2, WIDE_BPS);
+    let publisher = proxy.link("publisher");
+    let demand = Demand::of(&proxy, &publisher, &LAYERS_BPS);
+    let demanded = proxy.now();
+    let room = |index: usize| demand.with_sound(index) * ROOM_PERCENT[index] / 100;
+    narrow_down(&proxy.link("fast"), room(2));
+    for index in [0, 1] {
+        come(&mut people, (&proxy, &node), index, room(index));
     }
-    // Twice the time to settle: the joins take time too.
-    people.ask(&json!({"do": "watch", "who": names, "sender": "erika", "ms": SETTLES_MS}));
+    for (name, width) in SUBSCRIBERS {
+        let shows = json!({"do": "shows", "who": name, "sender": "erika", "width": width});
+        let shown_ms = number(&people.ask(&shows)["at_ms"]);
+        let pictures = proxy
+            .link(name)
+            .arrived_down(Duration::ZERO)
+            .of(Kind::Picture);
+        let from = pictures.first().expect("pictures came").max(demanded);
+        let took_ms = shown_ms - proxy.unix_ms(from);
+        println!("{name} settles after {took_ms:.0} ms");
+        assert!(took_ms <= SETTLES_MS, "{name} settles after {took_ms} ms");
+    }
+    let names = SUBSCRIBERS.map(|(name, _)| name);
+    let from = proxy.now();
     let seen =
         people.ask(&json!({"do": "watch", "who": names, "sender": "erika", "ms": STEADY_MS}));
-    let sent = clients.ask(&json!({"do": "report", "who": "erika"}));
-    println!("sent in bit/s: {:?}", sent_bps(&sent));
-    for (name, _, _) in SUBSCRIBERS {
-        let (link, seen) = (proxy.link(name).down(), &seen["watched"][name]);
-        println!("{name}: {seen}\n{link:?}");
-    }
-    for (name, _, width) in SUBSCRIBERS {
-        let seen = &seen["watched"][name];
-        the_layer_fits(name, width, seen);
-        sound_and_picture_go_on(name, seen);
+    let to = proxy.now();
+    for (name, width) in SUBSCRIBERS {
+        let (link, seen) = (proxy.link(name), &seen["watched"][name]);
+        println!("{name}: {seen}\n{:?}", link.down());
+        the_layer_stays(name, width, seen);
+        sound_and_picture_go_on(name, [&publisher, &link], (from, to));
+        the_tone_is_heard(name, seen);
+        no_picture_is_left_out(
+            name,
+            seen,
+            &publisher.sent_up(from).between(from, to),
+            (from, to),
+        );
     }
 }
 
-fn the_layer_fits(name: &str, width: u64, seen: &Value) {
-    let settled = number(&seen["here"][1]) + SETTLES_MS;
+/// A subscriber joins over a link of this rate.
+fn come(people: &mut Driver, (proxy, node): (&Proxy, &Node), index: usize, rate_bps: u64) {
+    let name = SUBSCRIBERS[index].0;
+    link(proxy, name, rate_bps);
+    let token = tokens(Sdk::Python, "layers", &[(name, "customer")]).remove(0);
+    people.ask(&join(node, name, &token, &[]));
+}
+
+fn the_layer_stays(name: &str, width: u64, seen: &Value) {
+    let from_ms = number(&seen["from_ms"]);
     let sizes = list(seen, "sizes");
-    let (early, late): (Vec<_>, Vec<_>) = sizes
-        .iter()
-        .partition(|size| number(&size["at_ms"]) <= settled);
-    let then = early.last().map(|size| &size["width"]);
-    assert_eq!(then, Some(&json!(width)), "{name} after 8 s: {sizes:?}");
-    assert!(late.len() <= SWITCHES, "{name} switches: {sizes:?}");
+    let late = sizes.iter().filter(|size| number(&size["at_ms"]) > from_ms);
+    assert!(late.count() <= SWITCHES, "{name} switches: {sizes:?}");
     let last = sizes.last().map(|size| &size["width"]);
     assert_eq!(last, Some(&json!(width)), "{name} at the end: {sizes:?}");
 }
 
-fn sound_and_picture_go_on(name: &str, seen: &Value) {
-    let heard = number(&seen["heard"]["loud"]) / number(&seen["heard"]["frames"]).max(1.0);
+fn most(name: &str) -> Duration {
+    if name == "slow" {
+        NARROW_FREEZE
+    } else {
+        FREEZE
+    }
+}
+
+/// By the wire: what the publisher sends arrives, and without more of a pause than it makes itself.
+fn sound_and_picture_go_on(name: &str, ends: [&Link; 2], (from, to): (Duration, Duration)) {
+    let sent = ends[0].sent_up(from).between(from, to);
+    let arrived = ends[1].arrived_down(from).between(from, to);
+    for kind in [Kind::Sound, Kind::Picture] {
+        let gap = arrived.of(kind).longest_gap(from, to);
+        let own = own_gap(&sent.of(kind), (from, to));
+        println!("{name}: {gap:?} without {kind:?}, {own:?} at its publisher");
+        assert!(gap <= most(name) + own, "{name}: {gap:?} without {kind:?}");
+    }
+    let [sent, arrived] = [sent, arrived].map(|tape| tape.of(Kind::Sound).len());
+    println!("{name}: {arrived} of {sent} packets of sound");
+    assert!(
+        arrived * 100 >= sent * ARRIVES_PERCENT,
+        "{name}: {arrived} of {sent} packets of sound"
+    );
+}
+
+/// By the ear: the tone goes on, and hardly any of it is made up.
+fn the_tone_is_heard(name: &str, seen: &Value) {
+    let frames = number(&seen["heard"]["frames"]);
+    let heard = number(&seen["heard"]["loud"]) / frames.max(1.0);
     assert!(heard >= HEARD, "{name} hears {heard} of the tone: {seen}");
     let stats = &seen["stats"];
     let concealed = number(&stats["concealed"]) / number(&stats["samples"]).max(1.0);
@@ -97,13 +156,21 @@ fn sound_and_picture_go_on(name: &str, seen: &Value) {
         "{name}: {concealed} of its sound is made up: {seen}"
     );
     // A frame of sound has 10 ms.
-    let frames = STEADY_MS / 10.0;
-    assert!(number(&seen["heard"]["frames"]) >= frames * HEARD, "{seen}");
-    let gap_ms = number(&seen["gap_ms"]);
-    let most_ms = if name == "slow" {
-        NARROW_FREEZE_MS
-    } else {
-        FREEZE_MS
-    };
-    assert!(gap_ms <= most_ms, "{name} froze for {gap_ms} ms: {seen}");
+    let most = number(&json!(STEADY_MS)) / 10.0;
+    assert!(frames >= most * HEARD, "{name}: {seen}");
+}
+
+/// The longest pause that the publisher makes in any stream.
+fn own_gap(sent: &Tape, (from, to): (Duration, Duration)) -> Duration {
+    let streams = sent.streams();
+    let gaps = streams.values().map(|one| one.longest_gap(from, to));
+    gaps.max().unwrap_or(to.saturating_sub(from))
+}
+
+/// By the decoder: what arrives can be shown.
+fn no_picture_is_left_out(name: &str, seen: &Value, sent: &Tape, span: (Duration, Duration)) {
+    let gap = Duration::from_secs_f64(number(&seen["gap_ms"]) / 1_000.0);
+    let own = own_gap(&sent.of(Kind::Picture), span);
+    println!("{name}: {gap:?} between two pictures, {own:?} at its publisher");
+    assert!(gap <= most(name) + own, "{name} freezes for {gap:?}");
 }

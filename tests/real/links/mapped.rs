@@ -8,7 +8,7 @@ use serde_json::json;
 
 #[test]
 fn participants_behind_a_mapped_port_exchange_pictures_and_sound() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let proxy = Proxy::start(3);
     let node = Node::behind(&proxy, &[]);
     let mut driver = Driver::people();

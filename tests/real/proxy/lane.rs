@@ -144,11 +144,12 @@ impl<T> Lane<T> {
         self.advance(now);
     }
 
-    /// The next packet that has arrived by now.
-    pub fn poll_packet(&mut self, now: Duration) -> Option<T> {
+    /// The next packet that has arrived by now, with the time at which it did.
+    pub fn poll_packet(&mut self, now: Duration) -> Option<(T, Duration)> {
         self.advance(now);
         let first = self.way.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
+        let at = first.key().0;
+        (at <= now).then(|| (first.remove(), at))
     }
 
     /// When to look again.
@@ -211,8 +212,8 @@ fn ms(ms: u64) -> Duration {
 fn arrivals(lane: &mut Lane<u64>, until: Duration) -> Vec<(u64, Duration)> {
     let mut seen = Vec::new();
     while let Some(at) = lane.poll_timeout().filter(|at| *at <= until) {
-        while let Some(number) = lane.poll_packet(at) {
-            seen.push((number, at));
+        while let Some((number, arrived)) = lane.poll_packet(at) {
+            seen.push((number, arrived));
         }
     }
     seen

@@ -42,7 +42,7 @@ fn sids_of(answer: &Value) -> Vec<String> {
 /// Erika says yes to both, Karl no to both, Gustav takes one of two back, Mia may not be asked.
 #[test]
 fn a_file_holds_those_who_said_yes_and_ends_with_the_one_who_takes_it_back() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::with(&[]);
     let both = json!({"mode": "always", "purposes": ["qa", "shared"]});
     let studio = Studio::book(&node, "matrix", &both);
@@ -67,7 +67,7 @@ fn a_file_holds_those_who_said_yes_and_ends_with_the_one_who_takes_it_back() {
     let withdrawn_ms = wait::unix_ms();
     assert_eq!(said.status, 200, "{said:?}");
     recorded(&mut people, &GUSTAV, &["qa"]);
-    pass(&mut people, 2_500);
+    pass(&mut people, 3_500);
     for purpose in ["qa", "shared"] {
         segments_are_of(&node, &studio, purpose, &sids);
     }
@@ -212,7 +212,7 @@ fn goes_on_of(who: &str, finished: &Finished, from_ms: f64) {
 
 #[test]
 fn on_request_means_when_asked_for_and_off_means_never() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let node = Node::with(&[]);
     let mut people = Driver::people();
     let off = Studio::book(&node, "off", &json!({"mode": "off"}));
@@ -230,7 +230,7 @@ fn on_request_means_when_asked_for_and_off_means_never() {
     let started_ms = wait::unix_ms();
     assert_eq!(studio.record("start", "shared").status, 200);
     recorded(&mut people, &ERIKA, &["shared"]);
-    pass(&mut people, 3_000);
+    pass(&mut people, 4_000);
     assert_eq!(studio.record("stop", "shared").status, 200);
     let stopped_ms = wait::unix_ms();
     recorded(&mut people, &ERIKA, &[]);

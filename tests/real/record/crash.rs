@@ -47,7 +47,7 @@ fn moments(kills: u64) -> Vec<Moment> {
 
 #[test]
 fn a_node_killed_at_any_moment_loses_no_file_and_two_seconds_at_most() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let kills = std::env::var("BEISTAND_RECORD_KILLS").ok();
     let kills = kills.and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
     let mut node = Node::with(&[]);
@@ -127,7 +127,7 @@ fn lost_s(footage: &Footage, over_ms: f64) -> f64 {
 
 #[test]
 fn a_recording_that_a_crash_cut_short_goes_on_with_the_session_that_follows() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let mut node = Node::with(&[]);
     let recording = json!({"mode": "always", "purposes": ["shared"]});
     let mut before = Studio::book(&node, "before", &recording);

@@ -11,18 +11,15 @@ use crate::receiver::{Attempt, Receiver, check_story};
 use crate::{turn, wait};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::time::Duration;
 
 /// The disk, in KiB: some seconds of two small pictures.
 const DISK_KIB: u32 = 96;
-/// Until it is full.
-const FILLS: Duration = Duration::from_secs(60);
 /// The contract: from the moment at which it is full to the event, in milliseconds.
 const SAID_MS: f64 = 1_000.0;
 
 #[test]
 fn a_full_disk_ends_the_recording_and_neither_the_call_nor_the_bill() {
-    let _turn = turn::alone();
+    let _turn = turn::shared();
     let receiver = Receiver::start(&json!([]));
     let node = Node::with_small_disk(&[&receiver], DISK_KIB);
     let recording = json!({"mode": "always", "purposes": ["shared"]});
@@ -35,7 +32,7 @@ fn a_full_disk_ends_the_recording_and_neither_the_call_nor_the_bill() {
         agree(&mut people, &studio, part, &["shared"]);
     }
     let (grown_ms, failed) = until_failed(&node, &studio, &receiver);
-    let said_ms = failed.line["at_ms"].as_f64().unwrap_or_default() - grown_ms;
+    let said_ms = failed.unix_ms() - grown_ms;
     println!("said {said_ms:.0} ms after the last byte: {}", failed.body);
     assert!(said_ms <= SAID_MS, "said after {said_ms} ms");
     the_call_goes_on(&mut people, &studio);
@@ -51,7 +48,7 @@ fn a_full_disk_ends_the_recording_and_neither_the_call_nor_the_bill() {
 fn until_failed(node: &Node, studio: &Studio, receiver: &Receiver) -> (f64, Attempt) {
     let disk = node.disk();
     let (mut bytes, mut grown_ms) = (0, wait::unix_ms());
-    let failed = wait::until("the recording fails", FILLS, || {
+    let failed = wait::until("the recording fails", wait::PATIENCE, || {
         let now = size(&disk, studio);
         if now > bytes {
             (bytes, grown_ms) = (now, wait::unix_ms());
@@ -87,7 +84,7 @@ fn the_call_goes_on(people: &mut Driver, studio: &Studio) {
     for who in ["erika", "karl"] {
         people.ask(&json!({"do": "recorded", "who": who, "purposes": []}));
     }
-    wait::until("the clock runs on", Duration::from_secs(10), || {
+    wait::until("the clock runs on", wait::PATIENCE, || {
         let now_ms = accrued_ms(studio);
         if now_ms >= before_ms + 1_000.0 {
             Ok(())
@@ -105,7 +102,7 @@ fn a_start_tries_again(studio: &Studio, receiver: &Receiver) {
         let attempts = receiver.attempts();
         attempts.iter().filter(|one| one.kind == kind).count()
     };
-    wait::until("it starts and fails again", FILLS, || {
+    wait::until("it starts and fails again", wait::PATIENCE, || {
         let steps = ["recording.started", "recording.failed"].map(said);
         if steps == [2, 2] {
             Ok(())
@@ -117,7 +114,7 @@ fn a_start_tries_again(studio: &Studio, receiver: &Receiver) {
 
 /// It cannot be finished as long as the disk is full, and then it is by itself.
 fn it_is_finished_once_there_is_room(node: &Node, studio: &Studio) {
-    wait::until("it is tried in vain", FILLS, || {
+    wait::until("it is tried in vain", wait::PATIENCE, || {
         let tried = node
             .logged()
             .contains("a recording waits for room on the disk");

@@ -8,10 +8,6 @@ use crate::place::{self, Folder};
 use crate::wait;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::time::Duration;
-
-/// The finishing of a short session, on a machine that is busy.
-const FINISHED: Duration = Duration::from_secs(60);
 
 /// The session.
 #[derive(Debug)]
@@ -147,7 +143,7 @@ impl Studio {
     /// Waits until it stands there.
     pub fn until(&self, purpose: &str, state: &str) -> Value {
         let what = format!("{} is {state}", self.id(purpose));
-        wait::until(&what, FINISHED, || {
+        wait::until(&what, wait::PATIENCE, || {
             let shown = self.shown(purpose);
             if shown.status == 200 && shown.body["state"] == state {
                 return Ok(shown.body);
