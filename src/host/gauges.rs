@@ -3,8 +3,8 @@
 use super::clock::Clock;
 use super::deliver::DeliverStats;
 use super::metrics::{
-    AdmissionTotals, Counts, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction, Floor,
-    ForwardDrop, JoinOutcome, Layer, Limit, LiveState, Metrics, PreflightOutcome, Queue,
+    AdmissionTotals, Counts, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction, Expired,
+    Floor, ForwardDrop, JoinOutcome, Layer, Limit, LiveState, Metrics, PreflightOutcome, Queue,
     RecordingDrop, RecordingOutcome, RecordingState, RecordingTotals, SignalError, StoreTotals,
     WorkerTotals,
 };
@@ -206,6 +206,11 @@ fn worker_totals(published: &Published) -> WorkerTotals {
             (Queue::Udp, udp.send_dropped + udp.send_refused),
             (Queue::Ledger, published.jobs_dropped),
             (Queue::Data, shard.data_dropped),
+        ]),
+        expired: Counts::from_iter([
+            (Expired::Track, shard.tracks_expired),
+            (Expired::Subscription, shard.subscriptions_expired),
+            (Expired::Offer, shard.offers_expired),
         ]),
     }
 }

@@ -12,8 +12,8 @@ mod tests;
 mod totals;
 
 pub use labels::{
-    DatagramDrop, DeliveryOutcome, Direction, Floor, ForwardDrop, JoinOutcome, Layer, Limit,
-    LiveState, PreflightOutcome, Queue, RecordingDrop, RecordingOutcome, RecordingState,
+    DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop, JoinOutcome, Layer,
+    Limit, LiveState, PreflightOutcome, Queue, RecordingDrop, RecordingOutcome, RecordingState,
     SignalError,
 };
 

@@ -159,6 +159,10 @@ pub struct Stats {
     pub not_carried: u64,
     /// Tracks that were announced and never came.
     pub tracks_expired: u64,
+    /// Subscriptions to tracks that did not come in time.
+    pub subscriptions_expired: u64,
+    /// Offers of ours that were not answered in time: the client joins anew.
+    pub offers_expired: u64,
     /// Data packets that were malformed, forbidden or too many.
     pub data_dropped: u64,
     /// Data packets that clients sent to the server itself (topics `beistand.*`), filler of uplink

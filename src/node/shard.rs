@@ -356,7 +356,7 @@ impl Shard {
             self.sockets.remove(&conn);
             self.split(now)
                 .2
-                .dismiss(conn, LeaveAction::Reconnect, LeaveReason::MediaFailure);
+                .dismiss(conn, LeaveAction::Reconnect, LeaveReason::StateMismatch);
         }
         self.outputs
             .push_back(Output::RoomEnded(room.name().clone()));

@@ -33,6 +33,16 @@ labels! {
         Out = "out",
     }
 
+    /// What clients begin, and have to bring to an end.
+    Expired {
+        /// An announced track, which no section carried.
+        Track = "track",
+        /// A subscription to a track that did not come.
+        Subscription = "subscription",
+        /// An offer of ours, which was not answered.
+        Offer = "offer",
+    }
+
     /// Where a session stands that has not ended.
     LiveState {
         /// The two sides have not met.

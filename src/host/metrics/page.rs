@@ -3,8 +3,8 @@
 mod recordings;
 
 use super::labels::{
-    DatagramDrop, DeliveryOutcome, Direction, Floor, ForwardDrop, JoinOutcome, Layer, Limit,
-    LiveState, PreflightOutcome, Queue, SignalError,
+    DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop, JoinOutcome, Layer,
+    Limit, LiveState, PreflightOutcome, Queue, SignalError,
 };
 use super::registrar::{Registrar, set_total, signed};
 use super::totals::{AdmissionTotals, DeliveryTotals, RecordingTotals, StoreTotals, WorkerTotals};
@@ -50,6 +50,7 @@ struct Media {
     plis: IntCounterVec,
     plis_suppressed: IntCounter,
     queue_drops: IntCounterVec,
+    expired: IntCounterVec,
 }
 
 /// What links carry now, and how floors stand.
@@ -267,6 +268,12 @@ impl Media {
                 "queue",
                 Queue::WORDS,
             )?,
+            expired: to.counters(
+                "beistand_expired_total",
+                "What was begun and not brought to an end in time.",
+                "what",
+                Expired::WORDS,
+            )?,
         })
     }
 
@@ -316,6 +323,10 @@ impl Media {
                 &self.queue_drops.with_label_values(&[queue.as_str()]),
                 total,
             );
+        }
+        for what in Expired::ALL {
+            let total = totals.expired.of(*what);
+            set_total(&self.expired.with_label_values(&[what.as_str()]), total);
         }
         set_total(&self.plis_suppressed, totals.plis_suppressed);
     }

@@ -1,8 +1,8 @@
 //! The totals that those who count hand over.
 
 use super::labels::{
-    DatagramDrop, DeliveryOutcome, Direction, Floor, ForwardDrop, Layer, Limit, LiveState, Queue,
-    RecordingDrop, RecordingOutcome, RecordingState,
+    DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop, Layer, Limit, LiveState,
+    Queue, RecordingDrop, RecordingOutcome, RecordingState,
 };
 use crate::base::Millis;
 use std::collections::BTreeMap;
@@ -77,6 +77,8 @@ pub struct WorkerTotals {
     pub plis_suppressed: u64,
     /// What full queues dropped.
     pub queue_drops: Counts<Queue>,
+    /// What was begun and not brought to an end in time.
+    pub expired: Counts<Expired>,
 }
 
 impl AddAssign<&WorkerTotals> for WorkerTotals {
@@ -95,6 +97,7 @@ impl AddAssign<&WorkerTotals> for WorkerTotals {
         self.plis += &other.plis;
         self.plis_suppressed += other.plis_suppressed;
         self.queue_drops += &other.queue_drops;
+        self.expired += &other.expired;
     }
 }
 

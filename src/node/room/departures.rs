@@ -6,7 +6,7 @@ use super::parts::Parts;
 use crate::base::Mono;
 use crate::node::context::Context;
 use crate::node::io::Output;
-use crate::node::member::Member;
+use crate::node::member::{DisconnectCause, Member};
 use crate::peer::signal::{LeaveReason, Response, token};
 use crate::room::MemberKey;
 
@@ -47,6 +47,7 @@ impl Parts {
                 continue;
             };
             if let Some(cause) = member.disconnect_cause(now.mono) {
+                context.stats.offers_expired += u64::from(cause == DisconnectCause::Unanswered);
                 self.members.leave(key, cause.into());
                 continue;
             }

@@ -348,9 +348,9 @@ impl LiveRoom {
             &mut self.parts.notices,
         );
         self.parts.tend_members(context);
-        self.parts
-            .subscriptions
-            .handle_timeout(&mut self.parts.notices, now.mono);
+        let notices = &mut self.parts.notices;
+        let expired = self.parts.subscriptions.handle_timeout(notices, now.mono);
+        context.stats.subscriptions_expired += expired;
         self.bandwidth.handle_timeout(&mut self.parts, now);
         if self
             .recordings

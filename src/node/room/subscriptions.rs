@@ -125,11 +125,14 @@ impl Subscriptions {
         self.due.remove(&member);
     }
 
-    /// Whoever waited too long is told that the track cannot be had.
-    pub(in crate::node) fn handle_timeout(&mut self, notices: &mut Notices, now: Mono) {
+    /// Whoever waited too long is told that the track cannot be had. Returns how many did.
+    pub(in crate::node) fn handle_timeout(&mut self, notices: &mut Notices, now: Mono) -> u64 {
+        let mut expired = 0;
         for (member, sid) in self.awaited.expire(now) {
+            expired += 1;
             notices.tell(member, Response::SubscriptionFailed(sid.to_string()));
         }
+        expired
     }
 }
 
