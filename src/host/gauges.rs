@@ -207,6 +207,7 @@ fn worker_totals(published: &Published) -> WorkerTotals {
             (Queue::Ledger, published.jobs_dropped),
             (Queue::Data, shard.data_dropped),
         ]),
+        panics: shard.panics,
         expired: Counts::from_iter([
             (Expired::Track, shard.tracks_expired),
             (Expired::Subscription, shard.subscriptions_expired),

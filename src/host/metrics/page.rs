@@ -50,6 +50,7 @@ struct Media {
     plis: IntCounterVec,
     plis_suppressed: IntCounter,
     queue_drops: IntCounterVec,
+    panics: IntCounter,
     expired: IntCounterVec,
 }
 
@@ -268,6 +269,10 @@ impl Media {
                 "queue",
                 Queue::WORDS,
             )?,
+            panics: to.counter(
+                "beistand_room_panics_total",
+                "Rooms that panicked and were taken away: each is a defect of ours.",
+            )?,
             expired: to.counters(
                 "beistand_expired_total",
                 "What was begun and not brought to an end in time.",
@@ -324,6 +329,7 @@ impl Media {
                 total,
             );
         }
+        set_total(&self.panics, totals.panics);
         for what in Expired::ALL {
             let total = totals.expired.of(*what);
             set_total(&self.expired.with_label_values(&[what.as_str()]), total);

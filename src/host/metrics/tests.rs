@@ -46,6 +46,7 @@ fn worker() -> WorkerTotals {
         plis: [(Direction::Out, 4)].into_iter().collect(),
         plis_suppressed: 9,
         queue_drops: [(Queue::Data, 1)].into_iter().collect(),
+        panics: 1,
         expired: [(Expired::Track, 2)].into_iter().collect(),
     }
 }
@@ -87,6 +88,7 @@ fn totals_of_workers_are_added_up_and_a_later_report_replaces_the_earlier() {
         has(&text, "beistand_nack_total{direction=\"out\"} 6");
         has(&text, "beistand_keyframe_requests_suppressed_total 18");
         has(&text, "beistand_queue_drops_total{queue=\"data\"} 12");
+        has(&text, "beistand_room_panics_total 2");
         has(&text, "beistand_expired_total{what=\"track\"} 4");
     }
 }

@@ -77,6 +77,8 @@ pub struct WorkerTotals {
     pub plis_suppressed: u64,
     /// What full queues dropped.
     pub queue_drops: Counts<Queue>,
+    /// Rooms that panicked and were taken away.
+    pub panics: u64,
     /// What was begun and not brought to an end in time.
     pub expired: Counts<Expired>,
 }
@@ -97,6 +99,7 @@ impl AddAssign<&WorkerTotals> for WorkerTotals {
         self.plis += &other.plis;
         self.plis_suppressed += other.plis_suppressed;
         self.queue_drops += &other.queue_drops;
+        self.panics += other.panics;
         self.expired += &other.expired;
     }
 }
