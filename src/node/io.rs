@@ -126,7 +126,7 @@ pub struct Stats {
     /// Sessions whose clock stands.
     pub paused: u64,
     /// What subscriptions get now, and how floors stand.
-    pub links: Links,
+    pub links: LinkCounts,
     /// Datagrams received.
     pub in_packets: u64,
     /// Bytes received.
@@ -186,7 +186,7 @@ pub struct Stats {
 
 /// How many subscriptions and floors are in each state now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Links {
+pub struct LinkCounts {
     /// Video subscriptions paused for want of downlink.
     pub paused: u64,
     /// Video subscriptions in which nothing flows for another reason.

@@ -16,7 +16,7 @@ pub use control::{
     Arrival, BookRefusal, Capacity, Control, Cpu, News, Place, Refusal, Reserved, verdicts,
 };
 pub use io::{
-    CommandRefusal, Continued, JoinRequest, Links, Output, ParticipantView, RecordedView,
+    CommandRefusal, Continued, JoinRequest, LinkCounts, Output, ParticipantView, RecordedView,
     RecordingView, SessionCommand, SessionView, ShardConfig, Stats, SubscriptionView,
 };
 pub use shard::Shard;

@@ -94,7 +94,7 @@ impl Dev {
 }
 
 #[derive(Deserialize)]
-pub(in crate::api) struct Asked {
+pub(in crate::api) struct DevQuery {
     room: Option<String>,
 }
 
@@ -103,7 +103,7 @@ pub(in crate::api) async fn links(
     State(dev): State<Option<Arc<Dev>>>,
     State(gate): State<Arc<Gate>>,
     State(site): State<Arc<Site>>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<DevQuery>,
     headers: HeaderMap,
 ) -> Result<Json<serde_json::Value>, (StatusCode, &'static str)> {
     let dev = dev.ok_or((StatusCode::NOT_FOUND, ""))?;

@@ -3,7 +3,7 @@
 
 use super::body::known;
 use super::link::{Link, LinkRefusal};
-use super::range::{Asked, asked};
+use super::range::{RangeRequest, asked};
 use super::which::{Which, no_recording, row, unreadable};
 use crate::api::caller::Passer;
 use crate::api::paging;
@@ -92,13 +92,13 @@ pub(crate) async fn download(
     let is_head = request.method == Method::HEAD;
     // RFC 9110 section 14.2: a range has a meaning for GET alone.
     let part = match is_head {
-        true => Asked::Whole,
+        true => RangeRequest::Whole,
         false => part(&request.headers, &file),
     };
     let range = match &part {
-        Asked::Beyond => return Ok(beyond(file.bytes)),
-        Asked::Whole => 0..file.bytes,
-        Asked::Part(range) => range.clone(),
+        RangeRequest::Beyond => return Ok(beyond(file.bytes)),
+        RangeRequest::Whole => 0..file.bytes,
+        RangeRequest::Part(range) => range.clone(),
     };
     let body = if is_head {
         Body::empty()
@@ -112,7 +112,7 @@ pub(crate) async fn download(
     };
     let mut response = body.into_response();
     describe(&mut response, &file, mime, range.clone());
-    if !matches!(part, Asked::Whole) {
+    if !matches!(part, RangeRequest::Whole) {
         describe_part(&mut response, &file, range);
     }
     if ticket.download {
@@ -179,11 +179,11 @@ fn no_file() -> Problem {
 }
 
 /// `If-Range` with anything but the file's own tag asks for the whole of it.
-fn part(headers: &HeaderMap, file: &FinishedFile) -> Asked {
+fn part(headers: &HeaderMap, file: &FinishedFile) -> RangeRequest {
     let of = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let changed = of(header::IF_RANGE).is_some_and(|held| held != tag(file));
     if changed || headers.get_all(header::RANGE).iter().count() > 1 {
-        return Asked::Whole;
+        return RangeRequest::Whole;
     }
     asked(of(header::RANGE), file.bytes)
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// What a `Range` header means for a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum RangeRequest {
     /// All of it: there is no header, or none that we honour.
     Whole,
     /// These bytes.
@@ -15,39 +15,41 @@ pub(super) enum Asked {
 
 /// Reads the header. Another unit, several parts and what is no range at all are ignored, as section
 /// 14.2 allows: the answer is then the whole file.
-pub(super) fn asked(header: Option<&str>, length: u64) -> Asked {
+pub(super) fn asked(header: Option<&str>, length: u64) -> RangeRequest {
     let spec = header.and_then(|header| header.trim().split_once('='));
     let Some((unit, set)) = spec else {
-        return Asked::Whole;
+        return RangeRequest::Whole;
     };
     if !unit.eq_ignore_ascii_case("bytes") {
-        return Asked::Whole;
+        return RangeRequest::Whole;
     }
     let Some((first, last)) = set.trim().split_once('-') else {
-        return Asked::Whole;
+        return RangeRequest::Whole;
     };
     match (first, last) {
-        ("", last) => number(last).map_or(Asked::Whole, |suffix| tail(suffix, length)),
-        (first, "") => number(first).map_or(Asked::Whole, |first| part(first, u64::MAX, length)),
+        ("", last) => number(last).map_or(RangeRequest::Whole, |suffix| tail(suffix, length)),
+        (first, "") => {
+            number(first).map_or(RangeRequest::Whole, |first| part(first, u64::MAX, length))
+        }
         (first, last) => match (number(first), number(last)) {
             (Some(first), Some(last)) if first <= last => part(first, last, length),
-            (Some(_) | None, Some(_) | None) => Asked::Whole,
+            (Some(_) | None, Some(_) | None) => RangeRequest::Whole,
         },
     }
 }
 
-fn part(first: u64, last: u64, length: u64) -> Asked {
+fn part(first: u64, last: u64, length: u64) -> RangeRequest {
     if first >= length {
-        return Asked::Beyond;
+        return RangeRequest::Beyond;
     }
-    Asked::Part(first..last.saturating_add(1).min(length))
+    RangeRequest::Part(first..last.saturating_add(1).min(length))
 }
 
-fn tail(suffix: u64, length: u64) -> Asked {
+fn tail(suffix: u64, length: u64) -> RangeRequest {
     if suffix == 0 || length == 0 {
-        return Asked::Beyond;
+        return RangeRequest::Beyond;
     }
-    Asked::Part(length.saturating_sub(suffix)..length)
+    RangeRequest::Part(length.saturating_sub(suffix)..length)
 }
 
 /// Digits alone; more than a file can have is as good as its end.
@@ -62,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_forms_of_rfc_9110_and_what_is_none_of_them() {
-        use Asked::{Beyond, Part, Whole};
+        use RangeRequest::{Beyond, Part, Whole};
         for (header, expected) in [
             ("bytes=0-499", Part(0..500)),
             ("bytes=0-0", Part(0..1)),
@@ -105,8 +107,8 @@ mod tests {
     #[test]
     fn an_empty_file_has_no_part() {
         for header in ["bytes=0-", "bytes=0-0", "bytes=-1"] {
-            assert_eq!(asked(Some(header), 0), Asked::Beyond, "{header}");
+            assert_eq!(asked(Some(header), 0), RangeRequest::Beyond, "{header}");
         }
-        assert_eq!(asked(None, 0), Asked::Whole);
+        assert_eq!(asked(None, 0), RangeRequest::Whole);
     }
 }

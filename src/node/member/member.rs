@@ -63,7 +63,7 @@ pub(in crate::node) enum DisconnectCause {
 }
 
 /// The parts of a new member.
-pub(in crate::node) struct Arrival {
+pub(in crate::node) struct NewMember {
     pub(in crate::node) conn: ConnectionId,
     pub(in crate::node) claims: Claims,
     pub(in crate::node) join: Join,
@@ -80,8 +80,8 @@ pub(in crate::node) fn is_minor(join: &Join) -> bool {
 }
 
 impl Member {
-    pub(in crate::node) fn new(arrival: Arrival, promise: &Promise, now: Now) -> Member {
-        let Arrival {
+    pub(in crate::node) fn new(new: NewMember, promise: &Promise, now: Now) -> Member {
+        let NewMember {
             conn,
             claims,
             join,
@@ -89,7 +89,7 @@ impl Member {
             preflight,
             sid,
             connections,
-        } = arrival;
+        } = new;
         Member {
             conn: Some(conn),
             text: false,

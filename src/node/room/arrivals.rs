@@ -7,7 +7,7 @@ use crate::media::is_stun;
 use crate::node::context::Context;
 use crate::node::demux::{Datagram, Route};
 use crate::node::io::JoinRequest;
-use crate::node::member::{Arrival, Connections, Member, Side};
+use crate::node::member::{Connections, Member, NewMember, Side};
 use crate::peer::signal::Response;
 use crate::peer::transport::Purpose;
 use crate::room::{MemberKey, MemberOptions};
@@ -30,7 +30,7 @@ pub(in crate::node) fn member(
         let factory = &config.factory;
         factory.connection(purpose, &config.advertised, now.mono)
     };
-    let arrival = Arrival {
+    let new = NewMember {
         conn,
         sid: ParticipantSid::random(context.rng),
         connections: Connections::new(
@@ -42,7 +42,7 @@ pub(in crate::node) fn member(
         client: request.client,
         preflight: request.preflight,
     };
-    let mut member = Member::new(arrival, promise, now);
+    let mut member = Member::new(new, promise, now);
     member.card.joined();
     member
 }

@@ -4,7 +4,7 @@
 use super::membership::Membership;
 use super::parts::Parts;
 use crate::base::{Direction, FloorState, LimitedBy, Millis, Mono, Now, SessionId, TrackKind};
-use crate::node::io::Links;
+use crate::node::io::LinkCounts;
 use crate::node::member::{Side, downward, upward};
 use crate::room::{FloorView, MemberKey, Room, View};
 
@@ -15,7 +15,7 @@ const LOOK_EVERY: Millis = Millis(100);
 const TELL_EVERY: Millis = Millis::from_secs(5);
 
 /// Adds how many subscriptions and floors are in each state.
-pub(in crate::node) fn add_links(room: &Room, members: &Membership, links: &mut Links) {
+pub(in crate::node) fn add_links(room: &Room, members: &Membership, links: &mut LinkCounts) {
     let videos = |view: &View| {
         let publication = room.publication(view.track);
         publication.is_some_and(|publication| publication.spec.kind == TrackKind::Video)

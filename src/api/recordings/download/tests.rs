@@ -42,11 +42,11 @@ fn a_file() -> FinishedFile {
 #[test]
 fn a_range_holds_for_the_file_that_its_condition_names() {
     for (condition, expected) in [
-        (None, Asked::Part(0..10)),
-        (Some("\"ab12\""), Asked::Part(0..10)),
-        (Some("\"other\""), Asked::Whole),
-        (Some("W/\"ab12\""), Asked::Whole),
-        (Some("Tue, 24 Nov 2026 15:00:00 GMT"), Asked::Whole),
+        (None, RangeRequest::Part(0..10)),
+        (Some("\"ab12\""), RangeRequest::Part(0..10)),
+        (Some("\"other\""), RangeRequest::Whole),
+        (Some("W/\"ab12\""), RangeRequest::Whole),
+        (Some("Tue, 24 Nov 2026 15:00:00 GMT"), RangeRequest::Whole),
     ] {
         let mut headers = HeaderMap::new();
         headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-9"));

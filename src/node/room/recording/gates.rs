@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// How the recording for a purpose stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct RecordingStanding {
     /// Started, and not stopped.
     pub(super) active: bool,
     /// Why it cannot go on.
@@ -29,7 +29,7 @@ pub(super) struct Gate {
 
 /// Where a recorded track comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Route {
+pub(super) struct TrackRoute {
     pub(super) track: TrackKey,
     pub(super) sid: TrackSid,
     pub(super) member: MemberKey,
@@ -56,7 +56,7 @@ pub(super) enum Action {
     /// The room forwards a track to the recorders no longer.
     Unsubscribe(TrackKey),
     /// The room forwards a track to the recorders.
-    Subscribe(Route),
+    Subscribe(TrackRoute),
 }
 
 /// What a review goes by.
@@ -64,8 +64,8 @@ pub(super) enum Action {
 pub(super) struct Context<'a> {
     pub(super) consents: &'a Consents,
     pub(super) people: &'a [Person],
-    pub(super) standings: &'a BTreeMap<Purpose, Standing>,
-    pub(super) routes: &'a BTreeMap<TrackKey, Route>,
+    pub(super) standings: &'a BTreeMap<Purpose, RecordingStanding>,
+    pub(super) routes: &'a BTreeMap<TrackKey, TrackRoute>,
 }
 
 /// Gates that close since consent does not hold any more.
@@ -173,9 +173,9 @@ impl<'a> Context<'a> {
 
     /// The room forwards what has a gate open, and nothing else.
     fn routing(self, running: &[Purpose]) -> Vec<Action> {
-        let mut wanted: BTreeMap<TrackKey, Route> = BTreeMap::new();
+        let mut wanted: BTreeMap<TrackKey, TrackRoute> = BTreeMap::new();
         for (person, source) in running.iter().flat_map(|p| self.recordable(*p)) {
-            let route = Route {
+            let route = TrackRoute {
                 track: source.track,
                 sid: source.sid.clone(),
                 member: person.member,

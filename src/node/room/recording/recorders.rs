@@ -1,6 +1,6 @@
 //! The recorders of a room, one for each purpose: their gates, the way of a packet to them, and by whose hand they run.
 
-use super::gates::{Gate, Route, Standing};
+use super::gates::{Gate, RecordingStanding, TrackRoute};
 use crate::base::{Actor, Mono, Now, Purpose, RecordingId, SessionId};
 use crate::media::{Mid, Packet};
 use crate::record::{self, Recorder, RecorderConfig, Stats, TrackFacts};
@@ -15,8 +15,8 @@ pub(super) struct Recorders {
     session: SessionId,
     /// By purpose, from the first start to the end of the session.
     recorders: BTreeMap<Purpose, Recorder>,
-    standings: BTreeMap<Purpose, Standing>,
-    routes: BTreeMap<TrackKey, Route>,
+    standings: BTreeMap<Purpose, RecordingStanding>,
+    routes: BTreeMap<TrackKey, TrackRoute>,
     /// By whose hand each recording runs or stands.
     actors: BTreeMap<Purpose, Actor>,
     requests: u32,
@@ -41,11 +41,11 @@ impl Recorders {
         RecordingId::new(self.session.clone(), purpose)
     }
 
-    pub(super) const fn standings(&self) -> &BTreeMap<Purpose, Standing> {
+    pub(super) const fn standings(&self) -> &BTreeMap<Purpose, RecordingStanding> {
         &self.standings
     }
 
-    pub(super) const fn routes(&self) -> &BTreeMap<TrackKey, Route> {
+    pub(super) const fn routes(&self) -> &BTreeMap<TrackKey, TrackRoute> {
         &self.routes
     }
 
@@ -139,7 +139,7 @@ impl Recorders {
         standing.tracks.insert(track, gate);
     }
 
-    pub(super) fn subscribe(&mut self, route: Route) {
+    pub(super) fn subscribe(&mut self, route: TrackRoute) {
         self.routes.insert(route.track, route);
     }
 
@@ -206,7 +206,7 @@ impl Recorders {
     }
 }
 
-impl Standing {
+impl RecordingStanding {
     /// All gates are closed.
     fn shut(&mut self) {
         for gate in self.tracks.values_mut() {

@@ -1,6 +1,6 @@
 //! How recordings stand, for the API and for what everyone is told.
 
-use super::gates::Standing;
+use super::gates::RecordingStanding;
 use super::io::Person;
 use crate::base::{Purpose, RecordingId, SessionId};
 use crate::node::{RecordedView, RecordingView};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub(super) fn views(
     session: &SessionId,
     consents: &Consents,
-    standings: &BTreeMap<Purpose, Standing>,
+    standings: &BTreeMap<Purpose, RecordingStanding>,
     people: &[Person],
 ) -> Vec<RecordingView> {
     let rules = consents.rules();

@@ -1,6 +1,8 @@
 //! The table of gates: who is here, what was said, what stands, and what is done then.
 
-use super::super::gates::{Action, Context, Gate, Route, Standing, review, withdrawals};
+use super::super::gates::{
+    Action, Context, Gate, RecordingStanding, TrackRoute, review, withdrawals,
+};
 use super::{answer, person};
 use crate::base::{Identity, Purpose, TrackSid};
 use crate::node::room::recording::Person;
@@ -49,8 +51,8 @@ fn people(how: &str) -> Vec<Person> {
 }
 
 /// How the recording stands, in words: `active`, `failed`, `open`, `known`.
-fn standing(how: &str) -> Standing {
-    let mut standing = Standing::default();
+fn standing(how: &str) -> RecordingStanding {
+    let mut standing = RecordingStanding::default();
     for word in how.split_whitespace() {
         match word {
             "new" => {}
@@ -161,7 +163,7 @@ fn what_is_done_follows_from_who_is_here_what_was_said_and_what_stands() {
         let people = people(here);
         let standings = BTreeMap::from([(Purpose::Shared, standing(stands))]);
         let was_open = stands.contains("open");
-        let route = || Route {
+        let route = || TrackRoute {
             track: TrackKey(3),
             sid: TrackSid::from("TR_cu"),
             member: person(3, "cu").member,
