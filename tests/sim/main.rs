@@ -19,6 +19,7 @@ mod oracle;
 mod recording;
 mod rejects;
 mod scenario;
+mod tracks;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -35,6 +35,12 @@ pub struct Client {
     pub data: Vec<Vec<u8>>,
     pub tokens: Vec<String>,
     pub tracks: Vec<(MediaKind, Mid)>,
+    /// Ids of its tracks that the node has confirmed, and of those that it has forgotten.
+    pub confirmed: Vec<String>,
+    pub forgotten: Vec<String>,
+    /// Why requests were refused, and ids of tracks that cannot be had.
+    pub refused: Vec<i32>,
+    pub unavailable: Vec<String>,
     /// What the newest answer of the node says.
     pub answer: String,
     pending: Option<SdpPendingOffer>,
@@ -82,6 +88,10 @@ impl Client {
             data: Vec::new(),
             tokens: Vec::new(),
             tracks: Vec::new(),
+            confirmed: Vec::new(),
+            forgotten: Vec::new(),
+            refused: Vec::new(),
+            unavailable: Vec::new(),
             answer: String::new(),
             pending: None,
             channel: None,
@@ -214,6 +224,13 @@ impl Client {
                     self.others.insert(info.sid.clone(), info);
                 }
             }
+            Some(Response::TrackPublished(published)) => {
+                self.confirmed
+                    .extend(published.track.map(|track| track.sid));
+            }
+            Some(Response::TrackUnpublished(gone)) => self.forgotten.push(gone.track_sid),
+            Some(Response::RequestResponse(outcome)) => self.refused.push(outcome.reason),
+            Some(Response::SubscriptionResponse(failed)) => self.unavailable.push(failed.track_sid),
             Some(Response::RefreshToken(token)) => self.tokens.push(token),
             Some(Response::RoomUpdate(update)) => {
                 let room = update.room.expect("an update has a room");

@@ -36,6 +36,8 @@ pub struct World {
     pub keys: Arc<Keys>,
     /// What the next to join has measured before.
     pub preflight: Option<Verdict>,
+    /// Whether those who join from now on get all tracks unasked.
+    pub auto_subscribe: bool,
     /// While this is set the clients' datagrams are kept in it.
     held: Option<Vec<(SocketAddr, Vec<u8>)>>,
     anchor: Instant,
@@ -103,6 +105,7 @@ impl World {
             node_address,
             keys,
             preflight: None,
+            auto_subscribe: true,
             held: None,
             anchor,
         }
@@ -139,7 +142,10 @@ impl World {
         let request = JoinRequest {
             claims,
             join,
-            client: ClientParams::default(),
+            client: ClientParams {
+                auto_subscribe: self.auto_subscribe,
+                ..ClientParams::default()
+            },
             continues: None,
             booking: None,
             preflight: self.preflight.take(),
@@ -219,11 +225,26 @@ impl World {
         self.offer(index, &tracks, None);
     }
 
-    fn offer(&mut self, index: usize, tracks: &[Announcement<'_>], layers: Option<Simulcast>) {
+    /// The client announces a track; returns the offer that is to publish it.
+    pub fn announce(&mut self, index: usize, kind: MediaKind) -> proto::SessionDescription {
+        self.announce_all(index, &[Announcement { kind, codec: "" }], None)
+    }
+
+    fn announce_all(
+        &mut self,
+        index: usize,
+        tracks: &[Announcement<'_>],
+        layers: Option<Simulcast>,
+    ) -> proto::SessionDescription {
         let (announced, offer) = self.clients[index].offer(tracks, layers);
         for add in announced {
             self.ask(index, Ask::AddTrack(add));
         }
+        offer
+    }
+
+    fn offer(&mut self, index: usize, tracks: &[Announcement<'_>], layers: Option<Simulcast>) {
+        let offer = self.announce_all(index, tracks, layers);
         self.ask(index, Ask::Offer(offer));
     }
 
