@@ -1,8 +1,8 @@
 //! Participants of the Python SDK exchange pictures, sound and data; tokens by two stock SDKs.
 
-use crate::driver::{Driver, Sdk, join, tokens};
+use crate::driver::{Driver, Sdk, join, run, tokens};
 use crate::node::Node;
-use crate::turn;
+use crate::{place, turn};
 use serde_json::{Value, json};
 
 const THREE: [&str; 3] = ["erika", "karl", "gustav"];
@@ -80,4 +80,15 @@ fn the_newest_of_two_with_one_identity_stays_and_the_older_is_told() {
     assert_eq!(told["gone"]["reason"], "DUPLICATE_IDENTITY", "{told}");
     driver.ask(&json!({"do": "people", "who": "karl", "wanted": ["erika"]}));
     driver.ask(&json!({"do": "receive", "who": ["erika"], "by": ["karl"], "kinds": ["audio"]}));
+}
+
+#[test]
+fn a_track_that_is_unsubscribed_from_and_wanted_again_is_heard_again() {
+    let _turn = turn::shared();
+    let node = Node::with(&[]);
+    let two = [("erika", "expert"), ("karl", "customer")];
+    let made = tokens(Sdk::Python, "again", &two);
+    let spec = json!({"url": node.ws_url(), "expert": made[0], "customer": made[1]});
+    let said = run("resubscribe.py", &place::python(), &spec.to_string());
+    assert_eq!(said[0]["rounds"], json!([true, true, true]));
 }

@@ -5,11 +5,19 @@ use super::answered::{Answered, Mark};
 use crate::base::{Millis, Mono, ParticipantSid, TrackKind, TrackSid};
 use crate::media::Mid;
 use crate::peer::transport::{Change, TransportError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// An offer unanswered for this long is a dead negotiation: the client reconnects in full
 /// (livekit-server 1.13.5).
 pub(super) const ANSWER_WITHIN: Millis = Millis::from_secs(15);
+
+/// A track that comes again gets a section that it was not in before: the Rust core (livekit 1.2.1 of
+/// Python) hears nothing of a track that comes back in the one that it left. Above so many sections, which
+/// takes that many returns, it gets any that is idle: a description has to end somewhere.
+const MAX_SECTIONS: usize = 48;
+
+/// Tracks that a section remembers: more than a room of helpers publishes and takes back in minutes.
+const MAX_CARRIED: usize = 64;
 
 /// A track to be sent to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +51,18 @@ struct Section {
     leaving: bool,
     /// The client refused the section for good (port 0; RFC 3264, section 6).
     rejected: bool,
+    /// What it was offered with lately.
+    carried: VecDeque<TrackSid>,
 }
 
 impl Section {
+    fn carry(&mut self, track: &TrackSid) {
+        if self.carried.len() == MAX_CARRIED {
+            self.carried.pop_front();
+        }
+        self.carried.push_back(track.clone());
+    }
+
     fn carries(&self, track: &TrackSid) -> bool {
         let offered = self.offered.as_ref();
         offered.is_some_and(|sending| sending.track == *track)
@@ -126,7 +143,12 @@ impl Negotiation {
             {
                 continue;
             }
-            match idle.iter().position(|section| section.kind == sending.kind) {
+            let is_full = self.sections.len() + plan.added.len() >= MAX_SECTIONS;
+            let fits = |section: &&Section| {
+                let is_new = !section.carried.contains(&sending.track);
+                section.kind == sending.kind && (is_new || is_full)
+            };
+            match idle.iter().position(fits) {
                 Some(at) => plan.reused.push((idle.remove(at).mid, sending.clone())),
                 None => plan.added.push(sending.clone()),
             }
@@ -146,6 +168,7 @@ impl Negotiation {
             self.waiting.retain(|waiting| *waiting != sending);
             let mut sections = self.sections.iter_mut();
             if let Some(section) = sections.find(|section| section.mid == mid) {
+                section.carry(&sending.track);
                 section.offered = Some(sending);
             }
         }
@@ -154,6 +177,7 @@ impl Negotiation {
             self.sections.push(Section {
                 mid: *mid,
                 kind: sending.kind,
+                carried: VecDeque::from([sending.track.clone()]),
                 offered: Some(sending),
                 settled: None,
                 leaving: false,

@@ -21,23 +21,29 @@ pub struct Offer {
 impl Negotiation {
     /// The next offer, if one is due and none is open. The first one carries the data channels.
     pub fn poll_offer(&mut self, transport: &mut Transport, now: Now) -> Option<Offer> {
-        let plan = self.poll_plan()?;
-        let Some(offered) = transport.offer(&plan.changes()) else {
+        while let Some(plan) = self.poll_plan() {
+            if let Some(offered) = transport.offer(&plan.changes()) {
+                let id = self.handle_offered(plan, &offered.mids, now.mono);
+                return Some(Offer {
+                    id,
+                    sdp: rewrite_msid(&offered.sdp, |mid| self.msid(mid)),
+                    tracks: self.tracks(),
+                });
+            }
             self.handle_needless(&plan);
-            return None;
-        };
-        let id = self.handle_offered(plan, &offered.mids, now.mono);
-        Some(Offer {
-            id,
-            sdp: rewrite_msid(&offered.sdp, |mid| self.msid(mid)),
-            tracks: self.tracks(),
-        })
+            if plan.retired.is_empty() {
+                return None;
+            }
+            // A track may have waited for a section that is idle by that.
+        }
+        None
     }
 
     /// The answer to the open offer: returns the sections that carry another track from now on.
     ///
-    /// One that is refused changes nothing, and the offer stays open. A client that cannot answer
-    /// it at all would not answer the next one either: it is overdue in time, and joins anew.
+    /// One that does not parse changes nothing, and a good one may follow. After one that parses and
+    /// does not fit none can: a client that cannot answer this offer would not answer the next one
+    /// either. The offer is overdue in time, and the client joins anew.
     ///
     /// # Errors
     /// No offer is open, the answer is for another one, or it is refused.

@@ -188,14 +188,14 @@ fn a_track_that_goes_and_comes_again_while_its_offer_is_open_is_taken_away_first
         ("answer", ""),
         ("offer", "off 0"),
         ("answer", ""),
-        ("offer", "0=v1"),
-        ("answer", "v1@0"),
+        ("offer", "new v1@1"),
+        ("answer", "v1@1"),
         ("offer", "none"),
     ]);
 }
 
 #[test]
-fn a_track_that_comes_again_while_the_offer_without_it_is_open_gets_its_section_again() {
+fn a_track_that_comes_again_gets_a_section_that_it_was_not_in_before() {
     check(&[
         ("+v1", ""),
         ("offer", "new v1@0"),
@@ -205,8 +205,20 @@ fn a_track_that_comes_again_while_the_offer_without_it_is_open_gets_its_section_
         ("+v1", ""),
         ("offer", "none"),
         ("answer", ""),
-        ("offer", "0=v1"),
-        ("answer", "v1@0"),
+        ("offer", "new v1@1"),
+        ("answer", "v1@1"),
+        ("-v1", ""),
+        ("offer", "off 1"),
+        ("answer", ""),
+        // Another track may use either.
+        ("+v2", ""),
+        ("offer", "0=v2"),
+        ("answer", "v2@0"),
+        ("+v1", ""),
+        ("offer", "new v1@2"),
+        ("answer", "v1@2"),
+        ("+v3", ""),
+        ("offer", "1=v3"),
     ]);
 }
 
@@ -220,9 +232,24 @@ fn a_track_that_comes_again_before_any_offer_is_still_taken_away_first() {
         ("+a1", ""),
         ("offer", "off 0"),
         ("answer", ""),
-        ("offer", "0=a1"),
-        ("answer", "a1@0"),
+        ("offer", "new a1@1"),
+        ("answer", "a1@1"),
     ]);
+}
+
+#[test]
+fn with_48_sections_a_track_that_comes_again_gets_any_that_is_idle() {
+    let mut bench = Bench::default();
+    for at in 0..48 {
+        bench.step("+a1");
+        assert_eq!(bench.step("offer"), format!("new a1@{at}"));
+        assert_eq!(bench.step("answer"), format!("a1@{at}"));
+        bench.step("-a1");
+        assert_eq!(bench.step("offer"), format!("off {at}"));
+        bench.step("answer");
+    }
+    bench.step("+a1");
+    assert_eq!(bench.step("offer"), "0=a1");
 }
 
 #[test]
