@@ -204,9 +204,9 @@ pub struct LinkCounts {
 /// What is asked of a running session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionCommand {
-    /// The billing clock shall stand.
+    /// Stop the billing clock.
     Pause,
-    /// It may run again.
+    /// Let it run again.
     Resume,
     /// The session is over.
     End(EndReason),
@@ -221,7 +221,7 @@ pub enum SessionCommand {
     },
     /// Someone may be recorded, or may not.
     Consent(ConsentAnswer),
-    /// The recording for a purpose shall run, or no longer.
+    /// Start or stop the recording for a purpose.
     Record {
         /// For what.
         purpose: Purpose,
@@ -277,7 +277,7 @@ pub struct SessionView {
 pub struct RecordingView {
     /// The recording.
     pub id: RecordingId,
-    /// It shall run.
+    /// It is to run.
     pub requested: bool,
     /// Someone is recorded now.
     pub active: bool,

@@ -274,7 +274,7 @@ impl Room {
         }
     }
 
-    /// A publisher shall send its lowest layers alone for a moment, or all that is wanted again.
+    /// A publisher is to send its lowest layers alone for a moment, or all that is wanted again.
     pub fn handle_publisher_probe(&mut self, publisher: MemberKey, probing: bool) {
         if probing {
             self.probing.insert(publisher);

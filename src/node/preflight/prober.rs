@@ -33,7 +33,7 @@ pub enum ProberOutput {
     },
     /// It has come so far.
     Progress(Progress),
-    /// The node's last word, as JSON: what came of it.
+    /// The node's last word, as JSON: its verdict.
     Verdict(Vec<u8>),
     /// The connection is closed.
     Closed,

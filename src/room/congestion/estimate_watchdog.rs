@@ -29,7 +29,7 @@ impl Default for EstimateWatchdog {
 }
 
 impl EstimateWatchdog {
-    /// True if the controller shall start anew. `more_wanted`: than the estimate is.
+    /// True if the controller is to start anew. `more_wanted`: than the estimate is.
     pub fn handle_estimate(&mut self, estimate: Bitrate, more_wanted: bool, now: Mono) -> bool {
         if estimate != self.estimate || !more_wanted {
             if estimate > self.estimate.percent(GREW_PERCENT) {

@@ -29,7 +29,7 @@ impl Default for Padding {
 }
 
 impl Padding {
-    /// True while padding shall flow. `wanted`: there is a better layer to be had.
+    /// True while padding is to flow. `wanted`: there is a better layer to be had.
     pub fn handle_demand(&mut self, wanted: bool, now: Mono) -> bool {
         if !wanted {
             *self = Padding::default();

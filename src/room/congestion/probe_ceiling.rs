@@ -1,4 +1,4 @@
-//! How far a congestion controller shall look beyond its estimate: a probe of ten times what a link
+//! How far a congestion controller looks beyond its estimate: a probe of ten times what a link
 //! carries fills its queue, and one that follows each wavering of the estimate never ends.
 
 use crate::base::Bitrate;

@@ -50,7 +50,7 @@ impl Default for PublisherProbe {
 }
 
 impl PublisherProbe {
-    /// True while the publisher shall be asked for its lowest layers alone.
+    /// True while the publisher is to be asked for its lowest layers alone.
     pub fn handle_moment(&mut self, moment: Moment, now: Mono) -> bool {
         if let Some(since) = self.less_since {
             if now.since(since) < LESS {

@@ -27,7 +27,7 @@ pub struct UplinkReport {
 /// What to do, and what the moment says of the floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UplinkDecision {
-    /// The publisher shall be asked for its lowest layers alone: what follows makes it probe.
+    /// The publisher is to be asked for its lowest layers alone: what follows makes it probe.
     pub lowest_only: bool,
     /// What the moment says of the floor.
     pub reading: Reading,
