@@ -2,7 +2,8 @@
 //! the others, and what one of them has to say is carried to the next here.
 //!
 //! A step is one input and all that follows from it. Whoever has to leave, what clients are told and
-//! what is offered to them is queued, and carried out in `finish`, at the end of the step, alone.
+//! what is offered to them is queued, and carried out in `finish`, at the end of the step, alone. A join
+//! that replaces an older one is two steps: the older one leaves, then the newer one comes.
 
 use super::bandwidth::{self, Bandwidth};
 use super::contract_notices::ContractNotices;

@@ -16,7 +16,7 @@ pub(super) const ANSWER_WITHIN: Millis = Millis::from_secs(15);
 /// takes that many returns, it gets any that is idle: a description has to end somewhere.
 const MAX_SECTIONS: usize = 48;
 
-/// Tracks that a section remembers: more than a room of helpers publishes and takes back in minutes.
+/// The last tracks that a section remembers to have carried; older ones are forgotten.
 const MAX_CARRIED: usize = 64;
 
 /// A track to be sent to the client.
