@@ -37,6 +37,15 @@ impl Clock {
         }
     }
 
+    /// The system's wall clock since 1970, as the kernel stamps datagrams; [`Clock::now`] does not
+    /// jump with it.
+    #[expect(clippy::disallowed_methods, reason = "the one clock")]
+    pub fn wall(&self) -> Duration {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO)
+    }
+
     /// The instant of [`Mono::ZERO`].
     pub const fn anchor(&self) -> Instant {
         self.anchor

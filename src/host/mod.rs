@@ -3,6 +3,7 @@
 
 pub mod address;
 mod admission;
+mod arrivals;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -7,6 +7,7 @@ use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// Socket buffers: 4 MiB hold 100 ms of 300 Mbit/s, longer than any pause of the loop. The kernel
 /// caps them at `net.core.rmem_max` and `wmem_max`.
@@ -96,8 +97,9 @@ impl Udp {
         )
     }
 
-    /// Receives one batch and hands out each datagram. False once nothing is left to read.
-    pub fn receive(&mut self, mut each: impl FnMut(SocketAddr, &[u8])) -> bool {
+    /// Receives one batch and hands out each datagram, with the wall clock at its arrival as the kernel
+    /// noted it. False once nothing is left to read.
+    pub fn receive(&mut self, mut each: impl FnMut(SocketAddr, &[u8], Option<Duration>)) -> bool {
         let mut metas = [RecvMeta::default(); BATCH_SIZE];
         let mut slices: Vec<IoSliceMut<'_>> = self
             .pool
@@ -119,7 +121,7 @@ impl Udp {
             let bytes = buffer.get(..meta.len).unwrap_or_default();
             for datagram in bytes.chunks(meta.stride.max(1)) {
                 self.stats.received += 1;
-                each(source, datagram);
+                each(source, datagram, meta.timestamp);
             }
         }
         true
@@ -231,7 +233,6 @@ impl Udp {
 mod tests {
     use super::*;
     use std::net::UdpSocket as Plain;
-    use std::time::Duration;
 
     fn receive_all(udp: &mut Udp, wanted: usize) -> Vec<(SocketAddr, Vec<u8>)> {
         let mut poll = mio::Poll::new().unwrap();
@@ -246,7 +247,7 @@ mod tests {
                 "nothing came after {} datagrams",
                 got.len()
             );
-            while udp.receive(|from, bytes| got.push((from, bytes.to_vec()))) {}
+            while udp.receive(|from, bytes, _| got.push((from, bytes.to_vec()))) {}
         }
         got
     }

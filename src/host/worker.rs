@@ -2,6 +2,7 @@
 //! nothing but its own `mio::Poll`; everything it hands out goes where there is a place or is
 //! counted as lost.
 
+use super::arrivals::Arrivals;
 use super::clock::Clock;
 use super::recordings::writer::{Lost, Outlet};
 use super::store::job::{Job, SendError};
@@ -202,6 +203,7 @@ impl Prepared {
             readable: true,
             busy: false,
             publish_at: Mono::ZERO,
+            arrivals: Arrivals::default(),
         };
         let poll = self.poll;
         std::thread::Builder::new()
@@ -228,6 +230,7 @@ struct Worker {
     /// The budget of the last round was used up.
     busy: bool,
     publish_at: Mono,
+    arrivals: Arrivals,
 }
 
 /// Whether the thread goes on.
@@ -274,15 +277,18 @@ impl Worker {
 
     /// Receive, handle, drain: one reading of the clocks for all of it.
     fn round(&mut self, now: Now) -> Next {
+        let wall = self.context.clock.wall();
         for _ in 0..RECEIVES {
             if !self.readable {
                 break;
             }
-            let shard = &mut self.shard;
-            self.readable = self
-                .udp
-                .receive(|from, bytes| shard.handle_datagram(from, bytes, now));
+            let (shard, arrivals) = (&mut self.shard, &mut self.arrivals);
+            self.readable = self.udp.receive(|from, bytes, stamp| {
+                let waited = stamp.map_or(Duration::ZERO, |stamp| wall.saturating_sub(stamp));
+                shard.handle_datagram(from, bytes, arrivals.at(now, waited));
+            });
         }
+        self.arrivals.handle_round(now.mono);
         for session in self.committed.take() {
             self.shard.handle_committed(&session, now);
         }

@@ -4,9 +4,9 @@
 
 use crate::base::{Bitrate, Millis, Mono};
 
-/// A publisher's controller fills the queue every few seconds and drains it in between: that long
-/// one filling is evidence by itself, and fillings no further apart count together.
-pub(super) const PRESSED: Millis = Millis::from_secs(6);
+/// A publisher's controller fills the queue every few seconds and drains it in between: fillings no
+/// further apart count together.
+const PRESSED: Millis = Millis::from_secs(6);
 /// Pressed for so long while too little came, a link has shown what it carries: all of the last second
 /// came while it was full, and no jitter, keyframe or hand-over lasts as long.
 const SHOWN_AFTER: Millis = Millis::from_secs(1);

@@ -171,9 +171,11 @@ fn by_choice(seed: u64, stall_ms: u64) -> FloorState {
 }
 
 #[test]
-fn a_source_that_sends_less_by_choice_is_not_short_and_a_link_that_stalls_for_a_moment_no_breach() {
+fn a_source_that_sends_less_by_choice_is_never_short_though_its_link_stalls_for_a_moment() {
     for seed in 0..300 {
-        assert!(by_choice(seed, 0) <= FloorState::Met, "seed {seed}");
-        assert_eq!(by_choice(seed, 900), FloorState::Short, "seed {seed}");
+        for stall_ms in [0, 300, 900] {
+            let worst = by_choice(seed, stall_ms);
+            assert!(worst <= FloorState::Met, "seed {seed}, {stall_ms} ms");
+        }
     }
 }

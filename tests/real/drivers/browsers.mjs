@@ -49,6 +49,14 @@ function observe() {
   look();
 }
 
+/** Runs in the page from its start: an encoder with too little time sends fewer pictures, never smaller ones. */
+function keepSize() {
+  const { setParameters } = RTCRtpSender.prototype;
+  RTCRtpSender.prototype.setParameters = function set(parameters, ...more) {
+    return setParameters.call(this, { ...parameters, degradationPreference: 'maintain-resolution' }, ...more);
+  };
+}
+
 /** Runs in the page from its start: what is to be seen of the session's state. */
 function describe() {
   const all = (id) => [...document.querySelectorAll(`[data-testid="${id}"]`)].filter((one) => one.checkVisibility()).map((one) => one.textContent);
@@ -153,6 +161,7 @@ const COMMANDS = {
     const opened = await browser.newPage();
     opened.on('console', (line) => console.error(`[${who}] ${line.type()}: ${line.text()}`));
     opened.on('pageerror', (error) => console.error(`[${who}] ${error}`));
+    await opened.addInitScript(keepSize);
     await opened.addInitScript(observe);
     await opened.addInitScript(describe);
     pages.set(who, opened);
