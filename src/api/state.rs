@@ -56,7 +56,7 @@ pub struct AppParts {
     pub seeds: [u64; 2],
     /// Set with `--dev`.
     pub dev: Option<Dev>,
-    /// Sessions that a crash ended.
+    /// Sessions that a crash or a stop of the node ended.
     pub lost: BTreeMap<RoomName, LostSession>,
     /// Counts what happens.
     pub counters: Arc<Counters>,
@@ -116,6 +116,7 @@ impl AppState {
             gate: gate.clone(),
             admission: Arc::new(admission),
             workers: workers.clone(),
+            ledger: ledger.clone(),
             preflights: preflights.clone(),
             counters: parts.counters,
         };

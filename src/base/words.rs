@@ -126,6 +126,11 @@ impl EndReason {
             EndReason::NodeDrained => "node_drained",
         }
     }
+
+    /// The node ended, and the session only with it: a rejoin continues it.
+    pub const fn is_of_node(self) -> bool {
+        matches!(self, EndReason::NodeLost | EndReason::NodeDrained)
+    }
 }
 
 /// Where a session stands.

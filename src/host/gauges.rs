@@ -189,6 +189,7 @@ fn worker_totals(published: &Published) -> WorkerTotals {
         forward_drops: Counts::from_iter([
             (ForwardDrop::NoCodec, shard.not_carried),
             (ForwardDrop::NoTrack, shard.no_track),
+            (ForwardDrop::Unheard, shard.unheard),
             (ForwardDrop::AwaitingKeyframe, shard.drops.awaiting_keyframe),
             (ForwardDrop::Disabled, shard.drops.disabled),
             (ForwardDrop::NotAllocated, shard.drops.not_allocated),

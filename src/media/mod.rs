@@ -13,5 +13,5 @@ pub use codec::Codec;
 pub use munge::{Munged, Munger};
 pub use packet::{Mid, Packet, Rid, SenderTime, StreamId};
 pub use rate::RateMeter;
-pub use stun::{StunPeek, is_stun};
+pub use stun::{StunPeek, is_rtcp, is_stun};
 pub use vp8::{Picture, Temporal, Vp8};

@@ -10,6 +10,11 @@ pub fn is_stun(datagram: &[u8]) -> bool {
     datagram.len() >= HEADER && datagram[0] < 2 && datagram[4..8] == MAGIC_COOKIE
 }
 
+/// True for the packet types of RTCP (RFC 5761, section 4) in what is no STUN and no DTLS.
+pub fn is_rtcp(datagram: &[u8]) -> bool {
+    matches!(datagram, [128..=191, 192..=223, ..])
+}
+
 /// A look at an unauthenticated STUN message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StunPeek<'a> {

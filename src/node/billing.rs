@@ -74,6 +74,7 @@ impl Billing {
             policy: rules(&policy),
             used_ms: inherited.used,
             lasted_ms: inherited.lasted,
+            chain: std::mem::take(&mut facts.carried.chain),
         };
         let session = Session::continuing(policy, &inherited, now);
         Billing {

@@ -44,7 +44,7 @@ pub struct JoinRequest {
     pub join: Join,
     /// What the client says of itself.
     pub client: ClientParams,
-    /// The session that a crash cut off in this room.
+    /// The session that a crash or a stop of the node cut off in this room.
     pub continues: Option<Continued>,
     /// What is booked for the room.
     pub booking: Option<Arc<Booking>>,
@@ -52,7 +52,8 @@ pub struct JoinRequest {
     pub preflight: Option<Verdict>,
 }
 
-/// A session that a crash cut off; the next one in its room inherits its policy and its clocks.
+/// A session that a crash or a stop of the node cut off; the next one in its room inherits its policy
+/// and its clocks.
 #[derive(Clone, Debug)]
 pub struct Continued {
     /// What it was.
@@ -63,10 +64,17 @@ pub struct Continued {
 
 impl Continued {
     /// The rules that it had at its start, if they were kept and are still understood.
-    pub(in crate::node) fn policy(&self) -> Option<Policy> {
+    pub fn policy(&self) -> Option<Policy> {
         let kept = self.facts.carried.policy.clone()?;
         let policy: Policy = serde_json::from_value(kept).ok()?;
         policy.validate().is_ok().then_some(policy)
+    }
+
+    /// The sessions that count as one with whichever continues it, oldest first.
+    pub fn chain(&self) -> Vec<SessionId> {
+        let mut chain = self.facts.carried.chain.clone();
+        chain.push(self.facts.session.clone());
+        chain
     }
 }
 
@@ -157,6 +165,8 @@ pub struct Stats {
     pub no_track: u64,
     /// Media packets that a subscriber's section could not carry.
     pub not_carried: u64,
+    /// Media packets that were not sent to a subscriber who was not heard for five seconds.
+    pub unheard: u64,
     /// Tracks that were announced and never came.
     pub tracks_expired: u64,
     /// Subscriptions to tracks that did not come in time.

@@ -106,7 +106,11 @@ impl Shard {
             policy: policy.clone(),
         };
         let (opening, facts) = opening::open(rules, join, &self.config, &mut self.rng, now);
-        let news = News::Opened(name.clone(), opening.facts.session.clone());
+        let news = News::Opened {
+            room: name.clone(),
+            session: opening.facts.session.clone(),
+            continues: opening.facts.carried.chain.clone(),
+        };
         let entry = self.rooms.vacant_entry();
         let index = entry.key();
         let seed = self.rng.next_u64();

@@ -38,7 +38,7 @@ impl Account {
     /// Opens the account: the `start` entry and `session.started` are its first output.
     pub fn new(facts: SessionFacts, terms: Terms, now: Now) -> Account {
         let mut account = Account {
-            meter: Meter::new(facts.min_billable_ms, now),
+            meter: Meter::new(least(&facts), now),
             facts,
             terms,
             anchor: now,
@@ -332,6 +332,11 @@ impl Account {
         }
         self.appends.push_back(Append { entry, events });
     }
+}
+
+/// What is still missing of the least that is billed: the chain counts as one.
+fn least(facts: &SessionFacts) -> Millis {
+    facts.min_billable_ms.saturating_sub(facts.carried.used_ms)
 }
 
 #[cfg(test)]

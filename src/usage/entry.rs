@@ -21,7 +21,7 @@ pub struct SessionFacts {
     pub room_sid: RoomSid,
     /// Name of the policy template.
     pub policy: String,
-    /// Sessions with less accrued report `billable_ms: 0`.
+    /// Sessions with less accrued, those that they continue included, report `billable_ms: 0`.
     pub min_billable_ms: Millis,
     /// The app's own booking id.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -29,7 +29,7 @@ pub struct SessionFacts {
     /// The app's own JSON, at most 4 KiB.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub metadata: Option<serde_json::Value>,
-    /// The session that a crash cut off and this one goes on with.
+    /// The session that a crash or a stop of the node cut off and this one goes on with.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub continues: Option<SessionId>,
     /// The rules, and what was used before it began. Not in events.
@@ -61,7 +61,8 @@ impl SessionFacts {
     }
 }
 
-/// What a session that goes on with this one after a crash must know of its beginning.
+/// What a session that goes on with this one, after a crash or a stop of the node, must know of its
+/// beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Carried {
     /// The whole policy at the start, but for `external_ref` and `metadata`.
@@ -73,6 +74,9 @@ pub struct Carried {
     /// What they used of `duration.max_min`.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub lasted_ms: Millis,
+    /// The sessions that it continues, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub chain: Vec<SessionId>,
 }
 
 impl Carried {

@@ -25,5 +25,6 @@ mod receiver;
 mod record;
 mod recordings_api;
 mod sessions;
+mod tied_tokens;
 mod turn;
 mod wait;

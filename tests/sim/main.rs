@@ -16,6 +16,7 @@ mod links;
 mod negotiation;
 mod nodes;
 mod oracle;
+mod presence;
 mod recording;
 mod rejects;
 mod scenario;

@@ -1,20 +1,23 @@
 //! Whether a join is let in now: the session's window, and what the node has to give.
 
 use crate::api::locks::lock;
-use crate::base::{Now, RoomName, Unix};
+use crate::base::{Identity, Now, RoomName, Unix};
 use crate::node::verdicts::refusal;
 use crate::node::{Arrival, Continued, Control, JoinRequest, Place, Refusal as Full};
 use crate::peer::signal::token::Join;
 use crate::session::{Floor, Policy, Window};
 use axum::http::StatusCode;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-/// A session that a crash ended: a rejoin of its room before `until` goes on with it.
+/// A session that a crash or a stop of the node ended: a rejoin of its room before `until` goes on with
+/// it.
 pub struct LostSession {
     /// The session.
     pub session: Continued,
+    /// Who was in it.
+    pub people: BTreeSet<Identity>,
     /// Until when.
     pub until: Unix,
 }
@@ -72,64 +75,83 @@ impl Admission {
         lock(&self.control).near(room)
     }
 
-    /// The rules of the session that a join finds or opens.
-    fn policy_of(&self, request: &JoinRequest) -> Option<&Policy> {
-        self.policy_for(&request.join, request.continues.as_ref())
-    }
-
-    fn policy_for(&self, join: &Join, lost: Option<&Continued>) -> Option<&Policy> {
-        let inherited = lost.and_then(|lost| self.policies.get(&lost.facts.policy));
-        let named = join.policy.as_deref().unwrap_or("default");
-        inherited.or_else(|| self.policies.get(named))
+    /// The rules of the session that a join finds, continues or opens: the same for everyone in it.
+    fn rules(&self, join: &Join, lost: Option<&Continued>) -> Option<Arc<Policy>> {
+        let found = lock(&self.control).rules(&join.room);
+        let inherited = || lost.and_then(Continued::policy).map(Arc::new);
+        let template = || {
+            let lost = lost.map(|lost| lost.facts.policy.as_str());
+            let inherited = lost.and_then(|name| self.policies.get(name));
+            let named = join.policy.as_deref().unwrap_or("default");
+            let template = inherited.or_else(|| self.policies.get(named));
+            template.cloned().map(Arc::new)
+        };
+        found.or_else(inherited).or_else(template)
     }
 
     /// The promise of the session that this join finds or opens.
     pub fn floor_for(&self, join: &Join, now: Now) -> Option<Floor> {
-        let booked = lock(&self.control).booking(&join.room).cloned();
-        if let Some(booked) = booked {
-            return Some(booked.policy.floor.clone());
-        }
         let lost = self.continues(&join.room, now);
-        let policy = self.policy_for(join, lost.as_ref());
-        policy.map(|policy| policy.floor.clone())
+        let rules = self.rules(join, lost.as_ref());
+        rules.map(|policy| policy.floor.clone())
+    }
+
+    /// Whether the session is to be found in the room for which the token is; any session will do for a
+    /// token that names none.
+    pub fn serves(&self, join: &Join, now: Now) -> bool {
+        let Some(session) = &join.session else {
+            return true;
+        };
+        let here = lock(&self.control).serves(&join.room, session);
+        here.unwrap_or_else(|| {
+            let lost = self.continues(&join.room, now);
+            lost.is_some_and(|lost| lost.chain().contains(session))
+        })
+    }
+
+    /// Whether the participant was in the session that this join's continues.
+    fn was_cut_off(&self, control: &Control, request: &JoinRequest) -> bool {
+        let (room, identity) = (&request.join.room, &request.join.identity);
+        let lost = lock(&self.lost);
+        let was_in = lost.get(room).map(|lost| lost.people.contains(identity));
+        // What is booked is a session of its own.
+        request.continues.is_some() && control.booking(room).is_none() && was_in == Some(true)
     }
 
     /// Whether the join may come in; changes nothing.
     pub fn may_join(&self, request: &JoinRequest, now: Now) -> Result<(), JoinRefusal> {
-        let Some(policy) = self.policy_of(request) else {
+        let Some(policy) = self.rules(&request.join, request.continues.as_ref()) else {
             return Ok(());
         };
         let (room, identity) = (&request.join.room, &request.join.identity);
         let mut control = lock(&self.control);
-        let returns = control.knows(room, identity, now.mono) || request.continues.is_some();
-        let booked = control.booking(room).cloned();
-        let window = booked.as_ref().map_or(policy.window, |b| b.policy.window);
-        if !returns && let Err(what) = open_at(window, now.unix) {
+        let returns =
+            self.was_cut_off(&control, request) || control.knows(room, identity, now.mono);
+        if !returns && let Err(what) = open_at(policy.window, now.unix) {
             return Err(JoinRefusal(StatusCode::FORBIDDEN, what));
         }
-        let floor = booked.as_ref().map_or(&policy.floor, |b| &b.policy.floor);
-        let below = refusal(&request.join, request.preflight.as_ref(), floor);
+        let below = refusal(&request.join, request.preflight.as_ref(), &policy.floor);
         if let Some(what) = below.filter(|_| !returns) {
             return Err(JoinRefusal(StatusCode::FORBIDDEN, what));
         }
         let arrival = Arrival {
             room,
             identity,
-            policy,
+            policy: &policy,
         };
         control.may_place(arrival, now.mono).map_err(refused)
     }
 
     /// Reserves what the join needs, and says where it goes.
     pub fn place(&self, request: &JoinRequest, now: Now) -> Result<Place, JoinRefusal> {
-        let Some(policy) = self.policy_of(request) else {
+        let Some(policy) = self.rules(&request.join, request.continues.as_ref()) else {
             let what = "the session's policy is not configured any more";
             return Err(JoinRefusal(StatusCode::BAD_REQUEST, what.to_owned()));
         };
         let arrival = Arrival {
             room: &request.join.room,
             identity: &request.join.identity,
-            policy,
+            policy: &policy,
         };
         lock(&self.control)
             .place(arrival, now.mono)

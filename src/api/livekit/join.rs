@@ -5,10 +5,11 @@ use super::admission::{Admission, JoinRefusal};
 use crate::api::events::{ApiEvent, Counters};
 use crate::api::gate::Gate;
 use crate::api::locks::lock;
+use crate::api::ports::ledger::{Known, Ledger, read};
 use crate::api::ports::worker::Workers;
 use crate::api::preflights::book::Preflights;
 use crate::api::problem::retry_after;
-use crate::base::{Identity, Now, RoomName, Verdict};
+use crate::base::{Identity, Now, RoomName, SessionId, Verdict};
 use crate::node::JoinRequest;
 use crate::peer::signal::ClientParams;
 use crate::peer::signal::token::{self, authorize_join};
@@ -37,11 +38,26 @@ pub(in crate::api) struct Knock<'a> {
     pub uri: &'a Uri,
 }
 
+/// Why the checks let no one in.
+enum Refused {
+    /// For this reason.
+    Because(JoinRefusal),
+    /// The session that the token is for is not in the room: the ledger knows why.
+    NotHere(RoomName, SessionId),
+}
+
+impl From<JoinRefusal> for Refused {
+    fn from(refusal: JoinRefusal) -> Refused {
+        Refused::Because(refusal)
+    }
+}
+
 /// What a join, and the measurement before it, is held against; and where it goes.
 pub(in crate::api) struct Entrance {
     pub gate: Arc<Gate>,
     pub admission: Arc<Admission>,
     pub workers: Arc<Workers>,
+    pub ledger: Arc<Ledger>,
     pub preflights: Arc<Mutex<Preflights>>,
     pub counters: Arc<Counters>,
 }
@@ -55,16 +71,32 @@ impl Entrance {
     }
 
     /// Checks rate, token and grants; changes nothing but the rate's bucket.
-    pub fn check(&self, knock: &Knock<'_>) -> Result<JoinRequest, JoinRefusal> {
-        let checked = self.checked(knock, self.gate.now());
-        checked.map_err(|refusal| self.refused(refusal))
+    pub async fn check(&self, knock: &Knock<'_>) -> Result<JoinRequest, JoinRefusal> {
+        let refusal = match self.checked(knock, self.gate.now()) {
+            Ok(request) => return Ok(request),
+            Err(Refused::Because(refusal)) => refusal,
+            Err(Refused::NotHere(room, session)) => self.not_here(&room, session).await,
+        };
+        Err(self.refused(refusal))
     }
 
-    fn checked(&self, knock: &Knock<'_>, now: Now) -> Result<JoinRequest, JoinRefusal> {
+    /// Why the session of a token is not in the room of the token.
+    pub async fn not_here(&self, room: &RoomName, session: SessionId) -> JoinRefusal {
+        let known = read(&self.ledger, move |ledger| {
+            (ledger.session)(session.as_str())
+        })
+        .await;
+        match known {
+            Ok(known) => refusal(403, why_not_here(room, known.as_ref())),
+            Err(_) => refusal(503, "the ledger cannot be read: try again in a few seconds"),
+        }
+    }
+
+    fn checked(&self, knock: &Knock<'_>, now: Now) -> Result<JoinRequest, Refused> {
         let client = self.gate.client(knock.peer, knock.headers);
         if !self.gate.may_join(client, now) {
             let what = "too many joins from this address: try again in a few seconds";
-            return Err(refusal(429, what));
+            return Err(refusal(429, what).into());
         }
         let pairs = Query::<Pairs>::try_from_uri(knock.uri).map(|Query(pairs)| pairs);
         let undecoded = |_| refusal(400, "the query of the address cannot be decoded");
@@ -74,10 +106,15 @@ impl Entrance {
         let claims = claims.map_err(|e| refusal(e.status(), e))?;
         let join = authorize_join(&claims).map_err(|e| refusal(e.status(), e))?;
         if !self.admission.knows_policy(&join) {
-            return Err(refusal(400, UNKNOWN_POLICY));
+            return Err(refusal(400, UNKNOWN_POLICY).into());
         }
         if self.admission.draining.load(Relaxed) {
-            return Err(refusal(503, "this node is shutting down: join another"));
+            return Err(refusal(503, "this node is shutting down: join another").into());
+        }
+        if let Some(session) = join.session.clone()
+            && !self.admission.serves(&join, now)
+        {
+            return Err(Refused::NotHere(join.room, session));
         }
         let client = ClientParams::from_query(
             pairs
@@ -112,6 +149,24 @@ impl Entrance {
 fn refusal(status: u16, what: impl ToString) -> JoinRefusal {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
     JoinRefusal(status, what.to_string())
+}
+
+/// What is said to a token whose session is not in the token's room.
+fn why_not_here(room: &RoomName, known: Option<&Known>) -> String {
+    let ask = "ask the app for a new link";
+    let Some(known) = known else {
+        return format!("this token is for a session that this node does not know: {ask}");
+    };
+    match known.end_reason() {
+        Some(reason) => {
+            let reason = reason.as_str();
+            format!("the session of this token has ended ({reason}): {ask}")
+        }
+        None if known.room() != *room => {
+            format!("the session of this token is in another room: {ask}")
+        }
+        None => format!("the session of this token is not open: {ask}"),
+    }
 }
 
 /// The token asks for rules that are not configured.

@@ -38,7 +38,7 @@ async fn validate(
         headers: &headers,
         uri: &uri,
     };
-    entrance.check(&knock).map(|_| "success")
+    entrance.check(&knock).await.map(|_| "success")
 }
 
 async fn rtc(
@@ -56,7 +56,7 @@ async fn rtc(
         headers: &headers,
         uri: &uri,
     };
-    match entrance.check(&knock) {
+    match entrance.check(&knock).await {
         Ok(join) => ws::open(entrance, upgrade, Box::new(join)),
         Err(refusal) => refusal.into_response(),
     }

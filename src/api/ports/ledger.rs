@@ -1,6 +1,6 @@
 //! What is asked of the ledger, in words of our own: the host answers.
 
-use crate::base::{RoomName, SessionState};
+use crate::base::{EndReason, RoomName, SessionState};
 use crate::node::Booking;
 use crate::usage::Append;
 use crate::usage::ledger::SessionRecord;
@@ -61,8 +61,15 @@ pub struct Known {
 impl Known {
     /// Over for good.
     pub(in crate::api) fn has_ended(&self) -> bool {
-        let state = self.record.as_ref().map(|record| record.state);
-        matches!(state, Some(SessionState::Ended(_)))
+        self.end_reason().is_some()
+    }
+
+    /// Why it is over; none if it is not.
+    pub(in crate::api) fn end_reason(&self) -> Option<EndReason> {
+        match self.record.as_ref()?.state {
+            SessionState::Ended(reason) => Some(reason),
+            SessionState::Waiting | SessionState::Live | SessionState::Paused(_) => None,
+        }
     }
 
     /// Its room.

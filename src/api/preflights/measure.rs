@@ -4,6 +4,7 @@
 use super::book::TooMany;
 use crate::api::events::{ApiEvent, Preflighted};
 use crate::api::limits::BODY_BYTES;
+use crate::api::livekit::admission::JoinRefusal;
 use crate::api::livekit::join::{Entrance, UNKNOWN_POLICY, bearer};
 use crate::api::locks::lock;
 use crate::api::ports::worker::ToWorker;
@@ -45,6 +46,15 @@ fn refused(entrance: &Entrance, problem: Problem) -> Problem {
     problem
 }
 
+impl From<JoinRefusal> for Problem {
+    fn from(JoinRefusal(status, what): JoinRefusal) -> Problem {
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => Problem::unavailable(what),
+            _ => Problem::forbidden(what),
+        }
+    }
+}
+
 impl From<TooMany> for Problem {
     fn from(too_many: TooMany) -> Problem {
         match too_many {
@@ -81,6 +91,11 @@ async fn measure(
         return Err(Problem::too_many());
     }
     let join = allowed(entrance, headers, now)?;
+    if let Some(session) = join.session.clone()
+        && !entrance.admission.serves(&join, now)
+    {
+        return Err(Problem::from(entrance.not_here(&join.room, session).await));
+    }
     let Json(Ask { sdp }) = body.map_err(|error| bad_body(&error))?;
     if sdp.len() > MAX_SDP_BYTES {
         let allowed = format!("a session description of at most {MAX_SDP_BYTES} bytes");

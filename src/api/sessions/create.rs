@@ -179,6 +179,7 @@ fn participants(fields: &mut Fields<'_>) -> Result<Vec<Guest>, Problem> {
 fn answer(bookings: &Bookings, booking: &Booking) -> Result<Response, Problem> {
     let mint = Mint {
         room: &booking.room,
+        session: booking.session.as_str(),
         template: &booking.template,
         key: &booking.key,
         base: &booking.base,

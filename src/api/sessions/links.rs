@@ -6,7 +6,7 @@ use crate::api::problem::Problem;
 use crate::api::site::Site;
 use crate::base::{Now, RoomName, Unix};
 use crate::node::Guest;
-use crate::peer::signal::token::{Claims, authorize_join, sign};
+use crate::peer::signal::token::{Claims, SESSION, authorize_join, sign};
 use axum::http::HeaderMap;
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ pub(in crate::api) struct JoinLinks {
 /// For what tokens are made.
 pub(super) struct Mint<'a> {
     pub room: &'a RoomName,
+    /// The session that the token is for.
+    pub session: &'a str,
     pub template: &'a str,
     /// Whose API key signs.
     pub key: &'a str,
@@ -45,7 +47,11 @@ impl JoinLinks {
         let identity = guest.identity.as_str();
         let mut claims = Claims::new(mint.key, identity, expires);
         claims.name.clone_from(&guest.name);
-        for (name, value) in [("role", guest.role.as_str()), ("policy", mint.template)] {
+        for (name, value) in [
+            ("role", guest.role.as_str()),
+            ("policy", mint.template),
+            (SESSION, mint.session),
+        ] {
             let (name, value) = (name.to_owned(), value.to_owned());
             claims.attributes.insert(name, value);
         }

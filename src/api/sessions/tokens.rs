@@ -71,6 +71,7 @@ pub(crate) async fn issue(
     unended(&known)?;
     let mint = Mint {
         room: &room,
+        session: id.as_str(),
         template: known.template(),
         key: &caller.claims.key,
         base: &sessions.links.base(&headers)?,

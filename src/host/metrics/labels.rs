@@ -107,6 +107,8 @@ labels! {
         NoCodec = "no_codec",
         /// The publisher announced no such track.
         NoTrack = "no_track",
+        /// The subscriber was not heard for five seconds.
+        Unheard = "unheard",
     }
 
     /// Why a datagram got no answer.

@@ -33,7 +33,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-/// A rejoin of a room within this time after a crash goes on with its session (docs/contract.md).
+/// A rejoin of a room within this time after a crash or a stop goes on with its session
+/// (docs/contract.md).
 const CONTINUES_MS: u64 = 600_000;
 
 /// What a node stands on: its sockets and its ledger.
@@ -346,7 +347,7 @@ impl Assembly<'_> {
     }
 }
 
-/// The sessions that a crash ended a short while ago.
+/// The sessions that a crash or a stop ended a short while ago.
 fn lost(boot: &Boot) -> impl Iterator<Item = (RoomName, LostSession)> {
     boot.recent.iter().map(|(room, record)| {
         let session = Continued {
@@ -354,7 +355,13 @@ fn lost(boot: &Boot) -> impl Iterator<Item = (RoomName, LostSession)> {
             inherited: record.inherited(),
         };
         let until = Unix(record.at_unix_ms.0 + CONTINUES_MS);
-        (room.clone(), LostSession { session, until })
+        let people = record.totals.participants.keys().cloned().collect();
+        let lost = LostSession {
+            session,
+            people,
+            until,
+        };
+        (room.clone(), lost)
     })
 }
 

@@ -6,7 +6,7 @@ use super::columns::{Parts, int, parts};
 use super::error::OpenError;
 use super::parts::{Boot, StoreConfig};
 use crate::base::crypto::entropy_seed;
-use crate::base::{EndReason, Millis, NodeId, Now, Rng, RoomName, SessionId, SessionState, Unix};
+use crate::base::{Millis, NodeId, Now, Rng, RoomName, SessionId, SessionState, Unix};
 use crate::usage::ledger::{BootEntry, ChainHead, SessionRecord, fold, fold_orphan};
 use crate::usage::{Checkpoint, Entry, EntryKind, SessionFacts};
 use rusqlite::{Connection, params};
@@ -140,8 +140,8 @@ fn orphan(parts: Parts, checkpoint: Option<&str>) -> Result<Orphan, String> {
     })
 }
 
-/// Sessions that a crash ended a short while ago and that no later one continues, the newest of
-/// each room. A wall clock set back makes more of them recent, never fewer.
+/// Sessions that a crash or a stop of the node ended a short while ago and that no later one continues,
+/// the newest of each room. A wall clock set back makes more of them recent, never fewer.
 fn recent(conn: &Connection, now: Unix) -> rusqlite::Result<BTreeMap<RoomName, SessionRecord>> {
     let since = Unix(now.0.saturating_sub(CONTINUES_WITHIN.0));
     let sql = "SELECT body FROM entry WHERE kind IN ('start', 'stop') AND at_unix_ms > ?1
@@ -158,11 +158,14 @@ fn recent(conn: &Connection, now: Unix) -> rusqlite::Result<BTreeMap<RoomName, S
         .iter()
         .filter_map(|entry| entry.facts.as_ref()?.continues.as_ref())
         .collect();
-    let lost = SessionState::Ended(EndReason::NodeLost);
+    let cut_off = |state: SessionState| match state {
+        SessionState::Ended(reason) => reason.is_of_node(),
+        SessionState::Waiting | SessionState::Live | SessionState::Paused(_) => false,
+    };
     let mut recent = BTreeMap::new();
     for stop in entries
         .iter()
-        .filter(|e| e.state == lost && !continued.contains(&e.session))
+        .filter(|e| cut_off(e.state) && !continued.contains(&e.session))
     {
         let start = parts(conn, &stop.session)?.start;
         let start: Option<Entry> = start.and_then(|body| serde_json::from_str(&body).ok());

@@ -32,8 +32,8 @@ pub struct Boot {
     pub epoch: u64,
     /// The sessions that a crash left open; their stop entries and events are written.
     pub closed: Vec<SessionFacts>,
-    /// By room, the sessions that ended with `node_lost` less than 10 minutes ago and were not
-    /// continued since: a rejoin of the room opens a session that `continues` this one.
+    /// By room, the sessions that a crash or a stop of the node ended less than 10 minutes ago and that
+    /// were not continued since: a rejoin of the room opens a session that `continues` this one.
     pub recent: BTreeMap<RoomName, SessionRecord>,
     /// What is booked and has not begun.
     pub bookings: Vec<Booking>,

@@ -4,7 +4,7 @@ use super::fixture::{Dir, PATIENCE, at, clock, soon};
 use super::read::LedgerReader;
 use super::writer::Writer;
 use super::*;
-use crate::base::{Millis, Now, RoomName, SessionId, Unix};
+use crate::base::{EndReason, Millis, Now, RoomName, SessionId, SessionState, Unix};
 use crate::usage::ledger::FaultKind;
 use crate::usage::ledger::fixture::{START, checkpoint, facts, life};
 use crate::usage::outbox::{Lane, Mark, Verdict};
@@ -264,6 +264,24 @@ fn a_session_is_continued_within_ten_minutes_and_only_once() {
     let boot = open(&crashed.copy(), soon()).1;
     let rooms: Vec<&str> = boot.recent.keys().map(RoomName::as_str).collect();
     assert_eq!(rooms, ["room-SE_b"], "SE_a was continued by SE_b");
+}
+
+#[test]
+fn a_session_that_ended_with_an_orderly_stop_is_continued_and_one_that_ended_itself_is_not() {
+    for (reason, continued) in [
+        (EndReason::NodeDrained, 1),
+        (EndReason::Left, 0),
+        (EndReason::QuotaExhausted, 0),
+    ] {
+        let dir = Dir::new();
+        let bench = start(open(&dir, soon()).0);
+        let mut whole = life("SE_a");
+        whole.last_mut().unwrap().entry.state = SessionState::Ended(reason);
+        bench.appended(&whole);
+        let (_, boot) = open(&dir.copy(), soon());
+        assert!(boot.closed.is_empty(), "{reason:?}: it was closed in order");
+        assert_eq!(boot.recent.len(), continued, "{reason:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::admission::{Capacity, Cpu, Refusal, Reserved};
 use super::booking::Booking;
-use crate::base::{Identity, Millis, Mono, Now, RoomName, SessionId};
+use crate::base::{Identity, Mono, Now, RoomName, SessionId};
 use crate::session::Policy;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -37,8 +37,15 @@ pub struct Place {
 /// What a worker tells of a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// The room is open, with this session.
-    Opened(RoomName, SessionId),
+    /// The room is open.
+    Opened {
+        /// Which.
+        room: RoomName,
+        /// Its session.
+        session: SessionId,
+        /// The sessions that this one continues.
+        continues: Vec<SessionId>,
+    },
     /// A participant is in.
     Joined(RoomName, Identity),
     /// A participant is gone, or was not let in.
@@ -64,10 +71,10 @@ pub enum BookRefusal {
 struct Open {
     worker: usize,
     session: Option<SessionId>,
-    /// What is promised to each participant on the way down.
-    floor_bps: u64,
-    grace: Millis,
-    most: usize,
+    /// The sessions that it continues.
+    continues: Vec<SessionId>,
+    /// Its rules, for everyone who joins.
+    policy: Arc<Policy>,
     people: BTreeMap<Identity, Standing>,
 }
 
@@ -88,7 +95,7 @@ impl Open {
     /// Two sides are certain; whoever comes beyond them needs as much again.
     fn reserved_for(&self, people: usize) -> u64 {
         let people = u64::try_from(people.max(2)).unwrap_or(u64::MAX);
-        self.floor_bps.saturating_mul(people)
+        self.policy.floor.down_bps.saturating_mul(people)
     }
 
     fn here(&self) -> usize {
@@ -97,7 +104,7 @@ impl Open {
     }
 
     fn forget(&mut self, now: Mono) {
-        let grace = self.grace;
+        let grace = self.policy.grace();
         self.people.retain(|_, standing| match standing {
             Standing::Here => true,
             Standing::Gone(since) => now.since(*since) < grace,
@@ -165,9 +172,8 @@ impl Control {
             let open = Open {
                 worker: self.idlest(),
                 session: None,
-                floor_bps: policy.floor.down_bps,
-                grace: policy.grace(),
-                most: policy.capacity.max_participants,
+                continues: Vec::new(),
+                policy: Arc::new(policy.clone()),
                 people: BTreeMap::new(),
             };
             let worker = self.remembered(room).unwrap_or(open.worker);
@@ -184,8 +190,9 @@ impl Control {
         if open.people.contains_key(identity) {
             return Ok(());
         }
-        if open.here() >= open.most {
-            return Err(Refusal::RoomFull { most: open.most });
+        let most = open.policy.capacity.max_participants;
+        if open.here() >= most {
+            return Err(Refusal::RoomFull { most });
         }
         let more = open.reserved_for(open.people.len() + 1) - open.reserved_bps();
         self.capacity.admits(more, self.reserved_bps())
@@ -209,6 +216,26 @@ impl Control {
         policy.floor.down_bps
     }
 
+    /// The rules of the session that runs in the room, or is booked for it: the same for whoever joins.
+    pub fn rules(&self, room: &RoomName) -> Option<Arc<Policy>> {
+        if let Some(open) = self.rooms.get(room) {
+            return Some(open.policy.clone());
+        }
+        let booking = self.bookings.get(room)?;
+        Some(Arc::new(booking.policy.clone()))
+    }
+
+    /// Whether a token for this session may join the room, by what runs there or is booked; none if
+    /// nothing is.
+    pub fn serves(&self, room: &RoomName, session: &SessionId) -> Option<bool> {
+        let booked = self.bookings.get(room).map(|booking| &booking.session);
+        let Some(open) = self.rooms.get(room) else {
+            return booked.map(|booked| booked == session);
+        };
+        let running = open.session.as_ref().or(booked)?;
+        Some(running == session || open.continues.contains(session))
+    }
+
     /// Whether this identity is in the room, or left it less than the grace time ago: its rejoin
     /// is never refused by capacity, window or verdict.
     pub fn knows(&mut self, room: &RoomName, identity: &Identity, now: Mono) -> bool {
@@ -223,13 +250,16 @@ impl Control {
 
     /// What a worker tells of a room.
     pub fn handle_news(&mut self, news: &News, now: Mono) {
-        let (News::Opened(room, _) | News::Joined(room, _) | News::Left(room, _)) = news;
+        let (News::Opened { room, .. } | News::Joined(room, _) | News::Left(room, _)) = news;
         let Some(open) = self.rooms.get_mut(room) else {
             return;
         };
         match news {
-            News::Opened(room, session) => {
+            News::Opened {
+                session, continues, ..
+            } => {
                 open.session = Some(session.clone());
+                open.continues.clone_from(continues);
                 self.sessions.insert(session.clone(), room.clone());
                 self.bookings.remove(room);
             }

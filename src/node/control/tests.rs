@@ -23,6 +23,14 @@ fn at(ms: u64) -> Mono {
     Mono::from_millis(ms)
 }
 
+fn opened(name: &str, session: &str, continues: &[&str]) -> News {
+    News::Opened {
+        room: room(name),
+        session: SessionId::from(session),
+        continues: continues.iter().map(|id| SessionId::from(*id)).collect(),
+    }
+}
+
 /// The worker that a join goes to, with the default policy.
 fn join(control: &mut Control, name: &str, who: &str, ms: u64) -> Result<usize, Refusal> {
     let (policy, identity) = (Policy::default(), Identity::from(who));
@@ -168,7 +176,7 @@ fn a_room_is_booked_once_opened_by_its_first_join_and_expires_if_nobody_comes() 
     control.handle_room_ended(&room("a"));
     assert!(control.booking(&room("a")).is_some(), "no room was opened");
     control.place(arrival, at(0)).unwrap();
-    control.handle_news(&News::Opened(room("a"), SessionId::from("SE_a")), at(0));
+    control.handle_news(&opened("a", "SE_a", &[]), at(0));
     assert_eq!(control.booking(&room("a")), None);
     assert_eq!(
         control.running(&SessionId::from("SE_a")),
@@ -178,4 +186,49 @@ fn a_room_is_booked_once_opened_by_its_first_join_and_expires_if_nobody_comes() 
     control.book(booked("b")).unwrap();
     assert_eq!(control.expire(late).len(), 1);
     assert_eq!(control.reserved().bookings, 0);
+}
+
+#[test]
+fn the_rules_of_a_booking_hold_for_whoever_joins_and_end_with_its_room() {
+    let mut control = control(CAPACITY);
+    let mut booking = booked("a");
+    booking.policy.capacity.max_participants = 2;
+    booking.policy.window.closes_at = Some(7);
+    let policy = booking.policy.clone();
+    control.book(booking).unwrap();
+    let rules = |control: &Control| control.rules(&room("a")).map(|rules| (*rules).clone());
+    assert_eq!(rules(&control), Some(policy.clone()));
+    for who in ["anna", "bert"] {
+        assert_eq!(join(&mut control, "a", who, 0), Ok(0));
+        control.handle_news(&opened("a", "SE_a", &[]), at(0));
+        assert_eq!(rules(&control), Some(policy.clone()));
+    }
+    let full = Refusal::RoomFull { most: 2 };
+    assert_eq!(join(&mut control, "a", "carl", 0), Err(full));
+    control.handle_room_ended(&room("a"));
+    assert_eq!(rules(&control), None);
+}
+
+#[test]
+fn a_token_for_a_session_is_served_by_it_and_by_what_continues_it() {
+    let mut control = control(CAPACITY);
+    let (a, id) = (room("a"), |id: &str| SessionId::from(id));
+    assert_eq!(control.serves(&a, &id("SE_a")), None);
+    control.book(booked("a")).unwrap();
+    assert_eq!(control.serves(&a, &id("SE_a")), Some(true));
+    assert_eq!(control.serves(&a, &id("SE_b")), Some(false));
+    // The room is placed, and opens in a moment.
+    place(&mut control, "a").unwrap();
+    assert_eq!(control.serves(&a, &id("SE_a")), Some(true));
+    control.handle_news(&opened("a", "SE_a", &["SE_1", "SE_2"]), at(0));
+    for (session, served) in [
+        ("SE_a", true),
+        ("SE_1", true),
+        ("SE_2", true),
+        ("SE_b", false),
+    ] {
+        assert_eq!(control.serves(&a, &id(session)), Some(served), "{session}");
+    }
+    control.handle_room_ended(&a);
+    assert_eq!(control.serves(&a, &id("SE_a")), None);
 }

@@ -1,5 +1,6 @@
 //! The peer connections of a member: one for each direction, or one for both.
 
+use super::heard::Heard;
 use crate::base::{Millis, Mono, Now};
 use crate::peer::transport::Transport;
 
@@ -32,6 +33,9 @@ pub(in crate::node) struct Connections {
     subscriber: Option<Connection>,
     /// When one of them was closed.
     closed: Option<Mono>,
+    /// The newest authenticated packet of either, as far as it is known to `heard`.
+    newest: Option<Mono>,
+    heard: Heard,
 }
 
 impl Connection {
@@ -55,6 +59,8 @@ impl Connections {
             publisher: Connection::new(publisher),
             subscriber: subscriber.map(Connection::new),
             closed: None,
+            newest: None,
+            heard: Heard::default(),
         }
     }
 
@@ -130,6 +136,20 @@ impl Connections {
         self.all()
             .filter_map(|connection| connection.transport.last_authenticated())
             .max()
+    }
+
+    /// A datagram was handled.
+    pub(in crate::node) fn handle_received(&mut self) {
+        let last = self.last_authenticated();
+        if let Some(at) = last.filter(|_| last > self.newest) {
+            self.newest = last;
+            self.heard.handle_packet(at);
+        }
+    }
+
+    /// Whether the participant is there, so that media goes to them.
+    pub(in crate::node) fn is_there(&self, now: Mono) -> bool {
+        self.heard.is_there(now)
     }
 
     pub(in crate::node) fn stats(

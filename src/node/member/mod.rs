@@ -1,6 +1,7 @@
 //! One participant of a room: its connections, its tracks, what it may do and how it is doing.
 
 mod connections;
+mod heard;
 mod links;
 #[allow(
     clippy::module_inception,

@@ -105,7 +105,9 @@ impl Parts {
             context.stats.unauthenticated += 1;
             return false;
         }
-        if is_stun(bytes) && transport.accepts_source(source) {
+        let validated = is_stun(bytes) && transport.accepts_source(source);
+        member.connections.handle_received();
+        if validated {
             let ufrag = member.connections.ufrag(route.side);
             context.demux.validated(ufrag, source);
         }

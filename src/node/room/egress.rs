@@ -41,6 +41,11 @@ impl Egress {
             let Some(member) = parts.members.at_mut(to.0) else {
                 continue;
             };
+            // Who is not there is not billed, and gets nothing.
+            if !member.connections.is_there(now) {
+                stats.unheard += 1;
+                continue;
+            }
             let transport = member.connections.write(Side::Subscriber);
             if transport.send_packet(forward.mid, packet, forward.numbers, now) {
                 stats.forwarded += 1;

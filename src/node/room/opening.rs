@@ -3,7 +3,7 @@
 use crate::base::{Inherited, Millis, Now, Rng, RoomSid};
 use crate::node::billing::Opening;
 use crate::node::control::booking::session_of;
-use crate::node::io::{JoinRequest, ShardConfig};
+use crate::node::io::{Continued, JoinRequest, ShardConfig};
 use crate::peer::signal::RoomFacts;
 use crate::session::Policy;
 use crate::usage::{Carried, SessionFacts};
@@ -35,7 +35,10 @@ pub(in crate::node) fn open(
         external_ref: None,
         metadata: None,
         continues: continues.map(|lost| lost.facts.session.clone()),
-        carried: Carried::default(),
+        carried: Carried {
+            chain: continues.map_or_else(Vec::new, Continued::chain),
+            ..Carried::default()
+        },
     };
     let room = room_facts(&room_sid, join, &policy, now);
     let inherited = continues.map_or_else(Inherited::default, |lost| lost.inherited.clone());

@@ -11,7 +11,7 @@ mod limits;
 mod tests;
 
 pub use authorize::{
-    Duty, Join, Permissions, Reach, authorize_admin, authorize_join, authorize_recordings,
+    Duty, Join, Permissions, Reach, SESSION, authorize_admin, authorize_join, authorize_recordings,
     is_server_owned,
 };
 pub use claims::{Claims, ParticipantKind, RoomConfig, VideoGrant};

@@ -3,10 +3,10 @@
 use super::anchor::Anchor;
 use super::control::{Change, Channel, Control, Polled};
 use super::error::TransportError;
-use super::media::{Evidence, LinkReport, Media};
+use super::media::{Evidence, LinkReport, Media, Replays};
 use super::output::{Offered, Output, Stats};
 use crate::base::{Bitrate, Mono, Now};
-use crate::media::{Codec, Mid, Munged, Packet, StreamId, is_stun};
+use crate::media::{Codec, Mid, Munged, Packet, StreamId, is_rtcp, is_stun};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use str0m::Rtc;
@@ -18,6 +18,9 @@ pub struct Transport {
     outputs: VecDeque<Output>,
     /// When the datagram came that is being handled.
     arriving: Mono,
+    replays: Replays,
+    /// Where the peer is: what is no STUN goes there.
+    in_use: Option<SocketAddr>,
 }
 
 impl Transport {
@@ -27,6 +30,8 @@ impl Transport {
             media: Media::default(),
             outputs: VecDeque::new(),
             arriving: Mono::ZERO,
+            replays: Replays::default(),
+            in_use: None,
         }
     }
 
@@ -64,17 +69,31 @@ impl Transport {
 
     /// A datagram from `source`. False if this connection does not accept it; nothing is sent then.
     pub fn handle_datagram(&mut self, source: SocketAddr, bytes: &[u8], now: Now) -> bool {
+        if is_stun(bytes) && self.replays.is_foreign(bytes, source) {
+            return false;
+        }
         let evidence = Evidence::from_now();
         if !self.control.handle_datagram(source, bytes, now.mono) {
             return false;
         }
         self.arriving = now.mono;
-        // Control has checked the integrity of STUN; str0m decrypts only what is authentic.
-        if is_stun(bytes) || evidence.has_come() {
+        if self.is_evidence(source, bytes, evidence) {
             self.media.handle_authenticated(bytes.len(), now.mono);
         }
         self.drain();
         true
+    }
+
+    /// Whether a datagram that was handled shows that the peer is there now. Control has checked the
+    /// integrity of STUN; str0m decrypts only what is authentic, and of RTP only what did not come before.
+    fn is_evidence(&mut self, source: SocketAddr, bytes: &[u8], evidence: Evidence) -> bool {
+        if is_stun(bytes) {
+            let first = self.replays.handle_stun(bytes, source);
+            return first && self.in_use.is_none_or(|at| at == source);
+        }
+        evidence.protection().is_some_and(|protection| {
+            !is_rtcp(bytes) || self.replays.handle_srtcp(bytes, protection)
+        })
     }
 
     /// The time of `poll_timeout` has come, or something was written since.
@@ -198,6 +217,11 @@ impl Transport {
                 Polled::Output(output) => {
                     if let Output::Data(_, data) = &output {
                         self.media.handle_data(data.len(), self.arriving);
+                    }
+                    if let Output::Datagram { to, bytes } = &output
+                        && !is_stun(bytes)
+                    {
+                        self.in_use = Some(*to);
                     }
                     Some(output)
                 }

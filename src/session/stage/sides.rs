@@ -2,7 +2,7 @@
 
 use super::members::{Attendance, Member, Members};
 use crate::base::{Identity, Mono, Role};
-use crate::session::{Basis, Floor, OnBreach};
+use crate::session::{Basis, Floor, OnBreach, PRESENCE};
 
 /// The two sides of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,31 +26,64 @@ impl Sides {
     }
 }
 
+/// An absence of a side. A presence that is shorter than the time for which one packet would hold does not
+/// end it: who shows up for a moment every now and then stays away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Absence {
+    since: Mono,
+    /// The side is here for now, since then.
+    back: Option<Mono>,
+}
+
+impl Absence {
+    /// The absence after a look at the side at `t`.
+    fn follow(absence: Option<Absence>, here: bool, t: Mono) -> Option<Absence> {
+        let Some(absence) = absence else {
+            return (!here).then_some(Absence {
+                since: t,
+                back: None,
+            });
+        };
+        let stayed = absence.back.is_some_and(|back| t.since(back) >= PRESENCE);
+        if here {
+            let back = Some(absence.back.unwrap_or(t));
+            return (!stayed).then_some(Absence { back, ..absence });
+        }
+        let since = if stayed { t } else { absence.since };
+        Some(Absence { since, back: None })
+    }
+}
+
 /// Since when each side is away.
 #[derive(Debug)]
 pub(super) struct Away {
-    expert: Option<Mono>,
-    customer: Option<Mono>,
+    expert: Option<Absence>,
+    customer: Option<Absence>,
 }
 
 impl Away {
     pub(super) const fn both(at: Mono) -> Away {
+        let absence = Some(Absence {
+            since: at,
+            back: None,
+        });
         Away {
-            expert: Some(at),
-            customer: Some(at),
+            expert: absence,
+            customer: absence,
         }
     }
 
     /// The sides at `t`.
     pub(super) fn follow(&mut self, sides: Sides, t: Mono) {
-        let since = |away: Option<Mono>, here: bool| (!here).then(|| away.unwrap_or(t));
-        self.expert = since(self.expert, sides.expert);
-        self.customer = since(self.customer, sides.customer);
+        self.expert = Absence::follow(self.expert, sides.expert, t);
+        self.customer = Absence::follow(self.customer, sides.customer, t);
     }
 
     /// Since when one of them is.
     pub(super) fn earliest(&self) -> Option<Mono> {
-        [self.expert, self.customer].into_iter().flatten().min()
+        let away = [self.expert, self.customer].into_iter().flatten();
+        let away = away.filter(|absence| absence.back.is_none());
+        away.map(|absence| absence.since).min()
     }
 }
 
@@ -213,5 +246,62 @@ pub(super) fn side(member: &Member) -> Option<Side> {
         Some(Role::Expert) => Some(Side::Expert),
         Some(Role::Customer) => Some(Side::Customer),
         Some(Role::Guest | Role::Observer) | None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_shows_up_for_a_moment_stays_away() {
+        let at = Mono::from_millis;
+        for (name, looks, expected) in [
+            ("here from the start", vec![(0, true)], None),
+            ("gone", vec![(0, true), (9_000, false)], Some(9_000)),
+            ("back", vec![(9_000, false), (20_000, true)], None),
+            (
+                "back for one packet",
+                vec![(9_000, false), (20_000, true), (20_000, false)],
+                Some(9_000),
+            ),
+            (
+                "back for less than five seconds, twice",
+                vec![
+                    (9_000, false),
+                    (20_000, true),
+                    (24_999, false),
+                    (30_000, true),
+                    (34_999, false),
+                ],
+                Some(9_000),
+            ),
+            (
+                "back for five seconds",
+                vec![(9_000, false), (20_000, true), (25_000, false)],
+                Some(25_000),
+            ),
+            (
+                "looked at in between",
+                vec![
+                    (9_000, false),
+                    (20_000, true),
+                    (25_000, true),
+                    (26_000, false),
+                ],
+                Some(26_000),
+            ),
+        ] {
+            let mut absence = None;
+            for (ms, here) in looks {
+                absence = Absence::follow(absence, here, at(ms));
+            }
+            let since = absence.filter(|absence| absence.back.is_none());
+            assert_eq!(
+                since.map(|absence| absence.since),
+                expected.map(at),
+                "{name}"
+            );
+        }
     }
 }

@@ -32,6 +32,26 @@ fn open() -> Account {
     )
 }
 
+#[test]
+fn the_least_that_is_billed_counts_for_the_whole_chain() {
+    for (before, expected) in [(0, 0), (39_999, 0), (40_000, 20_000), (3_600_000, 20_000)] {
+        let mut facts = facts();
+        facts.min_billable_ms = Millis(60_000);
+        facts.carried.used_ms = Millis(before);
+        let start = Now {
+            mono: Mono::ZERO,
+            unix: Unix(1_000_000),
+        };
+        let mut account = Account::new(facts, crate::base::Terms::default(), start);
+        account.handle_joined(&EVE.into(), "PA_e".into(), Some(Role::Expert));
+        account.handle_presence(ms(0), &EVE.into(), true);
+        account.handle_state(ms(0), SessionState::Live);
+        account.settle(ms(20_000));
+        let billable = account.checkpoint(start).map(|c| c.totals.billable_ms);
+        assert_eq!(billable, Some(Millis(expected)), "{before} ms before");
+    }
+}
+
 /// Eve from 0, Carl from 1 s, live from then on.
 fn live() -> Account {
     let mut account = open();

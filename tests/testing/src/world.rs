@@ -3,8 +3,8 @@
 
 use crate::client::{Announcement, Client, Outgoing};
 use crate::payload::{AUDIO, MIDDLE};
-use beistand::base::{ConnectionId, Millis, Mono, NodeId, Now, Purpose, Unix, Verdict};
-use beistand::node::{JoinRequest, Output, Shard, ShardConfig};
+use beistand::base::{ConnectionId, Millis, Mono, NodeId, Now, Purpose, SessionId, Unix, Verdict};
+use beistand::node::{JoinRequest, Output, SessionCommand, Shard, ShardConfig};
 use beistand::peer::signal::token::{Claims, Keys, authorize_join};
 use beistand::peer::signal::{ClientParams, Frame};
 use beistand::peer::transport::Factory;
@@ -73,6 +73,8 @@ fn recorded(mode: Mode) -> Policy {
 }
 
 const STEP: Millis = Millis(1);
+/// For long lives in which a millisecond decides nothing.
+const COARSE_STEP: Millis = Millis(10);
 
 impl World {
     pub fn new(seed: u64) -> World {
@@ -348,6 +350,40 @@ impl World {
             self.shard.handle_timeout(self.now);
             self.exchange();
         }
+    }
+
+    /// `span` passes; `passes` says of each datagram of a client whether it arrives.
+    pub fn run_through(
+        &mut self,
+        span: Millis,
+        mut passes: impl FnMut(Mono, SocketAddr, &[u8]) -> bool,
+    ) {
+        let until = self.now.mono + span;
+        while self.now.mono < until {
+            self.now = Now {
+                mono: self.now.mono + COARSE_STEP,
+                unix: Unix(self.now.unix.0 + COARSE_STEP.0),
+            };
+            self.held = Some(self.held.take().unwrap_or_default());
+            self.drive_clients();
+            for (from, bytes) in self.depart() {
+                if passes(self.now.mono, from, &bytes) {
+                    self.shard.handle_datagram(from, &bytes, self.now);
+                }
+            }
+            // What the clients answer at once waits for the next step.
+            self.held = Some(Vec::new());
+            self.shard.handle_timeout(self.now);
+            self.exchange();
+        }
+        self.held = None;
+    }
+
+    /// What the session has on its clock, as the API would show it.
+    pub fn accrued(&mut self, session: &SessionId) -> Option<Millis> {
+        let inspect = SessionCommand::Inspect;
+        let view = self.shard.handle_command(session, inspect, self.now).ok()?;
+        view.clock.map(|clock| clock.accrued_ms)
     }
 
     /// Brings to their end the datagrams whose time on a link is over.

@@ -289,7 +289,7 @@ impl Life {
                         "step {step}: a closed socket is kept"
                     );
                 }
-                Output::News(News::Opened(..))
+                Output::News(News::Opened { .. })
                 | Output::Datagram { .. }
                 | Output::Signal { .. }
                 | Output::Append(_)

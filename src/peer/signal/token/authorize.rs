@@ -1,9 +1,12 @@
 //! From claims to a join: what the bearer may do, and in which role.
 
 use super::{AdminRefusal, Claims, JoinRefusal, ParticipantKind, RoomConfig};
-use crate::base::{Identity, Pii, Purpose, Role, RoomName, TrackSource};
+use crate::base::{Identity, Pii, Purpose, Role, RoomName, SessionId, TrackSource};
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// The attribute that ties a token to a session. Who signs the token sets it, and nobody else.
+pub const SESSION: &str = "beistand.session";
 
 /// Longest room name and identity, in bytes (livekit-server 1.13.5).
 const MAX_NAME_BYTES: usize = 256;
@@ -21,6 +24,9 @@ pub struct Join {
     pub role: Option<Role>,
     /// The policy that the token names for a new session.
     pub policy: Option<String>,
+    /// The session that it is for, and no other, with those that continue it; none: whichever is in the
+    /// room.
+    pub session: Option<SessionId>,
     /// Named texts of the app, `role` and `policy` among them.
     pub attributes: BTreeMap<String, String>,
     /// Text of the app.
@@ -112,6 +118,10 @@ pub fn authorize_join(claims: &Claims) -> Result<Join, JoinRefusal> {
             .get("policy")
             .filter(|name| !name.is_empty())
             .cloned(),
+        session: claims
+            .attributes
+            .get(SESSION)
+            .map(|id| SessionId::from(id.as_str())),
         attributes: claims.attributes.clone(),
         metadata: claims.metadata.clone(),
         kind: claims.kind,

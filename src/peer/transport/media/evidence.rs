@@ -5,6 +5,7 @@
 //! The count is per thread: a connection is only ever driven by its worker's thread, and
 //! `handle_input` returns before another connection runs. It goes away with `wire`.
 
+use super::replays::Protection;
 use std::cell::Cell;
 use str0m::crypto::{
     AeadAes128GcmCipher, AeadAes256GcmCipher, Aes128CmSha1_80Cipher, CryptoError, CryptoProvider,
@@ -12,7 +13,7 @@ use str0m::crypto::{
 };
 
 thread_local! {
-    static AUTHENTICATED: Cell<u64> = const { Cell::new(0) };
+    static AUTHENTICATED: Cell<(u64, Protection)> = const { Cell::new((0, Protection::Gcm)) };
 }
 
 /// Whether packets are authenticated from a moment on.
@@ -24,19 +25,20 @@ pub struct Evidence {
 impl Evidence {
     pub fn from_now() -> Evidence {
         Evidence {
-            before: AUTHENTICATED.get(),
+            before: AUTHENTICATED.get().0,
         }
     }
 
-    /// An SRTP or SRTCP packet was authenticated on this thread since.
-    pub fn has_come(self) -> bool {
-        AUTHENTICATED.get() != self.before
+    /// How an SRTP or SRTCP packet was protected that was authenticated on this thread since.
+    pub fn protection(self) -> Option<Protection> {
+        let (count, protection) = AUTHENTICATED.get();
+        (count != self.before).then_some(protection)
     }
 }
 
-fn count<T>(result: Result<T, CryptoError>) -> Result<T, CryptoError> {
+fn count<T>(result: Result<T, CryptoError>, by: Protection) -> Result<T, CryptoError> {
     if result.is_ok() {
-        AUTHENTICATED.set(AUTHENTICATED.get() + 1);
+        AUTHENTICATED.set((AUTHENTICATED.get().0 + 1, by));
     }
     result
 }
@@ -138,7 +140,7 @@ impl Aes128CmSha1_80Cipher for CmCipher {
         input: &[u8],
         output: &mut [u8],
     ) -> Result<(), CryptoError> {
-        count(self.0.decrypt(iv, input, output))
+        count(self.0.decrypt(iv, input, output), Protection::CounterMode)
     }
 }
 
@@ -160,7 +162,7 @@ impl AeadAes128GcmCipher for Gcm128Cipher {
         input: &[u8],
         output: &mut [u8],
     ) -> Result<usize, CryptoError> {
-        count(self.0.decrypt(iv, aads, input, output))
+        count(self.0.decrypt(iv, aads, input, output), Protection::Gcm)
     }
 }
 
@@ -182,6 +184,6 @@ impl AeadAes256GcmCipher for Gcm256Cipher {
         input: &[u8],
         output: &mut [u8],
     ) -> Result<usize, CryptoError> {
-        count(self.0.decrypt(iv, aads, input, output))
+        count(self.0.decrypt(iv, aads, input, output), Protection::Gcm)
     }
 }

@@ -13,6 +13,7 @@ mod link;
     reason = "the type that the folder is named after"
 )]
 mod media;
+mod replays;
 mod rtp;
 
 pub use codecs::Purpose;
@@ -20,3 +21,4 @@ pub(super) use codecs::configure;
 pub(super) use evidence::{Evidence, counting};
 pub use link::LinkReport;
 pub(super) use media::Media;
+pub(super) use replays::Replays;

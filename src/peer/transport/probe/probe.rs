@@ -174,7 +174,7 @@ impl Probe {
         if self.rtc.handle_input(input).is_err() {
             self.close();
         }
-        if evidence.has_come() {
+        if evidence.protection().is_some() {
             let link_bytes = link_bytes(bytes);
             self.outputs.push_back(ProbeOutput::Carried { link_bytes });
         }
