@@ -604,12 +604,22 @@ fn check_conservation(case: &Case, totals: &Totals) -> Result<(), String> {
         .map_or(0, |(a, b)| b.end_unix_ms.0 - a.start_unix_ms.0);
     equal("conservation", sum, whole)?;
     let least = case.policy.min_billable_ms;
-    let billable = if totals.accrued_ms.0 < least {
+    let billable = if used_before(case) + totals.accrued_ms.0 < least {
         0
     } else {
         totals.accrued_ms.0
     };
     equal("billable", totals.billable_ms.0, billable)
+}
+
+/// What had accrued in the sessions that this one continues, as it stood on disk.
+fn used_before(case: &Case) -> u64 {
+    let chain = std::iter::successors(case.before.as_deref(), |case| case.before.as_deref());
+    let used = |case: &Case| {
+        let accrued = case.entries.iter().map(|entry| entry.totals.accrued_ms.0);
+        accrued.max().unwrap_or(0)
+    };
+    chain.map(used).sum()
 }
 
 /// Numbers without a gap, one start, one stop, totals that never go down.
