@@ -8,7 +8,7 @@ use super::livekit::admission::{Admission, LostSession};
 use super::livekit::join::Entrance;
 use super::locks::lock;
 use super::ports::clock::ReadClock;
-use super::ports::ledger::Ledger;
+use super::ports::ledger::{Ledger, Work};
 use super::ports::recordings::Recordings;
 use super::ports::worker::{WorkerDoor, Workers};
 use super::preflights::book::{PreflightLimits, Preflights};
@@ -205,6 +205,13 @@ impl AppState {
             Outcome::Failed(_) => ApiEvent::Preflight(Preflighted::Failed),
         });
         lock(&self.entrance.preflights).handle_outcome(id, outcome);
+    }
+
+    /// Writes that the wall clock was set.
+    pub async fn note_clock_step(&self, step_ms: i64) {
+        if let Err(error) = self.ledger.written(Work::ClockStep(step_ms)).await {
+            tracing::warn!(%error, "that the wall clock was set is not in the ledger yet");
+        }
     }
 
     /// Ends the bookings whose time is over. Call it about once a second.

@@ -1,7 +1,7 @@
 //! What admission must know of this machine: the ledger's disk and how busy the cores are. And the
 //! bookings whose time is over.
 
-use super::clock::Clock;
+use super::clock::{Clock, StepDetector};
 use super::store::running::StoreHandle;
 use crate::api::AppState;
 use crate::base::Mono;
@@ -27,6 +27,7 @@ const LONG_MICROS: u64 = 60_000_000;
 pub(super) async fn watch(state: AppState, store: StoreHandle, clock: Clock) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut meter = Meter::new(cores);
+    let mut steps = StepDetector::new(clock.now());
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -38,6 +39,13 @@ pub(super) async fn watch(state: AppState, store: StoreHandle, clock: Clock) {
             let mut control = control.unwrap_or_else(PoisonError::into_inner);
             control.set_ledger_full(store.stats().full());
             control.set_cpu(cpu);
+        }
+        if let Some(step_ms) = steps.handle_now(clock.now()) {
+            tracing::warn!(
+                step_ms,
+                "the wall clock was set: tokens, webhooks, windows and labels follow it, durations do not"
+            );
+            state.note_clock_step(step_ms).await;
         }
         state.expire_bookings().await;
     }

@@ -3,8 +3,8 @@
 use crate::base::{Mono, Now, Unix};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Both clocks, read once when the process starts. From then on wall time is that reading plus
-/// monotonic time: a jump of the system's wall clock moves nothing until the next start.
+/// Both clocks: the monotonic one from the start of the process, and the wall clock as it is now, so that
+/// a correction of it holds at once. Durations never come from it.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     anchor: Instant,
@@ -12,38 +12,30 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Anchors both clocks here and now. One per process: clones share the anchor.
+    /// Anchors the monotonic clock here and now. One per process: clones share the anchor.
     #[expect(
         clippy::disallowed_methods,
         clippy::new_without_default,
         reason = "the one clock: made on purpose"
     )]
     pub fn new() -> Clock {
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO);
         Clock {
             anchor: Instant::now(),
-            started: Unix(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
+            started: unix(wall()),
         }
     }
 
-    /// Reads the monotonic clock.
+    /// Reads both clocks.
     pub fn now(&self) -> Now {
-        let mono = Mono::ZERO + self.anchor.elapsed();
         Now {
-            mono,
-            unix: Unix(self.started.0.saturating_add(mono.millis().0)),
+            mono: Mono::ZERO + self.anchor.elapsed(),
+            unix: unix(wall()),
         }
     }
 
-    /// The system's wall clock since 1970, as the kernel stamps datagrams; [`Clock::now`] does not
-    /// jump with it.
-    #[expect(clippy::disallowed_methods, reason = "the one clock")]
+    /// The wall clock since 1970, as the kernel stamps datagrams.
     pub fn wall(&self) -> Duration {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO)
+        wall()
     }
 
     /// The instant of [`Mono::ZERO`].
@@ -64,16 +56,65 @@ impl Clock {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one clock")]
+fn wall() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+}
+
+fn unix(wall: Duration) -> Unix {
+    Unix(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Finds out when the wall clock was set.
+#[derive(Debug)]
+pub struct StepDetector {
+    before: Now,
+}
+
+/// A wall clock that differs by more from what was expected was set; adjustment by rate is slower.
+const STEP_MS: u64 = 500;
+
+impl StepDetector {
+    /// From `now` on.
+    pub const fn new(now: Now) -> StepDetector {
+        StepDetector { before: now }
+    }
+
+    /// Looks again: by how many milliseconds the clock was set since, forward or (less than zero) back.
+    pub fn handle_now(&mut self, now: Now) -> Option<i64> {
+        let expected = self.before.unix_at(now.mono);
+        self.before = now;
+        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        let step = signed(now.unix.0).saturating_sub(signed(expected.0));
+        (step.unsigned_abs() > STEP_MS).then_some(step)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn wall_time_is_the_start_plus_monotonic_time() {
-        let clock = Clock::new();
-        let (first, second) = (clock.now(), clock.now());
-        assert!(second.mono >= first.mono);
-        assert_eq!(second.unix.0, clock.started().0 + second.mono.millis().0);
+    fn a_clock_that_is_set_is_noticed_and_one_that_drifts_is_not() {
+        let at = |mono: u64, unix: u64| Now {
+            mono: Mono::from_millis(mono),
+            unix: Unix(unix),
+        };
+        let mut detector = StepDetector::new(at(0, 1_000_000));
+        for (mono, unix, step) in [
+            (1_000, 1_001_000, None),
+            (2_000, 1_002_500, None),
+            (3_000, 1_003_000, None),
+            (4_000, 1_904_000, Some(900_000)),
+            (5_000, 1_905_000, None),
+            (6_000, 1_006_000, Some(-900_000)),
+            (90_000, 1_089_600, None),
+            (91_000, 1_090_099, Some(-501)),
+        ] {
+            assert_eq!(detector.handle_now(at(mono, unix)), step, "{mono}");
+        }
     }
 
     #[test]

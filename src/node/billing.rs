@@ -194,6 +194,7 @@ impl Billing {
 
     /// Time has passed, and everything that was heard until now is in.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.account.handle_clock(now);
         self.session.handle_timeout(now);
         self.drain();
     }

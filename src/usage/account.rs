@@ -12,11 +12,14 @@ use crate::base::{
 };
 use std::collections::{BTreeSet, VecDeque};
 
+/// A wall clock that differs by more from what was expected was set.
+const CLOCK_SET_MS: u64 = 500;
+
 /// The account of one session. Its inputs come in event time and are final.
 #[derive(Debug)]
 pub struct Account {
     facts: SessionFacts,
-    /// Labels instants with wall-clock time.
+    /// Labels entries with wall-clock time; follows the clock when that is set.
     anchor: Now,
     meter: Meter,
     terms: Terms,
@@ -56,6 +59,15 @@ impl Account {
         entry.facts = Some(account.facts.clone());
         account.append(entry, &[(EventKind::SessionStarted, None)]);
         account
+    }
+
+    /// Both clocks as they are: entries from now on are labelled by them, if the wall clock was set. The
+    /// labels of intervals go on from the first reading, so that neighbours touch.
+    pub fn handle_clock(&mut self, now: Now) {
+        let expected = self.anchor.unix_at(now.mono);
+        if now.unix.0.abs_diff(expected.0) > CLOCK_SET_MS {
+            self.anchor = now;
+        }
     }
 
     /// A connection was granted: what its media and tracks say from now on is kept, and counts once

@@ -153,6 +153,8 @@ pub enum EntryKind {
     Stop,
     /// A process started; belongs to no session. First row of each chain.
     Boot,
+    /// The wall clock was set; belongs to no session.
+    Clock,
 }
 
 /// Running totals of a session, up to the last moment that is known for certain.

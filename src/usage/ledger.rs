@@ -11,7 +11,7 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{BootEntry, ChainHead, ChainPosition, Hash, Row, chain_hash};
+pub use chain::{BootEntry, ChainHead, ChainPosition, ClockEntry, Hash, Row, chain_hash};
 pub use recordings::{NoteRefusal, RecordingRecord, Stage, Stages, after_stop};
 pub use verify::{Fault, FaultKind, Report, Verifier, verify};
 
@@ -158,7 +158,8 @@ fn known_at(entry: &Entry, before: Unix) -> Unix {
         | EntryKind::Transition
         | EntryKind::Interim
         | EntryKind::Stop
-        | EntryKind::Boot => entry.at_unix_ms,
+        | EntryKind::Boot
+        | EntryKind::Clock => entry.at_unix_ms,
     }
 }
 

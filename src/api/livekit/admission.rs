@@ -1,7 +1,7 @@
 //! Whether a join is let in now: the session's window, and what the node has to give.
 
 use crate::api::locks::lock;
-use crate::base::{Identity, Now, RoomName, Unix};
+use crate::base::{Identity, Mono, Now, RoomName, Unix};
 use crate::node::verdicts::refusal;
 use crate::node::{Arrival, Continued, Control, JoinRequest, Place, Refusal as Full};
 use crate::peer::signal::token::Join;
@@ -19,7 +19,7 @@ pub struct LostSession {
     /// Who was in it.
     pub people: BTreeSet<Identity>,
     /// Until when.
-    pub until: Unix,
+    pub until: Mono,
 }
 
 /// A join that is refused: with this status, in these words.
@@ -59,7 +59,7 @@ impl Admission {
     pub fn continues(&self, room: &RoomName, now: Now) -> Option<Continued> {
         let lost = lock(&self.lost);
         let lost = lost.get(room)?;
-        (now.unix < lost.until).then(|| lost.session.clone())
+        (now.mono < lost.until).then(|| lost.session.clone())
     }
 
     /// A room is over; one that was never opened leaves a lost session to be continued.

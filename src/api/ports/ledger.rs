@@ -21,6 +21,8 @@ pub enum Work {
     Book(Box<Booking>, Option<Request>),
     /// What has changed in a booking.
     Rebook(Box<Booking>),
+    /// The wall clock was set, by so many milliseconds.
+    ClockStep(i64),
     /// The whole life of a session to which nobody came.
     Close(Vec<Append>),
 }

@@ -8,7 +8,7 @@ use crate::api::{
     Site, WorkerDoor,
 };
 use crate::base::crypto::entropy_seed;
-use crate::base::{RoomName, Unix};
+use crate::base::{Millis, Now, RoomName};
 use crate::host::clock::Clock;
 use crate::host::config::schema::Config;
 use crate::host::deliver::{Delivery, Endpoint, Inlet};
@@ -340,7 +340,7 @@ impl Assembly<'_> {
             recordings,
             seeds: [entropy_seed()?, entropy_seed()?],
             dev,
-            lost: lost(boot).collect(),
+            lost: lost(boot, self.clock.now()).collect(),
             counters: Arc::new(Counters::new(move |event| note(&metrics, event))),
         };
         Ok(AppState::new(parts))
@@ -348,13 +348,14 @@ impl Assembly<'_> {
 }
 
 /// The sessions that a crash or a stop ended a short while ago.
-fn lost(boot: &Boot) -> impl Iterator<Item = (RoomName, LostSession)> {
-    boot.recent.iter().map(|(room, record)| {
+fn lost(boot: &Boot, now: Now) -> impl Iterator<Item = (RoomName, LostSession)> {
+    boot.recent.iter().map(move |(room, record)| {
         let session = Continued {
             facts: record.facts.clone(),
             inherited: record.inherited(),
         };
-        let until = Unix(record.at_unix_ms.0 + CONTINUES_MS);
+        let left = (record.at_unix_ms.0 + CONTINUES_MS).saturating_sub(now.unix.0);
+        let until = now.mono + Millis(left.min(CONTINUES_MS));
         let people = record.totals.participants.keys().cloned().collect();
         let lost = LostSession {
             session,

@@ -8,7 +8,7 @@ use super::recordings;
 use super::stats::{StoreStats, Tally};
 use crate::api::Work;
 use crate::base::{NodeId, RecordingNote, SessionId, Unix};
-use crate::usage::ledger::{BootEntry, ChainHead, NoteRefusal};
+use crate::usage::ledger::{BootEntry, ChainHead, ClockEntry, NoteRefusal};
 use crate::usage::outbox::{Lane, Mark, OutboxRow, Verdict};
 use crate::usage::{Append, Checkpoint, Entry, EntryKind};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -29,6 +29,9 @@ pub(super) struct Newest {
     pub entry_seq: u64,
     pub event_seq: u64,
 }
+
+/// Kind of the rows that tell of the wall clock.
+const CLOCK: &str = "clock";
 
 /// What a committed transaction changed.
 pub(super) struct BatchOutcome {
@@ -109,6 +112,7 @@ impl<'a> Batch<'a> {
     fn work(&mut self, work: &Work) -> rusqlite::Result<()> {
         match work {
             Work::Flush => Ok(()),
+            Work::ClockStep(step_ms) => self.clock(*step_ms),
             Work::Book(booking, request) => {
                 bookings::book(&self.tx, booking, request.as_ref(), self.now)
             }
@@ -157,6 +161,23 @@ impl<'a> Batch<'a> {
         self.row(&body, &place)
     }
 
+    /// Writes that the wall clock was set.
+    fn clock(&mut self, step_ms: i64) -> rusqlite::Result<()> {
+        let entry = ClockEntry {
+            kind: EntryKind::Clock,
+            node: self.chain.head.place.node.clone(),
+            at_unix_ms: self.now,
+            step_ms,
+        };
+        let place = Columns {
+            owner: None,
+            kind: CLOCK,
+            at: self.now,
+            event_seq: 0,
+        };
+        self.row(&json(&entry)?, &place)
+    }
+
     /// Writes an entry and its events, unless it does not follow the session's entry before: that is
     /// a defect of ours, and the ledger stays whole.
     pub fn append(&mut self, append: &Append) -> rusqlite::Result<()> {
@@ -199,7 +220,7 @@ impl<'a> Batch<'a> {
             | EntryKind::Consent
             | EntryKind::Recording
             | EntryKind::Stop => false,
-            EntryKind::Boot => return Ok(None),
+            EntryKind::Boot | EntryKind::Clock => return Ok(None),
         };
         let before = known.unwrap_or_default();
         let seq_follows = entry.entry_seq == before.entry_seq + 1 && starts == known.is_none();
@@ -236,6 +257,7 @@ impl<'a> Batch<'a> {
             EntryKind::Consent => ("consent", ""),
             EntryKind::Recording => ("recording", ""),
             EntryKind::Boot => ("boot", ""),
+            EntryKind::Clock => (CLOCK, ""),
         };
         let owner = Some((&entry.session, entry.entry_seq));
         self.row(

@@ -73,7 +73,8 @@ pub(super) fn index(conn: &Connection, entry: &Entry) -> rusqlite::Result<()> {
             | EntryKind::Interim
             | EntryKind::Consent
             | EntryKind::Recording
-            | EntryKind::Boot,
+            | EntryKind::Boot
+            | EntryKind::Clock,
             _,
         ) => Ok(()),
     }

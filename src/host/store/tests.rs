@@ -5,8 +5,8 @@ use super::read::LedgerReader;
 use super::writer::Writer;
 use super::*;
 use crate::base::{EndReason, Millis, Now, RoomName, SessionId, SessionState, Unix};
-use crate::usage::ledger::FaultKind;
 use crate::usage::ledger::fixture::{START, checkpoint, facts, life};
+use crate::usage::ledger::{ClockEntry, FaultKind};
 use crate::usage::outbox::{Lane, Mark, Verdict};
 use crate::usage::{Append, EntryKind};
 use std::path::Path;
@@ -264,6 +264,35 @@ fn a_session_is_continued_within_ten_minutes_and_only_once() {
     let boot = open(&crashed.copy(), soon()).1;
     let rooms: Vec<&str> = boot.recent.keys().map(RoomName::as_str).collect();
     assert_eq!(rooms, ["room-SE_b"], "SE_a was continued by SE_b");
+}
+
+#[test]
+fn a_wall_clock_that_was_set_is_a_row_of_no_session_and_the_chain_goes_on() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    bench.appended(&life("SE_a")[..2]);
+    for (number, step_ms) in [(1, 900_000), (2, -86_400_000)] {
+        let work = crate::api::Work::ClockStep(step_ms);
+        bench.send(Job::Write { number, work });
+        assert_eq!(bench.reply(), StoreReply::Written(number));
+    }
+    bench.appended(&life("SE_a")[2..]);
+    let stored = dir.copy();
+    assert_eq!(stored.verify().faults, []);
+    let sql = "SELECT body FROM entry WHERE kind = 'clock' AND session IS NULL ORDER BY chain_seq";
+    let conn = stored.sqlite();
+    let mut select = conn.prepare(sql).unwrap();
+    let bodies = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let steps: Vec<i64> = bodies
+        .map(|body| serde_json::from_str::<ClockEntry>(&body.unwrap()).unwrap())
+        .map(|entry| entry.step_ms)
+        .collect();
+    assert_eq!(steps, [900_000, -86_400_000]);
+    let sessions = LedgerReader::open(&stored.0)
+        .unwrap()
+        .records(None)
+        .unwrap();
+    assert_eq!(sessions.len(), 1, "the session is whole");
 }
 
 #[test]

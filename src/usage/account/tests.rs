@@ -33,6 +33,30 @@ fn open() -> Account {
 }
 
 #[test]
+fn labels_follow_a_clock_that_is_set_and_durations_and_intervals_do_not() {
+    for (step, expected) in [
+        (900_000, 1_906_000),
+        (-900_000, 106_000),
+        (86_400_000, 87_406_000),
+        (499, 1_006_000),
+    ] {
+        let mut account = live();
+        let unix = Unix((1_005_000_i64 + step).try_into().unwrap());
+        account.handle_clock(Now {
+            mono: ms(5_000),
+            unix,
+        });
+        account.handle_interim(ms(6_000));
+        let last = std::iter::from_fn(|| account.poll_output()).last().unwrap();
+        assert_eq!(last.entry.at_unix_ms, Unix(expected), "{step}");
+        let totals = &last.entry.totals;
+        assert_eq!(totals.accrued_ms, Millis(5_000), "{step}");
+        let ends: Vec<u64> = totals.intervals.iter().map(|i| i.end_unix_ms.0).collect();
+        assert_eq!(ends, [1_001_000, 1_006_000], "{step}");
+    }
+}
+
+#[test]
 fn the_least_that_is_billed_counts_for_the_whole_chain() {
     for (before, expected) in [(0, 0), (39_999, 0), (40_000, 20_000), (3_600_000, 20_000)] {
         let mut facts = facts();

@@ -139,19 +139,32 @@ pub struct BootEntry {
     pub previous: Option<ChainHead>,
 }
 
+/// The wall clock was set while the node ran: labels before and after it do not follow each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockEntry {
+    /// Always `clock`.
+    pub kind: EntryKind,
+    /// The node.
+    pub node: NodeId,
+    /// The wall clock after it.
+    pub at_unix_ms: Unix,
+    /// By how much it was set, forward or (less than zero) back.
+    pub step_ms: i64,
+}
+
 /// A ledger row as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// Its place in its chain.
     pub place: ChainPosition,
-    /// The session; none in a boot row.
+    /// The session; none in a row of the node's own.
     pub session: Option<SessionId>,
-    /// The session's sequence number; none in a boot row.
+    /// The session's sequence number; none in a row of the node's own.
     pub entry_seq: Option<u64>,
     /// The stored hash of the row before.
     pub prev_hash: Hash,
     /// The stored hash of this row.
     pub hash: Hash,
-    /// The JSON of an [`Entry`](crate::usage::Entry) or a [`BootEntry`].
+    /// The JSON of an [`Entry`](crate::usage::Entry), a [`BootEntry`] or a [`ClockEntry`].
     pub body: String,
 }

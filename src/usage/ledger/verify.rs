@@ -1,6 +1,6 @@
 //! Says of a stored ledger whether it is whole, and names every fault.
 
-use super::chain::{BootEntry, ChainHead, ChainPosition, Hash, Row, chain_hash};
+use super::chain::{BootEntry, ChainHead, ChainPosition, ClockEntry, Hash, Row, chain_hash};
 use super::recordings::Stages;
 use crate::base::crypto::sha256;
 use crate::base::{Identity, Millis, PauseReason, SessionId, SessionState};
@@ -195,6 +195,12 @@ impl Verifier {
                     "a boot entry inside the epoch".into(),
                 );
             }
+            (
+                Ok(Kind {
+                    kind: EntryKind::Clock,
+                }),
+                false,
+            ) => self.check_clock(row),
             (Ok(_), first) => {
                 if first {
                     self.fault(
@@ -269,6 +275,17 @@ impl Verifier {
                 told(previous)
             );
             self.fault(row, FaultKind::EpochUnlinked, detail);
+        }
+    }
+
+    fn check_clock(&mut self, row: &Row) {
+        match serde_json::from_str::<ClockEntry>(&row.body) {
+            Ok(clock) if clock.node == row.place.node && row.session.is_none() => {}
+            Ok(clock) => {
+                let detail = format!("the body says node {}, of no session", clock.node);
+                self.fault(row, FaultKind::ColumnsDiffer, detail);
+            }
+            Err(error) => self.fault(row, FaultKind::Unreadable, error.to_string()),
         }
     }
 
