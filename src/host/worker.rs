@@ -13,8 +13,9 @@ use crate::base::{ConnectionId, Mono, Now, PreflightId, RecordingId, RoomName, S
 use crate::node::preflight::Outcome;
 use crate::node::{News, Output, Shard, Stats};
 use crate::peer::signal::Frame;
+use crate::usage::Stored;
 use mio::{Events, Poll, Token, Waker};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,12 +56,12 @@ pub struct Published {
     pub jobs_dropped: u64,
 }
 
-/// Sessions with news from the ledger: a set, so it is bounded by the open sessions.
+/// Sessions with news from the ledger: a map, so it is bounded by the open sessions.
 #[derive(Clone, Default)]
-pub struct Committed(Arc<Mutex<BTreeSet<SessionId>>>);
+pub struct Committed(Arc<Mutex<BTreeMap<SessionId, Stored>>>);
 
 impl Committed {
-    fn take(&self) -> BTreeSet<SessionId> {
+    fn take(&self) -> BTreeMap<SessionId, Stored> {
         std::mem::take(&mut *hold(&self.0))
     }
 }
@@ -89,9 +90,14 @@ impl WorkerEnds {
         }
     }
 
-    /// Tells that these sessions have something new on disk. Never blocks for long.
-    pub fn handle_committed(&self, sessions: &[SessionId]) {
-        hold(&self.committed.0).extend(sessions.iter().cloned());
+    /// Tells what these sessions have on disk now. Never blocks for long.
+    pub fn handle_committed(&self, news: &[(SessionId, Stored)]) {
+        let mut committed = hold(&self.committed.0);
+        for (session, stored) in news {
+            let known = committed.entry(session.clone()).or_default();
+            *known = known.with(*stored);
+        }
+        drop(committed);
         self.wake();
     }
 
@@ -289,8 +295,8 @@ impl Worker {
             });
         }
         self.arrivals.handle_round(now.mono);
-        for session in self.committed.take() {
-            self.shard.handle_committed(&session, now);
+        for (session, stored) in self.committed.take() {
+            self.shard.handle_committed(&session, stored, now);
         }
         for (id, reason) in self.lost.take() {
             self.shard.handle_recording_failed(&id, &reason, now);

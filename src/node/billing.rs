@@ -154,7 +154,9 @@ impl Billing {
     /// New totals of `duration.quota_s` and `duration.max_min`, already validated; `None` leaves one
     /// as it is. False: the session is over.
     pub fn handle_extend(&mut self, quota_s: Option<u64>, max_min: Option<u64>, now: Now) -> bool {
-        self.session.handle_extend(quota_s, max_min, now)
+        let extended = self.session.handle_extend(quota_s, max_min);
+        self.handle_timeout(now);
+        extended
     }
 
     /// How someone's floor stands in a direction from now on. Call it at every change and at least once

@@ -12,7 +12,7 @@ use crate::base::{
     ConnectionId, Identity, Millis, Mono, Now, RecordingId, Rng, RoomName, SessionId, SessionState,
 };
 use crate::peer::signal::{Frame, LeaveAction, LeaveReason, decode};
-use crate::usage::Checkpoint;
+use crate::usage::{Checkpoint, Stored};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -200,8 +200,8 @@ impl Shard {
         preflights.open(request, &mut context)
     }
 
-    /// An entry or a checkpoint of the session is on disk.
-    pub fn handle_committed(&mut self, session: &SessionId, now: Now) {
+    /// So much of the session is on disk.
+    pub fn handle_committed(&mut self, session: &SessionId, stored: Stored, now: Now) {
         let found = self
             .rooms
             .iter()
@@ -209,7 +209,9 @@ impl Shard {
         let Some(index) = found.map(|(index, _)| index) else {
             return;
         };
-        self.with_room(index, now, LiveRoom::handle_committed);
+        self.with_room(index, now, |room, context| {
+            room.handle_committed(stored, context);
+        });
     }
 
     /// The disk does not take a recording: it ends, and nothing else does.

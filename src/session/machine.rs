@@ -111,9 +111,17 @@ impl Session {
         asked && self.command(command, now)
     }
 
-    /// New totals of quota and duration; `None` leaves one as it is. False: it is over.
-    pub fn handle_extend(&mut self, quota_s: Option<u64>, max_min: Option<u64>, now: Now) -> bool {
-        self.command(Command::Extend { quota_s, max_min }, now)
+    /// New totals of quota and duration; `None` leaves one as it is. They hold from the watermark on, the
+    /// earliest moment on which nothing depends that was announced: time that was bought is given,
+    /// though the time before it had run out unnoticed. False: it is over.
+    pub fn handle_extend(&mut self, quota_s: Option<u64>, max_min: Option<u64>) -> bool {
+        if self.stage.ended() {
+            self.stats.ignored += 1;
+            return false;
+        }
+        let extend = Command::Extend { quota_s, max_min };
+        self.stage.handle_command(self.settled, extend);
+        true
     }
 
     /// How someone's floor stands from now on. Reports that say nothing new cost nothing, and those of

@@ -173,7 +173,7 @@ impl Play {
 
     fn extend(&mut self, quota_s: Option<u64>, max_min: Option<u64>) -> &mut Play {
         self.fed = true;
-        assert!(self.session.handle_extend(quota_s, max_min, self.clock()));
+        assert!(self.session.handle_extend(quota_s, max_min));
         self
     }
 

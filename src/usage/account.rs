@@ -255,7 +255,9 @@ impl Account {
         if matches!(self.state, SessionState::Ended(_)) {
             return None;
         }
-        let checkpoint = Checkpoint {
+        let number = self.saved.as_ref().map_or(0, |saved| saved.number);
+        let mut checkpoint = Checkpoint {
+            number,
             facts: self.facts.clone(),
             entry_seq: self.entry_seq,
             event_seq: self.event_seq,
@@ -268,6 +270,7 @@ impl Account {
         if self.saved.as_ref() == Some(&checkpoint) {
             return None;
         }
+        checkpoint.number += 1;
         self.saved = Some(checkpoint.clone());
         Some(checkpoint)
     }

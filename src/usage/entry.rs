@@ -316,6 +316,9 @@ pub struct Append {
 /// The running totals of a live session, kept at most 500 ms old on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
+    /// Which checkpoint of its session, from 1; counted by the process alone.
+    #[serde(skip)]
+    pub number: u64,
     /// What the session is.
     pub facts: SessionFacts,
     /// The newest entry at the time.
@@ -335,6 +338,47 @@ pub struct Checkpoint {
     /// The terms at that moment.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub terms: Option<Terms>,
+}
+
+/// What of a session is on disk, or on its way there: the newest entry and the newest checkpoint, by
+/// their numbers; 0 where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// `entry_seq` of the entry.
+    pub entry_seq: u64,
+    /// `number` of the checkpoint.
+    pub checkpoint: u64,
+}
+
+impl Stored {
+    /// This entry.
+    pub const fn entry(entry_seq: u64) -> Stored {
+        Stored {
+            entry_seq,
+            checkpoint: 0,
+        }
+    }
+
+    /// This checkpoint.
+    pub const fn checkpoint(number: u64) -> Stored {
+        Stored {
+            entry_seq: 0,
+            checkpoint: number,
+        }
+    }
+
+    /// Whether `other` is among what is stored.
+    pub const fn covers(self, other: Stored) -> bool {
+        other.entry_seq <= self.entry_seq && other.checkpoint <= self.checkpoint
+    }
+
+    /// Both together.
+    pub fn with(self, other: Stored) -> Stored {
+        Stored {
+            entry_seq: self.entry_seq.max(other.entry_seq),
+            checkpoint: self.checkpoint.max(other.checkpoint),
+        }
+    }
 }
 
 impl Entry {

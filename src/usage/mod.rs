@@ -11,7 +11,7 @@ pub mod webhook;
 pub use account::Account;
 pub use entry::{
     Append, Carried, Checkpoint, Entry, EntryKind, Event, EventKind, Interval, ParticipantTotals,
-    SessionFacts, Totals,
+    SessionFacts, Stored, Totals,
 };
 pub use event::event;
 pub use meter::Meter;

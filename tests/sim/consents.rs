@@ -153,7 +153,7 @@ fn line(action: &Action) -> Option<(u64, String)> {
 }
 
 fn kept(case: &Case, entry: &Entry) -> Option<(u64, String)> {
-    let at = entry.at_unix_ms.0.wrapping_sub(case.label_zero);
+    let at = case.moment(entry.at_unix_ms);
     let consent = entry.consent.as_ref().map(|consent| {
         let (who, state) = (consent.identity.as_str(), consent.state.as_str());
         format!("{who} {} {state}", consent.purpose)

@@ -272,7 +272,7 @@ fn begins(case: &Case) -> Stand {
     // The totals reach further than the moment of an entry that tells of someone's past leave.
     let intervals = &stop.totals.intervals;
     let end = intervals.last().map_or(stop.at_unix_ms, |i| i.end_unix_ms);
-    let ms = end.0.wrapping_sub(before.label_zero);
+    let ms = before.moment(end);
     let until = (ms * 1000 + 999).max(before.created);
     let tracks = tracks(before, Micros::MAX - PRESENT);
     let mut stand = course(before, &tracks, begins(before), until).stand;
@@ -400,7 +400,7 @@ fn judge_clean(case: &Case, totals: &Totals) -> Result<(), String> {
     let truth = truth(case, Micros::MAX - PRESENT);
     let stop = &case.entries[case.entries.len() - 1];
     equal("end reason", stop.state.reason(), Some(truth.reason))?;
-    equal("end", stop.at_unix_ms.0 - case.label_zero, truth.end / 1000)?;
+    equal("end", case.moment(stop.at_unix_ms), truth.end / 1000)?;
     equal("accrued", totals.accrued_ms.0, length(&truth.live))?;
     equal(
         "live intervals",
@@ -474,12 +474,7 @@ fn judge_warnings(case: &Case, truth: &Truth) -> Result<(), String> {
         .entries
         .iter()
         .filter(|entry| warns(&entry.cause))
-        .map(|entry| {
-            (
-                entry.at_unix_ms.0.wrapping_sub(case.label_zero),
-                entry.cause.as_str(),
-            )
-        })
+        .map(|entry| (case.moment(entry.at_unix_ms), entry.cause.as_str()))
         .filter(|(at, _)| *at < end)
         .collect();
     let mut truly = truth.course.told.clone();

@@ -48,7 +48,16 @@ pub struct Case {
     pub deliveries: Vec<Event>,
 }
 
+/// What the wall clock is set by.
+const JUMP_MS: u64 = 3_600_000;
+
 impl Case {
+    /// The moment of an entry, in milliseconds of the world's clock, none of which is an hour long: the
+    /// label is that of the wall clock, which may have been set since the session began.
+    pub fn moment(&self, label: Unix) -> u64 {
+        (label.0 + JUMP_MS).wrapping_sub(self.label_zero) % JUMP_MS
+    }
+
     /// When the window closes, on the world's clock; not before the session was opened.
     pub fn closes(&self) -> Option<Micros> {
         let closes = (EPOCH / 1000 + self.policy.closes_s?) * 1000;
@@ -239,8 +248,9 @@ impl World {
                 let case = self.sessions.get_mut(session).unwrap();
                 process.joins += 1;
                 let clock = clock(process.boot, now);
+                let settled = process.boot + billing.clock().settled.micros();
                 if put(billing, &action, (process.boot, process.joins), clock) {
-                    case.inputs.push(action);
+                    take(&mut case.inputs, action, settled);
                 }
             }
         }
@@ -405,6 +415,15 @@ impl World {
     }
 }
 
+/// Keeps an input at the moment at which it takes effect: more time does at the watermark.
+fn take(inputs: &mut Vec<Action>, mut action: Action, settled: Micros) {
+    if matches!(action.act, Act::Extend { .. }) {
+        action.at = settled;
+    }
+    let place = inputs.partition_point(|input| input.at <= action.at);
+    inputs.insert(place, action);
+}
+
 /// One input of the machine. False: it was refused, and is as if it had not been.
 fn put(billing: &mut Billing, action: &Action, (boot, number): (Micros, u64), now: Now) -> bool {
     let who = Identity::from(action.who.name);
@@ -442,13 +461,13 @@ fn put(billing: &mut Billing, action: &Action, (boot, number): (Micros, u64), no
     true
 }
 
-/// Both clocks of a process. The wall clock is set forth and back by an hour every twenty seconds:
-/// no record may show it.
+/// Both clocks of a process. The wall clock is set forth and back by an hour every twenty seconds: no
+/// duration may show it.
 fn clock(boot: Micros, now: Micros) -> Now {
     let jump = if (now / (20 * SEC)).is_multiple_of(2) {
         0
     } else {
-        3_600_000
+        JUMP_MS
     };
     Now {
         mono: Mono::from_micros(now - boot),

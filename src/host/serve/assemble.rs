@@ -8,7 +8,7 @@ use crate::api::{
     Site, WorkerDoor,
 };
 use crate::base::crypto::entropy_seed;
-use crate::base::{Millis, Now, RoomName};
+use crate::base::{Millis, Now, RoomName, SessionId};
 use crate::host::clock::Clock;
 use crate::host::config::schema::Config;
 use crate::host::deliver::{Delivery, Endpoint, Inlet};
@@ -26,6 +26,7 @@ use crate::host::worker::{self, Prepared, WorkerEnds};
 use crate::host::{address, admission, tls};
 use crate::node::{Continued, Shard, ShardConfig};
 use crate::peer::transport::Factory;
+use crate::usage::Stored;
 use anyhow::Context;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -279,9 +280,14 @@ impl Informed {
             on_reply: Box::new(move |reply| {
                 inlet.handle_reply(&reply);
                 pending.handle_reply(&reply);
-                let sessions = match reply {
-                    StoreReply::Appended { session, .. } => vec![session],
-                    StoreReply::CheckpointsStored { sessions } => sessions,
+                let stored: Vec<(SessionId, Stored)> = match reply {
+                    StoreReply::Appended {
+                        session, entry_seq, ..
+                    } => vec![(session, Stored::entry(entry_seq))],
+                    StoreReply::CheckpointsStored { sessions } => sessions
+                        .into_iter()
+                        .map(|(session, number)| (session, Stored::checkpoint(number)))
+                        .collect(),
                     StoreReply::Head { .. }
                     | StoreReply::Lanes(_)
                     | StoreReply::Marked { .. }
@@ -290,7 +296,7 @@ impl Informed {
                 };
                 workers
                     .iter()
-                    .for_each(|worker| worker.handle_committed(&sessions));
+                    .for_each(|worker| worker.handle_committed(&stored));
             }),
             on_fatal: Box::new(move |_| {
                 alarm.send_replace(Phase::Lost);

@@ -325,14 +325,17 @@ impl<'a> Batch<'a> {
 
     /// Only an open session has a row to update: a checkpoint that comes after the stop entry
     /// brings nothing back to life.
-    fn checkpoints(&mut self, checkpoints: &[Checkpoint]) -> rusqlite::Result<Vec<SessionId>> {
+    fn checkpoints(
+        &mut self,
+        checkpoints: &[Checkpoint],
+    ) -> rusqlite::Result<Vec<(SessionId, u64)>> {
         let sql = "UPDATE checkpoint SET body = ?2 WHERE session = ?1";
         let mut update = self.tx.prepare_cached(sql)?;
         let mut stored = Vec::with_capacity(checkpoints.len());
         for checkpoint in checkpoints {
             let session = &checkpoint.facts.session;
             if update.execute(params![session.as_str(), json(checkpoint)?])? > 0 {
-                stored.push(session.clone());
+                stored.push((session.clone(), checkpoint.number));
                 self.outcome.tally.checkpoints += 1;
             }
         }

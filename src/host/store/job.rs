@@ -49,8 +49,8 @@ pub enum StoreReply {
     },
     /// The checkpoints are on disk.
     CheckpointsStored {
-        /// Of these sessions.
-        sessions: Vec<SessionId>,
+        /// Of these sessions, with their numbers.
+        sessions: Vec<(SessionId, u64)>,
     },
     /// The oldest pending row of a lane.
     Head {

@@ -165,7 +165,7 @@ fn an_orphan_is_closed_once_from_its_checkpoint_and_told_to_every_endpoint() {
         checkpoint("SE_unknown", 1),
     ]));
     let stored = StoreReply::CheckpointsStored {
-        sessions: vec![SessionId::from("SE_a")],
+        sessions: vec![(SessionId::from("SE_a"), 0)],
     };
     assert_eq!(bench.reply(), stored);
     bench.send(Job::Checkpoints(vec![checkpoint("SE_a", 5_250)]));

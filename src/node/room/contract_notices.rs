@@ -7,6 +7,7 @@ use crate::node::billing::{Billing, Clock};
 use crate::node::context::Context;
 use crate::node::io::Output;
 use crate::session::{Prompt, Who};
+use crate::usage::Stored;
 use std::collections::VecDeque;
 
 /// The billed clock is told once a second.
@@ -21,8 +22,8 @@ const ASKED: &str = "beistand.presence";
 /// What clients know of the contract.
 pub(in crate::node) struct ContractNotices {
     session: SessionId,
-    /// What the appends and checkpoints on their way to the disk say.
-    pending: VecDeque<Clock>,
+    /// What the appends and checkpoints on their way to the disk say, in their order.
+    pending: VecDeque<(Stored, Clock)>,
     /// The newest clock that is on disk: no other is ever told.
     shown: Option<Clock>,
     clock_told: Mono,
@@ -50,16 +51,21 @@ impl ContractNotices {
     }
 
     /// An append or a checkpoint goes out now, and says this.
-    pub(in crate::node) fn handle_written(&mut self, clock: Clock) {
+    pub(in crate::node) fn handle_written(&mut self, written: Stored, clock: Clock) {
         if self.pending.len() == MAX_PENDING {
-            self.pending.clear();
+            self.pending.pop_front();
         }
-        self.pending.push_back(clock);
+        self.pending.push_back((written, clock));
     }
 
-    /// The oldest of them is on disk. True if that changed the state that is shown.
-    pub(in crate::node) fn handle_committed(&mut self) -> bool {
-        let Some(clock) = self.pending.pop_front() else {
+    /// So much is on disk: the newest clock of it is shown, whatever was folded or left out on the way.
+    /// True if that changed the state that is shown.
+    pub(in crate::node) fn handle_committed(&mut self, stored: Stored) -> bool {
+        let covered = |(written, _): &(Stored, Clock)| stored.covers(*written);
+        let Some(newest) = self.pending.iter().rposition(covered) else {
+            return false;
+        };
+        let Some((_, clock)) = self.pending.drain(..=newest).next_back() else {
             return false;
         };
         let before = self.shown.replace(clock);
@@ -74,7 +80,8 @@ impl ContractNotices {
         context: &mut Context<'_>,
     ) {
         while let Some(append) = billing.poll_output() {
-            self.handle_written(billing.clock());
+            let written = Stored::entry(append.entry.entry_seq);
+            self.handle_written(written, billing.clock());
             if let Some(warning) = &append.entry.warning {
                 tell_warning(warning, notices);
             }
@@ -167,5 +174,62 @@ fn is_asked(role: Option<Role>) -> bool {
     match role {
         Some(Role::Expert | Role::Customer) | None => true,
         Some(Role::Guest | Role::Observer) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::SessionState;
+
+    fn clock(accrued: u64) -> Clock {
+        Clock {
+            state: SessionState::Live,
+            accrued_ms: Millis(accrued),
+            quota_left_ms: None,
+            time_left_ms: None,
+            settled: Mono::ZERO,
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_the_newest_that_is_on_disk_however_the_news_of_it_are_folded() {
+        let (entry, checkpoint) = (Stored::entry, Stored::checkpoint);
+        let written = [
+            (entry(1), 10),
+            (checkpoint(1), 20),
+            (checkpoint(2), 30),
+            (entry(2), 40),
+            (checkpoint(3), 50),
+            (entry(3), 60),
+        ];
+        for (name, stored, shown) in [
+            ("nothing of ours", Stored::default(), None),
+            ("one by one", entry(1), Some(10)),
+            ("folded", entry(1).with(checkpoint(2)), Some(30)),
+            ("a checkpoint was left out", entry(2), Some(40)),
+            ("all of it", entry(3).with(checkpoint(3)), Some(60)),
+        ] {
+            let mut notices = ContractNotices::new(SessionId::from("SE_a"), Who::Any, Mono::ZERO);
+            for (stored, accrued) in written {
+                notices.handle_written(stored, clock(accrued));
+            }
+            notices.handle_committed(stored);
+            let accrued = notices.shown().map(|clock| clock.accrued_ms.0);
+            assert_eq!(accrued, shown, "{name}");
+        }
+    }
+
+    #[test]
+    fn after_a_stall_of_any_length_the_next_commit_shows_the_newest() {
+        let mut notices = ContractNotices::new(SessionId::from("SE_a"), Who::Any, Mono::ZERO);
+        let most = u64::try_from(MAX_PENDING).unwrap() * 3;
+        for number in 1..=most {
+            notices.handle_written(Stored::checkpoint(number), clock(number));
+        }
+        assert_eq!(notices.pending.len(), MAX_PENDING);
+        notices.handle_committed(Stored::checkpoint(most));
+        assert_eq!(notices.shown(), Some(clock(most)));
+        assert!(notices.pending.is_empty());
     }
 }

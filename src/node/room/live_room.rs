@@ -31,7 +31,7 @@ use crate::peer::transport::{Channel, Output as Heard};
 use crate::record;
 use crate::room::{MemberKey, Room};
 use crate::session::Policy;
-use crate::usage::Checkpoint;
+use crate::usage::{Checkpoint, Stored};
 
 /// Presence, negotiation and billing are looked at this often: far below the 5 s of presence, and
 /// rare enough to cost nothing.
@@ -239,8 +239,8 @@ impl LiveRoom {
     }
 
     /// An entry or a checkpoint is on disk.
-    pub(in crate::node) fn handle_committed(&mut self, context: &mut Context<'_>) {
-        if self.contract.handle_committed() {
+    pub(in crate::node) fn handle_committed(&mut self, stored: Stored, context: &mut Context<'_>) {
+        if self.contract.handle_committed(stored) {
             self.tell_clock(context.now.mono);
         }
         self.finish(context);
@@ -418,7 +418,9 @@ impl LiveRoom {
         evidence::flush(&mut self.parts.members, &mut self.parts.billing, now);
         evidence::all_bytes(&self.parts.members, &mut self.parts.billing);
         let checkpoint = self.parts.billing.checkpoint(now)?;
-        self.contract.handle_written(self.parts.billing.clock());
+        let written = Stored::checkpoint(checkpoint.number);
+        self.contract
+            .handle_written(written, self.parts.billing.clock());
         Some(checkpoint)
     }
 

@@ -119,7 +119,20 @@ fn a_top_up_at_the_last_millisecond_is_in_time() {
     play.session.handle_timeout(now);
     play.listen();
     play.until(22_000)
-        .check(&["1000 live", "11000 extended", "21000 ended quota_exhausted"]);
+        .check(&["1000 live", "10980 extended", "21000 ended quota_exhausted"]);
+}
+
+#[test]
+fn a_top_up_while_nobody_knows_yet_whether_the_quota_is_used_up_is_in_time() {
+    // Karl is silent from 9.8 s on; at 12 s more time is bought, and at 13.3 s he is heard again.
+    let mut play = met(r#"{"duration":{"quota_s":10}}"#);
+    play.until(9_800);
+    play.lose("carl");
+    play.until(12_000);
+    play.extend(Some(20), None);
+    play.until(13_300);
+    play.talk("carl", CUSTOMER).until(22_000);
+    play.check(&["1000 live", "9800 extended", "21000 ended quota_exhausted"]);
 }
 
 #[test]

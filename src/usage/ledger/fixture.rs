@@ -257,6 +257,7 @@ pub fn note(session: &str, step: RecordingStep) -> RecordingNote {
 /// A checkpoint of a life after its third entry, so much time after going live.
 pub fn checkpoint(session: &str, live: u64) -> Checkpoint {
     Checkpoint {
+        number: 0,
         facts: facts(session),
         entry_seq: 3,
         event_seq: 3,

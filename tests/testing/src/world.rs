@@ -10,6 +10,7 @@ use beistand::peer::signal::{ClientParams, Frame};
 use beistand::peer::transport::Factory;
 use beistand::record;
 use beistand::session::{Mode, Policy};
+use beistand::usage::Stored;
 use livekit_protocol as proto;
 use livekit_protocol::signal_request::Message as Ask;
 use prost::Message;
@@ -430,13 +431,15 @@ impl World {
                 Output::CloseSocket { .. } => {}
                 Output::Append(append) => {
                     let session = append.entry.session.clone();
+                    let stored = Stored::entry(append.entry.entry_seq);
                     self.appended.push(*append);
-                    self.shard.handle_committed(&session, self.now);
+                    self.shard.handle_committed(&session, stored, self.now);
                 }
                 Output::Checkpoints(all) => {
                     for checkpoint in all {
+                        let stored = Stored::checkpoint(checkpoint.number);
                         self.shard
-                            .handle_committed(&checkpoint.facts.session, self.now);
+                            .handle_committed(&checkpoint.facts.session, stored, self.now);
                     }
                 }
                 Output::Recorded(output) => {
