@@ -229,6 +229,11 @@ impl Billing {
         }
     }
 
+    /// The state at the last moment that is certain.
+    pub const fn state(&self) -> SessionState {
+        self.session.state()
+    }
+
     /// The question "still there?", while it is open.
     pub fn prompt(&self) -> Option<Prompt> {
         self.session.prompt()

@@ -99,7 +99,7 @@ impl LiveRoom {
     }
 
     pub(in crate::node) fn state(&self) -> SessionState {
-        self.parts.billing.clock().state
+        self.parts.billing.state()
     }
 
     pub(in crate::node) const fn is_over(&self) -> bool {
@@ -363,14 +363,15 @@ impl LiveRoom {
         if self.contract.clock_is_due(now.mono) {
             self.tell_clock(now.mono);
         }
-        if matches!(self.state(), SessionState::Ended(_)) {
-            let leave = Leave::unbilled(LeaveAction::Disconnect, LeaveReason::RoomClosed);
-            self.close(leave, now);
-        }
     }
 
-    /// The end of a step: all that follows from it is carried out here, and nowhere else.
+    /// The end of a step: all that follows from it is carried out here, and nowhere else. The room of a
+    /// session that has ended closes before the ledger hears of it: nobody is let into it any more.
     fn finish(&mut self, context: &mut Context<'_>) {
+        if !self.over && matches!(self.state(), SessionState::Ended(_)) {
+            let leave = Leave::unbilled(LeaveAction::Disconnect, LeaveReason::RoomClosed);
+            self.close(leave, context.now);
+        }
         loop {
             if std::mem::take(&mut self.review_is_due) {
                 if matches!(self.state(), SessionState::Ended(_)) {
