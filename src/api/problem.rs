@@ -14,6 +14,10 @@ const RETRY_AFTER_S: u32 = 5;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(description = "Why a request is refused (RFC 9457).")]
 pub struct Problem {
+    /// Time heals it.
+    #[serde(skip)]
+    #[schema(ignore)]
+    passes: bool,
     /// What kind of problem, as a URI: `urn:beistand:problem:KIND`.
     #[serde(rename = "type")]
     #[schema(example = "urn:beistand:problem:invalid-field")]
@@ -42,6 +46,7 @@ pub struct Problem {
 impl Problem {
     fn new(status: StatusCode, kind: &'static str, detail: impl ToString) -> Problem {
         Problem {
+            passes: false,
             kind,
             title: status.canonical_reason().unwrap_or("Refused"),
             status: status.as_u16(),
@@ -163,6 +168,14 @@ impl Problem {
         }
     }
 
+    /// The same request is under way: its answer can be had in a while.
+    pub fn under_way(detail: impl ToString) -> Problem {
+        Problem {
+            passes: true,
+            ..Problem::conflict(detail, None)
+        }
+    }
+
     /// The body is too long.
     pub fn too_large(most: usize) -> Problem {
         let detail = format!("the body is too long: at most {most} bytes are allowed");
@@ -229,7 +242,8 @@ impl IntoResponse for Problem {
         let body = serde_json::to_string(&self).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, PROBLEM)], body).into_response();
         let headers = response.headers_mut();
-        if let Some(after) = retry_after(status) {
+        let after = retry_after(status).or(self.passes.then(|| HeaderValue::from(RETRY_AFTER_S)));
+        if let Some(after) = after {
             headers.insert(header::RETRY_AFTER, after);
         }
         if status == StatusCode::UNAUTHORIZED {

@@ -123,6 +123,30 @@ impl Ledger {
             Ok(Err(_)) | Err(_) => Err(Unwritten::Silent),
         }
     }
+
+    /// Writes likewise. What is `held` stays so until it is on disk, or lost, however long that takes.
+    pub(in crate::api) async fn written_holding<T: Send + 'static>(
+        &self,
+        work: Work,
+        held: T,
+    ) -> Result<(), Unwritten> {
+        let mut answered = (self.write)(work).ok_or(Unwritten::NoPlace)?;
+        match timeout(PATIENCE, &mut answered).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Unwritten::Silent),
+            Err(_) => {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "ends with the writer's answer, or with it"
+                )]
+                tokio::spawn(async move {
+                    drop(answered.await);
+                    drop(held);
+                });
+                Err(Unwritten::Silent)
+            }
+        }
+    }
 }
 
 /// Why nobody can say that it is on disk.

@@ -24,7 +24,7 @@ pub(in crate::api) struct Bookings {
     pub node: NodeId,
     /// Draws names and ids.
     pub rng: Mutex<Rng>,
-    /// Idempotency keys of requests that are not answered yet.
+    /// Idempotency keys of requests that are under way, until what they ask for is on disk.
     pub asking: Mutex<BTreeSet<String>>,
 }
 
@@ -33,13 +33,20 @@ impl Bookings {
     pub async fn book(
         &self,
         booking: Booking,
-        request: Option<Request>,
+        asked: Option<(Request, Turn)>,
     ) -> Result<Arc<Booking>, Problem> {
         let booked = lock(&self.control).book(booking).map_err(refused)?;
+        let (request, turn) = asked.unzip();
         let work = Work::Book(Box::new(Booking::clone(&booked)), request);
-        if let Err(unwritten) = self.ledger.written(work).await {
-            // It may still come to the disk: the next start would keep it, and so do we.
-            tracing::warn!(session = %booked.session, "a booking is not confirmed by the ledger");
+        if let Err(unwritten) = self.ledger.written_holding(work, turn).await {
+            match unwritten {
+                Unwritten::NoPlace => drop(lock(&self.control).cancel(&booked.session)),
+                // It still comes to the disk: the key stays taken until then, and the booking stands.
+                Unwritten::Silent => {
+                    let session = &booked.session;
+                    tracing::warn!(%session, "a booking is not confirmed by the ledger yet");
+                }
+            }
             return Err(unwritten.into());
         }
         Ok(booked)
@@ -117,7 +124,7 @@ fn refused(refusal: BookRefusal) -> Problem {
     }
 }
 
-/// A key whose request is not answered yet; given back when dropped.
+/// A key whose request is under way; given back when dropped.
 pub(in crate::api) struct Turn {
     bookings: Arc<Bookings>,
     key: String,
@@ -127,8 +134,8 @@ impl Turn {
     /// The turn of this key, unless another request has it.
     pub fn take(bookings: &Arc<Bookings>, key: &str) -> Result<Turn, Problem> {
         if !lock(&bookings.asking).insert(key.to_owned()) {
-            let what = "a request with this Idempotency-Key is not answered yet: repeat it later";
-            return Err(Problem::conflict(what, None));
+            let what = "a request with this Idempotency-Key is under way: repeat it later";
+            return Err(Problem::under_way(what));
         }
         Ok(Turn {
             bookings: bookings.clone(),

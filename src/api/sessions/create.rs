@@ -64,7 +64,7 @@ pub(crate) async fn create(
         let drafted = draft(&bookings, &caller, &headers, &body)?;
         return answer(&bookings, &*bookings.book(drafted, None).await?);
     };
-    let _turn = Turn::take(&bookings, &key)?;
+    let turn = Turn::take(&bookings, &key)?;
     let request = Request {
         digest: hex(&sha256(body.to_string().as_bytes())),
         key: key.clone(),
@@ -78,7 +78,10 @@ pub(crate) async fn create(
         }
         None => {
             let drafted = draft(&bookings, &caller, &headers, &body)?;
-            answer(&bookings, &*bookings.book(drafted, Some(request)).await?)
+            answer(
+                &bookings,
+                &*bookings.book(drafted, Some((request, turn))).await?,
+            )
         }
     }
 }
