@@ -67,7 +67,13 @@ impl Shard {
             return self.give_back(name, &join.join.identity);
         }
         let index = match self.names.get(&name) {
-            Some(index) => *index,
+            Some(index) if self.serves(*index, &join) => *index,
+            Some(_) => {
+                // The session for which the token is ended while the join was on its way.
+                let mut context = self.split(now).2;
+                context.dismiss(conn, LeaveAction::Disconnect, LeaveReason::JoinFailure);
+                return self.give_back(name, &join.join.identity);
+            }
             None => match self.open(&name, &join, now) {
                 Some(index) => index,
                 None => {
@@ -83,6 +89,11 @@ impl Shard {
         self.with_room(index, now, |room, context| {
             room.handle_join(conn, *join, context)
         });
+    }
+
+    fn serves(&self, index: usize, join: &JoinRequest) -> bool {
+        let room = self.rooms.get(index);
+        room.is_some_and(|room| room.facts().serves(join.join.session.as_ref()))
     }
 
     fn open(&mut self, name: &RoomName, join: &JoinRequest, now: Now) -> Option<usize> {
@@ -106,6 +117,9 @@ impl Shard {
             policy: policy.clone(),
         };
         let (opening, facts) = opening::open(rules, join, &self.config, &mut self.rng, now);
+        if !opening.facts.serves(join.join.session.as_ref()) {
+            return None;
+        }
         let news = News::Opened {
             room: name.clone(),
             session: opening.facts.session.clone(),

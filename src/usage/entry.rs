@@ -61,6 +61,13 @@ impl SessionFacts {
     }
 }
 
+impl SessionFacts {
+    /// Whether a token for `session` is for this one; one that names none is for any.
+    pub fn serves(&self, session: Option<&SessionId>) -> bool {
+        session.is_none_or(|id| *id == self.session || self.carried.chain.contains(id))
+    }
+}
+
 /// What a session that goes on with this one, after a crash or a stop of the node, must know of its
 /// beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,7 +31,7 @@ use crate::peer::transport::{Channel, Output as Heard};
 use crate::record;
 use crate::room::{MemberKey, Room};
 use crate::session::Policy;
-use crate::usage::{Checkpoint, Stored};
+use crate::usage::{Checkpoint, SessionFacts, Stored};
 
 /// Presence, negotiation and billing are looked at this often: far below the 5 s of presence, and
 /// rare enough to cost nothing.
@@ -100,6 +100,10 @@ impl LiveRoom {
 
     pub(in crate::node) fn state(&self) -> SessionState {
         self.parts.billing.state()
+    }
+
+    pub(in crate::node) const fn facts(&self) -> &SessionFacts {
+        self.parts.billing.facts()
     }
 
     pub(in crate::node) const fn is_over(&self) -> bool {

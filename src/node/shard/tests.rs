@@ -4,7 +4,7 @@ use super::*;
 use crate::base::{NodeId, Unix};
 use crate::node::room::recording::fixture;
 use crate::peer::signal::ClientParams;
-use crate::peer::signal::token::{Claims, Keys, authorize_join};
+use crate::peer::signal::token::{Claims, Keys, SESSION, authorize_join};
 use crate::peer::transport::Factory;
 use crate::record;
 use crate::session::Policy;
@@ -31,20 +31,46 @@ fn shard() -> Shard {
         policies: Arc::new(BTreeMap::from([("default".to_owned(), Policy::default())])),
     };
     let mut shard = Shard::new(config, 1, at(0));
-    let mut claims = Claims::new("key", "erika", Unix(1));
+    shard.handle_join(ConnectionId(1), request("erika", None), at(0));
+    shard
+}
+
+/// A join of the room, by a token for this session alone.
+fn request(identity: &str, session: Option<&str>) -> Box<JoinRequest> {
+    let mut claims = Claims::new("key", identity, Unix(1));
     claims.video.room = Some("help".to_owned());
     claims.video.room_join = Some(true);
     claims.attributes = [("role".to_owned(), "expert".to_owned())].into();
-    let request = JoinRequest {
+    if let Some(session) = session {
+        let tie = (SESSION.to_owned(), session.to_owned());
+        claims.attributes.extend([tie]);
+    }
+    Box::new(JoinRequest {
         join: authorize_join(&claims).unwrap(),
         claims,
         client: ClientParams::default(),
         continues: None,
         booking: None,
         preflight: None,
-    };
-    shard.handle_join(ConnectionId(1), Box::new(request), at(0));
-    shard
+    })
+}
+
+#[test]
+fn a_token_whose_session_ended_while_the_join_was_on_its_way_opens_no_other() {
+    let mut shard = shard();
+    let open = shard.rooms[0].session().clone();
+    shard.handle_join(ConnectionId(2), request("karl", Some("SE_over")), at(1));
+    assert!(!shard.rooms[0].has(&"karl".into()), "not into another one");
+    shard.handle_join(ConnectionId(3), request("karl", Some(open.as_str())), at(2));
+    assert!(shard.rooms[0].has(&"karl".into()));
+    shard.handle_drain(at(3));
+    assert!(shard.rooms.is_empty());
+    while shard.poll_output().is_some() {}
+    shard.handle_join(ConnectionId(4), request("karl", Some(open.as_str())), at(4));
+    assert!(shard.rooms.is_empty(), "and none of its own");
+    let given_back =
+        std::iter::from_fn(|| shard.poll_output()).any(|o| matches!(o, Output::RoomNotOpened(_)));
+    assert!(given_back);
 }
 
 #[test]
