@@ -151,7 +151,18 @@ pub struct Now {
     pub unix: Unix,
 }
 
+/// A wall clock that differs by more from what was expected was set; adjustment by rate is slower.
+const CLOCK_SET: Millis = Millis(500);
+
 impl Now {
+    /// By how many milliseconds the wall clock was set since `before`, forward or (less than zero) back;
+    /// none if it was not.
+    pub fn set_since(self, before: Now) -> Option<i64> {
+        let signed = |unix: Unix| i64::try_from(unix.0).unwrap_or(i64::MAX);
+        let step = signed(self.unix).saturating_sub(signed(before.unix_at(self.mono)));
+        (step.unsigned_abs() > CLOCK_SET.0).then_some(step)
+    }
+
     /// The wall-clock label of another monotonic instant, by way of this pair.
     pub fn unix_at(self, at: Mono) -> Unix {
         if at >= self.mono {

@@ -73,9 +73,6 @@ pub struct StepDetector {
     before: Now,
 }
 
-/// A wall clock that differs by more from what was expected was set; adjustment by rate is slower.
-const STEP_MS: u64 = 500;
-
 impl StepDetector {
     /// From `now` on.
     pub const fn new(now: Now) -> StepDetector {
@@ -84,11 +81,9 @@ impl StepDetector {
 
     /// Looks again: by how many milliseconds the clock was set since, forward or (less than zero) back.
     pub fn handle_now(&mut self, now: Now) -> Option<i64> {
-        let expected = self.before.unix_at(now.mono);
+        let step = now.set_since(self.before);
         self.before = now;
-        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-        let step = signed(now.unix.0).saturating_sub(signed(expected.0));
-        (step.unsigned_abs() > STEP_MS).then_some(step)
+        step
     }
 }
 

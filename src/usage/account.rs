@@ -12,9 +12,6 @@ use crate::base::{
 };
 use std::collections::{BTreeSet, VecDeque};
 
-/// A wall clock that differs by more from what was expected was set.
-const CLOCK_SET_MS: u64 = 500;
-
 /// The account of one session. Its inputs come in event time and are final.
 #[derive(Debug)]
 pub struct Account {
@@ -64,8 +61,7 @@ impl Account {
     /// Both clocks as they are: entries from now on are labelled by them, if the wall clock was set. The
     /// labels of intervals go on from the first reading, so that neighbours touch.
     pub fn handle_clock(&mut self, now: Now) {
-        let expected = self.anchor.unix_at(now.mono);
-        if now.unix.0.abs_diff(expected.0) > CLOCK_SET_MS {
+        if now.set_since(self.anchor).is_some() {
             self.anchor = now;
         }
     }

@@ -117,11 +117,7 @@ pub struct Ledger {
 impl Ledger {
     /// Writes, and waits until it is on disk: nothing is claimed before.
     pub(in crate::api) async fn written(&self, work: Work) -> Result<(), Unwritten> {
-        let answered = (self.write)(work).ok_or(Unwritten::NoPlace)?;
-        match timeout(PATIENCE, answered).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Unwritten::Silent),
-        }
+        self.written_holding(work, ()).await
     }
 
     /// Writes likewise. What is `held` stays so until it is on disk, or lost, however long that takes.
@@ -137,7 +133,7 @@ impl Ledger {
             Err(_) => {
                 #[expect(
                     clippy::disallowed_methods,
-                    reason = "ends with the writer's answer, or with it"
+                    reason = "it ends when the writer has answered, or has ended"
                 )]
                 tokio::spawn(async move {
                     drop(answered.await);
