@@ -199,10 +199,19 @@ impl Watcher {
     }
 
     fn run(&mut self, seconds: u64) {
+        self.run_with(seconds, |_| false);
+    }
+
+    /// Runs a publisher whose machine stands still at times: what was due then goes out at once after it.
+    fn run_with(&mut self, seconds: u64, stands_still: impl Fn(u64) -> bool) {
+        let mut due = (0, 0);
         for _ in 0..seconds * 50 {
-            self.world.send_media(0, &AUDIO);
-            if self.at.is_multiple_of(40) {
-                self.capture();
+            due.0 += 1;
+            due.1 += u32::from(self.at.is_multiple_of(40));
+            if !stands_still(self.at) {
+                let (sounds, pictures) = std::mem::take(&mut due);
+                (0..sounds).for_each(|_| self.world.send_media(0, &AUDIO));
+                (0..pictures).for_each(|_| self.capture());
             }
             self.world.run(Millis(20));
             self.at += 20;
@@ -257,5 +266,38 @@ fn each_link_settles_within_8_s_on_the_layer_that_fits_it_and_stays() {
         println!("{kbps} kbit/s: {shown}, {gap} ms without a picture");
         assert_eq!(shown, layer, "{kbps} kbit/s");
         assert!(gap <= STEADY_GAP_MS, "{kbps} kbit/s: {gap} ms");
+    }
+}
+
+/// Most switches of the layer in a minute.
+const SWITCHES: usize = 2;
+
+#[test]
+fn a_publisher_whose_machine_stands_still_now_and_then_makes_no_layer_flap() {
+    for (kbps, layer) in [(150, "q"), (600, "h"), (4_000, "f")] {
+        for seed in 0..8 {
+            let mut rng = Rng::from_seed(seed);
+            let mut watcher = Watcher::new(seed, Bitrate::kbps(kbps));
+            watcher.run(8);
+            let (settled, start) = (watcher.world.now.mono, watcher.at);
+            // Each 6 to 10 s for 100 to 600 ms.
+            let mut stalls = vec![start + 3_000];
+            while let Some(last) = stalls.last().copied().filter(|at| *at < start + 60_000) {
+                stalls.push(last + 6_000 + rng.below(4_000));
+            }
+            let stalls: Vec<_> = stalls
+                .into_iter()
+                .map(|at| at..at + 100 + rng.below(500))
+                .collect();
+            watcher.run_with(60, |at| stalls.iter().any(|stall| stall.contains(&at)));
+            let (shown, gap) = watcher.shown(settled);
+            println!("{kbps} kbit/s, seed {seed}: {shown}, {gap} ms without a picture");
+            let switches = shown.len() - 1;
+            assert!(switches <= SWITCHES, "{kbps} kbit/s, seed {seed}: {shown}");
+            assert!(
+                shown.ends_with(layer),
+                "{kbps} kbit/s, seed {seed}: {shown}"
+            );
+        }
     }
 }
