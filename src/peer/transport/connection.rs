@@ -16,6 +16,8 @@ pub struct Transport {
     control: Control,
     media: Media,
     outputs: VecDeque<Output>,
+    /// When `handle_timeout` is due: asked for at each step, and changed at few.
+    due: Option<Mono>,
     /// When the datagram came that is being handled.
     arriving: Mono,
     replays: Replays,
@@ -25,14 +27,17 @@ pub struct Transport {
 
 impl Transport {
     pub(super) fn new(rtc: Rtc, anchor: Anchor, local: SocketAddr) -> Transport {
-        Transport {
+        let mut transport = Transport {
             control: Control::new(rtc, anchor, local),
             media: Media::default(),
             outputs: VecDeque::new(),
+            due: None,
             arriving: Mono::ZERO,
             replays: Replays::default(),
             in_use: None,
-        }
+        };
+        transport.update_due();
+        transport
     }
 
     /// Our ICE user fragment: STUN for this connection names it.
@@ -108,10 +113,14 @@ impl Transport {
 
     /// When `handle_timeout` is due.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        [self.control.poll_timeout(), self.media.poll_timeout()]
+        self.due
+    }
+
+    fn update_due(&mut self) {
+        self.due = [self.control.poll_timeout(), self.media.poll_timeout()]
             .into_iter()
             .flatten()
-            .min()
+            .min();
     }
 
     /// What there is to say.
@@ -183,6 +192,7 @@ impl Transport {
     pub fn request_keyframe(&mut self, stream: StreamId, now: Mono) {
         let mut engine = self.control.lend(now);
         self.media.request_keyframe(stream, &mut engine);
+        self.update_due();
     }
 
     /// The way to and from the peer, as it is now.
@@ -232,5 +242,6 @@ impl Transport {
             };
             self.outputs.extend(output);
         }
+        self.update_due();
     }
 }
