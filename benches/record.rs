@@ -168,6 +168,7 @@ fn drain(world: &mut World, mut outlet: Option<&mut Outlet>, out: &mut Vec<(Sock
             | Output::Checkpoints(_)
             | Output::RoomEnded(_)
             | Output::RoomNotOpened(_)
+            | Output::Abandoned { .. }
             | Output::News(_)
             | Output::Preflighted { .. } => {}
         }

@@ -12,7 +12,7 @@ pub struct Admin {
     /// The metrics page in Prometheus' text format; may block.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Why no new session should come here; none if one may.
-    pub unready: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
+    pub unready: Box<dyn Fn() -> Option<String> + Send + Sync>,
 }
 
 /// `/metrics`, `/healthz`, `/readyz`.
@@ -37,9 +37,9 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     (kind, page).into_response()
 }
 
-async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
+async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
     match (admin.unready)() {
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
-        None => (StatusCode::OK, "OK"),
+        None => (StatusCode::OK, "OK".to_owned()),
     }
 }

@@ -197,6 +197,11 @@ impl AppState {
         self.entrance.admission.handle_room_ended(room, lived);
     }
 
+    /// The session of a room that panicked is closed: whoever comes next continues it.
+    pub fn handle_closed(&self, room: &RoomName, lost: Option<LostSession>) {
+        self.entrance.admission.handle_closed(room, lost);
+    }
+
     /// A worker tells how a preflight ended.
     pub fn handle_preflighted(&self, id: &PreflightId, outcome: Outcome) {
         self.entrance.counters.note(match outcome {

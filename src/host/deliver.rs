@@ -145,6 +145,7 @@ impl Inlet {
             | StoreReply::CheckpointsStored { .. }
             | StoreReply::Marked { .. }
             | StoreReply::Written(_)
+            | StoreReply::Abandoned { .. }
             | StoreReply::Noted { .. } => return,
         }
         self.0.wake.notify_one();

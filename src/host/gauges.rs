@@ -10,6 +10,7 @@ use super::metrics::{
 };
 use super::recordings::janitor::JanitorStats;
 use super::recordings::writer::WriterStats;
+use super::roll::Roll;
 use super::store::read::LedgerReader;
 use super::store::running::StoreHandle;
 use super::store::stats::StoreStats;
@@ -29,6 +30,7 @@ pub(super) struct Gauges {
     pub store: StoreHandle,
     pub deliveries: Arc<DeliverStats>,
     pub state: AppState,
+    pub roll: Roll,
     /// The directory of the ledger.
     pub ledger: PathBuf,
     pub writer: Arc<WriterStats>,
@@ -57,6 +59,7 @@ impl Gauges {
         let open = self.state.counters().connections.load(Relaxed);
         self.metrics
             .set_connections(u64::try_from(open).unwrap_or(u64::MAX));
+        self.metrics.set_parts_ended(self.roll.ended());
         self.metrics.render().unwrap_or_else(|error| {
             tracing::error!(%error, "the metrics page cannot be made");
             String::new()

@@ -127,6 +127,12 @@ impl Metrics {
         self.reported().queue_drops.add(queue, items);
     }
 
+    /// Says how many parts of the node have ended.
+    pub fn set_parts_ended(&self, ended: u64) {
+        let ended = i64::try_from(ended).unwrap_or(i64::MAX);
+        self.0.page.parts_ended.set(ended);
+    }
+
     /// Says how many WebSockets are open.
     pub fn set_connections(&self, open: u64) {
         self.0

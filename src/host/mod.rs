@@ -15,6 +15,7 @@ pub mod metrics;
 mod print;
 pub mod recordings;
 pub mod report;
+pub mod roll;
 mod run;
 mod serve;
 mod shutdown;

@@ -5,6 +5,7 @@
 use super::arrivals::Arrivals;
 use super::clock::Clock;
 use super::recordings::writer::{Lost, Outlet};
+use super::roll::Present;
 use super::store::job::{Job, SendError};
 use super::store::running::StoreHandle;
 use super::udp::{Datagram, Udp, UdpStats};
@@ -14,6 +15,7 @@ use crate::node::preflight::Outcome;
 use crate::node::{News, Output, Shard, Stats};
 use crate::peer::signal::Frame;
 use crate::usage::Stored;
+use crate::usage::ledger::SessionRecord;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -78,8 +80,20 @@ pub struct WorkerEnds {
     pub queue: Sender<ToWorker>,
     waker: Arc<Waker>,
     committed: Committed,
+    closed: Arc<Mutex<Vec<Closed>>>,
     lost: Lost,
     published: Arc<Mutex<Published>>,
+}
+
+/// The ledger has closed the session of a room that panicked.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// The room.
+    pub room: RoomName,
+    /// Its session.
+    pub session: SessionId,
+    /// How it ended, if the ledger had heard of it.
+    pub record: Option<Box<SessionRecord>>,
 }
 
 impl WorkerEnds {
@@ -98,6 +112,12 @@ impl WorkerEnds {
             *known = known.with(*stored);
         }
         drop(committed);
+        self.wake();
+    }
+
+    /// Tells that the session of a room that panicked is closed.
+    pub fn handle_closed(&self, closed: Closed) {
+        hold(&self.closed).push(closed);
         self.wake();
     }
 
@@ -131,6 +151,8 @@ pub type OnRoomEnded = Arc<dyn Fn(&RoomName, bool) + Send + Sync>;
 
 /// Told of rooms that open, and of who comes and goes.
 pub type OnNews = Arc<dyn Fn(&News) + Send + Sync>;
+/// Told that the session of a room that panicked is closed.
+pub type OnClosed = Arc<dyn Fn(&Closed) + Send + Sync>;
 /// Told how a preflight ended.
 pub type OnPreflighted = Arc<dyn Fn(&PreflightId, Outcome) + Send + Sync>;
 
@@ -148,6 +170,10 @@ pub struct Context {
     pub on_news: OnNews,
     /// Who is told how a preflight ended.
     pub on_preflighted: OnPreflighted,
+    /// Who is told that a room that panicked may be opened again.
+    pub on_closed: OnClosed,
+    /// Held for as long as the thread works.
+    pub present: Present,
 }
 
 impl Prepared {
@@ -165,6 +191,7 @@ impl Prepared {
             queue,
             waker,
             committed: Committed::default(),
+            closed: Arc::default(),
             lost: Lost::default(),
             published: Arc::default(),
         };
@@ -198,6 +225,7 @@ impl Prepared {
             udp: self.udp,
             messages: self.messages,
             committed: self.ends.committed,
+            closed: self.ends.closed,
             lost: self.ends.lost,
             published: self.ends.published,
             shard,
@@ -222,6 +250,7 @@ struct Worker {
     udp: Udp,
     messages: Receiver<ToWorker>,
     committed: Committed,
+    closed: Arc<Mutex<Vec<Closed>>>,
     lost: Lost,
     published: Arc<Mutex<Published>>,
     shard: Shard,
@@ -297,6 +326,13 @@ impl Worker {
         self.arrivals.handle_round(now.mono);
         for (session, stored) in self.committed.take() {
             self.shard.handle_committed(&session, stored, now);
+        }
+        let closed = std::mem::take(&mut *hold(&self.closed));
+        for closed in closed {
+            // Those who join know of it before the room may be opened.
+            if self.shard.handle_closed(&closed.room, &closed.session, now) {
+                (self.context.on_closed)(&closed);
+            }
         }
         for (id, reason) in self.lost.take() {
             self.shard.handle_recording_failed(&id, &reason, now);
@@ -374,6 +410,7 @@ impl Worker {
                 }
                 Output::RoomEnded(room) => (self.context.on_room_ended)(&room, true),
                 Output::RoomNotOpened(room) => (self.context.on_room_ended)(&room, false),
+                Output::Abandoned { room, session } => self.keep(Job::Abandon { room, session }),
                 Output::News(news) => (self.context.on_news)(&news),
                 Output::Preflighted { id, outcome } => (self.context.on_preflighted)(&id, outcome),
             }

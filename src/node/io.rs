@@ -109,6 +109,14 @@ pub enum Output {
     Recorded(record::Output),
     /// A room is over.
     RoomEnded(RoomName),
+    /// A room panicked and is gone: close its session from what the ledger has of it; answered by
+    /// `handle_closed`.
+    Abandoned {
+        /// The room.
+        room: RoomName,
+        /// Its session.
+        session: SessionId,
+    },
     /// A join that was placed here opened no room.
     RoomNotOpened(RoomName),
     /// For admission.

@@ -1,10 +1,12 @@
 //! L3, the whole server as sans-IO machines: one [`Shard`] per worker and one [`Control`]. They
 //! introduce the rooms below to each other.
 
+mod abandoned;
 pub mod billing;
 mod context;
 mod control;
 mod demux;
+mod fence;
 mod io;
 mod member;
 pub mod preflight;

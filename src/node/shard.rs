@@ -1,8 +1,10 @@
 //! One worker's rooms, and the way of everything that comes in to its room.
 
+use super::abandoned::Abandoned;
 use super::context::{Context, Sockets};
 use super::control::News;
 use super::demux::{Datagram, Demux};
+use super::fence::fence;
 use super::io::{
     CommandRefusal, JoinRequest, Output, SessionCommand, SessionView, ShardConfig, Stats,
 };
@@ -16,7 +18,6 @@ use crate::usage::{Checkpoint, Stored};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Totals are on disk at most 500 ms late; this leaves 100 ms for the commit.
 const CHECKPOINT_EVERY: Millis = Millis(400);
@@ -27,6 +28,7 @@ pub struct Shard {
     rng: Rng,
     rooms: Slab<LiveRoom>,
     names: BTreeMap<RoomName, usize>,
+    abandoned: Abandoned,
     sockets: Sockets,
     demux: Demux,
     preflights: Preflights,
@@ -47,6 +49,7 @@ impl Shard {
             rng: Rng::from_seed(seed),
             rooms: Slab::new(),
             names: BTreeMap::new(),
+            abandoned: Abandoned::default(),
             sockets: Sockets::new(),
             demux: Demux::default(),
             preflights: Preflights::default(),
@@ -65,6 +68,16 @@ impl Shard {
                 .2
                 .dismiss(conn, LeaveAction::Reconnect, LeaveReason::StateMismatch);
             return self.give_back(name, &join.join.identity);
+        }
+        if self
+            .abandoned
+            .holds(&name, join.continues.as_ref(), now.mono)
+        {
+            // It comes again, and then knows which session it continues.
+            let mut context = self.split(now).2;
+            context.dismiss(conn, LeaveAction::Reconnect, LeaveReason::StateMismatch);
+            let news = News::Left(name, join.join.identity.clone());
+            return self.outputs.push_back(Output::News(news));
         }
         let index = match self.names.get(&name) {
             Some(index) if self.serves(*index, &join) => *index,
@@ -128,7 +141,12 @@ impl Shard {
         let entry = self.rooms.vacant_entry();
         let index = entry.key();
         let seed = self.rng.next_u64();
-        entry.insert(LiveRoom::new(index, opening, facts, seed, now));
+        let Some(room) = fence(|| LiveRoom::new(index, opening, facts, seed, now)) else {
+            tracing::error!(room = ?name, "a room panicked before it was open");
+            self.stats.panics += 1;
+            return None;
+        };
+        entry.insert(room);
         self.names.insert(name.clone(), index);
         self.outputs.push_back(Output::News(news));
         Some(index)
@@ -255,12 +273,11 @@ impl Shard {
             .iter()
             .find(|(_, room)| room.session() == session);
         let index = found.map(|(index, _)| index).ok_or(CommandRefusal::Gone)?;
-        let mut answer = Err(CommandRefusal::Gone);
-        self.with_room(index, now, |room, context| {
-            answer = room.handle_command(command, context);
+        let answer = self.with_room(index, now, |room, context| {
+            room.handle_command(command, context)
         });
         self.sweep();
-        answer
+        answer.unwrap_or(Err(CommandRefusal::Gone))
     }
 
     /// The node shuts down: everyone is told to come back elsewhere, every session ends.
@@ -281,9 +298,9 @@ impl Shard {
         if now.mono.since(self.checkpointed) >= CHECKPOINT_EVERY {
             self.checkpointed = now.mono;
             let taken: Vec<Checkpoint> = self
-                .rooms
-                .iter_mut()
-                .filter_map(|(_, room)| room.checkpoint(now))
+                .indices()
+                .into_iter()
+                .filter_map(|index| self.with_room(index, now, |room, _| room.checkpoint(now))?)
                 .collect();
             if !taken.is_empty() {
                 self.outputs.push_back(Output::Checkpoints(taken));
@@ -344,32 +361,35 @@ impl Shard {
         self.rooms.iter().map(|(index, _)| index).collect()
     }
 
-    fn with_room(
+    /// A step of a room. None if there is no such room, or it panicked.
+    fn with_room<T>(
         &mut self,
         index: usize,
         now: Now,
-        act: impl FnOnce(&mut LiveRoom, &mut Context<'_>),
-    ) {
+        act: impl FnOnce(&mut LiveRoom, &mut Context<'_>) -> T,
+    ) -> Option<T> {
         let (rooms, _, mut context) = self.split(now);
-        let Some(room) = rooms.get_mut(index) else {
-            return;
-        };
-        // A panic, ours or a dependency's, ends one room and no other.
-        let step = AssertUnwindSafe(|| act(room, &mut context));
-        if catch_unwind(step).is_err() {
+        let room = rooms.get_mut(index)?;
+        let done = fence(|| act(room, &mut context));
+        if done.is_none() {
             self.abandon(index, now);
         }
+        done
     }
 
-    /// Takes away a room that panicked, and closes what was recorded of it. Its session stays open in the
-    /// ledger with its last checkpoint, and is closed as an estimate, and finished, at the next start.
+    /// Takes away a room that panicked, and closes what was recorded of it. Its session is closed as an
+    /// estimate, from the last checkpoint, as a crash of the whole node would have it.
     fn abandon(&mut self, index: usize, now: Now) {
         let mut room = self.rooms.remove(index);
         tracing::error!(session = %room.session(), "a room panicked and was taken away");
-        let closed = room.abandon().into_iter();
-        self.outputs.extend(closed.map(Output::Recorded));
+        let closed = fence(|| room.abandon()).unwrap_or_default();
+        self.outputs
+            .extend(closed.into_iter().map(Output::Recorded));
         self.stats.panics += 1;
-        self.names.remove(room.name());
+        let (name, session) = (room.name().clone(), room.session().clone());
+        // What is broken may break once more as it is taken apart.
+        fence(|| drop(room));
+        self.names.remove(&name);
         self.demux.remove_room(index);
         let lost = self.sockets.iter().filter(|(_, (room, _))| *room == index);
         for conn in lost.map(|(conn, _)| *conn).collect::<Vec<_>>() {
@@ -378,8 +398,17 @@ impl Shard {
                 .2
                 .dismiss(conn, LeaveAction::Reconnect, LeaveReason::StateMismatch);
         }
-        self.outputs
-            .push_back(Output::RoomEnded(room.name().clone()));
+        self.abandoned.insert(name.clone(), session.clone());
+        self.outputs.push_back(Output::Abandoned {
+            room: name,
+            session,
+        });
+    }
+
+    /// The ledger has the end of the session of a room that panicked, or knew nothing of it. True if the
+    /// room was here.
+    pub fn handle_closed(&mut self, room: &RoomName, session: &SessionId, now: Now) -> bool {
+        self.abandoned.handle_closed(room, session, now.mono)
     }
 
     /// Takes ended rooms away.

@@ -70,6 +70,16 @@ impl Admission {
         lock(&self.control).handle_room_ended(room);
     }
 
+    /// The session of a room that panicked is closed, and left to be continued.
+    pub fn handle_closed(&self, room: &RoomName, closed: Option<LostSession>) {
+        let mut control = lock(&self.control);
+        if let Some(closed) = closed {
+            control.handle_begun(room, &closed.session.facts.session);
+            lock(&self.lost).insert(room.clone(), closed);
+        }
+        control.handle_room_ended(room);
+    }
+
     /// The worker that has the room, or would get it.
     pub fn near(&self, room: &RoomName) -> usize {
         lock(&self.control).near(room)

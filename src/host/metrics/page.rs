@@ -30,6 +30,7 @@ pub(super) struct Page {
     dead_letters: IntCounter,
     disabled_endpoints: IntGauge,
     pub(super) connections: IntGauge,
+    pub(super) parts_ended: IntGauge,
     pub(super) joins: IntCounterVec,
     pub(super) preflights: IntCounterVec,
     pub(super) signal_messages: IntCounterVec,
@@ -101,6 +102,10 @@ impl Page {
                 "Webhook endpoints that answered 410 and get nothing until a restart.",
             )?,
             connections: to.gauge("beistand_connections", "WebSockets open now.")?,
+            parts_ended: to.gauge(
+                "beistand_parts_ended",
+                "Threads and tasks of the node that have ended though it runs: restart it.",
+            )?,
             joins: to.counters(
                 "beistand_joins_total",
                 "Attempts to join, by outcome.",

@@ -101,6 +101,7 @@ fn what_happens_up_here_is_counted() {
     metrics.signalled(Direction::In, 3);
     metrics.signal_failed(SignalError::TooLong);
     metrics.set_connections(6);
+    metrics.set_parts_ended(2);
     metrics.ledger_fsynced(Duration::from_millis(3));
     metrics.report_store(StoreTotals {
         full: true,
@@ -134,6 +135,7 @@ fn what_happens_up_here_is_counted() {
     has(&text, "beistand_signal_messages_total{direction=\"in\"} 3");
     has(&text, "beistand_signal_errors_total{reason=\"too_long\"} 1");
     has(&text, "beistand_connections 6");
+    has(&text, "beistand_parts_ended 2");
     has(
         &text,
         "beistand_ledger_fsync_seconds_bucket{le=\"0.0025\"} 0",

@@ -10,6 +10,7 @@ use super::retention::{UNFINISHED, delete, deleted};
 use super::space::Short;
 use crate::api::ReadClock;
 use crate::base::{Actor, Millis, Mono, RecordingId};
+use crate::host::roll::Present;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -145,11 +146,12 @@ impl Janitor {
     ///
     /// # Errors
     /// There is no thread to be had.
-    pub fn start(mut self) -> std::io::Result<RunningJanitor> {
+    pub fn start(mut self, present: Present) -> std::io::Result<RunningJanitor> {
         let (bell, stats) = (self.finisher.bell.clone(), self.stats());
         let heard = bell.clone();
         let thread = std::thread::Builder::new().name("recordings-janitor".to_owned());
         let thread = thread.spawn(move || {
+            let _here = present;
             while !heard.is_stopped() {
                 if !self.round() {
                     heard.rest(LOOK_EVERY);

@@ -14,6 +14,7 @@ use super::writer::{Flush, Outlet, SegmentWriter, WriterStats};
 use crate::api::{MakingProgress, ReadProgress, Work};
 use crate::host::clock::Clock;
 use crate::host::config::schema::Config;
+use crate::host::roll::Roll;
 use crate::host::store::pending::Confirmed;
 use crate::host::worker::WorkerEnds;
 use anyhow::Context;
@@ -65,7 +66,7 @@ pub fn start(
     config: &Config,
     workers: &[WorkerEnds],
     ledger: Confirmed,
-    clock: Clock,
+    (clock, roll): (Clock, &Roll),
 ) -> anyhow::Result<Started> {
     let data = &config.data.dir;
     let at = config.recordings.dir(data);
@@ -97,7 +98,7 @@ pub fn start(
     let writer = SegmentWriter::new(&dir, confirm, Box::new(on_lost), read.clone());
     let writer = writer.context("recordings.dir cannot be written to")?;
     let (writing, stats) = (writer.writing(), writer.stats());
-    let started = writer.start(workers.len());
+    let started = writer.start(workers.len(), roll.enter("recordings".to_owned()));
     let (outlets, thread) = started.context("the recordings' thread cannot be started")?;
     let finisher = Finisher {
         place,
@@ -110,7 +111,8 @@ pub fn start(
         disk: space::of(&dir)?,
     };
     let catalogue = Catalogue::of(data.clone(), ledger, writing, lost);
-    let janitor = Janitor::new(finisher, catalogue, Arc::new(move || clock.now())).start();
+    let janitor = Janitor::new(finisher, catalogue, Arc::new(move || clock.now()));
+    let janitor = janitor.start(roll.enter("recordings-janitor".to_owned()));
     let janitor = janitor.context("the janitor of recordings cannot be started")?;
     Ok(Started {
         outlets,

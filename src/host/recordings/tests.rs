@@ -12,6 +12,7 @@ use super::pace::{Bell, Pace, ProgressBook};
 use super::place::{RecordingsDir, STORE};
 use crate::base::crypto::SigningKey;
 use crate::base::{Mono, Now, RecordingId, RecordingNote, RecordingStep, Unix};
+use crate::host::roll::present;
 use crate::record::read::Reader;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -394,7 +395,7 @@ fn a_keeper_that_is_stopped_stops() {
         unix: Unix(0),
     };
     let janitor = Janitor::new(bed.finisher(), book.catalogue(), Arc::new(clock));
-    janitor.start().unwrap().stop();
+    janitor.start(present()).unwrap().stop();
     // However far it came: the next one does the rest, or it was done.
     let note = bed.finish().unwrap();
     bed.check(&note);

@@ -3,6 +3,7 @@
 
 use super::pace::ReadMono;
 use crate::base::{Millis, Mono, RecordingId};
+use crate::host::roll::Present;
 use crate::record::{Output, SegmentId};
 use cap_std::fs::{Dir, File, OpenOptions};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -304,11 +305,18 @@ impl SegmentWriter {
     ///
     /// # Errors
     /// The operating system gives no thread.
-    pub fn start(self, workers: usize) -> io::Result<(Vec<Outlet>, JoinHandle<()>)> {
+    pub fn start(
+        self,
+        workers: usize,
+        present: Present,
+    ) -> io::Result<(Vec<Outlet>, JoinHandle<()>)> {
         let (queue, pieces) = sync_channel(QUEUE);
         let (stats, writing) = (self.stats.clone(), self.writing.clone());
         let thread = std::thread::Builder::new().name("recordings".to_owned());
-        let thread = thread.spawn(move || self.run(&pieces))?;
+        let thread = thread.spawn(move || {
+            let _here = present;
+            self.run(&pieces);
+        })?;
         let outlet = |_| Outlet {
             queue: queue.clone(),
             waiting: VecDeque::new(),

@@ -17,16 +17,18 @@ use crate::host::ledger::ledger;
 use crate::host::metrics::Metrics;
 use crate::host::recordings::start as recordings;
 use crate::host::recordings::writer::Outlet;
+use crate::host::roll::Roll;
 use crate::host::shutdown::{Alarm, Phase};
 use crate::host::store::job::StoreReply;
 use crate::host::store::parts::{Boot, Hooks};
 use crate::host::store::pending::{Confirmed, Pending};
 use crate::host::store::running::RunningStore;
-use crate::host::worker::{self, Prepared, WorkerEnds};
+use crate::host::worker::{self, Closed, Prepared, WorkerEnds};
 use crate::host::{address, admission, tls};
 use crate::node::{Continued, Shard, ShardConfig};
 use crate::peer::transport::Factory;
 use crate::usage::Stored;
+use crate::usage::ledger::SessionRecord;
 use anyhow::Context;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -105,7 +107,8 @@ impl Node {
         let (sockets, boot) = (ground.sockets, ground.boot);
         let ends: Vec<WorkerEnds> = ground.workers.iter().map(Prepared::ends).collect();
         let store = ground.store.handle();
-        let recordings = recordings::start(config, &ends, ground.writer.clone(), clock)?;
+        let roll = Roll::default();
+        let recordings = recordings::start(config, &ends, ground.writer.clone(), (clock, &roll))?;
         let (endpoints, inlet) = (ground.endpoints, &ground.inlet);
         let delivery = delivery(config, endpoints, inlet, store.clone(), read(clock))?;
         let assembly = Assembly {
@@ -125,6 +128,7 @@ impl Node {
             store: store.clone(),
             deliveries: delivery.stats(),
             state: state.clone(),
+            roll: roll.clone(),
             ledger: config.data.dir.clone(),
             writer: recordings.writer_stats,
             janitor: recordings.janitor_stats,
@@ -134,6 +138,7 @@ impl Node {
         let mut node = Node {
             clock,
             state,
+            roll,
             http: sockets.http.local_addr()?,
             admin: sockets.admin.local_addr()?,
             udp: Vec::new(),
@@ -152,15 +157,21 @@ impl Node {
         node.threads.push(recordings.thread);
         node.start_listening(sockets, config, ground.tls, gauges);
         let watch = admission::watch(node.state.clone(), store, clock);
-        node.tasks.spawn(watch);
+        node.work("watch", watch);
         Ok(node)
     }
 
     fn deliver(&mut self, delivery: Delivery, stopped: oneshot::Receiver<()>) {
-        self.delivery.spawn(delivery.run(async {
-            // A dropped sender asks for the same.
-            drop(stopped.await);
-        }));
+        let present = self.roll.enter("delivery".to_owned());
+        self.delivery.spawn(async move {
+            let _here = present;
+            delivery
+                .run(async {
+                    // A dropped sender asks for the same.
+                    drop(stopped.await);
+                })
+                .await;
+        });
     }
 
     fn start_workers(
@@ -183,7 +194,8 @@ impl Node {
                 keys: self.state.keys().clone(),
                 policies: policies.clone(),
             };
-            let [ended, heard, told] = std::array::from_fn(|_| self.state.clone());
+            let [ended, heard, told, came] = std::array::from_fn(|_| self.state.clone());
+            let clock = self.clock;
             let context = worker::Context {
                 clock: self.clock,
                 store: self.store.handle(),
@@ -193,6 +205,12 @@ impl Node {
                 }),
                 on_news: Arc::new(move |news| heard.handle_news(news)),
                 on_preflighted: Arc::new(move |id, outcome| told.handle_preflighted(id, outcome)),
+                on_closed: Arc::new(move |closed| {
+                    let record = closed.record.as_deref();
+                    let lost = record.map(|record| lost(record, clock.now()));
+                    came.handle_closed(&closed.room, lost);
+                }),
+                present: self.roll.enter(format!("worker-{index}")),
             };
             let shard = Shard::new(shard, entropy_seed()?, self.clock.now());
             let thread = prepared.start(usize::from(index), shard, context);
@@ -226,24 +244,37 @@ impl Node {
         let page = api::admin_router(Arc::new(self.admin_page(gauges)));
         self.serve(api::serve(listener(sockets.admin, None), page));
         if let Some((tls, files)) = tls {
-            self.tasks.spawn(tls::watch(tls, files));
+            self.work("tls", tls::watch(tls, files));
         }
+    }
+
+    /// Starts a task that works for as long as the node does.
+    fn work(&mut self, name: &str, task: impl Future<Output = ()> + Send + 'static) {
+        let present = self.roll.enter(name.to_owned());
+        self.tasks.spawn(async move {
+            let _here = present;
+            task.await;
+        });
     }
 
     fn admin_page(&self, gauges: Gauges) -> Admin {
         let state = self.state.clone();
-        let store = gauges.store.clone();
+        let (store, roll) = (gauges.store.clone(), self.roll.clone());
         Admin {
             metrics: Box::new(move || gauges.render()),
             unready: Box::new(move || {
                 let draining = state.is_draining().then_some("shutting down");
-                draining.or(store.stats().full().then_some("the ledger's disk is full"))
+                let full = store.stats().full().then_some("the ledger's disk is full");
+                let why = draining.or(full).map(str::to_owned);
+                why.or_else(|| roll.missing())
             }),
         }
     }
 
     fn serve(&mut self, serving: impl Future<Output = std::io::Result<()>> + Send + 'static) {
+        let present = self.roll.enter("listener".to_owned());
         self.tasks.spawn(async move {
+            let _here = present;
             if let Err(error) = serving.await {
                 tracing::error!(%error, "a listener ended");
             }
@@ -288,6 +319,19 @@ impl Informed {
                         .into_iter()
                         .map(|(session, number)| (session, Stored::checkpoint(number)))
                         .collect(),
+                    StoreReply::Abandoned {
+                        room,
+                        session,
+                        record,
+                    } => {
+                        let closed = Closed {
+                            room,
+                            session,
+                            record,
+                        };
+                        let tell = |worker: &WorkerEnds| worker.handle_closed(closed.clone());
+                        return workers.iter().for_each(tell);
+                    }
                     StoreReply::Head { .. }
                     | StoreReply::Lanes(_)
                     | StoreReply::Marked { .. }
@@ -346,7 +390,7 @@ impl Assembly<'_> {
             recordings,
             seeds: [entropy_seed()?, entropy_seed()?],
             dev,
-            lost: lost(boot, self.clock.now()).collect(),
+            lost: recent(boot, self.clock.now()).collect(),
             counters: Arc::new(Counters::new(move |event| note(&metrics, event))),
         };
         Ok(AppState::new(parts))
@@ -354,22 +398,21 @@ impl Assembly<'_> {
 }
 
 /// The sessions that a crash or a stop ended a short while ago.
-fn lost(boot: &Boot, now: Now) -> impl Iterator<Item = (RoomName, LostSession)> {
-    boot.recent.iter().map(move |(room, record)| {
-        let session = Continued {
+fn recent(boot: &Boot, now: Now) -> impl Iterator<Item = (RoomName, LostSession)> {
+    let recent = boot.recent.iter();
+    recent.map(move |(room, record)| (room.clone(), lost(record, now)))
+}
+
+fn lost(record: &SessionRecord, now: Now) -> LostSession {
+    let left = (record.at_unix_ms.0 + CONTINUES_MS).saturating_sub(now.unix.0);
+    LostSession {
+        session: Continued {
             facts: record.facts.clone(),
             inherited: record.inherited(),
-        };
-        let left = (record.at_unix_ms.0 + CONTINUES_MS).saturating_sub(now.unix.0);
-        let until = now.mono + Millis(left.min(CONTINUES_MS));
-        let people = record.totals.participants.keys().cloned().collect();
-        let lost = LostSession {
-            session,
-            people,
-            until,
-        };
-        (room.clone(), lost)
-    })
+        },
+        people: record.totals.participants.keys().cloned().collect(),
+        until: now.mono + Millis(left.min(CONTINUES_MS)),
+    }
 }
 
 fn door(ends: &WorkerEnds) -> WorkerDoor {

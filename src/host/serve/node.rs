@@ -6,6 +6,7 @@ use crate::host::cli::ServeArgs;
 use crate::host::clock::Clock;
 use crate::host::print::print;
 use crate::host::recordings::janitor::RunningJanitor;
+use crate::host::roll::Roll;
 use crate::host::store::running::RunningStore;
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 pub(super) struct Node {
     pub clock: Clock,
     pub state: AppState,
+    pub roll: Roll,
     pub http: SocketAddr,
     pub admin: SocketAddr,
     pub udp: Vec<SocketAddr>,

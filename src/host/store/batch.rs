@@ -4,11 +4,12 @@
 use super::bookings;
 use super::columns::{int, json, uint};
 use super::job::{Job, StoreReply};
+use super::orphan::Orphan;
 use super::recordings;
 use super::stats::{StoreStats, Tally};
 use crate::api::Work;
 use crate::base::{NodeId, RecordingNote, SessionId, Unix};
-use crate::usage::ledger::{BootEntry, ChainHead, ClockEntry, NoteRefusal};
+use crate::usage::ledger::{BootEntry, ChainHead, ClockEntry, NoteRefusal, SessionRecord, fold};
 use crate::usage::outbox::{Lane, Mark, OutboxRow, Verdict};
 use crate::usage::{Append, Checkpoint, Entry, EntryKind};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -81,6 +82,11 @@ impl<'a> Batch<'a> {
     pub fn apply(&mut self, job: &Job) -> rusqlite::Result<()> {
         let reply = match job {
             Job::Append(append) => return self.append(append),
+            Job::Abandon { room, session } => StoreReply::Abandoned {
+                room: room.clone(),
+                session: session.clone(),
+                record: self.abandon(session)?.map(Box::new),
+            },
             Job::Checkpoints(checkpoints) => StoreReply::CheckpointsStored {
                 sessions: self.checkpoints(checkpoints)?,
             },
@@ -107,6 +113,24 @@ impl<'a> Batch<'a> {
         };
         self.outcome.replies.push(reply);
         Ok(())
+    }
+
+    /// Closes a session whose room panicked, as the next start would.
+    fn abandon(&mut self, session: &SessionId) -> rusqlite::Result<Option<SessionRecord>> {
+        if self.newest(session).is_none() {
+            return Ok(None);
+        }
+        match Orphan::of(&self.tx, session)? {
+            Ok(orphan) => {
+                let stop = orphan.stop();
+                self.append(&stop)?;
+                Ok(fold([&orphan.start, &stop.entry]).ok())
+            }
+            Err(why) => {
+                tracing::error!(%session, why, "a session whose room panicked cannot be closed");
+                Ok(None)
+            }
+        }
     }
 
     fn work(&mut self, work: &Work) -> rusqlite::Result<()> {

@@ -1,14 +1,15 @@
 //! Start-up: who this node is, what the last process left open, and the first row of a new chain.
 
-use super::batch::{Batch, Chain, Newest, chain_head};
+use super::batch::{Batch, Chain, chain_head};
 use super::bookings;
-use super::columns::{Parts, int, parts};
+use super::columns::{int, parts};
 use super::error::OpenError;
+use super::orphan::Orphan;
 use super::parts::{Boot, StoreConfig};
 use crate::base::crypto::entropy_seed;
 use crate::base::{Millis, NodeId, Now, Rng, RoomName, SessionId, SessionState, Unix};
-use crate::usage::ledger::{BootEntry, ChainHead, SessionRecord, fold, fold_orphan};
-use crate::usage::{Checkpoint, Entry, EntryKind, SessionFacts};
+use crate::usage::ledger::{BootEntry, ChainHead, SessionRecord, fold};
+use crate::usage::{Entry, EntryKind};
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,63 +82,22 @@ fn node_id(stored: Option<&ChainHead>, given: Option<&NodeId>) -> Result<NodeId,
     }
 }
 
-/// A session that a crash left open.
-struct Orphan {
-    facts: SessionFacts,
-    last: Entry,
-    newest: Newest,
-    checkpoint: Option<Checkpoint>,
-}
-
-impl Orphan {
-    fn stop(&self) -> crate::usage::Append {
-        fold_orphan(
-            &self.last,
-            self.checkpoint.as_ref(),
-            &self.facts,
-            self.newest.event_seq,
-        )
-    }
-}
-
 fn orphans(conn: &Connection, config: &StoreConfig) -> Result<Vec<Orphan>, OpenError> {
     let sqlite = OpenError::sqlite(&config.dir);
-    let rows = || -> rusqlite::Result<Vec<(String, Option<String>)>> {
-        conn.prepare("SELECT session, body FROM checkpoint ORDER BY session")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+    let open = || -> rusqlite::Result<Vec<String>> {
+        conn.prepare("SELECT session FROM checkpoint ORDER BY session")?
+            .query_map([], |row| row.get(0))?
             .collect()
     };
-    let rows = rows().map_err(&sqlite)?;
-    rows.into_iter()
-        .map(|(session, body)| {
+    open()
+        .map_err(&sqlite)?
+        .into_iter()
+        .map(|session| {
             let session = SessionId::from(session);
-            let parts = parts(conn, &session).map_err(&sqlite)?;
-            orphan(parts, body.as_deref()).map_err(|why| OpenError::Orphan { session, why })
+            let orphan = Orphan::of(conn, &session).map_err(&sqlite)?;
+            orphan.map_err(|why| OpenError::Orphan { session, why })
         })
         .collect()
-}
-
-fn orphan(parts: Parts, checkpoint: Option<&str>) -> Result<Orphan, String> {
-    let read = |body: Option<String>| -> Result<Entry, String> {
-        let body = body.ok_or("it has no entry")?;
-        serde_json::from_str(&body).map_err(|error| format!("an entry is unreadable: {error}"))
-    };
-    let (start, last) = (read(parts.start)?, read(parts.last)?);
-    let facts = start.facts.ok_or("its first entry has no facts")?;
-    let checkpoint = checkpoint
-        .map(serde_json::from_str)
-        .transpose()
-        .map_err(|error| format!("its checkpoint is unreadable: {error}"))?;
-    let newest = Newest {
-        entry_seq: last.entry_seq,
-        event_seq: parts.event_seq,
-    };
-    Ok(Orphan {
-        facts,
-        last,
-        newest,
-        checkpoint,
-    })
 }
 
 /// Sessions that a crash or a stop of the node ended a short while ago and that no later one continues,

@@ -1,8 +1,8 @@
 //! What the writer does, and what it answers once that is on disk.
 
 use crate::api::Work;
-use crate::base::{RecordingNote, SessionId};
-use crate::usage::ledger::NoteRefusal;
+use crate::base::{RecordingNote, RoomName, SessionId};
+use crate::usage::ledger::{NoteRefusal, SessionRecord};
 use crate::usage::outbox::{Lane, Mark, OutboxRow};
 use crate::usage::{Append, Checkpoint};
 
@@ -11,6 +11,13 @@ use crate::usage::{Append, Checkpoint};
 pub enum Job {
     /// An entry and one outbox row per event and endpoint: one transaction.
     Append(Box<Append>),
+    /// Close a session whose room panicked, from what is on disk of it.
+    Abandon {
+        /// Its room.
+        room: RoomName,
+        /// The session.
+        session: SessionId,
+    },
     /// Running totals of live sessions. One that is over, or unknown, is passed over.
     Checkpoints(Vec<Checkpoint>),
     /// Read the oldest pending row of a lane.
@@ -46,6 +53,15 @@ pub enum StoreReply {
         entry_seq: u64,
         /// How many events it put into the outbox.
         events: usize,
+    },
+    /// The session of a room that panicked is closed.
+    Abandoned {
+        /// Its room.
+        room: RoomName,
+        /// The session.
+        session: SessionId,
+        /// How it ended; none if the ledger had not heard of it, or cannot read it.
+        record: Option<Box<SessionRecord>>,
     },
     /// The checkpoints are on disk.
     CheckpointsStored {

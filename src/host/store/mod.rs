@@ -11,6 +11,7 @@ mod columns;
 pub(super) mod error;
 pub(super) mod job;
 pub(super) mod open;
+mod orphan;
 pub(super) mod parts;
 pub(super) mod pending;
 pub mod read;

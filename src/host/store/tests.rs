@@ -314,6 +314,41 @@ fn a_session_that_ended_with_an_orderly_stop_is_continued_and_one_that_ended_its
 }
 
 #[test]
+fn the_session_of_a_room_that_panicked_is_closed_at_once_and_can_be_continued() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    bench.appended(&life("SE_a")[..2]);
+    bench.appended(&life("SE_b")[..2]);
+    let abandon = |session: &str| {
+        bench.send(Job::Abandon {
+            room: RoomName::from("help"),
+            session: SessionId::from(session),
+        });
+        let mut replies = std::iter::from_fn(|| Some(bench.reply()));
+        replies.find_map(|reply| {
+            let StoreReply::Abandoned { record, .. } = reply else {
+                return None;
+            };
+            Some(record)
+        })
+    };
+    let record = abandon("SE_a").unwrap().expect("the ledger knows it");
+    assert_eq!(record.state, SessionState::Ended(EndReason::NodeLost));
+    assert!(record.estimated, "from the last that is certain");
+    assert_eq!(abandon("SE_a"), Some(None), "once");
+    assert_eq!(abandon("SE_unheard_of"), Some(None));
+    bench.appended(&life("SE_b")[2..]);
+
+    let stored = dir.copy();
+    assert_eq!(stored.verify().faults, []);
+    let (_, boot) = open(&stored, soon());
+    assert!(boot.closed.is_empty(), "nothing is left for the next start");
+    let sql = "SELECT count(*) FROM outbox WHERE session = 'SE_a' AND type = 'session.ended'";
+    let told: i64 = dir.sqlite().query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(told, 2, "each endpoint is told");
+}
+
+#[test]
 fn jobs_that_wait_together_share_a_commit_and_are_answered_in_order() {
     let dir = Dir::new();
     let (store, _) = open(&dir, soon());

@@ -144,6 +144,7 @@ impl Writer {
             }
             Job::Checkpoints(checkpoints) if self.full => self.coalesce(checkpoints),
             job @ (Job::Checkpoints(_)
+            | Job::Abandon { .. }
             | Job::Head(_)
             | Job::Lanes
             | Job::Mark(_)
@@ -233,6 +234,7 @@ impl Writer {
             backlog.into_iter().for_each(|job| match job {
                 Job::Checkpoints(checkpoints) => self.coalesce(checkpoints),
                 Job::Append(_)
+                | Job::Abandon { .. }
                 | Job::Head(_)
                 | Job::Lanes
                 | Job::Mark(_)

@@ -274,6 +274,14 @@ impl Control {
         }
     }
 
+    /// The session that was booked for the room has begun.
+    pub fn handle_begun(&mut self, room: &RoomName, session: &SessionId) {
+        let booked = self.bookings.get(room);
+        if booked.is_some_and(|booked| booked.session == *session) {
+            self.bookings.remove(room);
+        }
+    }
+
     /// Where something for the room is done that needs no place: the worker that has it, or would
     /// get it.
     pub fn near(&self, room: &RoomName) -> usize {

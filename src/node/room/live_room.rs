@@ -54,6 +54,8 @@ pub(in crate::node) struct LiveRoom {
     /// Who is here, what they publish or what they said has changed since the recordings were reviewed.
     review_is_due: bool,
     over: bool,
+    #[cfg(test)]
+    pub(in crate::node) panics_at_its_checkpoint: bool,
 }
 
 impl LiveRoom {
@@ -87,6 +89,8 @@ impl LiveRoom {
             ticked: now.mono,
             review_is_due: false,
             over: false,
+            #[cfg(test)]
+            panics_at_its_checkpoint: false,
         }
     }
 
@@ -422,6 +426,8 @@ impl LiveRoom {
     pub(in crate::node) fn checkpoint(&mut self, now: Now) -> Option<Checkpoint> {
         evidence::flush(&mut self.parts.members, &mut self.parts.billing, now);
         evidence::all_bytes(&self.parts.members, &mut self.parts.billing);
+        #[cfg(test)]
+        assert!(!self.panics_at_its_checkpoint, "a room that is wrong");
         let checkpoint = self.parts.billing.checkpoint(now)?;
         let written = Stored::checkpoint(checkpoint.number);
         self.contract

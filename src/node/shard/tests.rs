@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::{NodeId, Unix};
+use crate::node::Continued;
 use crate::node::room::recording::fixture;
 use crate::peer::signal::ClientParams;
 use crate::peer::signal::token::{Claims, Keys, SESSION, authorize_join};
@@ -89,7 +90,7 @@ fn a_room_that_panics_leaves_no_segment_open() {
             assert!(!ended, "its recordings end before it does");
             closed.push(output);
         } else {
-            ended |= matches!(output, Output::RoomEnded(_));
+            ended |= matches!(output, Output::Abandoned { .. });
         }
     }
     assert!(ended);
@@ -97,4 +98,83 @@ fn a_room_that_panics_leaves_no_segment_open() {
         panic!("one segment, closed: {closed:?}");
     };
     assert_eq!(segment.number, 1);
+}
+
+/// A shard whose room has panicked, and the session of that room.
+fn panicked() -> (Shard, SessionId) {
+    let mut shard = shard();
+    let session = shard.rooms[0].session().clone();
+    shard.with_room(0, at(1), |_, _| panic!("a room that is wrong"));
+    (shard, session)
+}
+
+#[test]
+fn the_session_of_a_room_that_panicked_is_to_be_closed_at_once() {
+    let (mut shard, session) = panicked();
+    assert_eq!(shard.stats().panics, 1);
+    let outputs: Vec<Output> = std::iter::from_fn(|| shard.poll_output()).collect();
+    let begun = outputs.iter().any(|o| matches!(o, Output::Append(_)));
+    let Some(Output::Abandoned {
+        room,
+        session: gone,
+    }) = outputs.last()
+    else {
+        panic!("the last word: {outputs:?}");
+    };
+    assert!(begun, "what it had written goes before");
+    assert_eq!((room.as_str(), gone), ("help", &session));
+}
+
+#[test]
+fn nobody_opens_the_room_again_before_its_session_is_closed() {
+    let (mut shard, session) = panicked();
+    while shard.poll_output().is_some() {}
+    shard.handle_join(ConnectionId(5), request("karl", None), at(2));
+    assert!(shard.rooms.is_empty(), "it is told to come again");
+    let told = std::iter::from_fn(|| shard.poll_output());
+    let (closed, kept) = told.fold((false, true), |(closed, kept), output| {
+        let closes = matches!(
+            output,
+            Output::CloseSocket {
+                conn: ConnectionId(5)
+            }
+        );
+        (
+            closed || closes,
+            kept && !matches!(output, Output::RoomNotOpened(_)),
+        )
+    });
+    assert!(closed && kept, "and the room stays where it was");
+
+    assert!(shard.handle_closed(&"help".into(), &session, at(3)));
+    let mut join = request("karl", None);
+    join.continues = Some(Continued {
+        facts: crate::usage::ledger::fixture::facts(session.as_str()),
+        inherited: crate::base::Inherited::default(),
+    });
+    shard.handle_join(ConnectionId(6), join, at(4));
+    let open = shard
+        .rooms
+        .iter()
+        .next()
+        .map(|(_, room)| room.facts().continues.clone());
+    assert_eq!(open, Some(Some(session)));
+}
+
+#[test]
+fn a_room_that_panics_at_its_checkpoint_takes_no_other_with_it() {
+    let mut shard = shard();
+    let mut other = request("karl", None);
+    other.join.room = "another".into();
+    shard.handle_join(ConnectionId(7), other, at(1));
+    shard.rooms[0].panics_at_its_checkpoint = true;
+    shard.handle_timeout(at(1_000));
+    assert_eq!((shard.rooms.len(), shard.stats().panics), (1, 1));
+    let taken = std::iter::from_fn(|| shard.poll_output()).find_map(|output| {
+        let Output::Checkpoints(taken) = output else {
+            return None;
+        };
+        Some(taken.len())
+    });
+    assert_eq!(taken, Some(1), "the other one's");
 }

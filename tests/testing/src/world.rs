@@ -448,6 +448,7 @@ impl World {
                     self.recorded.push((output, told));
                 }
                 Output::RoomEnded(_) => self.ended += 1,
+                Output::Abandoned { session, .. } => panic!("the room of {session} panicked"),
                 Output::RoomNotOpened(_) | Output::News(_) | Output::Preflighted { .. } => {}
             }
         }

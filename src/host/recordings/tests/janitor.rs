@@ -237,7 +237,7 @@ fn a_panic_between_recordings_does_not_end_the_thread() {
         note(said)?;
         Ok(tell.send(())?)
     });
-    let janitor = scene.janitor(catalogue).start().unwrap();
+    let janitor = scene.janitor(catalogue).start(present()).unwrap();
     told.recv_timeout(std::time::Duration::from_secs(60))
         .unwrap();
     assert_eq!(janitor.stats().panics.load(Relaxed), 1);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::{Purpose, SessionId};
+use crate::host::roll::present;
 use crate::host::store::fixture::Dir as Scratch;
 use cap_std::ambient_authority;
 
@@ -28,7 +29,7 @@ fn bench(flush: impl Fn() -> bool + Send + 'static) -> Bench {
     )
     .unwrap();
     let writing = writer.writing();
-    let (mut outlets, thread) = writer.start(1).unwrap();
+    let (mut outlets, thread) = writer.start(1, present()).unwrap();
     Bench {
         dir,
         outlet: outlets.pop().unwrap(),
@@ -197,7 +198,7 @@ fn whoever_finishes_it_sees_it_written_until_its_loss_is_told() {
     let clock = Arc::new(|| Mono::ZERO);
     let writer = SegmentWriter::new(&root, Box::new(|| false), Box::new(on_lost), clock).unwrap();
     *seen.lock().unwrap() = Some(writer.writing());
-    let (mut outlets, thread) = writer.start(1).unwrap();
+    let (mut outlets, thread) = writer.start(1, present()).unwrap();
     outlets[0].push(open(1)).unwrap();
     assert!(outlets[0].flush().is_empty());
     assert!(told.recv().unwrap());

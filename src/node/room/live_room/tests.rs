@@ -297,6 +297,7 @@ impl Life {
                 | Output::Recorded(_)
                 | Output::RoomEnded(_)
                 | Output::RoomNotOpened(_)
+                | Output::Abandoned { .. }
                 | Output::Preflighted { .. } => {}
             }
         }
