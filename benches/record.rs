@@ -5,6 +5,7 @@
 
 use beistand::base::{Actor, Identity, Millis, Mono, Purpose, SessionId};
 use beistand::host::recordings::{Outlet, SegmentWriter};
+use beistand::host::roll::Roll;
 use beistand::node::{Output, SessionCommand};
 use beistand::session::ConsentAnswer;
 use beistand_testing::{AUDIO, DELTA, KEYFRAME, Wire, World};
@@ -261,10 +262,17 @@ fn run(scratch: &PathBuf) {
         let at = at.clone();
         Arc::new(move || Mono::from_millis(at.load(Relaxed)))
     };
-    let writer =
-        SegmentWriter::new(&dir, Box::new(|| true), Box::new(lost), clock).expect("a writer");
+    let writer = SegmentWriter::new(
+        &dir,
+        Box::new(|| true),
+        (Box::new(lost), Box::new(|| false)),
+        clock,
+    )
+    .expect("a writer");
     let stats = writer.stats();
-    let (mut outlets, thread) = writer.start(1).expect("a thread");
+    let (mut outlets, thread) = writer
+        .start(1, Roll::default().enter("recordings".to_owned()))
+        .expect("a thread");
     let mut plain = Bench::new(None);
     let mut recorded = Bench::new(outlets.pop());
     recorded.at = at;

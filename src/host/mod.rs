@@ -19,6 +19,7 @@ pub mod roll;
 mod run;
 mod serve;
 mod shutdown;
+pub mod space;
 pub mod store;
 pub mod tls;
 pub mod udp;

@@ -502,8 +502,9 @@ impl Worker {
             let jobs = self.jobs.len();
             tracing::error!(
                 jobs,
-                "the ledger did not take the last entries: the next start closes"
+                "the ledger did not take the last entries: the next start closes their sessions"
             );
+            self.jobs_dropped += u64::try_from(jobs).unwrap_or(0);
         }
         self.publish_at = Mono::ZERO;
         self.publish(self.context.clock.now());

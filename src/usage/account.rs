@@ -259,11 +259,20 @@ impl Account {
             event_seq: self.event_seq,
             settled_unix_ms: self.anchor.unix_at(self.settled),
             open_ms: now.mono.since(self.settled),
+            taken: Some(now.mono),
             state: self.state,
             totals: self.meter.totals(),
             terms: Some(self.terms.clone()),
         };
-        if self.saved.as_ref() == Some(&checkpoint) {
+        let as_before = |saved: &Checkpoint| Checkpoint {
+            taken: saved.taken,
+            ..checkpoint.clone()
+        };
+        if self
+            .saved
+            .as_ref()
+            .is_some_and(|saved| *saved == as_before(saved))
+        {
             return None;
         }
         checkpoint.number += 1;

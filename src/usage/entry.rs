@@ -1,7 +1,7 @@
 //! What the ledger keeps: entries with cumulative totals, the events they cause, and checkpoints.
 
 use crate::base::{
-    Consent, Direction, EndReason, Identity, LimitedBy, Millis, NodeId, ParticipantSid,
+    Consent, Direction, EndReason, Identity, LimitedBy, Millis, Mono, NodeId, ParticipantSid,
     PauseReason, Purpose, RecordingNote, RecordingStep, Role, RoomName, RoomSid, SessionId,
     SessionState, Terms, TrackSource, Unix, Verdict, Warning,
 };
@@ -136,7 +136,7 @@ pub struct Entry {
     /// True where a crash cut the session off: the truth is at most `bound_ms` more.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub estimated: bool,
-    /// Largest possible error of an estimate, always in the customer's favour.
+    /// Largest possible error of an estimate, always in the customer's favour; none where it is not known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bound_ms: Option<Millis>,
 }
@@ -337,6 +337,9 @@ pub struct Checkpoint {
     /// How long before the checkpoint was taken that was: a side that is heard rarely is only certain
     /// to be here up to its last packet.
     pub open_ms: Millis,
+    /// When it was taken, by the clock of its process. None in those of older versions.
+    #[serde(default)]
+    pub taken: Option<Mono>,
     /// The state at that moment.
     #[serde(flatten)]
     pub state: SessionState,

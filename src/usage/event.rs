@@ -116,8 +116,9 @@ struct Data<'a> {
     recording_ms: &'a BTreeMap<Purpose, Millis>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     estimated: bool,
+    /// Of an estimate; null where it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    bound_ms: Option<Millis>,
+    bound_ms: Option<Option<Millis>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     intervals: Option<&'a [Interval]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -264,7 +265,7 @@ impl<'a> Data<'a> {
             paused_ms: &entry.totals.paused_ms,
             recording_ms: &entry.totals.recording_ms,
             estimated: entry.estimated,
-            bound_ms: entry.bound_ms,
+            bound_ms: entry.estimated.then_some(entry.bound_ms),
             intervals: None,
             participants: None,
             participant: None,

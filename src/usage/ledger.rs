@@ -17,15 +17,38 @@ pub use verify::{Fault, FaultKind, Report, Verifier, verify};
 
 use super::event::event;
 use super::{Append, Checkpoint, Entry, EntryKind, Event, EventKind, SessionFacts, Totals};
-use crate::base::{EndReason, Identity, Inherited, Millis, PauseReason, SessionState, Terms, Unix};
+use crate::base::{
+    EndReason, Identity, Inherited, Millis, Mono, PauseReason, SessionState, Terms, Unix,
+};
 
 /// Largest error of a session that a crash cut off while all its sides were heard at least every
-/// 250 ms (the contract's second).
+/// 250 ms, and machine and disk were in time (the contract's second): a checkpoint is taken every 400 ms,
+/// and on its way for at most 250 ms of group commit.
 pub const CRASH_BOUND: Millis = Millis(1_000);
 
-/// Oldest that the newest checkpoint on disk can be: taken every 400 ms, on its way for at most
-/// 250 ms of group commit, and looked for every 50 ms.
-const CHECKPOINT_AGE: Millis = Millis(750);
+/// The last moment at which a process that left sessions open may have lived, by its own clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// By its monotonic clock.
+    pub mono: Mono,
+    /// By its wall clock; none if that was set while it ran.
+    pub unix: Option<Unix>,
+}
+
+/// What is known of a session that nobody will end any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Remains<'a> {
+    /// Its newest entry.
+    pub last: &'a Entry,
+    /// The newest checkpoint, if there is one.
+    pub checkpoint: Option<&'a Checkpoint>,
+    /// What it is.
+    pub facts: &'a SessionFacts,
+    /// Its newest event.
+    pub event_seq: u64,
+    /// When its process died, or its room; none where nobody knows.
+    pub death: Option<Death>,
+}
 
 /// Cause of the stop entry of an orphan.
 const NODE_LOST: &str = "node_lost";
@@ -49,7 +72,7 @@ pub struct SessionRecord {
     pub terms: Option<Terms>,
     /// True where a crash cut it off.
     pub estimated: bool,
-    /// Largest possible error of the estimate.
+    /// Largest possible error of the estimate; none where it is not known.
     pub bound_ms: Option<Millis>,
 }
 
@@ -175,14 +198,16 @@ fn is_newer(checkpoint: &Checkpoint, than: (u64, Millis, Unix)) -> bool {
 
 /// The stop entry of a session whose node crashed, and its events: `participant.left` for everyone
 /// who was present, then `session.ended`. The totals are those of the last certain moment, so the
-/// error is in the customer's favour, and at most [`CRASH_BOUND`] and what was open when the
-/// checkpoint was taken; the totals of a newer entry only lie closer to the truth.
-pub fn fold_orphan(
-    last: &Entry,
-    checkpoint: Option<&Checkpoint>,
-    facts: &SessionFacts,
-    last_event_seq: u64,
-) -> Append {
+/// error is in the customer's favour, and at most the time from there to the death of the process; the
+/// totals of a newer entry only lie closer to the truth.
+pub fn fold_orphan(remains: Remains<'_>) -> Append {
+    let Remains {
+        last,
+        checkpoint,
+        facts,
+        event_seq,
+        death,
+    } = remains;
     let known = known_at(last, Unix(0));
     let mine = (last.entry_seq, last.totals.accrued_ms, known);
     let newer = checkpoint.filter(|checkpoint| is_newer(checkpoint, mine));
@@ -218,15 +243,26 @@ pub fn fold_orphan(
         consent: None,
         recording: None,
         estimated: true,
-        bound_ms: Some(bound(checkpoint)),
+        bound_ms: death.and_then(|death| bound(last, checkpoint, death)),
     };
-    let events = farewell(facts, &entry, last_event_seq, &present);
+    let events = farewell(facts, &entry, event_seq, &present);
     Append { entry, events }
 }
 
-fn bound(checkpoint: Option<&Checkpoint>) -> Millis {
-    let open = checkpoint.map_or(Millis::ZERO, |taken| taken.open_ms);
-    CRASH_BOUND.max(CHECKPOINT_AGE + open)
+/// What may have been delivered and is on no disk: by the checkpoint, by the entry, or by whichever says
+/// less.
+fn bound(last: &Entry, checkpoint: Option<&Checkpoint>, death: Death) -> Option<Millis> {
+    let taken = checkpoint.and_then(|checkpoint| {
+        let since = death.mono.since(checkpoint.taken?);
+        Some(since + checkpoint.open_ms)
+    });
+    let known = Some(known_at(last, Unix(0))).filter(|known| known.0 > 0);
+    let written = death
+        .unix
+        .zip(known)
+        .map(|(unix, known)| Millis(unix.0.saturating_sub(known.0)));
+    let unknown = taken.into_iter().chain(written).min()?;
+    Some(CRASH_BOUND.max(unknown))
 }
 
 fn farewell(

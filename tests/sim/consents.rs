@@ -132,7 +132,7 @@ pub fn afterwards(entries: &[Entry], mut event_seq: u64, rng: &mut Rng) -> Vec<A
 pub fn check(case: &Case) -> Result<(), String> {
     let done: Vec<_> = case.inputs.iter().filter_map(line).collect();
     let kept: Vec<_> = case.entries.iter().filter_map(|e| kept(case, e)).collect();
-    let crashed = matches!(case.fate, Fate::Crash(_));
+    let crashed = matches!(case.fate, Fate::Crash(_) | Fate::Lost(_));
     let whole = kept.len() == done.len() || (crashed && kept.len() < done.len());
     if !whole || done[..kept.len()] != kept {
         return Err(format!("said and done {done:?}, kept {kept:?}"));

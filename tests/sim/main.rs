@@ -108,6 +108,13 @@ fn occurrences(case: &world::Case) -> BTreeSet<String> {
         .collect();
     let told = case.entries.iter().chain(&case.after);
     what.extend(told.map(|entry| entry.cause.clone()));
+    if let world::Fate::Lost(_) = case.fate {
+        what.insert("a disk in trouble when the process died".to_owned());
+    }
+    let bound = case.entries.last().and_then(|stop| stop.bound_ms);
+    if bound.is_some_and(|bound| bound.0 > 1_000) {
+        what.insert("a bound over a second".to_owned());
+    }
     let terms = case.entries.first().and_then(|start| start.terms.as_ref());
     if let Some(terms) = terms.filter(|_| case.continues.is_some()) {
         what.insert("inherited".to_owned());
@@ -122,7 +129,7 @@ fn occurrences(case: &world::Case) -> BTreeSet<String> {
 }
 
 /// All that has to occur in a thousand seeds.
-const MUST_OCCUR: [&str; 36] = [
+const MUST_OCCUR: [&str; 40] = [
     "waiting",
     "live",
     "paused by_request",
@@ -141,6 +148,10 @@ const MUST_OCCUR: [&str; 36] = [
     "ended no_show",
     "ended abandoned",
     "ended node_lost",
+    "ended node_drained",
+    "inherited",
+    "a disk in trouble when the process died",
+    "a bound over a second",
     "warning_duration",
     "warning_quota",
     "warning_presence",

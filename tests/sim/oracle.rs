@@ -366,16 +366,21 @@ pub fn judge(case: &Case) -> Result<Option<u64>, String> {
         Fate::Own => judge_clean(case, totals).map(|()| None),
         Fate::Api(at) => judge_cut(case, totals, (at, at)).map(|_| None),
         Fate::Crash(at) => judge_cut(case, totals, (at, at - CRASH_BOUND)).map(Some),
+        Fate::Lost(at) => {
+            let bound = case.entries[case.entries.len() - 1].bound_ms;
+            let safe = bound.map_or(0, |bound| at.saturating_sub(bound.0 * 1000));
+            judge_cut(case, totals, (at, safe)).map(Some)
+        }
     }
 }
 
 /// A session of which nothing was acknowledged: it must be too young to have cost anything.
 fn judge_unknown(case: &Case) -> Result<Option<u64>, String> {
-    let Fate::Crash(at) = case.fate else {
+    let (Fate::Crash(at) | Fate::Lost(at)) = case.fate else {
         return Err("a session without a crash left no entry".into());
     };
     let lost = length(&truth(case, at).live);
-    if case.created + CRASH_BOUND < at {
+    if matches!(case.fate, Fate::Crash(_)) && case.created + CRASH_BOUND < at {
         return Err(format!(
             "a session of {} µs left no entry",
             at - case.created
@@ -534,7 +539,8 @@ fn judge_cut(case: &Case, totals: &Totals, (at, safe): (Micros, Micros)) -> Resu
         ));
     }
     // With everyone's packets coming steadily it is the contract's second.
-    if steady(&whole, at) && most - billed > CRASH_BOUND / 1000 {
+    let in_time = matches!(case.fate, Fate::Crash(_));
+    if in_time && steady(&whole, at) && most - billed > CRASH_BOUND / 1000 {
         return Err(format!(
             "billed {billed} of {most} although everyone was heard all the time"
         ));
@@ -638,7 +644,7 @@ fn check_entries(case: &Case) -> Result<(), String> {
     let continues = facts.continues.as_ref().map(ToString::to_string);
     equal("continues", &continues, &case.continues)?;
     let stop = &case.entries[case.entries.len() - 1];
-    let crashed = matches!(case.fate, Fate::Crash(_));
+    let crashed = matches!(case.fate, Fate::Crash(_) | Fate::Lost(_));
     equal("estimated", stop.estimated, crashed)?;
     equal(
         "node_lost",

@@ -68,6 +68,8 @@ pub struct Action {
 pub enum Ending {
     /// kill -9.
     Crash,
+    /// SIGTERM.
+    Drain,
     /// The app ends the session through the API.
     Api,
     /// Nothing: the sessions end as they may.
@@ -82,7 +84,36 @@ pub struct Life {
     pub ending: Ending,
     /// In the order of time.
     pub actions: Vec<Action>,
+    /// When its disk is in trouble.
+    pub troubles: Vec<(Range<Micros>, Trouble)>,
 }
+
+/// What is wrong with a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It takes nothing.
+    Full,
+    /// Each write takes so long.
+    Slow(Micros),
+}
+
+impl Life {
+    /// What is wrong with the disk at that moment.
+    pub fn trouble(&self, at: Micros) -> Option<Trouble> {
+        let mut troubles = self.troubles.iter();
+        let found = troubles.find(|(span, _)| span.contains(&at));
+        found.map(|(_, trouble)| *trouble)
+    }
+
+    /// Whether the disk was in trouble not long before that moment: what it owes may not be there yet.
+    pub fn was_in_trouble(&self, at: Micros) -> bool {
+        let mut spans = self.troubles.iter().map(|(span, _)| span);
+        spans.any(|span| span.start < at && at < span.end + LONG_AFTER)
+    }
+}
+
+/// A disk that was in trouble has caught up after so long.
+const LONG_AFTER: Micros = 20 * SEC;
 
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -182,10 +213,13 @@ pub fn scenario(seed: u64) -> Scenario {
     };
     // Drawn apart: what else a seed has in it stays as it was.
     let mut evidence = Rng::from_seed(seed ^ 0xe71d);
+    let mut disk = Draw(Rng::from_seed(seed ^ 0xd15c));
+    let mut stops = Draw(Rng::from_seed(seed ^ 0x5709));
     let mut lives = Vec::new();
     let mut boot = 0;
     for number in 0..=crashes {
         let ending = match (number < crashes, draw.chance(25)) {
+            (true, _) if stops.chance(35) => Ending::Drain,
             (true, _) => Ending::Crash,
             (false, true) => Ending::Api,
             (false, false) => Ending::Quiet,
@@ -203,11 +237,32 @@ pub fn scenario(seed: u64) -> Scenario {
             end,
             ending,
             actions,
+            troubles: troubles(&mut disk, boot..end),
         });
         // The next process starts on a whole millisecond, as every reading of its clock does.
         boot = (end / MS + draw.between(200, 3_000)) * MS;
     }
     Scenario { policy, lives }
+}
+
+/// A disk that is full, or slow, now and then; often when the process dies.
+fn troubles(draw: &mut Draw, life: Range<Micros>) -> Vec<(Range<Micros>, Trouble)> {
+    if !draw.chance(30) {
+        return Vec::new();
+    }
+    let mut troubles = Vec::new();
+    let mut at = life.start + draw.between(0, 40 * SEC);
+    while at < life.end {
+        let trouble = if draw.chance(50) {
+            Trouble::Full
+        } else {
+            Trouble::Slow(draw.between(500 * MS, 8 * SEC))
+        };
+        let end = at + draw.between(SEC, 60 * SEC);
+        troubles.push((at..end, trouble));
+        at = end + draw.between(5 * SEC, 60 * SEC);
+    }
+    troubles
 }
 
 fn policy(draw: &mut Draw) -> Policy {

@@ -1,12 +1,13 @@
 //! The node, its store and its clock: runs a scenario through `node::billing`, crashes it, and keeps
 //! what was on disk.
 
-use crate::scenario::{Act, Action, Ending, Life, MS, Micros, Policy, SEC, Scenario};
+use crate::scenario::{Act, Action, Ending, Life, MS, Micros, Policy, SEC, Scenario, Trouble};
 use beistand::base::{
-    EndReason, FloorReport, Identity, Inherited, LimitedBy, Mono, Now, Rng, SessionId,
+    EndReason, FloorReport, Identity, Inherited, LimitedBy, Millis, Mono, Now, Rng, SessionId,
     SessionState, Unix,
 };
 use beistand::node::billing::{Billing, Join, Opening};
+use beistand::usage::ledger::{Death, Remains};
 use beistand::usage::{Append, Checkpoint, Entry, Event, SessionFacts, ledger};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,6 +18,10 @@ const CHECKPOINT: Micros = 500 * MS;
 /// From queueing to durability at most 250 ms: a group gathers, and is written.
 const GATHER: Micros = 120 * MS;
 const WRITE: Micros = 100 * MS;
+/// How often a full disk is tried again.
+const RETRY: Micros = SEC;
+/// For how long a mark that the process lives holds, where the machine is in time.
+const ALIVE: Millis = Millis(150);
 
 /// How a session came to its end, as the world knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub enum Fate {
     Api(Micros),
     /// The node crashed.
     Crash(Micros),
+    /// The same while its disk was in trouble, or not long after.
+    Lost(Micros),
 }
 
 /// One session: what it was fed and what is on disk of it at the end.
@@ -123,26 +130,35 @@ impl Store {
         self.writing.map(|(_, done)| done).or(self.start)
     }
 
-    fn step(&mut self, now: Micros, disk: &mut Disk, rng: &mut Rng) {
+    fn step(&mut self, now: Micros, trouble: Option<Trouble>, (disk, rng): (&mut Disk, &mut Rng)) {
         if let Some((count, done)) = self.writing
             && done <= now
         {
-            self.queue
-                .drain(..count)
-                .for_each(|write| disk.apply(write));
             self.writing = None;
-            // What came meanwhile has waited already: it goes at once.
-            self.start = (!self.queue.is_empty()).then_some(now);
+            if trouble == Some(Trouble::Full) {
+                self.start = Some(now + RETRY);
+            } else {
+                self.queue
+                    .drain(..count)
+                    .for_each(|write| disk.apply(write));
+                // What came meanwhile has waited already: it goes at once.
+                self.start = (!self.queue.is_empty()).then_some(now);
+            }
         }
         if self.writing.is_none() && self.start.is_some_and(|start| start <= now) {
+            let takes = match trouble {
+                Some(Trouble::Slow(takes)) => takes,
+                Some(Trouble::Full) | None => rng.below(WRITE),
+            };
             self.start = None;
-            self.writing = Some((self.queue.len(), now + rng.below(WRITE)));
+            self.writing = Some((self.queue.len(), now + takes));
         }
     }
 
     /// The machine stops: what was not written is lost; a write on its way may have made it.
-    fn crash(mut self, disk: &mut Disk, rng: &mut Rng) {
+    fn crash(mut self, trouble: Option<Trouble>, (disk, rng): (&mut Disk, &mut Rng)) {
         if let Some((count, _)) = self.writing
+            && trouble != Some(Trouble::Full)
             && rng.below(2) == 0
         {
             self.queue
@@ -181,10 +197,13 @@ pub fn run(scenario: Scenario, seed: u64) -> Vec<Case> {
         count: 0,
     };
     let lives = world.scenario.lives.clone();
-    let mut lost = None;
+    let (mut lost, mut before) = (None, None);
     for life in &lives {
+        world.fold_orphans(before);
         lost = world.live(life, lost);
+        before = Some(life);
     }
+    world.fold_orphans(before);
     world.collect()
 }
 
@@ -198,11 +217,10 @@ impl World {
             lost,
             joins: 0,
         };
-        self.fold_orphans();
         let mut actions: VecDeque<Action> = life.actions.iter().copied().collect();
         while let Some(now) = self.next_moment(&process, &actions, life) {
-            self.feed(&mut process, &mut actions, now);
-            self.tick(&mut process, now);
+            self.feed(&mut process, &mut actions, (now, life));
+            self.tick(&mut process, (now, life));
         }
         self.finish(process, life)
     }
@@ -236,12 +254,19 @@ impl World {
         (!ends || now < life.end).then_some(now)
     }
 
-    fn feed(&mut self, process: &mut Process, actions: &mut VecDeque<Action>, now: Micros) {
+    fn feed(
+        &mut self,
+        process: &mut Process,
+        actions: &mut VecDeque<Action>,
+        (now, life): (Micros, &Life),
+    ) {
         while actions.front().is_some_and(|action| action.at <= now) {
             let Some(action) = actions.pop_front() else {
                 return;
             };
-            if action.act == Act::Connect && process.room.is_none() {
+            // No session starts while the disk is full.
+            let full = life.trouble(now) == Some(Trouble::Full);
+            if action.act == Act::Connect && process.room.is_none() && !full {
                 self.open(process, now);
             }
             if let Some((session, billing)) = &mut process.room {
@@ -304,7 +329,7 @@ impl World {
     }
 
     /// The rest of a worker's round: timers, outputs, checkpoint, store.
-    fn tick(&mut self, process: &mut Process, now: Micros) {
+    fn tick(&mut self, process: &mut Process, (now, life): (Micros, &Life)) {
         if let Some((_, billing)) = &mut process.room {
             let clock = clock(process.boot, now);
             billing.handle_timeout(clock);
@@ -326,25 +351,15 @@ impl World {
                 process.room = None;
             }
         }
-        process.store.step(now, &mut self.disk, &mut self.rng);
+        let disk = (&mut self.disk, &mut self.rng);
+        process.store.step(now, life.trouble(now), disk);
     }
 
     fn finish(&mut self, mut process: Process, life: &Life) -> Option<SessionId> {
         let session = process.room.as_ref().map(|(session, _)| session.clone());
         match (life.ending, process.room.take()) {
             (Ending::Crash, _) => {
-                process.store.crash(&mut self.disk, &mut self.rng);
-                for (session, case) in &mut self.sessions {
-                    let last = self
-                        .disk
-                        .entries
-                        .get(session)
-                        .and_then(|entries| entries.last());
-                    let open = last.is_none_or(|last| last.end_reason().is_none());
-                    if open && case.created >= life.boot {
-                        case.fate = Fate::Crash(life.end);
-                    }
-                }
+                self.cut_off(process.store, life);
                 return session.filter(|session| self.disk.entries.contains_key(session));
             }
             (Ending::Api, Some((session, mut billing))) => {
@@ -358,7 +373,27 @@ impl World {
                         .push(Write::Append(Box::new(append)), life.end, &mut self.rng);
                 }
             }
-            (Ending::Api | Ending::Quiet, None) => {}
+            (Ending::Drain, Some((session, mut billing))) => {
+                let case = self.sessions.get_mut(&session)?;
+                case.fate = Fate::Api(life.end);
+                let clock = clock(process.boot, life.end);
+                billing.handle_end(EndReason::NodeDrained, clock);
+                while let Some(append) = billing.poll_output() {
+                    process
+                        .store
+                        .push(Write::Append(Box::new(append)), life.end, &mut self.rng);
+                }
+                if life.trouble(life.end) == Some(Trouble::Full) {
+                    // It says that it lost something.
+                    self.cut_off(process.store, life);
+                    let on_disk = self.disk.entries.contains_key(&session);
+                    return on_disk.then_some(session);
+                }
+                let queue = process.store.queue.drain(..);
+                queue.for_each(|write| self.disk.apply(write));
+                return Some(session);
+            }
+            (Ending::Api | Ending::Drain | Ending::Quiet, None) => {}
             (Ending::Quiet, Some(_)) => panic!("{session:?} does not end"),
         }
         process
@@ -369,8 +404,29 @@ impl World {
         None
     }
 
+    /// The process is gone, and what it had not written.
+    fn cut_off(&mut self, store: Store, life: &Life) {
+        store.crash(life.trouble(life.end), (&mut self.disk, &mut self.rng));
+        for (session, case) in &mut self.sessions {
+            let entries = self.disk.entries.get(session);
+            let last = entries.and_then(|entries| entries.last());
+            let open = last.is_none_or(|last| last.end_reason().is_none());
+            if open && case.created >= life.boot {
+                case.fate = if life.was_in_trouble(life.end) {
+                    Fate::Lost(life.end)
+                } else {
+                    Fate::Crash(life.end)
+                };
+            }
+        }
+    }
+
     /// What a process does first: closes the sessions that the one before left open.
-    fn fold_orphans(&mut self) {
+    fn fold_orphans(&mut self, before: Option<&Life>) {
+        let death = before.map(|life| Death {
+            mono: clock(life.boot, life.end).mono + ALIVE,
+            unix: None,
+        });
         let open: Vec<_> = self
             .disk
             .entries
@@ -386,7 +442,13 @@ impl World {
                 .last()
                 .map_or(0, |event| event.event_seq);
             let checkpoint = self.disk.checkpoints.get(session);
-            let append = ledger::fold_orphan(&last, checkpoint, &facts, seq);
+            let append = ledger::fold_orphan(Remains {
+                last: &last,
+                checkpoint,
+                facts: &facts,
+                event_seq: seq,
+                death,
+            });
             self.disk.apply(Write::Append(Box::new(append)));
         }
     }

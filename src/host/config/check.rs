@@ -17,6 +17,9 @@ const MAX_ADVERTISED: usize = 8;
 /// Most webhook endpoints: each event is kept once for each.
 const MAX_ENDPOINTS: usize = 16;
 
+/// Most space that is kept for the ledger: 64 GiB.
+const MAX_BALLAST_MIB: u64 = 65_536;
+
 pub(super) fn check(config: &Config, flags: &Flags, found: &mut Origins) {
     check_binds(config, flags, found);
     check_tls(config, found);
@@ -27,6 +30,15 @@ pub(super) fn check(config: &Config, flags: &Flags, found: &mut Origins) {
     check_policies(config, found);
     if config.data.dir.as_os_str().is_empty() {
         found.refuse("data.dir", "is empty: name a directory");
+    }
+    if config.data.ballast_mib > MAX_BALLAST_MIB {
+        found.refuse(
+            "data.ballast_mib",
+            format!(
+                "is {}: 0 to {MAX_BALLAST_MIB} are allowed",
+                config.data.ballast_mib
+            ),
+        );
     }
     let recordings = config.recordings.dir.as_ref();
     if recordings.is_some_and(|dir| dir.as_os_str().is_empty()) {

@@ -167,12 +167,15 @@ impl Default for Admin {
 pub struct Data {
     /// Directory of the ledger.
     pub dir: PathBuf,
+    /// Space that is kept for the ledger when the disk is full, in MiB; 0: none.
+    pub ballast_mib: u64,
 }
 
 impl Default for Data {
     fn default() -> Data {
         Data {
             dir: PathBuf::from("/var/lib/beistand"),
+            ballast_mib: 64,
         }
     }
 }

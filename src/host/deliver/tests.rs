@@ -156,6 +156,7 @@ fn start(dir: &Dir, endpoints: Vec<Endpoint>) -> Bench {
         dir: dir.0.clone(),
         node: None,
         endpoints: inlet.names(),
+        ballast_bytes: 0,
     };
     let store = Store::open(&config, soon()).unwrap().0;
     let feed = inlet.clone();

@@ -1,8 +1,8 @@
 //! Directories and recordings for tests on real files.
 
-use super::space::Disk;
 use crate::base::{Actor, Consent, ConsentState, Identity, NodeId, Purpose, RecordingId};
 use crate::base::{SessionId, Unix};
+use crate::host::space::Disk;
 use crate::host::store::fixture::running;
 use crate::host::store::job::Job;
 use crate::host::store::pending::Confirmed;

@@ -17,7 +17,6 @@ mod object_store;
 mod pace;
 mod place;
 pub mod retention;
-mod space;
 pub(super) mod start;
 mod terminal;
 #[cfg(test)]

@@ -31,6 +31,8 @@ const SEGMENTS: &str = "segments";
 pub type Flush = Box<dyn Fn() -> bool + Send>;
 /// Told of recordings that cannot go on, and why.
 pub type OnLost = Box<dyn Fn(&RecordingId, &str) + Send>;
+/// Whether the disk of the ledger is full.
+pub type LedgerFull = Box<dyn Fn() -> bool + Send>;
 
 /// Recordings that the disk has refused, for a worker to fetch, and for whoever finishes them: the
 /// worker's session may be over by then.
@@ -254,6 +256,7 @@ pub struct SegmentWriter {
     dir: Dir,
     flush: Flush,
     on_lost: OnLost,
+    ledger_full: LedgerFull,
     clock: ReadMono,
     stats: Arc<WriterStats>,
     writing: Writing,
@@ -272,7 +275,7 @@ impl SegmentWriter {
     pub fn new(
         dir: &Dir,
         flush: Flush,
-        on_lost: OnLost,
+        (on_lost, ledger_full): (OnLost, LedgerFull),
         clock: ReadMono,
     ) -> io::Result<SegmentWriter> {
         dir.create_dir_all(SEGMENTS)?;
@@ -281,6 +284,7 @@ impl SegmentWriter {
             dir: dir.open_dir(SEGMENTS)?,
             flush,
             on_lost,
+            ledger_full,
             clock,
             stats: Arc::default(),
             writing: Writing::default(),
@@ -353,8 +357,8 @@ impl SegmentWriter {
             return;
         };
         let done = match &held.output {
-            Output::Open { header, .. } => self.open(segment, header),
-            Output::Append { bytes, .. } => self.append(segment, bytes),
+            Output::Open { header, .. } => self.spare().and_then(|()| self.open(segment, header)),
+            Output::Append { bytes, .. } => self.spare().and_then(|()| self.append(segment, bytes)),
             Output::Close { .. } => self.close(segment),
             Output::KeyframeWanted { .. } => Ok(()),
         };
@@ -363,6 +367,14 @@ impl SegmentWriter {
             let unopened = usize::from(!self.files.contains_key(segment));
             self.lose(&segment.recording, &error);
             self.writing.closed(&segment.recording, unopened);
+        }
+    }
+
+    /// What was kept for the ledger is not for recordings.
+    fn spare(&self) -> io::Result<()> {
+        match (self.ledger_full)() {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
         }
     }
 

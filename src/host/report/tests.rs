@@ -15,6 +15,7 @@ fn with_ledger(check: impl Fn(&Dir)) {
         dir: dir.0.clone(),
         node,
         endpoints: vec![],
+        ballast_bytes: 0,
     };
     let mut strange = life("SE_cut\u{202e}");
     strange[0].entry.facts.as_mut().unwrap().room =

@@ -124,7 +124,7 @@ impl Node {
         let gauges = Gauges {
             metrics: ground.metrics,
             clock,
-            workers: ends,
+            workers: ends.clone(),
             store: store.clone(),
             deliveries: delivery.stats(),
             state: state.clone(),
@@ -143,6 +143,7 @@ impl Node {
             admin: sockets.admin.local_addr()?,
             udp: Vec::new(),
             threads: Vec::new(),
+            ends,
             store: ground.store,
             janitor: recordings.janitor,
             delivery: JoinSet::new(),

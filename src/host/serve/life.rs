@@ -40,8 +40,7 @@ async fn live(config: &Config, args: &ServeArgs, clock: Clock) -> anyhow::Result
     let node = Node::start(config, args.source.dev, clock, alarm).await?;
     node.announce(args)?;
     match shutdown::wait(raised).await? {
-        Phase::Running => node.stop().await,
-        Phase::Lost => return Ok(Exit::Failed),
+        Phase::Running if node.stop().await => Ok(Exit::Ok),
+        Phase::Running | Phase::Lost => Ok(Exit::Failed),
     }
-    Ok(Exit::Ok)
 }

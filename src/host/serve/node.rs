@@ -8,6 +8,7 @@ use crate::host::print::print;
 use crate::host::recordings::janitor::RunningJanitor;
 use crate::host::roll::Roll;
 use crate::host::store::running::RunningStore;
+use crate::host::worker::WorkerEnds;
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
@@ -22,6 +23,7 @@ pub(super) struct Node {
     pub admin: SocketAddr,
     pub udp: Vec<SocketAddr>,
     pub threads: Vec<JoinHandle<()>>,
+    pub ends: Vec<WorkerEnds>,
     pub store: RunningStore,
     pub janitor: RunningJanitor,
     pub delivery: JoinSet<()>,

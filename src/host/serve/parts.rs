@@ -43,6 +43,7 @@ pub(super) fn open_store(
         dir: data.clone(),
         node: None,
         endpoints: inlet.names(),
+        ballast_bytes: config.data.ballast_mib << 20,
     };
     let (store, boot) = Store::open(&store, now)?;
     tracing::info!(node = %boot.node, epoch = boot.epoch, "the ledger is open");

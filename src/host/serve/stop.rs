@@ -19,8 +19,8 @@ pub(super) const REQUESTS: Duration = Duration::from_millis(500);
 
 impl Node {
     /// No new sessions, goodbye to all, the ledger closed. The receiver of `--dev` outlives the
-    /// deliveries.
-    pub async fn stop(mut self) {
+    /// deliveries. False if something of a session is not in the ledger.
+    pub async fn stop(mut self) -> bool {
         tracing::info!("stopping: no new sessions, and goodbye to those that run");
         self.state.drain();
         self.tell_workers(|| ToWorker::Drain).await;
@@ -40,12 +40,21 @@ impl Node {
         let _ = self.stop_delivery.send(());
         while self.delivery.join_next().await.is_some() {}
         let store = self.store;
-        blocking(move || store.close()).await;
+        let whole = blocking(move || store.close()).await.unwrap_or(false);
+        let dropped: u64 = self.ends.iter().map(|e| e.published().jobs_dropped).sum();
         self.listening.graceful_shutdown(Some(REQUESTS));
         let listening = self.listening.clone();
         until(REQUESTS, || listening.connection_count() == 0).await;
         self.tasks.abort_all();
-        tracing::info!("stopped: the ledger is closed");
+        let whole = whole && dropped == 0;
+        if whole {
+            tracing::info!("stopped: the ledger is closed");
+        } else {
+            tracing::error!(
+                "stopped, and not everything is in the ledger: the next start closes the sessions that were cut off as estimates"
+            );
+        }
+        whole
     }
 
     async fn tell_workers(&self, message: impl Fn() -> ToWorker) {
@@ -68,8 +77,8 @@ async fn until(limit: Duration, holds: impl Fn() -> bool) {
 }
 
 /// Something that blocks, off the control plane's threads.
-async fn blocking(work: impl FnOnce() + Send + 'static) {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let mut set = JoinSet::new();
     set.spawn_blocking(work);
-    while set.join_next().await.is_some() {}
+    set.join_next().await?.ok()
 }

@@ -8,8 +8,10 @@ use super::orphan::Orphan;
 use super::recordings;
 use super::stats::{StoreStats, Tally};
 use crate::api::Work;
-use crate::base::{NodeId, RecordingNote, SessionId, Unix};
-use crate::usage::ledger::{BootEntry, ChainHead, ClockEntry, NoteRefusal, SessionRecord, fold};
+use crate::base::{NodeId, Now, RecordingNote, SessionId, Unix};
+use crate::usage::ledger::{
+    BootEntry, ChainHead, ClockEntry, Death, NoteRefusal, SessionRecord, fold,
+};
 use crate::usage::outbox::{Lane, Mark, OutboxRow, Verdict};
 use crate::usage::{Append, Checkpoint, Entry, EntryKind};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -59,12 +61,12 @@ impl Chain {
 pub(super) struct Batch<'a> {
     tx: Transaction<'a>,
     chain: &'a Chain,
-    now: Unix,
+    now: Now,
     outcome: BatchOutcome,
 }
 
 impl<'a> Batch<'a> {
-    pub fn begin(conn: &'a mut Connection, chain: &'a Chain, now: Unix) -> rusqlite::Result<Self> {
+    pub fn begin(conn: &'a mut Connection, chain: &'a Chain, now: Now) -> rusqlite::Result<Self> {
         let outcome = BatchOutcome {
             head: chain.head.clone(),
             sessions: BTreeMap::new(),
@@ -122,7 +124,11 @@ impl<'a> Batch<'a> {
         }
         match Orphan::of(&self.tx, session)? {
             Ok(orphan) => {
-                let stop = orphan.stop();
+                let death = Death {
+                    mono: self.now.mono,
+                    unix: None,
+                };
+                let stop = orphan.stop(Some(death));
                 self.append(&stop)?;
                 Ok(fold([&orphan.start, &stop.entry]).ok())
             }
@@ -138,7 +144,7 @@ impl<'a> Batch<'a> {
             Work::Flush => Ok(()),
             Work::ClockStep(step_ms) => self.clock(*step_ms),
             Work::Book(booking, request) => {
-                bookings::book(&self.tx, booking, request.as_ref(), self.now)
+                bookings::book(&self.tx, booking, request.as_ref(), self.now.unix)
             }
             Work::Rebook(booking) => bookings::rebook(&self.tx, booking),
             Work::Close(life) => life.iter().try_for_each(|append| self.append(append)),
@@ -150,7 +156,7 @@ impl<'a> Batch<'a> {
         if self.newest(note.id.session()).is_some() {
             return Ok(Err(NoteRefusal::Running));
         }
-        match recordings::noted(&self.tx, note, self.now)? {
+        match recordings::noted(&self.tx, note, self.now.unix)? {
             Ok((append, event_seq)) => self.write(&append, event_seq).map(Ok),
             Err(refusal) => Ok(Err(refusal)),
         }
@@ -190,13 +196,13 @@ impl<'a> Batch<'a> {
         let entry = ClockEntry {
             kind: EntryKind::Clock,
             node: self.chain.head.place.node.clone(),
-            at_unix_ms: self.now,
+            at_unix_ms: self.now.unix,
             step_ms,
         };
         let place = Columns {
             owner: None,
             kind: CLOCK,
-            at: self.now,
+            at: self.now.unix,
             event_seq: 0,
         };
         self.row(&json(&entry)?, &place)
@@ -340,7 +346,7 @@ impl<'a> Batch<'a> {
                 int(event.event_seq),
                 event.kind.as_str(),
                 event.body,
-                int(self.now.0),
+                int(self.now.unix.0),
             ])?;
             self.outcome.tally.queued += 1;
         }

@@ -1,5 +1,6 @@
 //! Start-up: who this node is, what the last process left open, and the first row of a new chain.
 
+use super::alive;
 use super::batch::{Batch, Chain, chain_head};
 use super::bookings;
 use super::columns::{int, parts};
@@ -25,7 +26,9 @@ pub(super) fn boot(
     let sqlite = OpenError::sqlite(&config.dir);
     let previous = chain_head(conn).map_err(&sqlite)?;
     let node = node_id(previous.as_ref(), config.node.as_ref())?;
-    let epoch = previous.as_ref().map_or(0, |head| head.place.boot_epoch) + 1;
+    let before = previous.as_ref().map_or(0, |head| head.place.boot_epoch);
+    let epoch = before + 1;
+    let death = alive::death(&config.dir, before);
     let orphans = orphans(conn, config)?;
     let sessions = orphans
         .iter()
@@ -46,10 +49,10 @@ pub(super) fn boot(
         previous,
     };
     let mut outcome = (|| {
-        let mut batch = Batch::begin(conn, &chain, now.unix)?;
+        let mut batch = Batch::begin(conn, &chain, now)?;
         batch.boot(&entry)?;
         for orphan in &orphans {
-            batch.append(&orphan.stop())?;
+            batch.append(&orphan.stop(death))?;
         }
         batch.commit()
     })()

@@ -36,7 +36,7 @@ impl Dir {
     pub fn copy(&self) -> Dir {
         let copy = Dir::new();
         std::fs::create_dir_all(&copy.0).unwrap();
-        for file in ["ledger.sqlite", "ledger.sqlite-wal"] {
+        for file in ["ledger.sqlite", "ledger.sqlite-wal", "alive"] {
             if self.0.join(file).exists() {
                 std::fs::copy(self.0.join(file), copy.0.join(file)).unwrap();
             }
@@ -101,6 +101,7 @@ pub fn running(dir: &Path) -> (RunningStore, Confirmed, Boot) {
         dir: dir.to_path_buf(),
         node: None,
         endpoints: Vec::new(),
+        ballast_bytes: 0,
     };
     let (store, boot) = Store::open(&config, soon()).unwrap();
     let pending = Pending::default();

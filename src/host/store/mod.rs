@@ -4,6 +4,8 @@
 //! crash left open, all before anything else happens. [`Store::start`] hands the file to the writer
 //! thread; from then on there are only jobs and, once they are on disk, replies.
 
+mod alive;
+mod ballast;
 mod batch;
 mod bookings;
 mod boot;

@@ -1,5 +1,6 @@
 //! The ledger from its opening to the start of its writer.
 
+use super::ballast::Ballast;
 use super::batch::{Chain, refresh};
 use super::boot::boot;
 use super::error::OpenError;
@@ -7,6 +8,8 @@ use super::parts::{Boot, StoreConfig};
 use super::schema;
 use super::stats::StoreStats;
 use crate::base::Now;
+use crate::host::space;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// An open ledger whose writer has not started.
@@ -15,6 +18,9 @@ pub struct Store {
     pub(super) lock: std::fs::File,
     pub(super) chain: Chain,
     pub(super) stats: Arc<StoreStats>,
+    pub(super) dir: PathBuf,
+    pub(super) ballast: Ballast,
+    pub(super) boot_epoch: u64,
 }
 
 impl Store {
@@ -29,12 +35,21 @@ impl Store {
         let (boot, chain) = boot(&mut conn, config, now)?;
         let stats = Arc::new(StoreStats::default());
         refresh(&conn, &stats).map_err(OpenError::sqlite(&config.dir))?;
+        let told = |source| OpenError::Dir {
+            dir: config.dir.clone(),
+            source,
+        };
+        let look = space::at(&config.dir).map_err(told)?;
+        let ballast = Ballast::new(&config.dir, config.ballast_bytes, look).map_err(told)?;
         Ok((
             Store {
                 conn,
                 lock,
                 chain,
                 stats,
+                dir: config.dir.clone(),
+                ballast,
+                boot_epoch: boot.epoch,
             },
             boot,
         ))

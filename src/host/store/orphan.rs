@@ -3,7 +3,7 @@
 use super::batch::Newest;
 use super::columns::parts;
 use crate::base::SessionId;
-use crate::usage::ledger::fold_orphan;
+use crate::usage::ledger::{Death, Remains, fold_orphan};
 use crate::usage::{Append, Checkpoint, Entry, SessionFacts};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -32,14 +32,15 @@ impl Orphan {
         ))
     }
 
-    /// Its stop entry, from the last certain moment.
-    pub fn stop(&self) -> Append {
-        fold_orphan(
-            &self.last,
-            self.checkpoint.as_ref(),
-            &self.facts,
-            self.newest.event_seq,
-        )
+    /// Its stop entry, from the last certain moment; its process, or its room, died then.
+    pub fn stop(&self, death: Option<Death>) -> Append {
+        fold_orphan(Remains {
+            last: &self.last,
+            checkpoint: self.checkpoint.as_ref(),
+            facts: &self.facts,
+            event_seq: self.newest.event_seq,
+            death,
+        })
     }
 }
 

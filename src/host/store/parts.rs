@@ -21,6 +21,8 @@ pub struct StoreConfig {
     pub node: Option<NodeId>,
     /// Names of the webhook endpoints: each event gets one outbox row for each.
     pub endpoints: Vec<Arc<str>>,
+    /// How much space is kept for the ledger when the disk is full; 0: none.
+    pub ballast_bytes: u64,
 }
 
 /// What start-up found and did.

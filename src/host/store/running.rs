@@ -1,5 +1,6 @@
 //! The store while its thread runs, and the handles that send it jobs.
 
+use super::alive::Heart;
 use super::job::{Job, Message, SendError};
 use super::open::Store;
 use super::parts::Hooks;
@@ -25,18 +26,24 @@ impl Store {
             queue,
             stats: self.stats.clone(),
         };
+        let heart = Heart::start(&self.dir, self.boot_epoch, hooks.clock.clone())?;
         let writer = Writer::new(self, hooks);
         let thread = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer::run_fenced(writer, &jobs))?;
-        Ok(RunningStore { handle, thread })
+        Ok(RunningStore {
+            handle,
+            thread,
+            heart,
+        })
     }
 }
 
 /// The running writer, and the only way to close it cleanly.
 pub struct RunningStore {
     handle: StoreHandle,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<bool>,
+    heart: Heart,
 }
 
 impl RunningStore {
@@ -45,11 +52,14 @@ impl RunningStore {
         self.handle.clone()
     }
 
-    /// Writes what is queued, empties the WAL into the file, and closes. Blocks until done.
-    pub fn close(self) {
+    /// Writes what is queued, empties the WAL into the file, and closes. Blocks until done. False if
+    /// something that it was given is not on disk.
+    pub fn close(self) -> bool {
         // Both fail only after the writer ended by itself, which `on_fatal` told.
         drop(self.handle.queue.send(Message::Close));
-        drop(self.thread.join());
+        let whole = self.thread.join().unwrap_or(false);
+        drop(self.heart);
+        whole
     }
 }
 

@@ -1,6 +1,7 @@
 //! The writer thread: gathers jobs, writes them in one transaction, then answers. While the disk is
 //! full it keeps them in order and tries again each second; any other failure ends it for good.
 
+use super::ballast::Ballast;
 use super::batch::{Batch, Chain, refresh_oldest};
 use super::error::Fatal;
 use super::job::{Job, Message};
@@ -31,12 +32,26 @@ const HELD_APPENDS: usize = 65_536;
 const WAL_ROWS: u64 = 2_000;
 
 /// Runs the writer; a panic of it is as fatal as a failed write.
-pub(super) fn run_fenced(mut writer: Writer, jobs: &Receiver<Message>) {
+/// True if everything that it was given is on disk.
+pub(super) fn run_fenced(mut writer: Writer, jobs: &Receiver<Message>) -> bool {
     let ran = catch_unwind(AssertUnwindSafe(|| writer.run(jobs)));
     match ran {
-        Ok(Ok(())) => writer.close(),
+        Ok(Ok(())) => return writer.close(),
         Ok(Err(error)) => writer.fail(Fatal::Write(error)),
         Err(_) => writer.fail(Fatal::Panicked),
+    }
+    false
+}
+
+/// Whether something is missing in the ledger without it. An attempt that is not noted is made again.
+const fn is_lost(job: &Job) -> bool {
+    match job {
+        Job::Append(_)
+        | Job::Abandon { .. }
+        | Job::Checkpoints(_)
+        | Job::Write { .. }
+        | Job::Note { .. } => true,
+        Job::Head(_) | Job::Lanes | Job::Mark(_) => false,
     }
 }
 
@@ -54,6 +69,7 @@ pub(super) struct Writer {
     cut: BTreeSet<SessionId>,
     wal_rows: u64,
     full: bool,
+    ballast: Ballast,
     /// [`HELD_APPENDS`], but for its test.
     held_appends: usize,
 }
@@ -72,6 +88,9 @@ impl Writer {
             lock,
             chain,
             stats,
+            ballast,
+            dir: _,
+            boot_epoch: _,
         } = store;
         Writer {
             conn,
@@ -84,6 +103,7 @@ impl Writer {
             cut: BTreeSet::new(),
             wal_rows: 0,
             full: false,
+            ballast,
             held_appends: HELD_APPENDS,
         }
     }
@@ -93,9 +113,10 @@ impl Writer {
             let gathered = self.gather(jobs);
             let full = match self.write() {
                 Ok(()) => false,
-                Err(error) if is_full(&error) => true,
+                Err(error) if is_full(&error) => self.make_room()?,
                 Err(error) => return Err(error),
             };
+            self.ballast.handle_timeout((self.hooks.clock)().mono);
             self.set_full(full);
             if gathered == Gathered::Close {
                 return Ok(());
@@ -103,12 +124,34 @@ impl Writer {
         }
     }
 
+    /// Gives up the ballast, and writes into the space. True if the disk is still full.
+    fn make_room(&mut self) -> rusqlite::Result<bool> {
+        if !self.ballast.give_up((self.hooks.clock)().mono) {
+            return Ok(true);
+        }
+        tracing::error!(
+            "the ledger's disk is full: the space that was kept for it is given up, no new sessions; free space"
+        );
+        match self.write() {
+            Ok(()) => Ok(false),
+            Err(error) if is_full(&error) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Waits for the first job, then a moment for company; while the disk is full, for a second.
     fn gather(&mut self, jobs: &Receiver<Message>) -> Gathered {
         if !self.full {
-            match jobs.recv() {
+            // The ballast is looked after though nothing is to be written.
+            let longest = if self.ballast.is_given_up() {
+                FULL_RETRY.duration()
+            } else {
+                Duration::MAX
+            };
+            match jobs.recv_timeout(longest) {
                 Ok(Message::Job(job)) => self.hold(*job),
-                Ok(Message::Close) | Err(_) => return Gathered::Close,
+                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => return Gathered::Close,
+                Err(RecvTimeoutError::Timeout) => return Gathered::Jobs,
             }
         }
         let patience = if self.full { FULL_RETRY } else { COMPANY };
@@ -191,7 +234,7 @@ impl Writer {
     fn write_batch(&mut self) -> rusqlite::Result<()> {
         let now = (self.hooks.clock)();
         let count = self.backlog.len().min(BATCH_JOBS);
-        let mut batch = Batch::begin(&mut self.conn, &self.chain, now.unix)?;
+        let mut batch = Batch::begin(&mut self.conn, &self.chain, now)?;
         for job in self.backlog.iter().take(count) {
             batch.apply(job)?;
         }
@@ -228,7 +271,7 @@ impl Writer {
             tracing::warn!("the ledger's disk has space again");
         }
         self.full = full;
-        self.stats.set_full(full);
+        self.stats.set_full(full || self.ballast.is_given_up());
         if full {
             let backlog = std::mem::take(&mut self.backlog);
             backlog.into_iter().for_each(|job| match job {
@@ -250,13 +293,16 @@ impl Writer {
         self.stats.set_held(appends);
     }
 
-    fn close(self) {
-        if !self.backlog.is_empty() {
+    /// True if everything that it was given is on disk.
+    fn close(self) -> bool {
+        let lost = self.backlog.iter().filter(|job| is_lost(job)).count() + self.held.len();
+        if lost > 0 {
             tracing::error!(
-                jobs = self.backlog.len(),
+                jobs = lost,
                 "the disk is still full at shutdown: these are lost, the next start closes their sessions from what is stored"
             );
         }
+        let whole = lost == 0 && self.stats.dropped_total() == 0;
         if let Err(error) = empty_wal(&self.conn, "TRUNCATE") {
             tracing::warn!(%error, "the WAL could not be emptied; the next start reads it");
         }
@@ -265,6 +311,7 @@ impl Writer {
         }
         // The lock outlives the file's last write.
         drop(self.lock);
+        whole
     }
 
     fn fail(self, fatal: Fatal) {

@@ -263,6 +263,7 @@ pub fn checkpoint(session: &str, live: u64) -> Checkpoint {
         event_seq: 3,
         settled_unix_ms: Unix(START.0 + 1_000 + live),
         open_ms: Millis::ZERO,
+        taken: Some(Mono::from_millis(live)),
         state: SessionState::Live,
         totals: totals(1_000, live, 0),
         terms: None,

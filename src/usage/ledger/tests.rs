@@ -117,12 +117,13 @@ fn the_chain_is_that_of_the_golden_file() {
 fn golden() -> Vec<Append> {
     let mut appends = life("SE_golden1");
     let cut = life("SE_golden2")[..3].to_vec();
-    let stop = fold_orphan(
-        &cut[2].entry,
-        Some(&checkpoint("SE_golden2", 5_250)),
-        &facts("SE_golden2"),
-        3,
-    );
+    let stop = fold_orphan(Remains {
+        last: &cut[2].entry,
+        checkpoint: Some(&checkpoint("SE_golden2", 5_250)),
+        facts: &facts("SE_golden2"),
+        event_seq: 3,
+        death: Some(died(5_250)),
+    });
     appends.extend(cut);
     appends.push(stop);
     appends
@@ -350,7 +351,7 @@ fn an_orphan_is_closed_at_the_newest_moment_that_is_certain() {
     for (last, live, accrued) in table {
         let checkpoint = live.map(|live| checkpoint("SE_a", live));
         let last = &appends[last - 1].entry;
-        let stop = fold_orphan(last, checkpoint.as_ref(), &facts("SE_a"), 9);
+        let stop = orphaned(last, checkpoint.as_ref(), 9, Some(died(accrued)));
         assert_eq!(stop.entry.totals.accrued_ms, Millis(accrued), "{live:?}");
         assert_eq!(stop.entry.entry_seq, last.entry_seq + 1);
         assert_eq!(stop.entry.at_unix_ms, Unix(START.0 + 1_000 + accrued));
@@ -366,14 +367,74 @@ fn the_bound_of_an_estimate_grows_by_what_was_open_at_the_checkpoint() {
         open_ms: Millis(2_300),
         ..checkpoint("SE_a", 5_250)
     };
-    let stop = fold_orphan(&appends[2].entry, Some(&taken), &facts("SE_a"), 9);
-    assert_eq!(stop.entry.bound_ms, Some(Millis(3_050)));
+    let stop = orphaned(&appends[2].entry, Some(&taken), 9, Some(died(5_350)));
+    assert_eq!(stop.entry.bound_ms, Some(Millis(2_400)));
+}
+
+#[test]
+fn the_bound_of_an_estimate_is_the_time_from_what_is_on_disk_to_the_death_or_nothing() {
+    let appends = life("SE_a");
+    let taken = checkpoint("SE_a", 5_250);
+    let old = Checkpoint {
+        taken: None,
+        ..taken.clone()
+    };
+    let set = Death {
+        unix: None,
+        ..died(50_000)
+    };
+    let late = died(50_550);
+    for (name, checkpoint, death, bound) in [
+        ("in time", Some(&taken), Some(died(5_900)), Some(1_000)),
+        ("a full disk", Some(&taken), Some(late), Some(45_300)),
+        ("nobody knows", Some(&taken), None, None),
+        ("an old checkpoint", Some(&old), Some(late), Some(50_550)),
+        (
+            "and a clock that was set",
+            Some(&old),
+            Some(Death { unix: None, ..late }),
+            None,
+        ),
+        // The third entry is of the moment at which it went live.
+        ("no checkpoint", None, Some(died(9_000)), Some(9_000)),
+        ("a clock that was set", None, Some(set), None),
+        ("and a checkpoint", Some(&taken), Some(set), Some(44_750)),
+    ] {
+        let stop = orphaned(&appends[2].entry, checkpoint, 9, death);
+        assert_eq!(stop.entry.bound_ms, bound.map(Millis), "{name}");
+        let told = serde_json::from_str::<serde_json::Value>(&stop.events.last().unwrap().body);
+        let told = told.unwrap()["data"]["bound_ms"].clone();
+        assert_eq!(told, serde_json::json!(bound), "{name}");
+    }
+}
+
+/// A death so long after the session of a life went live.
+fn died(live: u64) -> Death {
+    Death {
+        mono: Mono::from_millis(live),
+        unix: Some(Unix(START.0 + 1_000 + live)),
+    }
+}
+
+fn orphaned(
+    last: &Entry,
+    checkpoint: Option<&Checkpoint>,
+    event_seq: u64,
+    death: Option<Death>,
+) -> Append {
+    fold_orphan(Remains {
+        last,
+        checkpoint,
+        facts: &facts("SE_a"),
+        event_seq,
+        death,
+    })
 }
 
 #[test]
 fn an_orphans_events_say_who_left_and_then_that_it_ended() {
     let appends = life("SE_a");
-    let stop = fold_orphan(&appends[3].entry, None, &facts("SE_a"), 4);
+    let stop = orphaned(&appends[3].entry, None, 4, None);
     let told: Vec<_> = stop
         .events
         .iter()
@@ -545,7 +606,7 @@ fn an_orphan_that_was_being_recorded_keeps_what_its_checkpoint_counted() {
         .totals
         .recording_ms
         .insert(Purpose::Shared, Millis(4_000));
-    let stop = fold_orphan(&appends[6].entry, Some(&taken), &facts("SE_a"), 7);
+    let stop = orphaned(&appends[6].entry, Some(&taken), 7, Some(died(0)));
     assert_eq!(
         stop.entry.totals.recording_ms[&Purpose::Shared],
         Millis(4_000)
@@ -577,7 +638,7 @@ fn a_consent_does_not_make_totals_look_newer_than_they_are() {
     (taken.entry_seq, taken.settled_unix_ms) = (5, at(900).unix);
     record.apply_checkpoint(&taken);
     assert_eq!(record.at_unix_ms, at(900).unix);
-    let stop = fold_orphan(&appends[4].entry, Some(&taken), &facts("SE_a"), 5);
+    let stop = orphaned(&appends[4].entry, Some(&taken), 5, Some(died(0)));
     assert_eq!(
         stop.entry.totals.waiting_ms,
         Millis(1_000),

@@ -1,7 +1,7 @@
 //! Files are made only where they leave room for the calls that are recorded meanwhile.
 
-use super::super::space::{Disk, Look};
 use super::*;
+use crate::host::space::{Disk, Look};
 
 /// A janitor on a disk of ten times the segments, and how much of it is free, in segments.
 fn janitor(bed: &Bed, book: &Book, free: &Arc<AtomicU64>) -> Janitor {

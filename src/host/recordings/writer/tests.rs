@@ -24,7 +24,7 @@ fn bench(flush: impl Fn() -> bool + Send + 'static) -> Bench {
     let writer = SegmentWriter::new(
         &root,
         Box::new(flush),
-        Box::new(on_lost),
+        (Box::new(on_lost), Box::new(|| false)),
         Arc::new(|| Mono::ZERO),
     )
     .unwrap();
@@ -196,7 +196,13 @@ fn whoever_finishes_it_sees_it_written_until_its_loss_is_told() {
         tell.send(writing.is(id)).unwrap();
     };
     let clock = Arc::new(|| Mono::ZERO);
-    let writer = SegmentWriter::new(&root, Box::new(|| false), Box::new(on_lost), clock).unwrap();
+    let writer = SegmentWriter::new(
+        &root,
+        Box::new(|| false),
+        (Box::new(on_lost), Box::new(|| false)),
+        clock,
+    )
+    .unwrap();
     *seen.lock().unwrap() = Some(writer.writing());
     let (mut outlets, thread) = writer.start(1, present()).unwrap();
     outlets[0].push(open(1)).unwrap();
@@ -204,4 +210,25 @@ fn whoever_finishes_it_sees_it_written_until_its_loss_is_told() {
     assert!(told.recv().unwrap());
     drop(outlets);
     thread.join().unwrap();
+}
+
+#[test]
+fn nothing_is_recorded_in_the_space_that_is_kept_for_the_ledger() {
+    let dir = Scratch::new();
+    std::fs::create_dir_all(&dir.0).unwrap();
+    let root = Dir::open_ambient_dir(&dir.0, ambient_authority()).unwrap();
+    let (tell, lost) = sync_channel::<String>(8);
+    let on_lost = move |id: &RecordingId, why: &str| tell.send(format!("{id}: {why}")).unwrap();
+    let full = (Box::new(on_lost) as _, Box::new(|| true) as _);
+    let clock = Arc::new(|| Mono::ZERO);
+    let writer = SegmentWriter::new(&root, Box::new(|| true), full, clock).unwrap();
+    let (mut outlets, thread) = writer.start(1, present()).unwrap();
+    outlets[0].push(open(1)).unwrap();
+    assert!(outlets[0].flush().is_empty());
+    let told = lost.recv().unwrap();
+    assert!(told.ends_with("the disk is full"), "{told}");
+    drop(outlets);
+    thread.join().unwrap();
+    let made = std::fs::read_dir(dir.0.join(SEGMENTS)).unwrap().count();
+    assert_eq!(made, 0, "not even a file");
 }

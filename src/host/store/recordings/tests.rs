@@ -24,6 +24,7 @@ fn start(dir: &Dir) -> (Bench, Boot) {
         dir: dir.0.clone(),
         node: None,
         endpoints: vec![Arc::from("app")],
+        ballast_bytes: 0,
     };
     let (store, boot) = Store::open(&config, soon()).unwrap();
     let pending = Pending::default();

@@ -1,8 +1,9 @@
-//! How much room the disk of the recordings has. The one door to rustix.
+//! How much room a disk has: that of the recordings, and that of the ledger. The one door to rustix.
 
 use anyhow::Context;
 use cap_std::fs::Dir;
 use std::io;
+use std::path::Path;
 
 /// Files are made only while so much stays free. What is made is looked at once, and takes minutes at
 /// half speed: meanwhile the calls that are recorded need a disk, and by default the ledger has the same
@@ -59,6 +60,14 @@ impl Disk {
 pub fn ask(look: &Look, need_bytes: u64) -> anyhow::Result<()> {
     let disk = look().context("the disk does not say what is free")?;
     Ok(disk.takes(need_bytes)?)
+}
+
+/// The disk of a directory, by its path.
+///
+/// # Errors
+/// There is no handle to be had.
+pub fn at(dir: &Path) -> io::Result<Look> {
+    of(&Dir::open_ambient_dir(dir, cap_std::ambient_authority())?)
 }
 
 /// The disk of a directory.
