@@ -37,7 +37,7 @@ pub(super) async fn watch(state: AppState, store: StoreHandle, clock: Clock) {
         {
             let control = state.workers().control.lock();
             let mut control = control.unwrap_or_else(PoisonError::into_inner);
-            control.set_ledger_full(store.stats().full());
+            control.set_ledger(store.stats().trouble());
             control.set_cpu(cpu);
         }
         if let Some(step_ms) = steps.handle_now(clock.now()) {

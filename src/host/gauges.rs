@@ -240,6 +240,11 @@ fn store_totals(stats: &StoreStats, clock: Clock) -> StoreTotals {
     let now = clock.now().unix.0;
     StoreTotals {
         full: stats.full(),
+        locked: stats.locked(),
+        damaged: stats.damaged(),
+        unchecked: stats.unchecked(),
+        wal_bytes: stats.wal_bytes(),
+        wal_readers: stats.wal_readers(),
         held: stats.held(),
         dropped: stats.dropped_total(),
         refused: stats.refused_total(),

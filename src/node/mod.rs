@@ -15,7 +15,8 @@ mod shard;
 
 pub use control::booking::{Booking, Guest};
 pub use control::{
-    Arrival, BookRefusal, Capacity, Control, Cpu, News, Place, Refusal, Reserved, verdicts,
+    Arrival, BookRefusal, Capacity, Control, Cpu, LedgerTrouble, News, Place, Refusal, Reserved,
+    verdicts,
 };
 pub use io::{
     CommandRefusal, Continued, JoinRequest, LinkCounts, Output, ParticipantView, RecordedView,

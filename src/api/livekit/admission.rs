@@ -175,7 +175,7 @@ fn refused(full: Full) -> JoinRefusal {
         Full::RoomFull { .. } => StatusCode::FORBIDDEN,
         Full::Draining
         | Full::Full
-        | Full::LedgerFull
+        | Full::Ledger(_)
         | Full::Reserved { .. }
         | Full::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
     };

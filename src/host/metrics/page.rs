@@ -67,6 +67,11 @@ struct Links {
 struct StoreMetrics {
     entries: IntCounter,
     full: IntGauge,
+    locked: IntGauge,
+    damaged: IntGauge,
+    unchecked: IntGauge,
+    wal_bytes: IntGauge,
+    wal_readers: IntGauge,
     held: IntGauge,
     dropped: IntCounter,
     refused: IntCounter,
@@ -400,6 +405,23 @@ impl StoreMetrics {
                 "beistand_ledger_full",
                 "1 while the disk of the ledger is full: no new session starts.",
             )?,
+            locked: to.gauge(
+                "beistand_ledger_locked",
+                "1 while another process has locked the ledger: no new session starts.",
+            )?,
+            damaged: to.gauge(
+                "beistand_ledger_damaged",
+                "1 if what lies in the ledger is not what was written: no new session starts.",
+            )?,
+            unchecked: to.gauge(
+                "beistand_ledger_unchecked_rows",
+                "Rows of a long ledger that were not looked at since the start.",
+            )?,
+            wal_bytes: to.gauge("beistand_ledger_wal_bytes", "Length of the ledger's WAL.")?,
+            wal_readers: to.gauge(
+                "beistand_ledger_wal_readers",
+                "Other processes that read for long, and keep the WAL from being emptied.",
+            )?,
             held: to.gauge(
                 "beistand_ledger_held",
                 "Appends held in memory until the disk has space.",
@@ -423,6 +445,11 @@ impl StoreMetrics {
     fn set(&self, totals: &StoreTotals) {
         set_total(&self.entries, totals.entries);
         self.full.set(i64::from(totals.full));
+        self.locked.set(i64::from(totals.locked));
+        self.damaged.set(i64::from(totals.damaged));
+        self.unchecked.set(signed(totals.unchecked));
+        self.wal_bytes.set(signed(totals.wal_bytes));
+        self.wal_readers.set(signed(totals.wal_readers));
         self.held.set(signed(totals.held));
         set_total(&self.dropped, totals.dropped);
         set_total(&self.refused, totals.refused);

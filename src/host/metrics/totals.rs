@@ -109,6 +109,16 @@ impl AddAssign<&WorkerTotals> for WorkerTotals {
 pub struct StoreTotals {
     /// The disk is full: an alarm.
     pub full: bool,
+    /// Another process has locked the file: an alarm.
+    pub locked: bool,
+    /// What lies there is not what was written: an alarm.
+    pub damaged: bool,
+    /// Rows that were not looked at since the start.
+    pub unchecked: u64,
+    /// Length of the WAL.
+    pub wal_bytes: u64,
+    /// Other processes that keep it from being emptied.
+    pub wal_readers: u64,
     /// Appends held in memory until it has space.
     pub held: u64,
     /// Appends lost because it stayed full: an alarm.

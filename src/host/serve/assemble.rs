@@ -265,9 +265,9 @@ impl Node {
             metrics: Box::new(move || gauges.render()),
             unready: Box::new(move || {
                 let draining = state.is_draining().then_some("shutting down");
-                let full = store.stats().full().then_some("the ledger's disk is full");
-                let why = draining.or(full).map(str::to_owned);
-                why.or_else(|| roll.missing())
+                let trouble = store.stats().trouble().map(|trouble| trouble.to_string());
+                let draining = draining.map(str::to_owned);
+                draining.or(trouble).or_else(|| roll.missing())
             }),
         }
     }

@@ -9,6 +9,7 @@ mod ballast;
 mod batch;
 mod bookings;
 mod boot;
+mod check;
 mod columns;
 pub(super) mod error;
 pub(super) mod job;
@@ -21,6 +22,7 @@ pub(super) mod recordings;
 pub(super) mod running;
 mod schema;
 pub(super) mod stats;
+mod wal;
 mod writer;
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ impl Store {
             dir: config.dir.clone(),
             source,
         };
+        conn.busy_timeout(schema::WRITER_BUSY)
+            .map_err(OpenError::sqlite(&config.dir))?;
         let look = space::at(&config.dir).map_err(told)?;
         let ballast = Ballast::new(&config.dir, config.ballast_bytes, look).map_err(told)?;
         Ok((

@@ -11,6 +11,11 @@ use crate::usage::{Checkpoint, Entry};
 use rusqlite::{Connection, OptionalExtension, ToSql};
 use std::path::{Path, PathBuf};
 
+/// The first and the last entry of a session.
+pub(super) const RECORD: &str = "SELECT body FROM entry WHERE session = ?1 AND entry_seq IN
+    (1, coalesce((SELECT entry_seq FROM entry WHERE session = ?1 AND kind = 'stop'),
+    (SELECT max(entry_seq) FROM entry WHERE session = ?1))) ORDER BY entry_seq";
+
 /// An open ledger, as it was at one moment: what a running node writes meanwhile does not show.
 pub struct LedgerReader {
     pub(super) conn: Connection,
@@ -64,14 +69,10 @@ impl LedgerReader {
     /// The file cannot be read.
     pub fn records(&self, session: Option<&str>) -> Result<Vec<SessionRecord>, OpenError> {
         let run = || -> rusqlite::Result<Vec<SessionRecord>> {
-            let sql =
-                "SELECT session FROM entry WHERE kind = 'start' AND session = coalesce(?1, session)
-                       ORDER BY boot_epoch, chain_seq";
-            let sessions: Vec<String> = self
-                .conn
-                .prepare(sql)?
-                .query_map([session], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
+            let sessions: Vec<String> = match session {
+                Some(session) => vec![session.to_owned()],
+                None => self.started()?,
+            };
             sessions
                 .iter()
                 .map(|session| self.record(session))
@@ -79,6 +80,13 @@ impl LedgerReader {
                 .collect()
         };
         run().map_err(OpenError::sqlite(&self.dir))
+    }
+
+    /// All sessions, in the order of their starts.
+    fn started(&self) -> rusqlite::Result<Vec<String>> {
+        let sql = "SELECT session FROM entry WHERE kind = 'start' ORDER BY boot_epoch, chain_seq";
+        let mut select = self.conn.prepare(sql)?;
+        select.query_map([], |row| row.get(0))?.collect()
     }
 
     /// One session: its place in the index, its booking, and its record once it has begun.
@@ -161,12 +169,9 @@ impl LedgerReader {
     /// Start and last entry are enough: totals are cumulative. After the stop entry only recordings go
     /// on. A record that cannot be read is left out here; `verify` names it.
     pub(super) fn record(&self, session: &str) -> rusqlite::Result<Option<SessionRecord>> {
-        let sql = "SELECT body FROM entry WHERE session = ?1 AND entry_seq IN
-                   (1, coalesce((SELECT entry_seq FROM entry WHERE session = ?1 AND kind = 'stop'),
-                   (SELECT max(entry_seq) FROM entry WHERE session = ?1))) ORDER BY entry_seq";
         let entries: Vec<Entry> = self
             .conn
-            .prepare_cached(sql)?
+            .prepare_cached(RECORD)?
             .query_map([session], |row| row.get::<_, String>(0))?
             .filter_map(|body| {
                 body.map(|body| serde_json::from_str(&body).ok())

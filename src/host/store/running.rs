@@ -1,9 +1,11 @@
 //! The store while its thread runs, and the handles that send it jobs.
 
 use super::alive::Heart;
+use super::check::Check;
 use super::job::{Job, Message, SendError};
 use super::open::Store;
 use super::parts::Hooks;
+use super::schema;
 use super::stats::StoreStats;
 use super::writer::{self, Writer};
 use std::sync::Arc;
@@ -27,6 +29,9 @@ impl Store {
             stats: self.stats.clone(),
         };
         let heart = Heart::start(&self.dir, self.boot_epoch, hooks.clock.clone())?;
+        let check = (!schema::is_small(&self.dir))
+            .then(|| Check::start(&self.dir, self.stats.clone()))
+            .transpose()?;
         let writer = Writer::new(self, hooks);
         let thread = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
@@ -35,6 +40,7 @@ impl Store {
             handle,
             thread,
             heart,
+            check,
         })
     }
 }
@@ -44,6 +50,7 @@ pub struct RunningStore {
     handle: StoreHandle,
     thread: JoinHandle<bool>,
     heart: Heart,
+    check: Option<Check>,
 }
 
 impl RunningStore {
@@ -55,6 +62,7 @@ impl RunningStore {
     /// Writes what is queued, empties the WAL into the file, and closes. Blocks until done. False if
     /// something that it was given is not on disk.
     pub fn close(self) -> bool {
+        drop(self.check);
         // Both fail only after the writer ended by itself, which `on_fatal` told.
         drop(self.handle.queue.send(Message::Close));
         let whole = self.thread.join().unwrap_or(false);

@@ -1,6 +1,7 @@
 //! The file itself: lock, pragmas, `quick_check`, tables.
 
 use super::error::{LEDGER_FILE, OpenError};
+use super::wal::WAL_BYTES;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
@@ -17,6 +18,12 @@ pub(super) const WITH_RECORDINGS: i64 = 3;
 const OLDEST: i64 = 1;
 /// A reader of a WAL never blocks the writer; this is for a person at the sqlite3 command.
 const BUSY: Duration = Duration::from_secs(2);
+/// The same for the writer while the node runs: it holds what is to be written meanwhile.
+pub(super) const WRITER_BUSY: Duration = Duration::from_millis(250);
+/// A file up to this length is looked at as a whole before the node starts: less than a second.
+const SMALL_BYTES: u64 = 64 << 20;
+/// Of a longer one that which the start stands on; the rest while the node runs.
+const HOT: [&str; 2] = ["checkpoint", "boot"];
 
 /// Version 1.
 ///
@@ -138,9 +145,16 @@ pub(super) fn open(dir: &Path) -> Result<(File, Connection), OpenError> {
         Err(error) if is_damage(&error) => return Err(damaged(dir, &error)),
         done => done.map_err(&sqlite)?,
     }
-    check(&conn, dir)?;
+    let parts: &[&str] = if is_small(dir) { &[""] } else { &HOT };
+    parts.iter().try_for_each(|part| check(&conn, dir, part))?;
     migrate(&mut conn, dir)?;
     Ok((lock, conn))
+}
+
+/// Whether the whole file is looked at before the node starts.
+pub(super) fn is_small(dir: &Path) -> bool {
+    let file = std::fs::metadata(dir.join(LEDGER_FILE));
+    file.map_or(true, |file| file.len() <= SMALL_BYTES)
 }
 
 /// Opens the ledger of a running or stopped node for reading.
@@ -197,12 +211,19 @@ fn configure(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "foreign_keys", "ON")?;
     // The writer empties the WAL itself: SQLite's own would swallow an error of that.
-    conn.pragma_update(None, "wal_autocheckpoint", 0)
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    conn.pragma_update(None, "journal_size_limit", super::columns::int(WAL_BYTES))
 }
 
-fn check(conn: &Connection, dir: &Path) -> Result<(), OpenError> {
+/// Looks at a table, or at the whole file (an empty name).
+fn check(conn: &Connection, dir: &Path, table: &str) -> Result<(), OpenError> {
+    let what = if table.is_empty() { "1" } else { table };
+    let exists = table.is_empty() || conn.table_exists(None, table).unwrap_or(false);
+    if !exists {
+        return Ok(());
+    }
     let finding: rusqlite::Result<String> =
-        conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+        conn.query_row(&format!("PRAGMA quick_check({what})"), [], |row| row.get(0));
     let file = dir.join(LEDGER_FILE);
     match finding {
         Ok(finding) if finding == "ok" => Ok(()),
@@ -212,14 +233,14 @@ fn check(conn: &Connection, dir: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn damaged(dir: &Path, error: &rusqlite::Error) -> OpenError {
+pub(super) fn damaged(dir: &Path, error: &rusqlite::Error) -> OpenError {
     OpenError::Damaged {
         file: dir.join(LEDGER_FILE),
         finding: error.to_string(),
     }
 }
 
-fn is_damage(error: &rusqlite::Error) -> bool {
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error_code();
     code == Some(rusqlite::ErrorCode::DatabaseCorrupt)
         || code == Some(rusqlite::ErrorCode::NotADatabase)

@@ -1,12 +1,18 @@
 //! Counters and alarms of the store, readable from any thread.
 
 use crate::base::RecordingStep;
+use crate::node::LedgerTrouble;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// What the writer tells metrics and admission. Each value stands for itself.
 #[derive(Debug, Default)]
 pub struct StoreStats {
     full: AtomicBool,
+    locked: AtomicBool,
+    damaged: AtomicBool,
+    unchecked: AtomicU64,
+    wal_bytes: AtomicU64,
+    wal_readers: AtomicU64,
     held: AtomicU64,
     dropped: AtomicU64,
     refused: AtomicU64,
@@ -24,9 +30,45 @@ pub struct StoreStats {
 }
 
 impl StoreStats {
-    /// The alarm: the disk is full. Accept no new sessions while it holds.
+    /// The alarm: accept no new sessions while it holds.
+    pub fn trouble(&self) -> Option<LedgerTrouble> {
+        let alarms = [
+            (&self.damaged, LedgerTrouble::Damaged),
+            (&self.full, LedgerTrouble::Full),
+            (&self.locked, LedgerTrouble::Locked),
+        ];
+        let raised = alarms.into_iter().find(|(alarm, _)| alarm.load(Relaxed));
+        raised.map(|(_, trouble)| trouble)
+    }
+
+    /// The disk is full.
     pub fn full(&self) -> bool {
         self.full.load(Relaxed)
+    }
+
+    /// Another process has locked the file.
+    pub fn locked(&self) -> bool {
+        self.locked.load(Relaxed)
+    }
+
+    /// What lies there is not what was written.
+    pub fn damaged(&self) -> bool {
+        self.damaged.load(Relaxed)
+    }
+
+    /// Rows that were not looked at since the start.
+    pub fn unchecked(&self) -> u64 {
+        self.unchecked.load(Relaxed)
+    }
+
+    /// Length of the WAL.
+    pub fn wal_bytes(&self) -> u64 {
+        self.wal_bytes.load(Relaxed)
+    }
+
+    /// Other processes that read, and keep the WAL from being emptied.
+    pub fn wal_readers(&self) -> u64 {
+        self.wal_readers.load(Relaxed)
     }
 
     /// Appends kept in memory until the disk has space again.
@@ -86,6 +128,23 @@ impl StoreStats {
 
     pub(super) fn set_full(&self, full: bool) {
         self.full.store(full, Relaxed);
+    }
+
+    pub(super) fn set_locked(&self, locked: bool) {
+        self.locked.store(locked, Relaxed);
+    }
+
+    pub(super) fn set_damaged(&self) {
+        self.damaged.store(true, Relaxed);
+    }
+
+    pub(super) fn set_unchecked(&self, rows: u64) {
+        self.unchecked.store(rows, Relaxed);
+    }
+
+    pub(super) fn set_wal(&self, bytes: u64, readers: u64) {
+        self.wal_bytes.store(bytes, Relaxed);
+        self.wal_readers.store(readers, Relaxed);
     }
 
     pub(super) fn set_held(&self, held: usize) {

@@ -1,10 +1,12 @@
 //! The store on real files: what is acknowledged is there after a crash, once, in order.
 
+use super::check::Look;
 use super::fixture::{Dir, PATIENCE, at, clock, soon};
-use super::read::LedgerReader;
+use super::read::{LedgerReader, RECORD};
 use super::writer::Writer;
 use super::*;
 use crate::base::{EndReason, Millis, Now, RoomName, SessionId, SessionState, Unix};
+use crate::node::LedgerTrouble;
 use crate::usage::ledger::fixture::{START, checkpoint, facts, life};
 use crate::usage::ledger::{ClockEntry, FaultKind};
 use crate::usage::outbox::{Lane, Mark, Verdict};
@@ -655,6 +657,80 @@ fn a_second_process_is_refused_and_readers_are_not() {
     );
     bench.store.close();
     assert_eq!(open(&dir, soon()).1.epoch, 2, "the lock is free again");
+}
+
+#[test]
+fn a_foreign_lock_is_waited_for_with_an_alarm_and_loses_nothing() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    bench.appended(&life("SE_a")[..2]);
+    let foreign = dir.sqlite();
+    foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
+    bench.append(&life("SE_a")[2..]);
+    bench.until(StoreStats::locked);
+    let handle = bench.store.handle();
+    assert_eq!(handle.stats().trouble(), Some(LedgerTrouble::Locked));
+    foreign.execute_batch("ROLLBACK").unwrap();
+    for append in &life("SE_a")[2..] {
+        let StoreReply::Appended { entry_seq, .. } = bench.reply() else {
+            panic!("an entry");
+        };
+        assert_eq!(entry_seq, append.entry.entry_seq);
+    }
+    bench.until(|stats| stats.trouble().is_none());
+    assert!(
+        bench.fatal.try_recv().is_err(),
+        "nothing is wrong with the disk"
+    );
+    assert!(bench.store.close(), "everything is written");
+    assert_eq!(dir.verify().faults, []);
+}
+
+#[test]
+fn a_long_ledger_is_looked_at_row_by_row_from_its_end_and_a_changed_one_is_found() {
+    let dir = Dir::new();
+    for session in ["SE_a", "SE_b"] {
+        let bench = start(open(&dir, soon()).0);
+        bench.appended(&life(session));
+        bench.store.close();
+    }
+    let looked = || {
+        let conn = dir.sqlite();
+        let mut look = Look::new(&conn).unwrap();
+        assert_eq!(look.left, 14, "two boots, and two lives of six entries");
+        while look.step(&conn).unwrap() {}
+        (look.left, look.finding)
+    };
+    assert_eq!(looked(), (0, None));
+    let spoil = "UPDATE entry SET body = replace(body, 'live', 'evil')
+                 WHERE boot_epoch = 1 AND chain_seq = 4";
+    assert_eq!(dir.sqlite().execute(spoil, []).unwrap(), 1);
+    let (left, finding) = looked();
+    let finding = finding.expect("it is not what was written");
+    assert_eq!((left, finding.contains("row 1/4")), (0, true), "{finding}");
+}
+
+#[test]
+fn one_session_is_read_by_an_index_however_many_there_are() {
+    let dir = Dir::new();
+    drop(open(&dir, soon()));
+    let conn = dir.sqlite();
+    let mut select = conn
+        .prepare(&format!("EXPLAIN QUERY PLAN {RECORD}"))
+        .unwrap();
+    let plan: Vec<String> = select
+        .query_map(["SE_a"], |row| row.get(3))
+        .unwrap()
+        .collect::<rusqlite::Result<_>>()
+        .unwrap();
+    assert!(
+        plan.iter().any(|step| step.contains("SEARCH entry")),
+        "{plan:?}"
+    );
+    assert!(
+        !plan.iter().any(|step| step.contains("SCAN entry")),
+        "{plan:?}"
+    );
 }
 
 #[test]

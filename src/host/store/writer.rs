@@ -8,6 +8,7 @@ use super::job::{Job, Message};
 use super::open::Store;
 use super::parts::Hooks;
 use super::stats::StoreStats;
+use super::wal::Wal;
 use crate::base::{Millis, SessionId};
 use crate::usage::Checkpoint;
 use rusqlite::Connection;
@@ -28,9 +29,6 @@ const FULL_RETRY: Millis = Millis(1_000);
 /// transitions each. Beyond, a session's record is cut at its last kept
 /// entry (`dropped_total`), and the next start closes it from there.
 const HELD_APPENDS: usize = 65_536;
-/// Rows written between two times that the WAL is emptied into the file: about 4 to 8 MiB.
-const WAL_ROWS: u64 = 2_000;
-
 /// Runs the writer; a panic of it is as fatal as a failed write.
 /// True if everything that it was given is on disk.
 pub(super) fn run_fenced(mut writer: Writer, jobs: &Receiver<Message>) -> bool {
@@ -67,7 +65,8 @@ pub(super) struct Writer {
     held: BTreeMap<SessionId, Checkpoint>,
     /// Sessions with a dropped append: nothing that follows may be written.
     cut: BTreeSet<SessionId>,
-    wal_rows: u64,
+    wal: Wal,
+    /// Nothing can be written now: the disk is full, or the file locked.
     full: bool,
     ballast: Ballast,
     /// [`HELD_APPENDS`], but for its test.
@@ -89,7 +88,7 @@ impl Writer {
             chain,
             stats,
             ballast,
-            dir: _,
+            dir,
             boot_epoch: _,
         } = store;
         Writer {
@@ -101,7 +100,7 @@ impl Writer {
             backlog: VecDeque::new(),
             held: BTreeMap::new(),
             cut: BTreeSet::new(),
-            wal_rows: 0,
+            wal: Wal::new(&dir),
             full: false,
             ballast,
             held_appends: HELD_APPENDS,
@@ -111,32 +110,27 @@ impl Writer {
     fn run(&mut self, jobs: &Receiver<Message>) -> rusqlite::Result<()> {
         loop {
             let gathered = self.gather(jobs);
-            let full = match self.write() {
-                Ok(()) => false,
-                Err(error) if is_full(&error) => self.make_room()?,
-                Err(error) => return Err(error),
-            };
+            let mut trouble = Wait::of(self.write())?;
+            if trouble == Some(Wait::Full) {
+                trouble = self.make_room()?;
+            }
             self.ballast.handle_timeout((self.hooks.clock)().mono);
-            self.set_full(full);
+            self.set_trouble(trouble);
             if gathered == Gathered::Close {
                 return Ok(());
             }
         }
     }
 
-    /// Gives up the ballast, and writes into the space. True if the disk is still full.
-    fn make_room(&mut self) -> rusqlite::Result<bool> {
+    /// Gives up the ballast, and writes into the space.
+    fn make_room(&mut self) -> rusqlite::Result<Option<Wait>> {
         if !self.ballast.give_up((self.hooks.clock)().mono) {
-            return Ok(true);
+            return Ok(Some(Wait::Full));
         }
         tracing::error!(
             "the ledger's disk is full: the space that was kept for it is given up, no new sessions; free space"
         );
-        match self.write() {
-            Ok(()) => Ok(false),
-            Err(error) if is_full(&error) => Ok(true),
-            Err(error) => Err(error),
-        }
+        Wait::of(self.write())
     }
 
     /// Waits for the first job, then a moment for company; while the disk is full, for a second.
@@ -217,18 +211,15 @@ impl Writer {
                 break;
             }
             self.write_batch()?;
-            self.empty_wal_if_long()?;
+            self.empty_wal()?;
         }
         // A full disk may have left it long.
-        self.empty_wal_if_long()
+        self.empty_wal()
     }
 
-    fn empty_wal_if_long(&mut self) -> rusqlite::Result<()> {
-        if self.wal_rows >= WAL_ROWS {
-            empty_wal(&self.conn, "PASSIVE")?;
-            self.wal_rows = 0;
-        }
-        Ok(())
+    fn empty_wal(&mut self) -> rusqlite::Result<()> {
+        let now = (self.hooks.clock)().mono;
+        self.wal.empty_if_long(&self.conn, &self.stats, now)
     }
 
     fn write_batch(&mut self) -> rusqlite::Result<()> {
@@ -249,7 +240,7 @@ impl Writer {
         self.backlog.drain(..count);
         self.stats.committed(&outcome.tally);
         self.stats.set_sessions(self.chain.sessions.len());
-        self.wal_rows += outcome.tally.rows();
+        self.wal.handle_written(outcome.tally.rows());
         if outcome.tally.touched_outbox() {
             refresh_oldest(&self.conn, &self.stats)?;
         }
@@ -261,17 +252,23 @@ impl Writer {
     }
 
     /// Raises or clears the alarm.
-    fn set_full(&mut self, full: bool) {
-        if full && !self.full {
-            tracing::error!(
+    fn set_trouble(&mut self, trouble: Option<Wait>) {
+        let full = trouble.is_some();
+        match trouble {
+            Some(Wait::Full) if !self.full => tracing::error!(
                 "the ledger's disk is full: no new sessions; free space, running sessions go on"
-            );
-        }
-        if !full && self.full {
-            tracing::warn!("the ledger's disk has space again");
+            ),
+            Some(Wait::Locked) if !self.full => tracing::error!(
+                users = self.wal.users(),
+                "another process has locked the ledger: no new sessions until it lets go, running sessions go on"
+            ),
+            None if self.full => tracing::warn!("the ledger can be written again"),
+            Some(_) | None => {}
         }
         self.full = full;
-        self.stats.set_full(full || self.ballast.is_given_up());
+        let given_up = self.ballast.is_given_up();
+        self.stats.set_full(trouble == Some(Wait::Full) || given_up);
+        self.stats.set_locked(trouble == Some(Wait::Locked));
         if full {
             let backlog = std::mem::take(&mut self.backlog);
             backlog.into_iter().for_each(|job| match job {
@@ -303,7 +300,7 @@ impl Writer {
             );
         }
         let whole = lost == 0 && self.stats.dropped_total() == 0;
-        if let Err(error) = empty_wal(&self.conn, "TRUNCATE") {
+        if let Err(error) = Wal::empty(&self.conn, "TRUNCATE") {
             tracing::warn!(%error, "the WAL could not be emptied; the next start reads it");
         }
         if let Err((_, error)) = self.conn.close() {
@@ -330,17 +327,36 @@ impl Writer {
 
     /// Takes jobs after that, the disk having space again.
     pub fn test_settle(&mut self, jobs: impl IntoIterator<Item = Job>) {
-        self.set_full(false);
+        self.set_trouble(None);
         jobs.into_iter().for_each(|job| self.hold(job));
         self.write().expect("there is space");
     }
 }
 
-fn is_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+/// What is waited for: nothing is wrong with what lies on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// The disk is full.
+    Full,
+    /// Another process has locked the file.
+    Locked,
 }
 
-/// Copies the WAL into the file. That a reader holds it back is no error: the next time does it.
-fn empty_wal(conn: &Connection, how: &str) -> rusqlite::Result<()> {
-    conn.query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |_| Ok(()))
+impl Wait {
+    /// What a failed write waits for.
+    ///
+    /// # Errors
+    /// It failed for good.
+    fn of(done: rusqlite::Result<()>) -> rusqlite::Result<Option<Wait>> {
+        let Err(error) = done else {
+            return Ok(None);
+        };
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Ok(Some(Wait::Full)),
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                Ok(Some(Wait::Locked))
+            }
+            Some(_) | None => Err(error),
+        }
+    }
 }

@@ -10,8 +10,8 @@ pub enum Refusal {
     #[error("this node runs as many sessions as it may (limits.max_sessions); try again later")]
     Full,
     /// The ledger cannot be written.
-    #[error("the ledger's disk is full: no new sessions until there is room; running ones go on")]
-    LedgerFull,
+    #[error(transparent)]
+    Ledger(#[from] LedgerTrouble),
     /// The promised bandwidth is given away.
     #[error(
         "this node has promised its bandwidth to running sessions: {needed_bps} bit/s are needed, \
@@ -47,6 +47,22 @@ pub enum Refusal {
         /// How many.
         most: usize,
     },
+}
+
+/// Why the ledger takes no new sessions; those that run go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerTrouble {
+    /// Its disk is full.
+    #[error("the ledger's disk is full: no new sessions until there is room; running ones go on")]
+    Full,
+    /// Another process has locked the file.
+    #[error(
+        "another process has locked the ledger: no new sessions until it lets go; running ones go on"
+    )]
+    Locked,
+    /// What lies there is not what was written.
+    #[error("the ledger is damaged: no new sessions; running ones go on; see the node's log")]
+    Damaged,
 }
 
 /// What a node may take on.

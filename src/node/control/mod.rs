@@ -7,5 +7,5 @@ mod placement;
 mod tests;
 pub mod verdicts;
 
-pub use admission::{Capacity, Cpu, Refusal, Reserved};
+pub use admission::{Capacity, Cpu, LedgerTrouble, Refusal, Reserved};
 pub use placement::{Arrival, BookRefusal, Control, News, Place};

@@ -1,6 +1,6 @@
 //! Which worker runs which room, what is booked, and whether a session may start at all.
 
-use super::admission::{Capacity, Cpu, Refusal, Reserved};
+use super::admission::{Capacity, Cpu, LedgerTrouble, Refusal, Reserved};
 use super::booking::Booking;
 use crate::base::{Identity, Mono, Now, RoomName, SessionId};
 use crate::session::Policy;
@@ -123,7 +123,7 @@ pub struct Control {
     ended: VecDeque<(RoomName, usize)>,
     cpu: Cpu,
     draining: bool,
-    ledger_full: bool,
+    ledger: Option<LedgerTrouble>,
 }
 
 impl Control {
@@ -139,7 +139,7 @@ impl Control {
             ended: VecDeque::new(),
             cpu: Cpu::default(),
             draining: false,
-            ledger_full: false,
+            ledger: None,
         }
     }
 
@@ -199,8 +199,8 @@ impl Control {
     }
 
     fn may_open(&self, floor_bps: u64) -> Result<(), Refusal> {
-        if self.ledger_full {
-            return Err(Refusal::LedgerFull);
+        if let Some(trouble) = self.ledger {
+            return Err(trouble.into());
         }
         if self.rooms.len() >= self.capacity.max_sessions {
             return Err(Refusal::Full);
@@ -332,8 +332,8 @@ impl Control {
         if self.draining {
             return Err(Refusal::Draining.into());
         }
-        if self.ledger_full {
-            return Err(Refusal::LedgerFull.into());
+        if let Some(trouble) = self.ledger {
+            return Err(Refusal::Ledger(trouble).into());
         }
         if let Some(open) = self.rooms.get(&booking.room) {
             return Err(BookRefusal::Taken(open.session.clone()));
@@ -427,8 +427,8 @@ impl Control {
         self.draining = true;
     }
 
-    /// The ledger's disk is full, or has room again.
-    pub const fn set_ledger_full(&mut self, full: bool) {
-        self.ledger_full = full;
+    /// What is wrong with the ledger now, if something is.
+    pub const fn set_ledger(&mut self, trouble: Option<LedgerTrouble>) {
+        self.ledger = trouble;
     }
 }

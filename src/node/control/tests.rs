@@ -61,9 +61,12 @@ fn a_room_stays_on_its_worker_even_after_its_end_and_new_ones_go_where_there_are
     control.handle_room_ended(&room("b"));
     assert_eq!(place(&mut control, "b"), Ok(1));
     assert_eq!(place(&mut control, "e"), Err(Refusal::Full));
-    control.set_ledger_full(true);
+    control.set_ledger(Some(LedgerTrouble::Full));
     control.handle_room_ended(&room("d"));
-    assert_eq!(place(&mut control, "e"), Err(Refusal::LedgerFull));
+    assert_eq!(
+        place(&mut control, "e"),
+        Err(Refusal::Ledger(LedgerTrouble::Full))
+    );
     assert_eq!(place(&mut control, "c"), Ok(0));
     control.drain();
     assert_eq!(place(&mut control, "c"), Err(Refusal::Draining));

@@ -136,7 +136,7 @@ impl Control {
 
     fn handle_input(&mut self, input: Input) {
         if let Err(error) = self.rtc.handle_input(input) {
-            tracing::debug!(%error, "the connection broke");
+            tracing::info!(%error, "a connection broke");
             self.close();
         }
     }
@@ -256,7 +256,7 @@ impl Control {
                     }
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "the connection broke");
+                    tracing::info!(%error, "a connection broke");
                     self.close();
                 }
             }
