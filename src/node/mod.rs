@@ -11,6 +11,8 @@ pub mod preflight;
 mod room;
 mod shard;
 
+#[cfg(test)]
+pub(crate) use control::booking::tests::booked;
 pub use control::booking::{Booking, Guest};
 pub use control::{
     Arrival, BookRefusal, Capacity, Control, Cpu, News, Place, Refusal, Reserved, verdicts,

@@ -195,7 +195,16 @@ impl Node {
 
     /// `beistand usage --json`.
     pub fn usage(&self) -> Vec<Value> {
-        let output = self.tool(&["usage", "--json"]);
+        self.used(&["usage", "--json"])
+    }
+
+    /// The same of one project.
+    pub fn usage_of(&self, project: &str) -> Vec<Value> {
+        self.used(&["usage", "--json", "--project", project])
+    }
+
+    fn used(&self, arguments: &[&str]) -> Vec<Value> {
+        let output = self.tool(arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "usage fails: {output:?}");
         serde_json::from_str(&text)

@@ -34,9 +34,8 @@ pub(crate) async fn list(
 ) -> Result<Json<SessionList>, Problem> {
     caller.may(Duty::List)?;
     let (filter, limit) = asked(&uri)?;
-    let found = read(&ledger, move |ledger| {
-        (ledger.sessions)(&(filter, limit + 1))
-    });
+    let page = caller.within((filter, limit + 1));
+    let found = read(&ledger, move |ledger| (ledger.sessions)(&page));
     let mut found = found.await?;
     let next = paging::cut(&mut found, limit, |last| last.seq);
     let sessions: Vec<Summary> = found.iter().map(summary).collect();

@@ -8,7 +8,7 @@ use crate::api::{
     Site, WorkerDoor,
 };
 use crate::base::crypto::entropy_seed;
-use crate::base::{Millis, Now, RoomName, SessionId};
+use crate::base::{Millis, Now, RoomKey, SessionId};
 use crate::host::clock::Clock;
 use crate::host::config::schema::Config;
 use crate::host::deliver::{Delivery, Endpoint, Inlet};
@@ -170,7 +170,7 @@ impl Node {
         boot: &Boot,
     ) -> anyhow::Result<()> {
         let factory = Factory::new(self.clock.anchor())?;
-        let policies = Arc::new(config.policies.clone());
+        let policies = Arc::new(config.all_policies());
         for (index, (prepared, outlet)) in (0..).zip(prepared) {
             let bound = prepared.local_addr()?;
             let advertised = address::advertised(&config.rtc.advertise, index, bound)?;
@@ -188,7 +188,7 @@ impl Node {
                 clock: self.clock,
                 store: self.store.handle(),
                 recordings: outlet,
-                on_room_ended: Arc::new(move |room: &RoomName, lived| {
+                on_room_ended: Arc::new(move |room: &RoomKey, lived| {
                     ended.handle_room_ended(room, lived)
                 }),
                 on_news: Arc::new(move |news| heard.handle_news(news)),
@@ -324,7 +324,7 @@ impl Assembly<'_> {
         let keys = Arc::new(config.api_keys()?);
         let dev = self
             .dev
-            .then(|| Dev::new(keys.names().next().unwrap_or_default()))
+            .then(|| Dev::new(config.keys.keys().next().map_or("", String::as_str)))
             .transpose()?;
         let trusted = config.http.trusted_proxies.clone();
         let metrics = self.metrics;
@@ -341,7 +341,7 @@ impl Assembly<'_> {
                 tls: self.tls,
             },
             node: boot.node.clone(),
-            policies: config.policies.clone(),
+            policies: config.all_policies(),
             ledger: ledger(&config.data.dir, writer),
             recordings,
             seeds: [entropy_seed()?, entropy_seed()?],
@@ -354,7 +354,7 @@ impl Assembly<'_> {
 }
 
 /// The sessions that a crash or a stop ended a short while ago.
-fn lost(boot: &Boot, now: Now) -> impl Iterator<Item = (RoomName, LostSession)> {
+fn lost(boot: &Boot, now: Now) -> impl Iterator<Item = (RoomKey, LostSession)> {
     boot.recent.iter().map(move |(room, record)| {
         let session = Continued {
             facts: record.facts.clone(),

@@ -1,7 +1,7 @@
 //! What the writer does, and what it answers once that is on disk.
 
 use crate::api::Work;
-use crate::base::{RecordingNote, SessionId};
+use crate::base::{ProjectId, RecordingNote, SessionId};
 use crate::usage::ledger::NoteRefusal;
 use crate::usage::outbox::{Lane, Mark, OutboxRow};
 use crate::usage::{Append, Checkpoint};
@@ -42,6 +42,8 @@ pub enum StoreReply {
     Appended {
         /// The session.
         session: SessionId,
+        /// Whose it is: its endpoints alone have something to deliver.
+        project: ProjectId,
         /// The entry.
         entry_seq: u64,
         /// How many events it put into the outbox.

@@ -7,7 +7,7 @@ use crate::peer::signal::ClientParams;
 use crate::peer::signal::token::{Claims, Keys, SESSION, authorize_join};
 use crate::peer::transport::Factory;
 use crate::record;
-use crate::session::Policy;
+use crate::session::{Policies, Policy};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,7 +28,9 @@ fn shard() -> Shard {
         advertised: vec![SocketAddr::from(([192, 0, 2, 1], 7882))],
         node: NodeId::from("ND_test"),
         keys: Arc::new(Keys::new([("key", secret)]).unwrap()),
-        policies: Arc::new(BTreeMap::from([("default".to_owned(), Policy::default())])),
+        policies: Arc::new(Policies::of_keys(
+            [("default".to_owned(), Policy::default())].into(),
+        )),
     };
     let mut shard = Shard::new(config, 1, at(0));
     shard.handle_join(ConnectionId(1), request("erika", None), at(0));
