@@ -187,6 +187,14 @@ impl Node {
         (self.http, self.admin, self.udp) = ports;
     }
 
+    /// Changes its configuration file, which its next start reads.
+    pub fn edit(&self, was: &str, is: &str) {
+        let file = self.folder.join("beistand.toml");
+        let text = std::fs::read_to_string(&file).expect("the configuration can be read");
+        assert!(text.contains(was), "{was:?} is not in {text}");
+        std::fs::write(&file, text.replace(was, is)).expect("the configuration is written");
+    }
+
     /// SIGTERM, until it has ended.
     pub fn terminate(&mut self) -> ExitStatus {
         self.child.terminate();

@@ -216,22 +216,7 @@ fn what_belongs_to_a_project_is_not_there_for_another_and_all_of_its_keys_do_the
         answer.body
     });
     let mut driver = Driver::people();
-    let mut rooms = BTreeSet::new();
-    for (number, booked) in [&booked, &theirs[0], &theirs[1]].into_iter().enumerate() {
-        for (who, token) in ["erika", "karl"].into_iter().zip(tokens(booked)) {
-            let mut command = join(&scene.node, who, &token, &["audio"]);
-            command["as"] = json!(format!("{who}-{number}"));
-            rooms.insert(text(&driver.ask(&command)["room_sid"]));
-        }
-    }
-    assert_eq!(rooms.len(), 3, "three rooms: {rooms:?}");
-    for number in 0..3 {
-        for (who, other) in [("erika", "karl"), ("karl", "erika")] {
-            let known =
-                json!({"do": "people", "who": format!("{who}-{number}"), "wanted": [other]});
-            driver.ask(&known);
-        }
-    }
+    all_meet_their_own(&mut driver, &scene, [&booked, &theirs[0], &theirs[1]]);
     strangers_find_nothing(&scene, &session, "running");
     a_token_of_another_project_joins_another_room(&scene, &session);
 
@@ -265,6 +250,25 @@ fn what_belongs_to_a_project_is_not_there_for_another_and_all_of_its_keys_do_the
         [&theirs[0], &booked, &theirs[1]].map(|b| text(&b["id"])),
     );
     scene.node.verify_ledger();
+}
+
+/// Two people of the same identities join each of these sessions, and see each other and nobody else.
+fn all_meet_their_own(driver: &mut Driver, scene: &Scene, sessions: [&Value; 3]) {
+    let mut rooms = BTreeSet::new();
+    for (number, booked) in sessions.into_iter().enumerate() {
+        for (who, token) in ["erika", "karl"].into_iter().zip(tokens(booked)) {
+            let mut command = join(&scene.node, who, &token, &["audio"]);
+            command["as"] = json!(format!("{who}-{number}"));
+            rooms.insert(text(&driver.ask(&command)["room_sid"]));
+        }
+    }
+    assert_eq!(rooms.len(), 3, "three rooms: {rooms:?}");
+    for number in 0..3 {
+        for (who, other) in [("erika", "karl"), ("karl", "erika")] {
+            let who = format!("{who}-{number}");
+            driver.ask(&json!({"do": "people", "who": who, "wanted": [other]}));
+        }
+    }
 }
 
 /// Also where it names the session: an app may write into its tokens what it likes.
@@ -436,5 +440,41 @@ fn an_app_marks_a_minor_in_the_tokens_that_it_has_made() {
         let yes = json!({"identity": who, "purpose": "shared", "given": true, "wording": "1"});
         let said = ask(&api, ("POST", "/v1/sessions/{id}/consent"), &session, &yes);
         assert_eq!(said.status, status, "{who}: {said:?}");
+    }
+}
+
+#[test]
+fn a_key_is_replaced_by_another_of_its_project_and_what_it_made_stays() {
+    let _turn = turn::shared();
+    let mut scene = Scene::new();
+    let once = "Idempotency-Key: once\r\n";
+    let booked = scene
+        .api("acme-1")
+        .ask("POST /v1/sessions", &lesson(), once);
+    assert_eq!(booked.status, 201, "{booked:?}");
+    let [old, _] = tokens(&booked.body);
+    assert_eq!(scene.node.terminate().code(), Some(0));
+    let line = KEYS.lines().find(|line| line.starts_with("acme-1"));
+    scene.node.edit(line.unwrap_or_default(), "");
+    scene.node.restart();
+    let session = text(&booked.body["id"]);
+    let show = format!("GET /v1/sessions/{session}");
+    assert_eq!(scene.api("acme-1").ask(&show, &Value::Null, "").status, 401);
+    let same = scene.api("acme-2");
+    same.expect(200, &show, &Value::Null);
+    let again = same.ask("POST /v1/sessions", &lesson(), once);
+    assert_eq!(
+        (again.status, text(&again.body["id"])),
+        (201, session),
+        "{again:?}"
+    );
+    assert_eq!(
+        scene.validate(&old).0,
+        401,
+        "its signature is worth nothing any more"
+    );
+    for token in tokens(&again.body) {
+        let (status, why) = scene.validate(&token);
+        assert_eq!(status, 200, "{why}");
     }
 }

@@ -12,7 +12,7 @@ mod tests;
 
 pub use authorize::{
     Duty, Join, Part, Permissions, Reach, SESSION, authorize_admin, authorize_join,
-    authorize_recordings, is_server_owned, session_of,
+    authorize_recordings, is_server_owned, room_of, session_of,
 };
 pub use claims::{Claims, ParticipantKind, RoomConfig, VideoGrant};
 pub use error::{AdminRefusal, JoinRefusal, KeyError, TokenError};

@@ -128,6 +128,12 @@ pub fn authorize_join(claims: &Claims) -> Result<Join, JoinRefusal> {
     })
 }
 
+/// The one room that a token is good for; none: it names none, and is good for all where it administers.
+pub fn room_of(claims: &Claims) -> Option<&str> {
+    let room = claims.video.room.as_deref();
+    room.filter(|room| !room.is_empty())
+}
+
 /// What someone administers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duty<'a> {
@@ -148,7 +154,7 @@ pub enum Duty<'a> {
 /// The grant is missing.
 pub fn authorize_admin(claims: &Claims, duty: Duty<'_>) -> Result<(), AdminRefusal> {
     let grant = &claims.video;
-    let own = grant.room.as_deref().filter(|room| !room.is_empty());
+    let own = room_of(claims);
     let (held, missing) = match duty {
         Duty::Create => (grant.room_create, AdminRefusal::NoCreate),
         Duty::List => (grant.room_list, AdminRefusal::NoList),
@@ -191,7 +197,7 @@ pub enum Part {
 /// None at all.
 pub fn authorize_recordings(claims: &Claims) -> Result<Reach<'_>, AdminRefusal> {
     let grant = &claims.video;
-    let own = grant.room.as_deref().filter(|room| !room.is_empty());
+    let own = room_of(claims);
     if grant.room_admin == Some(true) || grant.room_record == Some(true) {
         return Ok(own.map_or(Reach::All, Reach::Room));
     }
