@@ -105,8 +105,7 @@ pub(crate) struct NewParticipant {
     /// What they are to the session.
     role: RoleWord,
     /// A minor, who is never recorded, whatever anyone says; their token says so.
-    #[schema(required = false, default = false)]
-    minor: bool,
+    minor: Option<bool>,
 }
 
 /// A token to be made.
@@ -123,8 +122,7 @@ pub(crate) struct NewToken {
     /// What they are to the session.
     role: RoleWord,
     /// A minor, who is never recorded, whatever anyone says; the token says so.
-    #[schema(required = false, default = false)]
-    minor: bool,
+    minor: Option<bool>,
     /// Validity, in seconds; 6 hours if nothing is said.
     #[schema(minimum = 60, maximum = 31_536_000)]
     ttl_s: Option<u64>,

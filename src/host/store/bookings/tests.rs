@@ -216,6 +216,21 @@ fn what_is_of_one_project_is_not_there_for_another_and_its_rooms_are_others() {
         };
         assert_eq!(projects.iter().filter(there).count(), 1, "{session}");
     }
+    // Pages are filled with what is theirs, whatever others have made in between.
+    let (mut pages, mut after) = (Vec::new(), 0);
+    loop {
+        let filter = SessionFilter {
+            after,
+            ..SessionFilter::default()
+        };
+        let page = reader.sessions(&Within::new(&projects[1], (filter, 1)));
+        let Some(known) = page.unwrap().pop() else {
+            break;
+        };
+        after = known.seq;
+        pages.push(known.booking.map_or("begun", |_| "booked"));
+    }
+    assert_eq!(pages, ["booked", "begun"]);
     drop(reader);
     bench.store.close();
     let (_, kept) = start(&dir);
