@@ -1,8 +1,9 @@
 //! Who calls: rate, token, body; each failure is a problem with a name.
 
 use super::gate::Gate;
+use super::ports::ledger::Within;
 use super::problem::Problem;
-use crate::base::Now;
+use crate::base::{Now, ProjectId};
 use crate::peer::signal::token::{self, Claims, Duty, authorize_admin};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -26,6 +27,16 @@ impl Caller {
     /// Whether the token allows this.
     pub fn may(&self, duty: Duty<'_>) -> Result<(), Problem> {
         authorize_admin(&self.claims, duty).map_err(Problem::forbidden)
+    }
+
+    /// Whose they are: nothing of another project is shown to them, nor that it is there.
+    pub const fn project(&self) -> &ProjectId {
+        &self.claims.project
+    }
+
+    /// What they ask, of what is theirs.
+    pub fn within<Q>(&self, asked: Q) -> Within<Q> {
+        Within::new(self.project(), asked)
     }
 }
 

@@ -32,7 +32,9 @@ pub use limits::{Limits, Rate};
 pub use listen::{Listener, Listening, Tls, serve};
 pub use livekit::admission::LostSession;
 pub use ports::clock::ReadClock;
-pub use ports::ledger::{Known, Ledger, Read, Request, SessionFilter, Unreadable, Work, Write};
+pub use ports::ledger::{
+    Known, Ledger, Read, Request, SessionFilter, Unreadable, Within, Work, Write,
+};
 pub use ports::recordings::{
     Answering, CHUNK_BYTES, DeleteRefusal, FinishedFile, Later, MakingProgress, Piece,
     ReadProgress, RecordingFilter, Recordings, Standing, StatedConsent,

@@ -16,11 +16,11 @@ use super::sessions::bookings::Bookings;
 use super::sessions::links::JoinLinks;
 use super::sessions::running::Sessions;
 use super::site::Site;
-use crate::base::{NodeId, PreflightId, Rng, RoomName};
+use crate::base::{NodeId, PreflightId, Rng, RoomKey};
 use crate::node::preflight::Outcome;
 use crate::node::{Control, News};
 use crate::peer::signal::token::Keys;
-use crate::session::Policy;
+use crate::session::Policies;
 use axum::extract::FromRef;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -46,8 +46,8 @@ pub struct AppParts {
     pub site: Site,
     /// This node.
     pub node: NodeId,
-    /// The policy templates; `default` is among them.
-    pub policies: BTreeMap<String, Policy>,
+    /// The policy templates; `default` is among those of each project.
+    pub policies: Policies,
     /// The ways to the ledger.
     pub ledger: Ledger,
     /// The ways to the recordings.
@@ -57,7 +57,7 @@ pub struct AppParts {
     /// Set with `--dev`.
     pub dev: Option<Dev>,
     /// Sessions that a crash or a stop of the node ended.
-    pub lost: BTreeMap<RoomName, LostSession>,
+    pub lost: BTreeMap<RoomKey, LostSession>,
     /// Counts what happens.
     pub counters: Arc<Counters>,
 }
@@ -193,12 +193,12 @@ impl AppState {
 
     /// A room is over: whoever comes next starts anew. A room that was never opened (`lived` is
     /// false) leaves a lost session to be continued.
-    pub fn handle_room_ended(&self, room: &RoomName, lived: bool) {
+    pub fn handle_room_ended(&self, room: &RoomKey, lived: bool) {
         self.entrance.admission.handle_room_ended(room, lived);
     }
 
     /// The session of a room that panicked is closed: whoever comes next continues it.
-    pub fn handle_closed(&self, room: &RoomName, lost: Option<LostSession>) {
+    pub fn handle_closed(&self, room: &RoomKey, lost: Option<LostSession>) {
         self.entrance.admission.handle_closed(room, lost);
     }
 

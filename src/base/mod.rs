@@ -4,6 +4,7 @@ mod bitrate;
 pub mod crypto;
 mod ids;
 mod pii;
+mod project;
 mod recording;
 mod rng;
 mod terms;
@@ -17,6 +18,7 @@ pub use ids::{
     TrackSid,
 };
 pub use pii::Pii;
+pub use project::{ProjectId, RoomKey};
 pub use recording::{
     Actor, Consent, ConsentState, NoRecordingId, Purpose, RecordingId, RecordingNote,
     RecordingResult, RecordingStep,

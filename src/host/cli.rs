@@ -97,6 +97,7 @@ const USAGE_EXAMPLES: &str = "\
 Examples:
   beistand usage --data ./data
   beistand usage --config /etc/beistand.toml --session SE_3fPq0aXbLm2k --json
+  beistand usage --config /etc/beistand.toml --project acme
 
 Reads the ledger of a running or a stopped node.";
 
@@ -173,6 +174,9 @@ pub struct UsageArgs {
     /// Only this session
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
+    /// Only sessions of this project: a NAME of [projects.NAME], or default for those of [keys]
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
     /// JSON instead of a table
     #[arg(long)]
     pub json: bool,

@@ -128,10 +128,12 @@ impl Inlet {
         match reply {
             StoreReply::Appended {
                 session,
+                project,
                 events: 1..,
                 ..
             } => {
-                let lanes = self.0.endpoints.iter().map(|endpoint| Lane {
+                let own = |endpoint: &&Arc<str>| project.owns(endpoint);
+                let lanes = self.0.endpoints.iter().filter(own).map(|endpoint| Lane {
                     endpoint: endpoint.clone(),
                     session: session.clone(),
                 });

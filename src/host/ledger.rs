@@ -12,10 +12,8 @@ pub(super) fn ledger(dir: &Path, writer: Confirmed) -> Ledger {
     let [one, many, asked] = dirs;
     Ledger {
         write: Box::new(move |work| writer.send(work)),
-        session: Box::new(move |id| read(&one, |reader| reader.session(id))),
-        sessions: Box::new(move |(filter, limit)| {
-            read(&many, |reader| reader.sessions(filter, *limit))
-        }),
+        session: Box::new(move |asked| read(&one, |reader| reader.session(asked))),
+        sessions: Box::new(move |page| read(&many, |reader| reader.sessions(page))),
         request: Box::new(move |key| read(&asked, |reader| reader.request(key))),
     }
 }

@@ -6,7 +6,9 @@ mod tests;
 
 use super::store::error::OpenError;
 use super::store::read::LedgerReader;
-use crate::base::{Identity, Millis, PauseReason, Purpose, RoomName, SessionId, SessionState};
+use crate::base::{
+    Identity, Millis, PauseReason, ProjectId, Purpose, RoomName, SessionId, SessionState,
+};
 use crate::usage::ledger::{Report, SessionRecord, Verifier};
 use crate::usage::{Interval, ParticipantTotals};
 use serde::Serialize;
@@ -24,6 +26,8 @@ pub struct SessionUsage {
     pub session: SessionId,
     /// Its room.
     pub room: RoomName,
+    /// Whose it is: `default`, or a name from `[projects.NAME]`.
+    pub project: ProjectId,
     /// `waiting`, `live`, `paused` or `ended`.
     pub state: &'static str,
     /// Why it is paused or has ended.
@@ -68,7 +72,8 @@ impl From<SessionRecord> for SessionUsage {
         let totals = record.totals;
         SessionUsage {
             session: record.facts.session,
-            room: record.facts.room,
+            room: record.facts.room.name,
+            project: record.facts.room.project,
             state: record.state.as_str(),
             reason: record.state.reason(),
             started: record.started_unix_ms.rfc3339(),
@@ -90,14 +95,22 @@ impl From<SessionRecord> for SessionUsage {
     }
 }
 
-/// The usage of all sessions in the ledger of `dir`, oldest first, or of one; live ones up to their
-/// newest checkpoint.
+/// The usage of all sessions in the ledger of `dir`, oldest first, or of one, or of a project; live ones
+/// up to their newest checkpoint.
 ///
 /// # Errors
 /// There is no ledger, or it cannot be read.
-pub fn usage(dir: &Path, session: Option<&str>) -> Result<Vec<SessionUsage>, OpenError> {
+pub fn usage(
+    dir: &Path,
+    session: Option<&str>,
+    project: Option<&ProjectId>,
+) -> Result<Vec<SessionUsage>, OpenError> {
     let records = LedgerReader::open(dir)?.records(session)?;
-    Ok(records.into_iter().map(SessionUsage::from).collect())
+    let wanted = |record: &SessionRecord| {
+        project.is_none_or(|project| record.facts.room.project == *project)
+    };
+    let wanted = records.into_iter().filter(wanted);
+    Ok(wanted.map(SessionUsage::from).collect())
 }
 
 /// Checks the ledger in `dir`: hash chain, sequences, totals. Exit code 0 if `faults` is empty.

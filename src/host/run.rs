@@ -12,6 +12,7 @@ use super::print::print;
 use super::recordings::inspect::inspect;
 use super::serve::life::serve;
 use super::{report, tls};
+use crate::base::ProjectId;
 use std::io::Write;
 
 /// Does what the command says. What goes wrong is told on standard error.
@@ -58,9 +59,14 @@ fn token(args: &TokenArgs) -> anyhow::Result<Exit> {
 
 fn usage(args: &UsageArgs) -> anyhow::Result<Exit> {
     let dir = args.place.dir(environment())?;
-    let sessions = report::usage(&dir, args.session.as_deref())?;
+    let project = args.project.as_deref().map(ProjectId::from);
+    let sessions = report::usage(&dir, args.session.as_deref(), project.as_ref())?;
     if let (Some(session), true) = (&args.session, sessions.is_empty()) {
-        anyhow::bail!("the ledger in {} has no session {session}", dir.display());
+        let of = project.map_or_else(String::new, |project| format!(" of the project {project}"));
+        anyhow::bail!(
+            "the ledger in {} has no session {session}{of}",
+            dir.display()
+        );
     }
     if args.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&sessions)?))

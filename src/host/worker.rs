@@ -10,7 +10,7 @@ use super::store::job::{Job, SendError};
 use super::store::running::StoreHandle;
 use super::udp::{Datagram, Udp, UdpStats};
 use crate::api::{CommandAnswer, CommandReply, Sink, ToWorker};
-use crate::base::{ConnectionId, Mono, Now, PreflightId, RecordingId, RoomName, SessionId};
+use crate::base::{ConnectionId, Mono, Now, PreflightId, RecordingId, RoomKey, SessionId};
 use crate::node::preflight::Outcome;
 use crate::node::{News, Output, Shard, Stats};
 use crate::peer::signal::Frame;
@@ -89,7 +89,7 @@ pub struct WorkerEnds {
 #[derive(Clone, Debug)]
 pub struct Closed {
     /// The room.
-    pub room: RoomName,
+    pub room: RoomKey,
     /// Its session.
     pub session: SessionId,
     /// How it ended, if the ledger had heard of it.
@@ -147,7 +147,7 @@ pub struct Prepared {
 }
 
 /// Told of a room that is over; false if the join that was placed here opened none.
-pub type OnRoomEnded = Arc<dyn Fn(&RoomName, bool) + Send + Sync>;
+pub type OnRoomEnded = Arc<dyn Fn(&RoomKey, bool) + Send + Sync>;
 
 /// Told of rooms that open, and of who comes and goes.
 pub type OnNews = Arc<dyn Fn(&News) + Send + Sync>;

@@ -2,7 +2,7 @@
 //! whoever comes back continues what was booked.
 
 use super::io::Continued;
-use crate::base::{Millis, Mono, RoomName, SessionId};
+use crate::base::{Millis, Mono, RoomKey, SessionId};
 use std::collections::BTreeMap;
 
 /// Joins that were on their way while the session was closed do not know of it. So long after, they have
@@ -17,11 +17,11 @@ struct Panicked {
 
 /// Rooms that panicked, by name.
 #[derive(Debug, Default)]
-pub(in crate::node) struct Abandoned(BTreeMap<RoomName, Panicked>);
+pub(in crate::node) struct Abandoned(BTreeMap<RoomKey, Panicked>);
 
 impl Abandoned {
     /// A room panicked.
-    pub(in crate::node) fn insert(&mut self, room: RoomName, session: SessionId) {
+    pub(in crate::node) fn insert(&mut self, room: RoomKey, session: SessionId) {
         let closed = None;
         self.0.insert(room, Panicked { session, closed });
     }
@@ -29,7 +29,7 @@ impl Abandoned {
     /// The ledger has the end of its session. True if the room was here.
     pub(in crate::node) fn handle_closed(
         &mut self,
-        room: &RoomName,
+        room: &RoomKey,
         session: &SessionId,
         now: Mono,
     ) -> bool {
@@ -45,7 +45,7 @@ impl Abandoned {
     /// Whether a join of the room is to come again later.
     pub(in crate::node) fn holds(
         &mut self,
-        room: &RoomName,
+        room: &RoomKey,
         continues: Option<&Continued>,
         now: Mono,
     ) -> bool {
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_room_that_panicked_opens_again_for_a_join_that_continues_its_session_and_for_others_in_time()
      {
-        let (room, session) = (RoomName::from("help"), SessionId::from("SE_1"));
+        let (room, session) = (RoomKey::of_keys("help"), SessionId::from("SE_1"));
         let at = Mono::from_millis;
         let mut abandoned = Abandoned::default();
         assert!(!abandoned.holds(&room, None, at(0)), "nothing happened");

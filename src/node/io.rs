@@ -6,7 +6,7 @@ use super::control::booking::Booking;
 use super::preflight::Outcome;
 use crate::base::{
     Actor, ConnectionId, ConsentState, EndReason, FloorReport, Identity, Inherited, LimitedBy,
-    NodeId, ParticipantSid, PreflightId, Purpose, RecordingId, Role, RoomName, SessionId, TrackSid,
+    NodeId, ParticipantSid, PreflightId, Purpose, RecordingId, Role, RoomKey, SessionId, TrackSid,
     TrackSource, Verdict,
 };
 use crate::peer::signal::token::{Claims, Join, Keys};
@@ -14,9 +14,8 @@ use crate::peer::signal::{ClientParams, Frame};
 use crate::peer::transport::Factory;
 use crate::record;
 use crate::room::Drops;
-use crate::session::{ConsentAnswer, Policy, Prompt, RecordingRefusal};
+use crate::session::{ConsentAnswer, Policies, Policy, Prompt, RecordingRefusal};
 use crate::usage::{Append, Checkpoint, SessionFacts};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -31,8 +30,8 @@ pub struct ShardConfig {
     pub node: NodeId,
     /// Signs refreshed tokens.
     pub keys: Arc<Keys>,
-    /// Policy templates by name; `default` is among them.
-    pub policies: Arc<BTreeMap<String, Policy>>,
+    /// Policy templates; `default` is among those of each project.
+    pub policies: Arc<Policies>,
 }
 
 /// A join that `api` has checked.
@@ -108,17 +107,17 @@ pub enum Output {
     /// told by `handle_recording_failed`.
     Recorded(record::Output),
     /// A room is over.
-    RoomEnded(RoomName),
+    RoomEnded(RoomKey),
     /// A room panicked and is gone: close its session from what the ledger has of it; answered by
     /// `handle_closed`.
     Abandoned {
         /// The room.
-        room: RoomName,
+        room: RoomKey,
         /// Its session.
         session: SessionId,
     },
     /// A join that was placed here opened no room.
-    RoomNotOpened(RoomName),
+    RoomNotOpened(RoomKey),
     /// For admission.
     News(News),
     /// A preflight is over.
@@ -275,7 +274,7 @@ pub struct SessionView {
     /// The session.
     pub session: SessionId,
     /// Its room.
-    pub room: RoomName,
+    pub room: RoomKey,
     /// Its rules, as they hold now.
     pub policy: Policy,
     /// State, billed time and what is left, as the ledger has them; none before its first commit.

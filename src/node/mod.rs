@@ -13,6 +13,8 @@ pub mod preflight;
 mod room;
 mod shard;
 
+#[cfg(test)]
+pub(crate) use control::booking::tests::booked;
 pub use control::booking::{Booking, Guest};
 pub use control::{
     Arrival, BookRefusal, Capacity, Control, Cpu, LedgerTrouble, News, Place, Refusal, Reserved,

@@ -11,7 +11,7 @@ use super::io::{
 use super::preflight::{PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights};
 use super::room::{LiveRoom, opening};
 use crate::base::{
-    ConnectionId, Identity, Millis, Mono, Now, RecordingId, Rng, RoomName, SessionId, SessionState,
+    ConnectionId, Identity, Millis, Mono, Now, RecordingId, Rng, RoomKey, SessionId, SessionState,
 };
 use crate::peer::signal::{Frame, LeaveAction, LeaveReason, decode};
 use crate::usage::{Checkpoint, Stored};
@@ -27,7 +27,7 @@ pub struct Shard {
     config: ShardConfig,
     rng: Rng,
     rooms: Slab<LiveRoom>,
-    names: BTreeMap<RoomName, usize>,
+    names: BTreeMap<RoomKey, usize>,
     abandoned: Abandoned,
     sockets: Sockets,
     demux: Demux,
@@ -41,8 +41,8 @@ impl Shard {
     /// A shard without rooms; `seed` decides ids and first sequence numbers.
     pub fn new(config: ShardConfig, seed: u64, now: Now) -> Shard {
         assert!(
-            config.policies.contains_key("default"),
-            "there is a default policy"
+            config.policies.are_whole(),
+            "there is a default policy for each project"
         );
         Shard {
             config,
@@ -109,19 +109,20 @@ impl Shard {
         room.is_some_and(|room| room.facts().serves(join.join.session.as_ref()))
     }
 
-    fn open(&mut self, name: &RoomName, join: &JoinRequest, now: Now) -> Option<usize> {
+    fn open(&mut self, name: &RoomKey, join: &JoinRequest, now: Now) -> Option<usize> {
         let inherited = join
             .continues
             .as_ref()
             .map(|lost| lost.facts.policy.as_str());
         let booking = join.booking.as_deref();
+        let own = |template: &str| self.config.policies.get(&name.project, template);
         let template = inherited
-            .filter(|name| self.config.policies.contains_key(*name))
+            .filter(|name| own(name).is_some())
             .or(booking.map(|booking| booking.template.as_str()))
             .or(join.join.policy.as_deref())
             .unwrap_or("default");
         let booked = booking.map(|booking| &booking.policy);
-        let Some(policy) = booked.or_else(|| self.config.policies.get(template)) else {
+        let Some(policy) = booked.or_else(|| own(template)) else {
             tracing::warn!(room = ?name, "the token names a policy that is not configured");
             return None;
         };
@@ -153,7 +154,7 @@ impl Shard {
     }
 
     /// A refused join may have been placed here for a room that does not exist.
-    fn give_back(&mut self, name: RoomName, identity: &Identity) {
+    fn give_back(&mut self, name: RoomKey, identity: &Identity) {
         let Some(index) = self.names.get(&name) else {
             self.outputs.push_back(Output::RoomNotOpened(name));
             return;
@@ -407,7 +408,7 @@ impl Shard {
 
     /// The ledger has the end of the session of a room that panicked, or knew nothing of it. True if the
     /// room was here.
-    pub fn handle_closed(&mut self, room: &RoomName, session: &SessionId, now: Now) -> bool {
+    pub fn handle_closed(&mut self, room: &RoomKey, session: &SessionId, now: Now) -> bool {
         self.abandoned.handle_closed(room, session, now.mono)
     }
 

@@ -7,6 +7,7 @@
 
 mod consent;
 mod machine;
+mod policies;
 pub mod policy;
 mod presence;
 mod stage;
@@ -15,6 +16,7 @@ mod tests;
 
 pub use consent::{ConsentAnswer, Consents, MAX_WORDING_BYTES, RecordingRefusal};
 pub use machine::{Session, Stats};
+pub use policies::Policies;
 pub use policy::{
     Admission, Basis, Floor, Mode, OnBreach, OnExhausted, Policy, PolicyError, Recording, Who,
     Window,

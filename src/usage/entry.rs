@@ -2,7 +2,7 @@
 
 use crate::base::{
     Consent, Direction, EndReason, Identity, LimitedBy, Millis, Mono, NodeId, ParticipantSid,
-    PauseReason, Purpose, RecordingNote, RecordingStep, Role, RoomName, RoomSid, SessionId,
+    PauseReason, Purpose, RecordingNote, RecordingStep, Role, RoomKey, RoomSid, SessionId,
     SessionState, Terms, TrackSource, Unix, Verdict, Warning,
 };
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,9 @@ pub struct SessionFacts {
     pub session: SessionId,
     /// The node that runs it.
     pub node: NodeId,
-    /// The room's name, as the app chose it.
-    pub room: RoomName,
+    /// The room, with the project whose it is.
+    #[serde(flatten)]
+    pub room: RoomKey,
     /// The room's id on the wire.
     pub room_sid: RoomSid,
     /// Name of the policy template.
@@ -42,7 +43,7 @@ impl SessionFacts {
     pub fn new(
         session: SessionId,
         node: NodeId,
-        room: RoomName,
+        room: RoomKey,
         room_sid: RoomSid,
         policy: String,
     ) -> SessionFacts {

@@ -246,7 +246,7 @@ impl<'a> Data<'a> {
     fn new(facts: &'a SessionFacts, event_seq: u64, entry: &'a Entry) -> Data<'a> {
         Data {
             session_id: &facts.session,
-            room: &facts.room,
+            room: &facts.room.name,
             room_sid: &facts.room_sid,
             node: &facts.node,
             policy: &facts.policy,

@@ -20,6 +20,7 @@ mod page_recording;
 mod people;
 mod place;
 mod preflight;
+mod projects;
 mod proxy;
 mod receiver;
 mod record;

@@ -187,6 +187,14 @@ impl Node {
         (self.http, self.admin, self.udp) = ports;
     }
 
+    /// Changes its configuration file, which its next start reads.
+    pub fn edit(&self, was: &str, is: &str) {
+        let file = self.folder.join("beistand.toml");
+        let text = std::fs::read_to_string(&file).expect("the configuration can be read");
+        assert!(text.contains(was), "{was:?} is not in {text}");
+        std::fs::write(&file, text.replace(was, is)).expect("the configuration is written");
+    }
+
     /// SIGTERM, until it has ended.
     pub fn terminate(&mut self) -> ExitStatus {
         self.child.terminate();
@@ -195,7 +203,16 @@ impl Node {
 
     /// `beistand usage --json`.
     pub fn usage(&self) -> Vec<Value> {
-        let output = self.tool(&["usage", "--json"]);
+        self.used(&["usage", "--json"])
+    }
+
+    /// The same of one project.
+    pub fn usage_of(&self, project: &str) -> Vec<Value> {
+        self.used(&["usage", "--json", "--project", project])
+    }
+
+    fn used(&self, arguments: &[&str]) -> Vec<Value> {
+        let output = self.tool(arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "usage fails: {output:?}");
         serde_json::from_str(&text)

@@ -17,6 +17,7 @@ mod negotiation;
 mod nodes;
 mod oracle;
 mod presence;
+mod projects;
 mod recording;
 mod rejects;
 mod scenario;

@@ -1,7 +1,7 @@
 //! The shard with real transports: joining, forwarding, data, vanishing, in virtual time.
 
 use beistand::base::Verdict;
-use beistand::base::{EndReason, Identity, Millis, PauseReason, RoomName, SessionState, TrackKind};
+use beistand::base::{EndReason, Identity, Millis, PauseReason, RoomKey, SessionState, TrackKind};
 use beistand::media::Codec;
 use beistand::peer::signal::token::{authorize_join, verify};
 use beistand::peer::transport::sections;
@@ -271,7 +271,7 @@ fn a_client_gets_a_new_token_every_five_minutes_that_opens_the_same_room() {
     );
     assert_eq!(
         authorize_join(&claims).expect("a join").room,
-        RoomName::from("help")
+        RoomKey::of_keys("help")
     );
 }
 

@@ -3,7 +3,7 @@
 
 use crate::scenario::{Act, Action, Ending, Life, MS, Micros, Policy, SEC, Scenario, Trouble};
 use beistand::base::{
-    EndReason, FloorReport, Identity, Inherited, LimitedBy, Millis, Mono, Now, Rng, SessionId,
+    EndReason, FloorReport, Identity, Inherited, LimitedBy, Millis, Mono, Now, Rng, RoomKey, SessionId,
     SessionState, Unix,
 };
 use beistand::node::billing::{Billing, Join, Opening};
@@ -290,7 +290,7 @@ impl World {
             ..SessionFacts::new(
                 session.clone(),
                 "ND_sim000000001".into(),
-                "room".into(),
+                RoomKey::of_keys("room"),
                 "RM_sim000000001".into(),
                 "default".into(),
             )

@@ -1,11 +1,11 @@
 //! Whether a join is let in now: the session's window, and what the node has to give.
 
 use crate::api::locks::lock;
-use crate::base::{Identity, Mono, Now, RoomName, Unix};
+use crate::base::{Identity, Mono, Now, RoomKey, Unix};
 use crate::node::verdicts::refusal;
 use crate::node::{Arrival, Continued, Control, JoinRequest, Place, Refusal as Full};
 use crate::peer::signal::token::Join;
-use crate::session::{Floor, Policy, Window};
+use crate::session::{Floor, Policies, Policy, Window};
 use axum::http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
@@ -31,15 +31,15 @@ pub(in crate::api) struct Admission {
     /// No new joins.
     pub draining: AtomicBool,
     control: Arc<Mutex<Control>>,
-    policies: Arc<BTreeMap<String, Policy>>,
-    lost: Mutex<BTreeMap<RoomName, LostSession>>,
+    policies: Arc<Policies>,
+    lost: Mutex<BTreeMap<RoomKey, LostSession>>,
 }
 
 impl Admission {
     pub fn new(
         control: Arc<Mutex<Control>>,
-        policies: Arc<BTreeMap<String, Policy>>,
-        lost: BTreeMap<RoomName, LostSession>,
+        policies: Arc<Policies>,
+        lost: BTreeMap<RoomKey, LostSession>,
     ) -> Admission {
         Admission {
             draining: AtomicBool::new(false),
@@ -52,18 +52,18 @@ impl Admission {
     /// Whether the rules are configured that the token asks for.
     pub fn knows_policy(&self, join: &Join) -> bool {
         let policy = join.policy.as_deref().unwrap_or("default");
-        self.policies.contains_key(policy)
+        self.policies.get(&join.room.project, policy).is_some()
     }
 
     /// The session that a join of the room goes on with.
-    pub fn continues(&self, room: &RoomName, now: Now) -> Option<Continued> {
+    pub fn continues(&self, room: &RoomKey, now: Now) -> Option<Continued> {
         let lost = lock(&self.lost);
         let lost = lost.get(room)?;
         (now.mono < lost.until).then(|| lost.session.clone())
     }
 
     /// A room is over; one that was never opened leaves a lost session to be continued.
-    pub fn handle_room_ended(&self, room: &RoomName, lived: bool) {
+    pub fn handle_room_ended(&self, room: &RoomKey, lived: bool) {
         if lived {
             lock(&self.lost).remove(room);
         }
@@ -71,7 +71,7 @@ impl Admission {
     }
 
     /// The session of a room that panicked is closed, and left to be continued.
-    pub fn handle_closed(&self, room: &RoomName, closed: Option<LostSession>) {
+    pub fn handle_closed(&self, room: &RoomKey, closed: Option<LostSession>) {
         let mut control = lock(&self.control);
         if let Some(closed) = closed {
             control.handle_begun(room, &closed.session.facts.session);
@@ -81,7 +81,7 @@ impl Admission {
     }
 
     /// The worker that has the room, or would get it.
-    pub fn near(&self, room: &RoomName) -> usize {
+    pub fn near(&self, room: &RoomKey) -> usize {
         lock(&self.control).near(room)
     }
 
@@ -90,10 +90,10 @@ impl Admission {
         let found = lock(&self.control).rules(&join.room);
         let inherited = || lost.and_then(Continued::policy).map(Arc::new);
         let template = || {
+            let own = |name: &str| self.policies.get(&join.room.project, name);
             let lost = lost.map(|lost| lost.facts.policy.as_str());
-            let inherited = lost.and_then(|name| self.policies.get(name));
             let named = join.policy.as_deref().unwrap_or("default");
-            let template = inherited.or_else(|| self.policies.get(named));
+            let template = lost.and_then(own).or_else(|| own(named));
             template.cloned().map(Arc::new)
         };
         found.or_else(inherited).or_else(template)

@@ -5,11 +5,11 @@ use super::admission::{Admission, JoinRefusal};
 use crate::api::events::{ApiEvent, Counters};
 use crate::api::gate::Gate;
 use crate::api::locks::lock;
-use crate::api::ports::ledger::{Known, Ledger, read};
+use crate::api::ports::ledger::{Known, Ledger, Within, read};
 use crate::api::ports::worker::Workers;
 use crate::api::preflights::book::Preflights;
 use crate::api::problem::retry_after;
-use crate::base::{Identity, Now, RoomName, SessionId, Verdict};
+use crate::base::{Identity, Now, RoomKey, SessionId, Verdict};
 use crate::node::JoinRequest;
 use crate::peer::signal::ClientParams;
 use crate::peer::signal::token::{self, authorize_join};
@@ -43,7 +43,7 @@ enum Refused {
     /// For this reason.
     Because(JoinRefusal),
     /// The session that the token is for is not in the room: the ledger knows why.
-    NotHere(RoomName, SessionId),
+    NotHere(RoomKey, SessionId),
 }
 
 impl From<JoinRefusal> for Refused {
@@ -66,7 +66,7 @@ type Pairs = Vec<(String, String)>;
 
 impl Entrance {
     /// What a preflight of the last 10 minutes measured of this participant.
-    fn verdict(&self, room: &RoomName, identity: &Identity, now: Now) -> Option<Verdict> {
+    fn verdict(&self, room: &RoomKey, identity: &Identity, now: Now) -> Option<Verdict> {
         lock(&self.preflights).verdict(room, identity, now.unix)
     }
 
@@ -81,11 +81,9 @@ impl Entrance {
     }
 
     /// Why the session of a token is not in the room of the token.
-    pub async fn not_here(&self, room: &RoomName, session: SessionId) -> JoinRefusal {
-        let known = read(&self.ledger, move |ledger| {
-            (ledger.session)(session.as_str())
-        })
-        .await;
+    pub async fn not_here(&self, room: &RoomKey, session: SessionId) -> JoinRefusal {
+        let asked = Within::new(&room.project, session);
+        let known = read(&self.ledger, move |ledger| (ledger.session)(&asked)).await;
         match known {
             Ok(known) => refusal(403, why_not_here(room, known.as_ref())),
             Err(_) => refusal(503, "the ledger cannot be read: try again in a few seconds"),
@@ -152,7 +150,7 @@ fn refusal(status: u16, what: impl ToString) -> JoinRefusal {
 }
 
 /// What is said to a token whose session is not in the token's room.
-fn why_not_here(room: &RoomName, known: Option<&Known>) -> String {
+fn why_not_here(room: &RoomKey, known: Option<&Known>) -> String {
     let ask = "ask the app for a new link";
     let Some(known) = known else {
         return format!("this token is for a session that this node does not know: {ask}");

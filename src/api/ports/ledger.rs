@@ -1,6 +1,6 @@
 //! What is asked of the ledger, in words of our own: the host answers.
 
-use crate::base::{EndReason, RoomName, SessionState};
+use crate::base::{EndReason, ProjectId, RoomKey, SessionId, SessionState};
 use crate::node::Booking;
 use crate::usage::Append;
 use crate::usage::ledger::SessionRecord;
@@ -27,13 +27,38 @@ pub enum Work {
     Close(Vec<Append>),
 }
 
+/// Something that is asked of what belongs to a project; whatever is of another is not there. A port that
+/// takes it cannot be asked without saying for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Within<Q> {
+    /// The project.
+    pub project: ProjectId,
+    /// The question.
+    pub asked: Q,
+}
+
+impl<Q> Within<Q> {
+    /// A question of this project.
+    pub fn new(project: &ProjectId, asked: Q) -> Within<Q> {
+        Within {
+            project: project.clone(),
+            asked,
+        }
+    }
+}
+
 /// Which request made a booking: asked again, it gets the same answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Whose API key, and the app's own idempotency key.
+    /// The project, and the app's own idempotency key: [`request_key`].
     pub key: String,
     /// Of the body.
     pub digest: String,
+}
+
+/// What a request is called in the ledger. Neither a project's name nor an idempotency key has a space.
+pub(in crate::api) fn request_key(project: &ProjectId, key: &str) -> String {
+    format!("{project} {key}")
 }
 
 /// Which sessions are listed.
@@ -75,13 +100,23 @@ impl Known {
     }
 
     /// Its room.
-    pub(in crate::api) fn room(&self) -> RoomName {
+    pub(in crate::api) fn room(&self) -> RoomKey {
         let recorded = self.record.as_ref().map(|record| &record.facts.room);
         let booked = self.booking.as_ref().map(|booking| &booking.room);
         recorded
             .or(booked)
             .cloned()
-            .unwrap_or_else(|| RoomName::from(""))
+            .unwrap_or_else(|| RoomKey::of_keys(""))
+    }
+
+    /// Whether a token for `session` is for this one; one that names none is for any.
+    pub(in crate::api) fn serves(&self, session: Option<&SessionId>) -> bool {
+        let recorded = self
+            .record
+            .as_ref()
+            .map(|record| record.facts.serves(session));
+        let booked = self.booking.as_ref().map(|booking| &booking.session);
+        recorded.unwrap_or_else(|| session.is_none_or(|session| Some(session) == booked))
     }
 
     /// Name of its policy template.
@@ -107,11 +142,11 @@ pub struct Ledger {
     /// Writes.
     pub write: Write,
     /// One session, by its id.
-    pub session: Read<str, Option<Known>>,
+    pub session: Read<Within<SessionId>, Option<Known>>,
     /// Sessions in the order in which they were made, and how many at most.
-    pub sessions: Read<(SessionFilter, u64), Vec<Known>>,
+    pub sessions: Read<Within<(SessionFilter, u64)>, Vec<Known>>,
     /// What a request has made, with its digest.
-    pub request: Read<str, Option<(String, Booking)>>,
+    pub request: Read<Within<String>, Option<(String, Booking)>>,
 }
 
 impl Ledger {

@@ -1,8 +1,9 @@
 //! What is asked of the host about recordings, in words of our own: the ledger says which there are,
 //! the store has their files.
 
-use crate::api::ports::ledger::{Read, Unreadable};
+use crate::api::ports::ledger::{Read, Unreadable, Within};
 use crate::base::{Actor, Consent, Identity, Purpose, RecordingId, RoomName, SessionId, Unix};
+use crate::peer::signal::token::Part;
 use crate::usage::ledger::{RecordingRecord, Stage};
 use axum::body::Bytes;
 use serde::Serialize;
@@ -79,6 +80,8 @@ pub struct RecordingFilter {
     pub purpose: Option<Purpose>,
     /// That stand so.
     pub state: Option<Standing>,
+    /// Of the sessions that are of this part.
+    pub part: Option<Part>,
 }
 
 /// What someone said, and when.
@@ -155,9 +158,13 @@ pub struct Recordings {
     /// Signs links; derived from the node's own key.
     pub link_key: [u8; 32],
     /// Recordings in the order in which they first started, and how many at most.
-    pub list: Read<(RecordingFilter, u64), Vec<RecordingRecord>>,
+    pub list: Read<Within<(RecordingFilter, u64)>, Vec<RecordingRecord>>,
     /// One recording.
-    pub row: Read<RecordingId, Option<RecordingRecord>>,
+    pub row: Read<Within<RecordingId>, Option<RecordingRecord>>,
+    /// The recording to which a signed link leads: whoever has the link is let in, of whatever project.
+    pub linked: Read<RecordingId, Option<RecordingRecord>>,
+    /// Whether a session is of this part.
+    pub is_part: Read<(SessionId, Part), bool>,
     /// What was said about a recording, in its order.
     pub consents: Read<RecordingId, Vec<StatedConsent>>,
     /// The finished files of a recording; none unless it is ready.

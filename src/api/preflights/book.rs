@@ -1,7 +1,7 @@
 //! The preflights of a node: which run, how they ended, and the verdicts that admission asks for.
 
 use crate::api::limits;
-use crate::base::{Identity, Millis, Mono, PreflightId, Rng, RoomName, Unix, Verdict};
+use crate::base::{Identity, Millis, Mono, PreflightId, Rng, RoomKey, Unix, Verdict};
 use crate::node::preflight::Outcome;
 use crate::peer::signal::token::Join;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub struct PreflightLimits {
 #[derive(Debug)]
 struct Run {
     address: IpAddr,
-    whose: (RoomName, Identity),
+    whose: (RoomKey, Identity),
     since: Mono,
     outcome: Option<Outcome>,
 }
@@ -40,7 +40,7 @@ pub struct Preflights {
     rng: Rng,
     limits: PreflightLimits,
     runs: BTreeMap<PreflightId, Run>,
-    verdicts: BTreeMap<(RoomName, Identity), Verdict>,
+    verdicts: BTreeMap<(RoomKey, Identity), Verdict>,
 }
 
 /// There are too many.
@@ -66,7 +66,7 @@ impl Preflights {
     pub(in crate::api) fn open(
         &mut self,
         address: IpAddr,
-        whose: (RoomName, Identity),
+        whose: (RoomKey, Identity),
         now: Mono,
     ) -> Result<PreflightId, TooMany> {
         self.forget(now);
@@ -118,7 +118,7 @@ impl Preflights {
 
     pub(in crate::api) fn verdict(
         &self,
-        room: &RoomName,
+        room: &RoomKey,
         identity: &Identity,
         now: Unix,
     ) -> Option<Verdict> {
@@ -157,6 +157,7 @@ impl Preflights {
 mod tests {
     use super::*;
     use crate::node::preflight::Failure;
+    use crate::peer::signal::token::{Claims, authorize_join};
 
     const LIMITS: PreflightLimits = PreflightLimits {
         at_once: 3,
@@ -178,8 +179,12 @@ mod tests {
         })
     }
 
-    fn whose(identity: &str) -> (RoomName, Identity) {
-        ("room".into(), identity.into())
+    fn room() -> RoomKey {
+        RoomKey::of_keys("room")
+    }
+
+    fn whose(identity: &str) -> (RoomKey, Identity) {
+        (room(), identity.into())
     }
 
     #[test]
@@ -203,7 +208,7 @@ mod tests {
     fn a_verdict_belongs_to_room_and_identity_and_the_newest_counts() {
         let mut book = Preflights::new(LIMITS, 1);
         let verdict = |book: &Preflights, identity: &str, now| {
-            book.verdict(&"room".into(), &identity.into(), Unix(now))
+            book.verdict(&room(), &identity.into(), Unix(now))
         };
         for at in [1_000, 2_000] {
             let address = IpAddr::from([192, 0, 2, 1]);
@@ -214,6 +219,25 @@ mod tests {
         assert_eq!(found.at_unix_ms, Unix(2_000));
         assert_eq!(verdict(&book, "erika", 3_000), None);
         assert_eq!(verdict(&book, "karl", 602_000), None);
+    }
+
+    #[test]
+    fn nothing_is_known_of_the_same_room_and_identity_in_another_project() {
+        let mut book = Preflights::new(LIMITS, 1);
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let id = book.open(address, whose("karl"), Mono::ZERO).unwrap();
+        book.handle_outcome(&id, passed(1_000));
+        let mut claims = Claims::new("key", "karl", Unix(0));
+        claims.video.room = Some("room".to_owned());
+        claims.video.room_join = Some(true);
+        for (project, there) in [("default", true), ("acme", false)] {
+            claims.project = project.into();
+            let join = authorize_join(&claims).unwrap();
+            let outcome = book.outcome(&id, &join, Mono::ZERO);
+            assert_eq!(outcome.is_some(), there, "{project}");
+            let verdict = book.verdict(&join.room, &join.identity, Unix(1_000));
+            assert_eq!(verdict.is_some(), there, "{project}");
+        }
     }
 
     #[test]
@@ -231,8 +255,8 @@ mod tests {
         }
         assert!(book.runs.len() <= MAX_KEPT);
         assert_eq!(book.verdicts.len(), MAX_VERDICTS);
-        let first = book.verdict(&"room".into(), &"0".into(), Unix(0));
-        let last = book.verdict(&"room".into(), &"19999".into(), Unix(0));
+        let first = book.verdict(&room(), &"0".into(), Unix(0));
+        let last = book.verdict(&room(), &"19999".into(), Unix(0));
         assert!(first.is_none() && last.is_some());
     }
 }

@@ -53,7 +53,7 @@ impl From<&RecordingRecord> for Recording {
         Recording {
             id: row.id.to_string(),
             session: row.id.session().to_string(),
-            room: row.room.to_string(),
+            room: row.room.name.to_string(),
             purpose: row.id.purpose(),
             state: Standing::of(row),
             reason: row.reason.clone(),

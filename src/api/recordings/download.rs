@@ -4,7 +4,7 @@
 use super::body::known;
 use super::link::{Link, LinkRefusal};
 use super::range::{RangeRequest, asked};
-use super::which::{Which, no_recording, row, unreadable};
+use super::which::{Which, linked, no_recording, unreadable};
 use crate::api::caller::Passer;
 use crate::api::paging;
 use crate::api::ports::ledger::Unreadable;
@@ -159,7 +159,7 @@ async fn file(
     name: &str,
 ) -> Result<(FinishedFile, &'static str), Problem> {
     let (_, mime) = known(name).ok_or_else(no_file)?;
-    match Standing::of(&row(recordings, id).await?) {
+    match Standing::of(&linked(recordings, id).await?) {
         Standing::Ready => {}
         Standing::Deleted => {
             return Err(Problem::absent("the recording has been deleted"));

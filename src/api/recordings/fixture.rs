@@ -1,13 +1,14 @@
 //! The port to the recordings, in memory, for tests.
 
-use crate::api::ports::ledger::Unreadable;
+use crate::api::ports::ledger::{Unreadable, Within};
 use crate::api::ports::recordings::{
-    DeleteRefusal, FinishedFile, MakingProgress, Recordings, StatedConsent,
+    DeleteRefusal, FinishedFile, MakingProgress, RecordingFilter, Recordings, StatedConsent,
 };
 use crate::base::{
-    Actor, Consent, ConsentState, Identity, Millis, Purpose, RecordingId, RecordingResult,
-    RoomName, Unix,
+    Actor, Consent, ConsentState, Identity, Millis, Purpose, RecordingId, RecordingResult, RoomKey,
+    SessionId, Unix,
 };
+use crate::peer::signal::token::Part;
 use crate::usage::ledger::{RecordingRecord, Stage};
 use axum::body::Bytes;
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ pub(super) fn row(id: &RecordingId) -> RecordingRecord {
     RecordingRecord {
         seq: 1,
         id: id.clone(),
-        room: RoomName::from("lesson"),
+        room: RoomKey::of_keys("lesson"),
         external_ref: None,
         stage: Stage::Ready,
         started_unix_ms: Unix(NOW.0 - 60_000),
@@ -56,18 +57,17 @@ pub(super) fn row(id: &RecordingId) -> RecordingRecord {
 
 type Rows = Arc<Mutex<BTreeMap<RecordingId, RecordingRecord>>>;
 
-/// A port behind which there are these recordings and nothing else.
-pub(super) fn recordings(rows: Vec<RecordingRecord>) -> Arc<Recordings> {
-    let rows = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
-    let rows: Rows = Arc::new(Mutex::new(rows));
-    let (listed, found, gone) = (rows.clone(), rows.clone(), rows);
-    let file = FinishedFile {
-        name: "session.webm".to_owned(),
-        bytes: 600_000,
-        sha256: "cd".repeat(32),
-        identity: None,
-    };
-    let said = StatedConsent {
+/// Erika was an expert in `SE_abc`, and in no other session.
+fn is_part(session: &SessionId, part: &Part) -> bool {
+    match part {
+        Part::Named(named) => named == session,
+        Part::Taken(who) => who.as_str() == "erika" && session.as_str() == "SE_abc",
+    }
+}
+
+/// What karl said.
+fn said() -> StatedConsent {
+    StatedConsent {
         at: NOW,
         consent: Consent {
             identity: Identity::from("karl"),
@@ -76,19 +76,49 @@ pub(super) fn recordings(rows: Vec<RecordingRecord>) -> Arc<Recordings> {
             actor: Actor::Participant,
             wording: "1".to_owned(),
         },
+    }
+}
+
+/// Whether a row is of the page that is asked for.
+fn fits(row: &RecordingRecord, page: &Within<(RecordingFilter, u64)>) -> bool {
+    let (filter, _) = &page.asked;
+    row.room.project == page.project
+        && filter
+            .room
+            .as_ref()
+            .is_none_or(|room| *room == row.room.name)
+        && (filter.part.as_ref()).is_none_or(|part| is_part(row.session(), part))
+        && filter.purpose.is_none_or(|p| p == row.id.purpose())
+}
+
+/// A port behind which there are these recordings and nothing else.
+pub(super) fn recordings(rows: Vec<RecordingRecord>) -> Arc<Recordings> {
+    let rows = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
+    let rows: Rows = Arc::new(Mutex::new(rows));
+    let [listed, found, led_to, gone] = std::array::from_fn(|_| rows.clone());
+    let file = FinishedFile {
+        name: "session.webm".to_owned(),
+        bytes: 600_000,
+        sha256: "cd".repeat(32),
+        identity: None,
     };
     Arc::new(Recordings {
         link_key: KEY,
-        list: Box::new(move |(filter, _)| {
+        list: Box::new(move |page| {
             let rows = listed.lock().unwrap();
-            let fits = |row: &&RecordingRecord| {
-                filter.room.as_ref().is_none_or(|room| *room == row.room)
-                    && filter.purpose.is_none_or(|p| p == row.id.purpose())
-            };
-            Ok(rows.values().filter(fits).cloned().collect())
+            Ok(rows
+                .values()
+                .filter(|row| fits(row, page))
+                .cloned()
+                .collect())
         }),
-        row: Box::new(move |id| Ok(found.lock().unwrap().get(id).cloned())),
-        consents: Box::new(move |_| Ok(vec![said.clone()])),
+        row: Box::new(move |id| {
+            let row = found.lock().unwrap().get(&id.asked).cloned();
+            Ok(row.filter(|row| row.room.project == id.project))
+        }),
+        linked: Box::new(move |id| Ok(led_to.lock().unwrap().get(id).cloned())),
+        is_part: Box::new(|(session, part)| Ok(is_part(session, part))),
+        consents: Box::new(|_| Ok(vec![said()])),
         files: Box::new(move |id| {
             let unasked = id.session().as_str() == "SE_unasked";
             assert!(!unasked, "nobody may ask for the files of this one");

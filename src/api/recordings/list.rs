@@ -39,10 +39,9 @@ pub(crate) async fn list(
 ) -> Result<Json<RecordingList>, Problem> {
     let reach = authorize_recordings(&caller.claims).map_err(Problem::forbidden)?;
     let (mut filter, limit) = asked(&uri)?;
-    narrow(&mut filter, reach)?;
-    let found = read(&recordings, move |recordings| {
-        (recordings.list)(&(filter, limit + 1))
-    });
+    narrow(&mut filter, &reach)?;
+    let page = caller.within((filter, limit + 1));
+    let found = read(&recordings, move |recordings| (recordings.list)(&page));
     let mut found = found.await?;
     let next = paging::cut(&mut found, limit, |last| last.seq);
     let recordings = found.iter().map(Recording::from).collect();
@@ -50,15 +49,16 @@ pub(crate) async fn list(
 }
 
 /// Leaves what the token reaches.
-fn narrow(filter: &mut RecordingFilter, reach: Reach<'_>) -> Result<(), Problem> {
+fn narrow(filter: &mut RecordingFilter, reach: &Reach<'_>) -> Result<(), Problem> {
     match reach {
         Reach::All => {}
-        Reach::Room(room) => filter.room = Some(RoomName::from(room)),
-        Reach::Shared(room) => {
+        Reach::Room(room) => filter.room = Some(RoomName::from(*room)),
+        Reach::Shared(room, _) => {
             let purpose = filter.purpose.unwrap_or(Purpose::Shared);
-            reach.see(room, purpose).map_err(Problem::forbidden)?;
-            filter.room = Some(RoomName::from(room));
+            let part = reach.see(room, purpose).map_err(Problem::forbidden)?;
+            filter.room = Some(RoomName::from(*room));
             filter.purpose = Some(purpose);
+            filter.part = part.cloned();
         }
     }
     Ok(())
@@ -97,13 +97,14 @@ fn asked(uri: &Uri) -> Result<(RecordingFilter, u64), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::signal::token::Part;
 
     fn narrowed(purpose: Option<Purpose>, reach: Reach<'_>) -> Option<RecordingFilter> {
         let mut filter = RecordingFilter {
             purpose,
             ..RecordingFilter::default()
         };
-        narrow(&mut filter, reach).ok().map(|()| filter)
+        narrow(&mut filter, &reach).ok().map(|()| filter)
     }
 
     #[test]
@@ -121,11 +122,18 @@ mod tests {
             (qa, Reach::All, of(None, qa)),
             (None, Reach::Room("a"), of(Some("a"), None)),
             (qa, Reach::Room("a"), of(Some("a"), qa)),
-            (None, Reach::Shared("a"), of(Some("a"), shared)),
-            (shared, Reach::Shared("a"), of(Some("a"), shared)),
-            (qa, Reach::Shared("a"), None),
         ] {
-            assert_eq!(narrowed(asked, reach), expected, "{asked:?} {reach:?}");
+            assert_eq!(narrowed(asked, reach), expected, "{asked:?}");
+        }
+        for part in [Part::Named("SE_a".into()), Part::Taken("erika".into())] {
+            let reach = || Reach::Shared("a", part.clone());
+            let theirs = of(Some("a"), shared).map(|filter| RecordingFilter {
+                part: Some(part.clone()),
+                ..filter
+            });
+            assert_eq!(narrowed(None, reach()), theirs);
+            assert_eq!(narrowed(shared, reach()), theirs);
+            assert_eq!(narrowed(qa, reach()), None);
         }
     }
 

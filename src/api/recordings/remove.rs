@@ -38,9 +38,9 @@ pub(crate) async fn remove(
     Which { id, .. }: Which,
 ) -> Result<Json<RecordingDetail>, Problem> {
     let reach = authorize_recordings(&caller.claims).map_err(Problem::forbidden)?;
-    let found = row(&recordings, &id).await?;
+    let found = row(&recordings, &caller, &id).await?;
     reach
-        .direct(found.room.as_str())
+        .direct(found.room.name.as_str())
         .map_err(Problem::forbidden)?;
     if Standing::of(&found) == Standing::Deleted {
         return detail(&recordings, &found, caller.now.unix).await.map(Json);
@@ -50,7 +50,7 @@ pub(crate) async fn remove(
     let deleted = timeout(PATIENCE, deleting).await;
     let still = |_| Problem::unavailable("the recording is still being deleted: ask again");
     deleted.map_err(still)?.map_err(|kept| told(&kept))?;
-    let gone = row(&recordings, &id).await?;
+    let gone = row(&recordings, &caller, &id).await?;
     detail(&recordings, &gone, caller.now.unix).await.map(Json)
 }
 

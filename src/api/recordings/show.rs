@@ -7,7 +7,7 @@ use crate::api::ports::ledger::read;
 use crate::api::ports::recordings::{Recordings, Standing};
 use crate::api::problem::{Always, OfRecording, Problem};
 use crate::base::Unix;
-use crate::peer::signal::token::authorize_recordings;
+use crate::peer::signal::token::{AdminRefusal, authorize_recordings};
 use crate::usage::ledger::RecordingRecord;
 use axum::Json;
 use axum::extract::State;
@@ -32,10 +32,14 @@ pub(crate) async fn show(
     Which { id, .. }: Which,
 ) -> Result<Json<RecordingDetail>, Problem> {
     let reach = authorize_recordings(&caller.claims).map_err(Problem::forbidden)?;
-    let row = row(&recordings, &id).await?;
-    reach
-        .see(row.room.as_str(), id.purpose())
-        .map_err(Problem::forbidden)?;
+    let row = row(&recordings, &caller, &id).await?;
+    let part = reach.see(row.room.name.as_str(), id.purpose());
+    if let Some(part) = part.map_err(Problem::forbidden)? {
+        let asked = (id.session().clone(), part.clone());
+        if !read(&recordings, move |recordings| (recordings.is_part)(&asked)).await? {
+            return Err(Problem::forbidden(AdminRefusal::OtherSession));
+        }
+    }
     detail(&recordings, &row, caller.now.unix).await.map(Json)
 }
 

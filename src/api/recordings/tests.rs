@@ -7,8 +7,8 @@ use super::{download, list, remove, show};
 use crate::api::caller::{Caller, Passer};
 use crate::api::ports::recordings::{Recordings, Standing};
 use crate::api::problem::Problem;
-use crate::base::{Mono, Now, Unix};
-use crate::peer::signal::token::Claims;
+use crate::base::{Mono, Now, RoomKey, Unix};
+use crate::peer::signal::token::{Claims, SESSION};
 use crate::usage::ledger::{RecordingRecord, Stage};
 use axum::extract::State;
 use axum::http::{Method, Request, Uri, header};
@@ -43,7 +43,16 @@ fn expert() -> Caller {
         claims.video.room = Some("lesson".to_owned());
         let role = ("role".to_owned(), "expert".to_owned());
         claims.attributes.extend([role]);
+        claims.identity = "erika".to_owned();
     })
+}
+
+/// An expert whose token is for this session of the same room.
+fn expert_of(session: &str) -> Caller {
+    let mut expert = expert();
+    let tie = (SESSION.to_owned(), session.to_owned());
+    expert.claims.attributes.extend([tie]);
+    expert
 }
 
 fn which(recording: &str, name: &str) -> Which {
@@ -227,6 +236,85 @@ async fn each_caller_sees_what_their_token_reaches() {
     assert_eq!(told(&refused.unwrap_err())["status"], 403);
     let refused = show::show(State(node), customer(), which(SHARED, "")).await;
     assert_eq!(told(&refused.unwrap_err())["status"], 403);
+}
+
+#[tokio::test]
+async fn an_expert_sees_what_is_shared_of_their_own_session_and_not_of_another_in_the_room() {
+    const LATER: &str = "RC_later_shared";
+    let node = recordings(vec![row(&id(SHARED)), row(&id(LATER))]);
+    let stranger = || {
+        let mut stranger = expert();
+        stranger.claims.identity = "emil".to_owned();
+        stranger
+    };
+    for (who, caller, seen) in [
+        (
+            "erika, by plain token",
+            expert as fn() -> Caller,
+            vec![SHARED],
+        ),
+        ("erika, of the first", || expert_of("SE_abc"), vec![SHARED]),
+        (
+            "erika, of the second",
+            || expert_of("SE_later"),
+            vec![LATER],
+        ),
+        ("erika, of none of them", || expert_of("SE_other"), vec![]),
+        ("one who was in neither", stranger, vec![]),
+    ] {
+        let uri = Uri::from_static("/v1/recordings");
+        let all = list::list(State(node.clone()), caller(), uri)
+            .await
+            .unwrap();
+        let listed: Vec<&str> = all.recordings.iter().map(|one| one.id.as_str()).collect();
+        assert_eq!(listed, seen, "{who}");
+        for recording in [SHARED, LATER] {
+            let shown = show::show(State(node.clone()), caller(), which(recording, "")).await;
+            let status =
+                shown.map_or_else(|problem| told(&problem)["status"].clone(), |_| json!(200));
+            let expected = if seen.contains(&recording) { 200 } else { 403 };
+            assert_eq!(status, expected, "{who} {recording}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_recording_of_another_project_is_not_there_but_for_who_has_a_link() {
+    let mut theirs = row(&id(SHARED));
+    theirs.room = RoomKey::new(&"acme".into(), "lesson");
+    let node = recordings(vec![theirs]);
+    let of = |project: &str, mut caller: Caller| {
+        caller.claims.project = project.into();
+        caller
+    };
+    for (project, status) in [("acme", 200), ("default", 404), ("bolt", 404)] {
+        for caller in [app as fn() -> Caller, expert, || expert_of("SE_abc")] {
+            let caller = || of(project, caller());
+            let uri = Uri::from_static("/v1/recordings");
+            let all = list::list(State(node.clone()), caller(), uri)
+                .await
+                .unwrap();
+            assert_eq!(
+                all.recordings.len(),
+                usize::from(status == 200),
+                "{project}"
+            );
+            let shown = show::show(State(node.clone()), caller(), which(SHARED, "")).await;
+            let told =
+                shown.map_or_else(|problem| told(&problem)["status"].clone(), |_| json!(200));
+            assert_eq!(told, status, "{project}");
+        }
+        let node = if project == "acme" {
+            recordings(vec![])
+        } else {
+            node.clone()
+        };
+        let gone = remove::remove(State(node), of(project, app()), which(SHARED, "")).await;
+        assert_eq!(told(&gone.unwrap_err())["status"], 404, "{project}");
+    }
+    let address = address(SHARED, NOW);
+    let got = fetch(&node, (Method::GET, &address), None).await.unwrap();
+    assert_eq!(got.status(), 200, "a link lets its bearer in");
 }
 
 #[tokio::test]

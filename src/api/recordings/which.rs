@@ -1,6 +1,6 @@
 //! The recording in the address, and what the ledger knows of it.
 
-use crate::api::caller::placed;
+use crate::api::caller::{Caller, placed};
 use crate::api::ports::ledger::{Unreadable, read};
 use crate::api::ports::recordings::Recordings;
 use crate::api::problem::Problem;
@@ -40,12 +40,23 @@ pub(super) fn unreadable(error: &Unreadable) -> Problem {
     Problem::unavailable("the files of the recording cannot be read now")
 }
 
-/// A recording that the ledger knows.
+/// A recording of the caller's project that the ledger knows.
 pub(super) async fn row(
+    recordings: &Arc<Recordings>,
+    caller: &Caller,
+    id: &RecordingId,
+) -> Result<RecordingRecord, Problem> {
+    let asked = caller.within(id.clone());
+    let found = read(recordings, move |recordings| (recordings.row)(&asked)).await?;
+    found.ok_or_else(no_recording)
+}
+
+/// The recording to which a good link leads.
+pub(super) async fn linked(
     recordings: &Arc<Recordings>,
     id: &RecordingId,
 ) -> Result<RecordingRecord, Problem> {
     let asked = id.clone();
-    let found = read(recordings, move |recordings| (recordings.row)(&asked)).await?;
+    let found = read(recordings, move |recordings| (recordings.linked)(&asked)).await?;
     found.ok_or_else(no_recording)
 }

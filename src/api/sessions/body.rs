@@ -104,6 +104,8 @@ pub(crate) struct NewParticipant {
     name: Option<String>,
     /// What they are to the session.
     role: RoleWord,
+    /// A minor, who is never recorded, whatever anyone says; their token says so.
+    minor: Option<bool>,
 }
 
 /// A token to be made.
@@ -119,6 +121,8 @@ pub(crate) struct NewToken {
     name: Option<String>,
     /// What they are to the session.
     role: RoleWord,
+    /// A minor, who is never recorded, whatever anyone says; the token says so.
+    minor: Option<bool>,
     /// Validity, in seconds; 6 hours if nothing is said.
     #[schema(minimum = 60, maximum = 31_536_000)]
     ttl_s: Option<u64>,

@@ -7,8 +7,8 @@ use crate::api::ports::ledger::{Known, Ledger, Request, Unwritten, Work};
 use crate::api::problem::Problem;
 use crate::base::{EndReason, NodeId, Rng, SessionId};
 use crate::node::{BookRefusal, Booking, Control};
-use crate::session::Policy;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::session::Policies;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 /// Books sessions.
@@ -16,8 +16,8 @@ pub(in crate::api) struct Bookings {
     pub gate: Arc<Gate>,
     /// Which room is where, and what is booked.
     pub control: Arc<Mutex<Control>>,
-    /// The policy templates; `default` is among them.
-    pub policies: Arc<BTreeMap<String, Policy>>,
+    /// The policy templates of each project.
+    pub policies: Arc<Policies>,
     pub ledger: Arc<Ledger>,
     pub links: Arc<JoinLinks>,
     /// This node.
@@ -119,7 +119,7 @@ fn refused(refusal: BookRefusal) -> Problem {
             let what = "the room has a session already, which has not ended";
             Problem::conflict(what, session.as_ref().map(SessionId::as_str))
         }
-        BookRefusal::Many => Problem::unavailable(refusal),
+        BookRefusal::Many(_) => Problem::unavailable(refusal),
         BookRefusal::Refused(refusal) => Problem::unavailable(refusal),
     }
 }

@@ -8,10 +8,10 @@ use super::policy::overridden;
 use super::tokens::{TTL_RANGE_S, TTL_S, guest};
 use crate::api::caller::{Caller, Json};
 use crate::api::locks::lock;
-use crate::api::ports::ledger::{Request, read};
+use crate::api::ports::ledger::{Request, Within, read, request_key};
 use crate::api::problem::{Always, InTheWay, Problem, WithBody};
 use crate::base::crypto::{hex, sha256};
-use crate::base::{RoomName, SessionId, Unix};
+use crate::base::{RoomKey, SessionId, Unix};
 use crate::node::{Booking, Guest};
 use crate::peer::signal::token::Duty;
 use axum::Json as JsonAnswer;
@@ -59,19 +59,17 @@ pub(crate) async fn create(
     Json(body): Json,
 ) -> Result<Response, Problem> {
     caller.may(Duty::Create)?;
-    let key = idempotency_key(&headers)?.map(|key| format!("{}:{key}", caller.claims.key));
-    let Some(key) = key else {
+    let Some(key) = idempotency_key(&headers)? else {
         let drafted = draft(&bookings, &caller, &headers, &body)?;
-        return answer(&bookings, &*bookings.book(drafted, None).await?);
+        return answer(&bookings, &caller, &*bookings.book(drafted, None).await?);
     };
-    let turn = Turn::take(&bookings, &key)?;
     let request = Request {
         digest: hex(&sha256(body.to_string().as_bytes())),
-        key: key.clone(),
+        key: request_key(caller.project(), key),
     };
-    let known = read(&bookings.ledger, move |ledger| (ledger.request)(&key)).await?;
-    match known {
-        Some((digest, booking)) if digest == request.digest => answer(&bookings, &booking),
+    let turn = Turn::take(&bookings, &request.key)?;
+    match asked_before(&bookings, &caller, key).await? {
+        Some((digest, booking)) if digest == request.digest => answer(&bookings, &caller, &booking),
         Some(_) => {
             let allowed = "a key that was not used with another body in the last day";
             Err(Problem::body(KEY, allowed))
@@ -80,10 +78,34 @@ pub(crate) async fn create(
             let drafted = draft(&bookings, &caller, &headers, &body)?;
             answer(
                 &bookings,
+                &caller,
                 &*bookings.book(drafted, Some((request, turn))).await?,
             )
         }
     }
+}
+
+/// What the caller's project has booked with this idempotency key, and the digest of that body.
+async fn asked_before(
+    bookings: &Bookings,
+    caller: &Caller,
+    key: &str,
+) -> Result<Option<(String, Booking)>, Problem> {
+    let mut names = vec![request_key(caller.project(), key)];
+    if caller.project().is_default() {
+        // As it was called before there were projects: for a day after the upgrade.
+        names.push(format!("{}:{key}", caller.claims.key));
+    }
+    let names = names.into_iter().map(|name| caller.within(name));
+    let names: Vec<Within<String>> = names.collect();
+    let found = read(&bookings.ledger, move |ledger| {
+        let mut found = None;
+        for name in names {
+            found = found.or((ledger.request)(&name)?);
+        }
+        Ok(found)
+    });
+    Ok(found.await?)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
@@ -109,8 +131,9 @@ fn draft(
     let mut fields = Fields::of(body, "")?;
     let room = fields.text("room", 1..=ROOM_BYTES)?;
     let template = fields.text("policy", 1..=64)?.unwrap_or("default");
-    let Some(rules) = bookings.policies.get(template) else {
-        let names: Vec<&str> = bookings.policies.keys().map(String::as_str).collect();
+    let project = caller.project();
+    let Some(rules) = bookings.policies.get(project, template) else {
+        let names: Vec<&str> = bookings.policies.names(project).collect();
         return Err(Problem::body("policy", &names.join(", ")));
     };
     let mut policy = match fields.any("overrides") {
@@ -141,8 +164,8 @@ fn draft(
     Ok(Booking {
         session: SessionId::random(&mut rng),
         room: room.map_or_else(
-            || RoomName::from(format!("room-{}", rng.alphanumeric(16))),
-            RoomName::from,
+            || RoomKey::new(project, format!("room-{}", rng.alphanumeric(16))),
+            |name| RoomKey::new(project, name),
         ),
         template: template.to_owned(),
         policy,
@@ -178,13 +201,19 @@ fn participants(fields: &mut Fields<'_>) -> Result<Vec<Guest>, Problem> {
     listed.iter().enumerate().map(each).collect()
 }
 
-/// The answer follows from the booking alone, so it is the same each time.
-fn answer(bookings: &Bookings, booking: &Booking) -> Result<Response, Problem> {
+/// The answer follows from the booking alone, so it is the same each time; but for the signatures once
+/// the key that booked is gone: the keys of a project are interchangeable.
+fn answer(bookings: &Bookings, caller: &Caller, booking: &Booking) -> Result<Response, Problem> {
+    let there = bookings.gate.keys.project(&booking.key) == Some(&booking.room.project);
     let mint = Mint {
-        room: &booking.room,
+        room: &booking.room.name,
         session: booking.session.as_str(),
         template: &booking.template,
-        key: &booking.key,
+        key: if there {
+            &booking.key
+        } else {
+            &caller.claims.key
+        },
         base: &booking.base,
         ttl_s: booking.token_ttl_s,
         from: Unix(booking.created_unix_ms.0),
@@ -193,7 +222,7 @@ fn answer(bookings: &Bookings, booking: &Booking) -> Result<Response, Problem> {
     let tokens = tokens.map(|guest| bookings.links.token(&mint, guest));
     let created = Created {
         id: booking.session.to_string(),
-        room: booking.room.to_string(),
+        room: booking.room.name.to_string(),
         state: SessionStage::Scheduled,
         policy_name: booking.template.clone(),
         policy: serde_json::to_value(&booking.policy).unwrap_or_default(),

@@ -97,6 +97,16 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| Problem::body(&self.place(name), &allowed()))
     }
 
+    /// Yes or no.
+    pub fn flag(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
+        let Some(value) = self.any(name) else {
+            return Ok(None);
+        };
+        let flag = value.as_bool();
+        flag.map(Some)
+            .ok_or_else(|| Problem::body(&self.place(name), "true or false"))
+    }
+
     /// Where a member stands.
     pub fn place(&self, name: &str) -> String {
         join(&self.path, name)

@@ -55,6 +55,10 @@ impl JoinLinks {
             let (name, value) = (name.to_owned(), value.to_owned());
             claims.attributes.insert(name, value);
         }
+        if guest.minor {
+            let minor = ("minor".to_owned(), "true".to_owned());
+            claims.attributes.extend([minor]);
+        }
         claims.video.room = Some(mint.room.to_string());
         claims.video.room_join = Some(true);
         authorize_join(&claims)

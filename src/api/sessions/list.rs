@@ -6,7 +6,7 @@ use crate::api::caller::Caller;
 use crate::api::paging;
 use crate::api::ports::ledger::{Ledger, SessionFilter, read};
 use crate::api::problem::{Always, Problem};
-use crate::peer::signal::token::Duty;
+use crate::peer::signal::token::{AdminRefusal, Duty, room_of};
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
@@ -33,14 +33,24 @@ pub(crate) async fn list(
     uri: Uri,
 ) -> Result<Json<SessionList>, Problem> {
     caller.may(Duty::List)?;
-    let (filter, limit) = asked(&uri)?;
-    let found = read(&ledger, move |ledger| {
-        (ledger.sessions)(&(filter, limit + 1))
-    });
+    let (mut filter, limit) = asked(&uri)?;
+    narrow(&mut filter, room_of(&caller.claims)).map_err(Problem::forbidden)?;
+    let page = caller.within((filter, limit + 1));
+    let found = read(&ledger, move |ledger| (ledger.sessions)(&page));
     let mut found = found.await?;
     let next = paging::cut(&mut found, limit, |last| last.seq);
     let sessions: Vec<Summary> = found.iter().map(summary).collect();
     Ok(Json(SessionList { sessions, next }))
+}
+
+/// Leaves what a token for one room is good for.
+fn narrow(filter: &mut SessionFilter, own: Option<&str>) -> Result<(), AdminRefusal> {
+    let Some(own) = own else { return Ok(()) };
+    if filter.room.as_deref().is_some_and(|room| room != own) {
+        return Err(AdminRefusal::OtherRoom);
+    }
+    filter.room = Some(own.to_owned());
+    Ok(())
 }
 
 fn asked(uri: &Uri) -> Result<(SessionFilter, u64), Problem> {
@@ -67,4 +77,29 @@ fn asked(uri: &Uri) -> Result<(SessionFilter, u64), Problem> {
         }
     }
     Ok((filter, limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_for_one_room_lists_the_sessions_of_that_room_alone() {
+        let (a, b) = (Some("a"), Some("b"));
+        for (asked, own, left) in [
+            (None, None, Ok(None)),
+            (a, None, Ok(a)),
+            (None, a, Ok(a)),
+            (a, a, Ok(a)),
+            (b, a, Err(AdminRefusal::OtherRoom)),
+        ] {
+            let mut filter = SessionFilter {
+                room: asked.map(str::to_owned),
+                ..SessionFilter::default()
+            };
+            let narrowed = narrow(&mut filter, own);
+            let got = narrowed.map(|()| filter.room.as_deref());
+            assert_eq!(got, left, "{asked:?} {own:?}");
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub(super) fn summary(known: &Known) -> Summary {
     };
     Summary {
         id: id.map(SessionId::to_string).unwrap_or_default(),
-        room: known.room().to_string(),
+        room: known.room().name.to_string(),
         state: record.map_or(SessionStage::Scheduled, |record| record.state.into()),
         reason: reason.map(str::to_owned),
         policy_name: known.template().to_owned(),

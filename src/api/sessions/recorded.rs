@@ -6,10 +6,11 @@ use super::recorded_body::{NewConsent, NewRecording, RecordingsNow, TakenConsent
 use super::refusals::running;
 use super::running::Sessions;
 use crate::api::caller::{Caller, Json};
+use crate::api::ports::ledger::Known;
 use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody};
 use crate::base::{Actor, Identity, Purpose};
 use crate::node::{RecordedView, SessionCommand, SessionView};
-use crate::peer::signal::token::{Claims, Duty, authorize_admin, authorize_recordings};
+use crate::peer::signal::token::{Claims, Duty, authorize_admin, authorize_recordings, session_of};
 use crate::session::{ConsentAnswer, MAX_WORDING_BYTES};
 use axum::Json as JsonAnswer;
 use axum::extract::State;
@@ -44,8 +45,8 @@ pub(crate) async fn consent(
         administers.map_err(Problem::forbidden)?;
     }
     let answer = said(&body)?;
-    let known = sessions.known(&id).await?;
-    let actor = whose(&caller.claims, known.room().as_str(), &answer.identity);
+    let known = sessions.known(&caller, &id).await?;
+    let actor = whose(&caller.claims, &known, &answer.identity);
     let answer = ConsentAnswer {
         actor: actor.map_err(Problem::forbidden)?,
         ..answer
@@ -114,10 +115,13 @@ fn purpose(fields: &mut Fields<'_>) -> Result<Option<Purpose>, Problem> {
         .ok_or_else(|| Problem::body("purpose", "qa, shared"))
 }
 
-/// By whose hand someone speaks for `identity` in a room: their own, or the app's.
-fn whose(claims: &Claims, room: &str, identity: &Identity) -> Result<Actor, NotTheirs> {
+/// By whose hand someone speaks for `identity` in a session: their own, by a token that lets them join it,
+/// or the app's.
+fn whose(claims: &Claims, known: &Known, identity: &Identity) -> Result<Actor, NotTheirs> {
+    let (room, session) = (known.room(), session_of(claims));
+    let room = room.name.as_str();
     let joins = claims.video.room_join == Some(true);
-    let here = claims.video.room.as_deref() == Some(room);
+    let here = claims.video.room.as_deref() == Some(room) && known.serves(session.as_ref());
     if joins && here && claims.identity == identity.as_str() {
         return Ok(Actor::Participant);
     }
@@ -154,9 +158,9 @@ pub(crate) async fn record(
 ) -> Result<JsonAnswer<RecordingsNow>, Problem> {
     let reach = authorize_recordings(&caller.claims).map_err(Problem::forbidden)?;
     let (on, purpose) = ordered(&body)?;
-    let known = sessions.known(&id).await?;
+    let known = sessions.known(&caller, &id).await?;
     reach
-        .direct(known.room().as_str())
+        .direct(known.room().name.as_str())
         .map_err(Problem::forbidden)?;
     running(&known)?;
     let mut view = sessions.command(&id, SessionCommand::Inspect).await?;

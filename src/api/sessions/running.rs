@@ -38,18 +38,18 @@ pub(in crate::api) struct Sessions {
 }
 
 impl Sessions {
-    /// A session that the ledger knows.
-    pub async fn known(&self, id: &SessionId) -> Result<Known, Problem> {
-        let asked = id.clone();
-        let known = read(&self.ledger, move |ledger| (ledger.session)(asked.as_str())).await?;
+    /// A session of the caller's project that the ledger knows.
+    pub async fn known(&self, caller: &Caller, id: &SessionId) -> Result<Known, Problem> {
+        let asked = caller.within(id.clone());
+        let known = read(&self.ledger, move |ledger| (ledger.session)(&asked)).await?;
         known.ok_or_else(no_session)
     }
 
     /// A session that the caller may administer.
     pub async fn administered(&self, caller: &Caller, id: &SessionId) -> Result<Known, Problem> {
         caller.may(Duty::Administer)?;
-        let known = self.known(id).await?;
-        caller.may(Duty::AdministerRoom(known.room().as_str()))?;
+        let known = self.known(caller, id).await?;
+        caller.may(Duty::AdministerRoom(known.room().name.as_str()))?;
         Ok(known)
     }
 

@@ -24,7 +24,7 @@ pub(super) const TTL_RANGE_S: RangeInclusive<u64> = 60..=31_536_000;
 /// Longest name and identity, in bytes (livekit-server 1.13.5).
 const NAME_BYTES: usize = 256;
 
-/// Reads identity, name and role.
+/// Reads identity, name, role, and whether they are a minor.
 pub(super) fn guest(fields: &mut Fields<'_>) -> Result<Guest, Problem> {
     let needed = |field: String, allowed: &str| Problem::body(&field, allowed);
     let identity = fields.needed("identity", 1..=NAME_BYTES)?;
@@ -37,6 +37,7 @@ pub(super) fn guest(fields: &mut Fields<'_>) -> Result<Guest, Problem> {
         identity: Identity::from(identity),
         name: name.to_owned(),
         role,
+        minor: fields.flag("minor")?.unwrap_or(false),
     })
 }
 
@@ -65,12 +66,12 @@ pub(crate) async fn issue(
     let guest = guest(&mut fields)?;
     let ttl_s = fields.whole("ttl_s", TTL_RANGE_S)?.unwrap_or(TTL_S);
     fields.finish()?;
-    let known = sessions.known(&id).await?;
+    let known = sessions.known(&caller, &id).await?;
     let room = known.room();
-    caller.may(Duty::AdministerRoom(room.as_str()))?;
+    caller.may(Duty::AdministerRoom(room.name.as_str()))?;
     unended(&known)?;
     let mint = Mint {
-        room: &room,
+        room: &room.name,
         session: id.as_str(),
         template: known.template(),
         key: &caller.claims.key,

@@ -222,7 +222,7 @@ fn a_printed_token_lets_its_bearer_in() {
     );
     let join = authorize_join(&claims).unwrap();
     assert_eq!(
-        (join.room.as_str(), join.identity.as_str()),
+        (join.room.name.as_str(), join.identity.as_str()),
         ("lesson", "anna")
     );
     assert_eq!(

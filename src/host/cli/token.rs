@@ -90,14 +90,16 @@ pub fn make_token(args: &TokenArgs, config: &Config, now: Now) -> anyhow::Result
         claims.video.room_list = Some(args.room.is_none());
         claims.video.room_admin = Some(true);
     } else {
-        let policies = config.policies.keys();
+        let project = keys.project(key).cloned().unwrap_or_default();
+        let policies = config.all_policies();
         admit(
             args,
             &mut claims,
-            &policies.map(String::as_str).collect::<Vec<_>>(),
+            &policies.names(&project).collect::<Vec<_>>(),
         )?;
     }
-    sign(&claims, &keys, now).with_context(|| format!("no API key {key:?} in [keys]"))
+    sign(&claims, &keys, now)
+        .with_context(|| format!("no API key {key:?} in [keys] or [projects.NAME.keys]"))
 }
 
 /// What a participant's token says.
@@ -129,6 +131,9 @@ fn only_key(config: &Config) -> anyhow::Result<&String> {
     let mut keys = config.keys.keys();
     match (keys.next(), keys.next()) {
         (Some(key), None) => Ok(key),
+        (None, _) if !config.projects.is_empty() => {
+            bail!("the configuration has no API key in [keys]: choose one of a project with --key")
+        }
         (None, _) => bail!("the configuration has no API key: add one to [keys]"),
         (Some(_), Some(_)) => {
             let names: Vec<&str> = config.keys.keys().map(String::as_str).collect();

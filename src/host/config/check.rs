@@ -4,18 +4,22 @@ use super::advertise::Advertise;
 use super::flags::{DEV_SECRET, Flags};
 use super::origin::Origins;
 use super::schema::{Config, Endpoint, MAX_WORKERS, Rtc};
-use crate::base::Millis;
+use super::secret::Secret;
+use crate::base::{Millis, ProjectId};
 use crate::peer::signal::token::MIN_SECRET_BYTES;
+use crate::session::Policy;
 use crate::usage::webhook;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// Longest name of a key, a policy or an endpoint, in bytes.
 const MAX_NAME_BYTES: usize = 64;
 /// Most addresses to advertise: each becomes an ICE candidate of every join.
 const MAX_ADVERTISED: usize = 8;
-/// Most webhook endpoints: each event is kept once for each.
+/// Most webhook endpoints of a project: each event is kept once for each.
 const MAX_ENDPOINTS: usize = 16;
+/// Most projects beside the one of `[keys]`: each has clients, templates and bookings of its own.
+const MAX_PROJECTS: usize = 64;
 
 /// Most space that is kept for the ledger: 64 GiB.
 const MAX_BALLAST_MIB: u64 = 65_536;
@@ -26,8 +30,9 @@ pub(super) fn check(config: &Config, flags: &Flags, found: &mut Origins) {
     check_rtc(config, found);
     check_keys(config, flags, found);
     check_limits(config, found);
-    check_webhooks(config, found);
-    check_policies(config, found);
+    check_endpoints("webhooks.endpoints", &config.webhooks.endpoints, found);
+    check_policies("policies", &config.policies, found);
+    check_projects(config, flags, found);
     if config.data.dir.as_os_str().is_empty() {
         found.refuse("data.dir", "is empty: name a directory");
     }
@@ -146,13 +151,19 @@ fn check_advertise(rtc: &Rtc, advertise: Advertise, found: &mut Origins) {
 }
 
 fn check_keys(config: &Config, flags: &Flags, found: &mut Origins) {
-    if config.keys.is_empty() {
+    if config.keys.is_empty() && config.projects.is_empty() {
         let what = "there is no API key: add `NAME = \"SECRET\"` to [keys], or set \
                     BEISTAND_KEYS_NAME; make a secret with `openssl rand -hex 32`";
         found.refuse("keys", what);
     }
-    for (name, secret) in &config.keys {
-        let key = format!("keys.{name}");
+    let public = !config.http.bind.ip().is_loopback() && !flags.dev;
+    check_secrets("keys", &config.keys, public, found);
+}
+
+/// Names and secrets of the keys at `path`; on a `public` address that of `--dev` is none.
+fn check_secrets(path: &str, keys: &BTreeMap<String, Secret>, public: bool, found: &mut Origins) {
+    for (name, secret) in keys {
+        let key = format!("{path}.{name}");
         if name.is_empty() || name.len() > MAX_NAME_BYTES {
             found.refuse(
                 &key,
@@ -167,8 +178,7 @@ fn check_keys(config: &Config, flags: &Flags, found: &mut Origins) {
             );
             found.refuse(&key, what);
         }
-        let public = !config.http.bind.ip().is_loopback();
-        if secret.expose() == DEV_SECRET && public && !flags.dev {
+        if secret.expose() == DEV_SECRET && public {
             let what = "this is the published secret of --dev: make your own with \
                         `openssl rand -hex 32`";
             found.refuse(&key, what);
@@ -244,15 +254,82 @@ fn range(found: &mut Origins, key: &str, is: u64, least: u64, most: u64) {
     }
 }
 
-fn check_webhooks(config: &Config, found: &mut Origins) {
-    let endpoints = &config.webhooks.endpoints;
+/// Each project, and that no two of them share what tells them apart.
+fn check_projects(config: &Config, flags: &Flags, found: &mut Origins) {
+    if config.projects.len() > MAX_PROJECTS {
+        let what = format!(
+            "{} are too many: at most {MAX_PROJECTS}",
+            config.projects.len()
+        );
+        found.refuse("projects", what);
+    }
+    let public = !config.http.bind.ip().is_loopback() && !flags.dev;
+    let mut owners = Owners::default();
+    owners.take("keys", &config.keys, found);
+    for (name, project) in &config.projects {
+        let path = format!("projects.{name}");
+        if !is_name(name) {
+            found.refuse(&path, NAME_RULE);
+        }
+        if ProjectId::from(name.as_str()).is_default() {
+            let what =
+                "this is what the project of the keys under [keys] is called: name it otherwise";
+            found.refuse(&path, what);
+        }
+        if project.keys.is_empty() {
+            let what = format!("has no API key, so nobody could use it: add one to [{path}.keys]");
+            found.refuse(&path, what);
+        }
+        let keys = format!("{path}.keys");
+        check_secrets(&keys, &project.keys, public, found);
+        owners.take(&keys, &project.keys, found);
+        check_policies(&format!("{path}.policies"), &project.policies, found);
+        let endpoints = &project.webhooks.endpoints;
+        check_endpoints(&format!("{path}.webhooks.endpoints"), endpoints, found);
+    }
+}
+
+/// Which section each key, and each secret, was first found in.
+#[derive(Default)]
+struct Owners<'a> {
+    keys: BTreeMap<&'a str, String>,
+    secrets: BTreeMap<&'a str, String>,
+}
+
+impl<'a> Owners<'a> {
+    fn take(&mut self, section: &str, keys: &'a BTreeMap<String, Secret>, found: &mut Origins) {
+        for (name, secret) in keys {
+            let (key, place) = (format!("{section}.{name}"), section.to_owned());
+            let other = self.keys.entry(name).or_insert_with(|| place.clone());
+            if other != section {
+                let what = format!(
+                    "this API key is in [{other}] as well, and a token names its key alone: a key \
+                     is of one project, give it another name here or there"
+                );
+                found.refuse(&key, what);
+                continue;
+            }
+            let other = self.secrets.entry(secret.expose()).or_insert(place);
+            if other != section {
+                let what = format!(
+                    "this secret is that of a key in [{other}] as well, so each of the two projects \
+                     could sign for the other: make one of its own with `openssl rand -hex 32`"
+                );
+                found.refuse(&key, what);
+            }
+        }
+    }
+}
+
+/// The endpoints at `list`.
+fn check_endpoints(list: &str, endpoints: &[Endpoint], found: &mut Origins) {
     if endpoints.len() > MAX_ENDPOINTS {
         let what = format!("{} are too many: at most {MAX_ENDPOINTS}", endpoints.len());
-        found.refuse("webhooks.endpoints", what);
+        found.refuse(list, what);
     }
     let mut names = BTreeSet::new();
     for (index, endpoint) in endpoints.iter().enumerate() {
-        let path = format!("webhooks.endpoints.{index}");
+        let path = format!("{list}.{index}");
         if !is_name(&endpoint.name) {
             found.refuse(&format!("{path}.name"), NAME_RULE);
         }
@@ -309,9 +386,10 @@ fn check_webhook_secret(path: &str, endpoint: &Endpoint, found: &mut Origins) {
     }
 }
 
-fn check_policies(config: &Config, found: &mut Origins) {
-    for (name, policy) in &config.policies {
-        let path = format!("policies.{name}");
+/// The policies at `section`.
+fn check_policies(section: &str, policies: &BTreeMap<String, Policy>, found: &mut Origins) {
+    for (name, policy) in policies {
+        let path = format!("{section}.{name}");
         if !is_name(name) {
             found.refuse(&path, NAME_RULE);
         }

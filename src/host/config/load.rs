@@ -122,10 +122,13 @@ pub(super) fn layered(
         origins.refuse("", error.message());
         Config::default()
     });
-    config
-        .policies
-        .entry("default".to_owned())
-        .or_insert_with(Policy::default);
+    let projects = config.projects.values_mut();
+    let policies = projects.map(|project| &mut project.policies);
+    for policies in policies.chain([&mut config.policies]) {
+        policies
+            .entry("default".to_owned())
+            .or_insert_with(Policy::default);
+    }
     config
 }
 

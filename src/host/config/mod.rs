@@ -20,7 +20,7 @@ pub use flags::{DEV_KEY, DEV_SECRET, Flags};
 pub use net::Network;
 pub use origin::{Problem, Problems};
 pub use schema::{
-    Admin, Config, Data, Endpoint, Format, Http, Level, Limits, Log, Node, Recordings, Rtc, Tls,
-    Webhooks,
+    Admin, Config, Data, Endpoint, Format, Http, Level, Limits, Log, Node, Project,
+    ProjectWebhooks, Recordings, Rtc, Tls, Webhooks,
 };
 pub use secret::Secret;

@@ -3,9 +3,9 @@
 use super::advertise::Advertise;
 use super::net::Network;
 use super::secret::Secret;
-use crate::base::Millis;
+use crate::base::{Millis, ProjectId};
 use crate::peer::signal::token::{KeyError, Keys};
-use crate::session::Policy;
+use crate::session::{Policies, Policy};
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -37,6 +37,8 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// `[policies.NAME]`; `default` is always there.
     pub policies: BTreeMap<String, Policy>,
+    /// `[projects.NAME]`
+    pub projects: BTreeMap<String, Project>,
     /// `[log]`
     pub log: Log,
 }
@@ -55,23 +57,67 @@ impl Default for Config {
             limits: Limits::default(),
             webhooks: Webhooks::default(),
             policies: BTreeMap::from([("default".to_owned(), Policy::default())]),
+            projects: BTreeMap::new(),
             log: Log::default(),
         }
     }
 }
 
 impl Config {
-    /// The API keys, ready to verify and sign.
+    /// The API keys of all projects, ready to verify and sign.
     ///
     /// # Errors
-    /// A secret is too short: cannot happen to a loaded config.
+    /// A secret is too short, or a key is of two projects: cannot happen to a loaded config.
     pub fn api_keys(&self) -> Result<Keys, KeyError> {
-        Keys::new(
-            self.keys
-                .iter()
-                .map(|(key, secret)| (key.as_str(), secret.expose())),
-        )
+        let mut keys = Keys::new(pairs(&self.keys))?;
+        for (name, project) in &self.projects {
+            keys = keys.with(&ProjectId::from(name.as_str()), pairs(&project.keys))?;
+        }
+        Ok(keys)
     }
+
+    /// The policy templates of all projects.
+    pub fn all_policies(&self) -> Policies {
+        let own = Policies::of_keys(self.policies.clone());
+        self.projects.iter().fold(own, |all, (name, project)| {
+            all.with(ProjectId::from(name.as_str()), project.policies.clone())
+        })
+    }
+
+    /// The endpoints of webhooks of all projects, each with its project.
+    pub fn all_endpoints(&self) -> impl Iterator<Item = (ProjectId, &Endpoint)> {
+        let own = self.webhooks.endpoints.iter();
+        let own = own.map(|endpoint| (ProjectId::default(), endpoint));
+        own.chain(self.projects.iter().flat_map(|(name, project)| {
+            let endpoints = project.webhooks.endpoints.iter();
+            endpoints.map(|endpoint| (ProjectId::from(name.as_str()), endpoint))
+        }))
+    }
+}
+
+fn pairs(keys: &BTreeMap<String, Secret>) -> impl Iterator<Item = (&str, &str)> {
+    keys.iter()
+        .map(|(key, secret)| (key.as_str(), secret.expose()))
+}
+
+/// `[projects.NAME]`: a tenant, with nothing in common with the others but the node.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Project {
+    /// API key → secret.
+    pub keys: BTreeMap<String, Secret>,
+    /// Policy templates; `default` is always there.
+    pub policies: BTreeMap<String, Policy>,
+    /// Who is told of its sessions.
+    pub webhooks: ProjectWebhooks,
+}
+
+/// `[projects.NAME.webhooks]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProjectWebhooks {
+    /// Who is told.
+    pub endpoints: Vec<Endpoint>,
 }
 
 /// `[http]`: the door of clients and apps.

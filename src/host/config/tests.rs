@@ -3,6 +3,7 @@
 use super::key::keys_of;
 use super::origin::Origins;
 use super::*;
+use crate::base::ProjectId;
 use crate::session::Policy;
 use std::path::{Path, PathBuf};
 
@@ -180,6 +181,77 @@ fn a_bad_endpoint_is_refused_at_its_own_line() {
             .to_string()
             .contains("name of two endpoints")
     );
+}
+
+#[test]
+fn a_project_has_keys_policies_and_endpoints_of_its_own() {
+    let hook = endpoint("allow_http = false").replace("webhooks", "projects.acme.webhooks");
+    let config = load(&format!(
+        "[projects.acme.keys]\nacme-1 = \"{}\"\nacme-2 = \"{0}\"\n\
+         [projects.acme.policies.trial.duration]\nmax_min = 5\n{hook}\n{}\n",
+        "a".repeat(32),
+        endpoint("allow_http = false"),
+    ))
+    .unwrap();
+    let acme = ProjectId::from("acme");
+    let keys = config.api_keys().unwrap();
+    assert_eq!(keys.project("app"), Some(&ProjectId::default()));
+    assert_eq!(keys.project("acme-2"), Some(&acme));
+    let policies = config.all_policies();
+    assert!(policies.are_whole());
+    assert_eq!(
+        policies.names(&acme).collect::<Vec<_>>(),
+        ["default", "trial"]
+    );
+    assert!(policies.get(&ProjectId::default(), "trial").is_none());
+    let called = config
+        .all_endpoints()
+        .map(|(project, one)| project.endpoint(&one.name));
+    assert_eq!(called.collect::<Vec<_>>(), ["billing", "acme/billing"]);
+    // Tenants alone will do.
+    let alone = format!("[projects.acme.keys]\nacme-1 = \"{}\"", "a".repeat(32));
+    assert!(load_text(&alone, &[], &Flags::default()).is_ok());
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_two_projects_may_not_share_is_refused_at_its_line() {
+    let (a, b) = ("a".repeat(32), "b".repeat(32));
+    let taken = "0123456789abcdef0123456789abcdef";
+    let acme = format!("[projects.acme.keys]\nx = \"{a}\"\n");
+    let odd = endpoint("url = \"ftp://app.example\"").replace("webhooks", "projects.acme.webhooks");
+    for (text, line, says) in [
+        (format!("[projects.acme.keys]\napp = \"{a}\""), 4, "is in [keys] as well"),
+        (format!("[projects.acme.keys]\nacme = \"{taken}\""), 4, "could sign for the other"),
+        (format!("{acme}[projects.bolt.keys]\nx = \"{b}\""), 6, "is in [projects.acme.keys] as well"),
+        (format!("{acme}[projects.bolt.keys]\ny = \"{a}\""), 6, "could sign for the other"),
+        (format!("[projects.default.keys]\nx = \"{a}\""), 3, "name it otherwise"),
+        (format!("[projects.\"a/b\".keys]\nx = \"{a}\""), 3, "a name has 1 to 64"),
+        ("[projects.acme.policies.default]".to_owned(), 3, "add one to [projects.acme.keys]"),
+        ("[projects.acme.keys]\nx = \"short\"".to_owned(), 4, "the secret has 5 bytes"),
+        (format!("{acme}[projects.acme.policies.gold]\nabandon_after_s = 1"), 6, "abandon_after_s is 1"),
+        (format!("{acme}{odd}"), 6, "https://"),
+        ("[projects.acme.limits]\nx = 1".to_owned(), 3, "unknown field `limits`"),
+    ] {
+        let problems = load(&text).unwrap_err();
+        let problem = &problems.0[0];
+        assert!(problem.what.contains(says), "{text}: {problems}");
+        assert_eq!(problem.place, format!("my.toml:{line}"), "{text}: {problem}");
+        assert!(!problems.to_string().contains(&a), "no secret is printed");
+    }
+}
+
+#[test]
+fn there_are_at_most_64_projects() {
+    for (most, good) in [(64, true), (65, false)] {
+        let many: String = (0..most)
+            .map(|n| format!("[projects.p{n}.keys]\nk{n} = \"{n:032}\"\n"))
+            .collect();
+        let loaded = load(&many).map_err(|problems| problems.to_string());
+        assert_eq!(loaded.is_ok(), good);
+        let why = loaded.err().unwrap_or_default();
+        assert!(good || why.contains("65 are too many: at most 64"), "{why}");
+    }
 }
 
 #[test]

@@ -92,7 +92,13 @@ impl Endpoint {
 
     fn parts(&self) -> Result<(Url, Secret), EndpointError> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if !(1..=64).contains(&self.name.len()) || !self.name.chars().all(allowed) {
+        let fits = |part: &str| (1..=64).contains(&part.len()) && part.chars().all(allowed);
+        // That of a project comes with the project's name in front.
+        let parts = self.name.split_once('/');
+        if !parts.map_or_else(
+            || fits(&self.name),
+            |(project, name)| fits(project) && fits(name),
+        ) {
             return Err(EndpointError::Name(self.name.clone()));
         }
         let url = self.checked_url().map_err(|why| EndpointError::Url {

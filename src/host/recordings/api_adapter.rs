@@ -5,14 +5,17 @@ use super::place::RecordingsDir;
 use super::retention::deleted;
 use crate::api::{
     DeleteRefusal, FinishedFile, Piece, ReadProgress, RecordingFilter, Recordings, Standing,
-    StatedConsent, Unreadable,
+    StatedConsent, Unreadable, Within,
 };
-use crate::base::{RecordingId, RecordingNote};
+use crate::base::{ProjectId, RecordingId, RecordingNote, Role, SessionId};
 use crate::host::ledger::read;
+use crate::host::store::error::OpenError;
 use crate::host::store::pending::Confirmed;
+use crate::host::store::read::LedgerReader;
 use crate::host::store::recordings::RecordingQuery;
+use crate::peer::signal::token::Part;
 use crate::record::manifest::Participant;
-use crate::usage::ledger::{NoteRefusal, Stage};
+use crate::usage::ledger::{NoteRefusal, RecordingRecord, Stage};
 use bytes::Bytes;
 use std::io;
 use std::path::PathBuf;
@@ -46,15 +49,20 @@ pub struct RecordingFiles {
 impl ApiAdapter {
     /// The API's way to the recordings.
     pub fn open(self) -> Recordings {
-        let [listed, one, said] = std::array::from_fn(|_| self.ledger.clone());
+        let [listed, one, led_to, asked, said] = std::array::from_fn(|_| self.ledger.clone());
         let [listing, pieces, gone] = std::array::from_fn(|_| self.files.clone());
         let noted = self.noted;
         Recordings {
             link_key: self.link_key,
-            list: Box::new(move |(filter, limit)| {
-                read(&listed, |reader| reader.recordings(&wanted(filter), *limit))
+            list: Box::new(move |page| read(&listed, |reader| list(reader, page))),
+            row: Box::new(move |asked| {
+                let found = read(&one, |reader| reader.recording(&asked.asked))?;
+                Ok(found.filter(|row| row.room.project == asked.project))
             }),
-            row: Box::new(move |id| read(&one, |reader| reader.recording(id))),
+            linked: Box::new(move |id| read(&led_to, |reader| reader.recording(id))),
+            is_part: Box::new(move |(session, part)| {
+                read(&asked, |reader| is_part(reader, session, part))
+            }),
             consents: Box::new(move |id| {
                 let all = read(&said, |reader| reader.consents(id.session()))?;
                 let about = all.into_iter().filter(|(_, c)| c.purpose == id.purpose());
@@ -84,8 +92,50 @@ impl ApiAdapter {
     }
 }
 
-fn wanted(filter: &RecordingFilter) -> RecordingQuery {
+/// A page of a project's recordings. Which of them are of a part is known by their sessions alone, so
+/// those are looked through until the page is full.
+fn list(
+    reader: &LedgerReader,
+    page: &Within<(RecordingFilter, u64)>,
+) -> Result<Vec<RecordingRecord>, OpenError> {
+    let (filter, limit) = &page.asked;
+    let mut query = wanted(&page.project, filter);
+    let Some(part) = &filter.part else {
+        return reader.recordings(&query, *limit);
+    };
+    let (mut kept, most) = (Vec::new(), usize::try_from(*limit).unwrap_or(usize::MAX));
+    loop {
+        let found = reader.recordings(&query, *limit)?;
+        let Some(last) = found.last() else {
+            return Ok(kept);
+        };
+        query.after = last.seq;
+        for row in found {
+            if is_part(reader, row.session(), part)? {
+                kept.push(row);
+            }
+            if kept.len() == most {
+                return Ok(kept);
+            }
+        }
+    }
+}
+
+/// Whether a session is of this part.
+fn is_part(reader: &LedgerReader, session: &SessionId, part: &Part) -> Result<bool, OpenError> {
+    let record = reader.record_of(session)?;
+    Ok(record.is_some_and(|record| match part {
+        Part::Named(named) => record.facts.serves(Some(named)),
+        Part::Taken(identity) => {
+            let taken = record.totals.participants.get(identity);
+            taken.is_some_and(|taken| taken.role == Some(Role::Expert))
+        }
+    }))
+}
+
+fn wanted(project: &ProjectId, filter: &RecordingFilter) -> RecordingQuery {
     RecordingQuery {
+        project: Some(project.clone()),
         after: filter.after,
         session: filter.session.clone(),
         room: filter.room.clone(),

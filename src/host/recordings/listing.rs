@@ -1,6 +1,6 @@
 //! Recordings as the command line lists and shows them.
 
-use crate::base::{Purpose, SessionId, Unix};
+use crate::base::{ProjectId, Purpose, SessionId, Unix};
 use crate::record::manifest::{ConsentAt, Manifest};
 use crate::usage::ledger::RecordingRecord;
 use serde::Serialize;
@@ -14,6 +14,8 @@ pub struct Listed {
     pub session: SessionId,
     /// Its room.
     pub room: String,
+    /// Whose it is.
+    pub project: ProjectId,
     /// For what.
     pub purpose: Purpose,
     /// How it stands.
@@ -41,7 +43,8 @@ impl From<&RecordingRecord> for Listed {
         Listed {
             id: record.id.to_string(),
             session: record.id.session().clone(),
-            room: record.room.to_string(),
+            room: record.room.name.to_string(),
+            project: record.room.project.clone(),
             purpose: record.id.purpose(),
             state: record.state(),
             reason: record.reason.clone(),

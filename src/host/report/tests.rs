@@ -3,7 +3,7 @@
 use super::super::store::fixture::{Dir, PATIENCE, clock, soon};
 use super::super::store::{Hooks, Job, Store, StoreConfig};
 use super::*;
-use crate::base::NodeId;
+use crate::base::{NodeId, RoomKey};
 use crate::usage::ledger::fixture::{checkpoint, life};
 use std::sync::mpsc::sync_channel;
 
@@ -19,7 +19,7 @@ fn with_ledger(check: impl Fn(&Dir)) {
     };
     let mut strange = life("SE_cut\u{202e}");
     strange[0].entry.facts.as_mut().unwrap().room =
-        RoomName::from("a room \u{202e}\u{1b}[2J of a stranger");
+        RoomKey::new(&"acme".into(), "a room \u{202e}\u{1b}[2J of a stranger");
     let first: Vec<Job> = life("SE_ended")
         .into_iter()
         .chain(strange.into_iter().take(4))
@@ -56,7 +56,7 @@ fn with_ledger(check: impl Fn(&Dir)) {
 #[test]
 fn the_table_is_that_of_the_golden_file_whether_the_node_runs_or_not() {
     with_ledger(|dir| {
-        let table = usage_table(&usage(&dir.0, None).unwrap());
+        let table = usage_table(&usage(&dir.0, None, None).unwrap());
         assert_eq!(
             table,
             include_str!("../../../tests/golden/ledger/usage.txt")
@@ -67,7 +67,7 @@ fn the_table_is_that_of_the_golden_file_whether_the_node_runs_or_not() {
 #[test]
 fn the_json_is_that_of_the_golden_file() {
     with_ledger(|dir| {
-        let usage = usage(&dir.0, Some("SE_live")).unwrap();
+        let usage = usage(&dir.0, Some("SE_live"), None).unwrap();
         let json = serde_json::to_string_pretty(&usage).unwrap() + "\n";
         assert_eq!(
             json,
@@ -79,8 +79,8 @@ fn the_json_is_that_of_the_golden_file() {
 #[test]
 fn one_session_is_found_and_an_unknown_one_is_not() {
     with_ledger(|dir| {
-        assert_eq!(usage(&dir.0, Some("SE_ended")).unwrap().len(), 1);
-        assert_eq!(usage(&dir.0, Some("SE_none")).unwrap(), []);
+        assert_eq!(usage(&dir.0, Some("SE_ended"), None).unwrap().len(), 1);
+        assert_eq!(usage(&dir.0, Some("SE_none"), None).unwrap(), []);
     });
 }
 
@@ -119,7 +119,7 @@ fn without_hashes(text: &str) -> String {
 #[test]
 fn a_missing_ledger_is_told_with_its_path() {
     let dir = Dir::new();
-    for error in [usage(&dir.0, None).err(), verify(&dir.0).err()] {
+    for error in [usage(&dir.0, None, None).err(), verify(&dir.0).err()] {
         assert!(
             error
                 .unwrap()
@@ -127,4 +127,21 @@ fn a_missing_ledger_is_told_with_its_path() {
                 .contains("ledger.sqlite; name the data directory")
         );
     }
+}
+
+#[test]
+fn a_project_is_chosen_by_its_name() {
+    with_ledger(|dir| {
+        let of = |project: &str| usage(&dir.0, None, Some(&project.into())).unwrap();
+        let all = usage(&dir.0, None, None).unwrap();
+        assert_eq!(of("default").len(), all.len() - 1);
+        let acme = of("acme");
+        assert_eq!(acme.len(), 1);
+        assert_eq!(acme[0].session.as_str(), "SE_cut\u{202e}");
+        assert_eq!(
+            usage(&dir.0, Some("SE_ended"), Some(&"acme".into())).unwrap(),
+            []
+        );
+        assert_eq!(of("none"), []);
+    });
 }

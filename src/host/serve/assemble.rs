@@ -8,7 +8,7 @@ use crate::api::{
     Site, WorkerDoor,
 };
 use crate::base::crypto::entropy_seed;
-use crate::base::{Millis, Now, RoomName, SessionId};
+use crate::base::{Millis, Now, RoomKey, SessionId};
 use crate::host::clock::Clock;
 use crate::host::config::schema::Config;
 use crate::host::deliver::{Delivery, Endpoint, Inlet};
@@ -182,7 +182,7 @@ impl Node {
         boot: &Boot,
     ) -> anyhow::Result<()> {
         let factory = Factory::new(self.clock.anchor())?;
-        let policies = Arc::new(config.policies.clone());
+        let policies = Arc::new(config.all_policies());
         for (index, (prepared, outlet)) in (0..).zip(prepared) {
             let bound = prepared.local_addr()?;
             let advertised = address::advertised(&config.rtc.advertise, index, bound)?;
@@ -201,7 +201,7 @@ impl Node {
                 clock: self.clock,
                 store: self.store.handle(),
                 recordings: outlet,
-                on_room_ended: Arc::new(move |room: &RoomName, lived| {
+                on_room_ended: Arc::new(move |room: &RoomKey, lived| {
                     ended.handle_room_ended(room, lived)
                 }),
                 on_news: Arc::new(move |news| heard.handle_news(news)),
@@ -369,7 +369,7 @@ impl Assembly<'_> {
         let keys = Arc::new(config.api_keys()?);
         let dev = self
             .dev
-            .then(|| Dev::new(keys.names().next().unwrap_or_default()))
+            .then(|| Dev::new(config.keys.keys().next().map_or("", String::as_str)))
             .transpose()?;
         let trusted = config.http.trusted_proxies.clone();
         let metrics = self.metrics;
@@ -386,7 +386,7 @@ impl Assembly<'_> {
                 tls: self.tls,
             },
             node: boot.node.clone(),
-            policies: config.policies.clone(),
+            policies: config.all_policies(),
             ledger: ledger(&config.data.dir, writer),
             recordings,
             seeds: [entropy_seed()?, entropy_seed()?],
@@ -399,7 +399,7 @@ impl Assembly<'_> {
 }
 
 /// The sessions that a crash or a stop ended a short while ago.
-fn recent(boot: &Boot, now: Now) -> impl Iterator<Item = (RoomName, LostSession)> {
+fn recent(boot: &Boot, now: Now) -> impl Iterator<Item = (RoomKey, LostSession)> {
     let recent = boot.recent.iter();
     recent.map(move |(room, record)| (room.clone(), lost(record, now)))
 }

@@ -14,10 +14,10 @@ use crate::node::{Capacity, Control};
 use crate::usage::outbox::OutboxConfig;
 use std::net::SocketAddr;
 
-/// The configured endpoints of webhooks, and that of `--dev`.
+/// The configured endpoints of webhooks, those of all projects, and that of `--dev`.
 pub(super) fn endpoints(config: &Config, dev: Option<SocketAddr>) -> Vec<Endpoint> {
-    let configured = config.webhooks.endpoints.iter().map(|endpoint| Endpoint {
-        name: endpoint.name.clone(),
+    let configured = config.all_endpoints().map(|(project, endpoint)| Endpoint {
+        name: project.endpoint(&endpoint.name),
         url: endpoint.url.clone(),
         secret: endpoint.secret.expose().to_owned(),
         allow_http: endpoint.allow_http,

@@ -8,7 +8,7 @@ use super::orphan::Orphan;
 use super::recordings;
 use super::stats::{StoreStats, Tally};
 use crate::api::Work;
-use crate::base::{NodeId, Now, RecordingNote, SessionId, Unix};
+use crate::base::{NodeId, Now, ProjectId, RecordingNote, SessionId, Unix};
 use crate::usage::ledger::{
     BootEntry, ChainHead, ClockEntry, Death, NoteRefusal, SessionRecord, fold,
 };
@@ -228,11 +228,13 @@ impl<'a> Batch<'a> {
     fn write(&mut self, append: &Append, event_seq: u64) -> rusqlite::Result<()> {
         let entry = &append.entry;
         self.entry(entry, event_seq)?;
+        let project = bookings::project(&self.tx, &entry.session)?;
         for event in &append.events {
-            self.outbox(&entry.session, event)?;
+            self.outbox((&entry.session, &project), event)?;
         }
         self.outcome.replies.push(StoreReply::Appended {
             session: entry.session.clone(),
+            project,
             entry_seq: entry.entry_seq,
             events: append.events.len(),
         });
@@ -333,12 +335,18 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn outbox(&mut self, session: &SessionId, event: &crate::usage::Event) -> rusqlite::Result<()> {
+    /// One row for each endpoint of the session's project.
+    fn outbox(
+        &mut self,
+        (session, project): (&SessionId, &ProjectId),
+        event: &crate::usage::Event,
+    ) -> rusqlite::Result<()> {
         let sql = "INSERT INTO outbox (event_id, endpoint, session, event_seq, type, body,
                    created_unix_ms, state, attempts, next_unix_ms)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', 0, ?7)";
         let mut insert = self.tx.prepare_cached(sql)?;
-        for endpoint in &self.chain.endpoints {
+        let own = |endpoint: &&Arc<str>| project.owns(endpoint);
+        for endpoint in self.chain.endpoints.iter().filter(own) {
             insert.execute(params![
                 event.id,
                 endpoint.as_ref(),

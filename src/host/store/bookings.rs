@@ -3,10 +3,10 @@
 
 use super::columns::{int, json};
 use crate::api::Request;
-use crate::base::{Millis, Unix};
+use crate::base::{Millis, ProjectId, SessionId, Unix};
 use crate::node::Booking;
 use crate::usage::{Entry, EntryKind};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// How long it is remembered which request made which booking.
 const REMEMBERED: Millis = Millis::from_secs(24 * 3600);
@@ -24,12 +24,13 @@ pub(super) fn book(
     now: Unix,
 ) -> rusqlite::Result<()> {
     // A quick first join may have opened the session already.
-    let sql = "INSERT INTO session (id, room, external_ref, state)
-               VALUES (?1, ?2, ?3, 'scheduled') ON CONFLICT (id) DO NOTHING";
+    let sql = "INSERT INTO session (id, room, external_ref, state, project)
+               VALUES (?1, ?2, ?3, 'scheduled', ?4) ON CONFLICT (id) DO NOTHING";
     conn.prepare_cached(sql)?.execute(params![
         booking.session.as_str(),
-        booking.room.as_str(),
+        booking.room.name.as_str(),
         booking.policy.external_ref,
+        booking.room.project.as_str(),
     ])?;
     let sql = "INSERT OR REPLACE INTO booking (session, body) VALUES (?1, ?2)";
     conn.prepare_cached(sql)?
@@ -57,10 +58,11 @@ pub(super) fn index(conn: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     let session = entry.session.as_str();
     match (entry.kind, &entry.facts) {
         (EntryKind::Start, Some(facts)) => {
-            let sql = "INSERT INTO session (id, room, external_ref, state)
-                       VALUES (?1, ?2, ?3, 'running')
+            let sql = "INSERT INTO session (id, room, external_ref, state, project)
+                       VALUES (?1, ?2, ?3, 'running', ?4)
                        ON CONFLICT (id) DO UPDATE SET state = 'running'";
-            let row = params![session, facts.room.as_str(), facts.external_ref];
+            let (room, project) = (facts.room.name.as_str(), facts.room.project.as_str());
+            let row = params![session, room, facts.external_ref, project];
             conn.prepare_cached(sql)?.execute(row).map(drop)
         }
         (EntryKind::Stop, _) => {
@@ -78,6 +80,16 @@ pub(super) fn index(conn: &Connection, entry: &Entry) -> rusqlite::Result<()> {
             _,
         ) => Ok(()),
     }
+}
+
+/// Whose a session is.
+pub(super) fn project(conn: &Connection, session: &SessionId) -> rusqlite::Result<ProjectId> {
+    let sql = "SELECT project FROM session WHERE id = ?1";
+    let found: Option<String> = conn
+        .prepare_cached(sql)?
+        .query_row([session.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(found.map_or_else(ProjectId::default, |name| ProjectId::from(name.as_str())))
 }
 
 /// The bookings that no join has opened yet.

@@ -8,7 +8,7 @@ use super::error::OpenError;
 use super::orphan::Orphan;
 use super::parts::{Boot, StoreConfig};
 use crate::base::crypto::entropy_seed;
-use crate::base::{Millis, NodeId, Now, Rng, RoomName, SessionId, SessionState, Unix};
+use crate::base::{Millis, NodeId, Now, Rng, RoomKey, SessionId, SessionState, Unix};
 use crate::usage::ledger::{BootEntry, ChainHead, SessionRecord, fold};
 use crate::usage::{Entry, EntryKind};
 use rusqlite::{Connection, params};
@@ -105,7 +105,7 @@ fn orphans(conn: &Connection, config: &StoreConfig) -> Result<Vec<Orphan>, OpenE
 
 /// Sessions that a crash or a stop of the node ended a short while ago and that no later one continues,
 /// the newest of each room. A wall clock set back makes more of them recent, never fewer.
-fn recent(conn: &Connection, now: Unix) -> rusqlite::Result<BTreeMap<RoomName, SessionRecord>> {
+fn recent(conn: &Connection, now: Unix) -> rusqlite::Result<BTreeMap<RoomKey, SessionRecord>> {
     let since = Unix(now.0.saturating_sub(CONTINUES_WITHIN.0));
     let sql = "SELECT body FROM entry WHERE kind IN ('start', 'stop') AND at_unix_ms > ?1
                ORDER BY at_unix_ms, boot_epoch, chain_seq";

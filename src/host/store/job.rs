@@ -1,7 +1,7 @@
 //! What the writer does, and what it answers once that is on disk.
 
 use crate::api::Work;
-use crate::base::{RecordingNote, RoomName, SessionId};
+use crate::base::{ProjectId, RecordingNote, RoomKey, SessionId};
 use crate::usage::ledger::{NoteRefusal, SessionRecord};
 use crate::usage::outbox::{Lane, Mark, OutboxRow};
 use crate::usage::{Append, Checkpoint};
@@ -14,7 +14,7 @@ pub enum Job {
     /// Close a session whose room panicked, from what is on disk of it.
     Abandon {
         /// Its room.
-        room: RoomName,
+        room: RoomKey,
         /// The session.
         session: SessionId,
     },
@@ -49,6 +49,8 @@ pub enum StoreReply {
     Appended {
         /// The session.
         session: SessionId,
+        /// Whose it is: its endpoints alone have something to deliver.
+        project: ProjectId,
         /// The entry.
         entry_seq: u64,
         /// How many events it put into the outbox.
@@ -57,7 +59,7 @@ pub enum StoreReply {
     /// The session of a room that panicked is closed.
     Abandoned {
         /// Its room.
-        room: RoomName,
+        room: RoomKey,
         /// The session.
         session: SessionId,
         /// How it ended; none if the ledger had not heard of it, or cannot read it.

@@ -3,7 +3,7 @@
 use super::error::Fatal;
 use super::job::StoreReply;
 use crate::api::ReadClock;
-use crate::base::{NodeId, RoomName};
+use crate::base::{NodeId, RoomKey};
 use crate::node::Booking;
 use crate::usage::SessionFacts;
 use crate::usage::ledger::SessionRecord;
@@ -19,7 +19,7 @@ pub struct StoreConfig {
     pub dir: PathBuf,
     /// The node's id, if the config names one. Otherwise the one in the ledger, or a new one.
     pub node: Option<NodeId>,
-    /// Names of the webhook endpoints: each event gets one outbox row for each.
+    /// What the webhook endpoints are called: each event gets one outbox row for each of its project.
     pub endpoints: Vec<Arc<str>>,
     /// How much space is kept for the ledger when the disk is full; 0: none.
     pub ballast_bytes: u64,
@@ -36,7 +36,7 @@ pub struct Boot {
     pub closed: Vec<SessionFacts>,
     /// By room, the sessions that a crash or a stop of the node ended less than 10 minutes ago and that
     /// were not continued since: a rejoin of the room opens a session that `continues` this one.
-    pub recent: BTreeMap<RoomName, SessionRecord>,
+    pub recent: BTreeMap<RoomKey, SessionRecord>,
     /// What is booked and has not begun.
     pub bookings: Vec<Booking>,
 }

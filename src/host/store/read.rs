@@ -2,8 +2,8 @@
 
 use super::columns::{int, uint};
 use super::error::OpenError;
-use super::schema::{WITH_RECORDINGS, open_read_only, version};
-use crate::api::{Known, SessionFilter};
+use super::schema::{WITH_PROJECTS, WITH_RECORDINGS, open_read_only, version};
+use crate::api::{Known, SessionFilter, Within};
 use crate::base::{NodeId, SessionId};
 use crate::node::Booking;
 use crate::usage::ledger::{ChainPosition, Hash, Row, SessionRecord, fold};
@@ -22,6 +22,8 @@ pub struct LedgerReader {
     pub(super) dir: PathBuf,
     /// False in a file that no node of this version has written to yet.
     pub(super) has_recordings: bool,
+    /// Likewise.
+    pub(super) has_projects: bool,
 }
 
 impl LedgerReader {
@@ -39,6 +41,7 @@ impl LedgerReader {
             conn,
             dir: dir.to_path_buf(),
             has_recordings: found >= WITH_RECORDINGS,
+            has_projects: found >= WITH_PROJECTS,
         })
     }
 
@@ -89,42 +92,48 @@ impl LedgerReader {
         select.query_map([], |row| row.get(0))?.collect()
     }
 
-    /// One session: its place in the index, its booking, and its record once it has begun.
+    /// One session of a project: its place in the index, its booking, and its record once it has begun.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn session(&self, session: &str) -> Result<Option<Known>, OpenError> {
-        let sql = "SELECT seq, id, state FROM session WHERE id = ?1";
-        let mut found = self.known(sql, &[&session])?;
+    pub fn session(&self, session: &Within<SessionId>) -> Result<Option<Known>, OpenError> {
+        let sql = "SELECT seq, id, state FROM session WHERE project = ?1 AND id = ?2";
+        let (project, id) = (session.project.as_str(), session.asked.as_str());
+        let mut found = self.known(sql, &[&project, &id])?;
         Ok(found.pop())
     }
 
-    /// Sessions after a place in the index, in the order in which they were made.
+    /// Sessions of a project after a place in the index, in the order in which they were made.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn sessions(&self, filter: &SessionFilter, limit: u64) -> Result<Vec<Known>, OpenError> {
-        let sql = "SELECT seq, id, state FROM session WHERE seq > ?1
-                   AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR room = ?3)
-                   AND (?4 IS NULL OR external_ref = ?4) ORDER BY seq LIMIT ?5";
-        let keys: [&dyn ToSql; 5] = [
+    pub fn sessions(&self, page: &Within<(SessionFilter, u64)>) -> Result<Vec<Known>, OpenError> {
+        let (filter, limit) = &page.asked;
+        let sql = "SELECT seq, id, state FROM session WHERE project = ?1 AND seq > ?2
+                   AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR room = ?4)
+                   AND (?5 IS NULL OR external_ref = ?5) ORDER BY seq LIMIT ?6";
+        let keys: [&dyn ToSql; 6] = [
+            &page.project.as_str(),
             &int(filter.after),
             &filter.state,
             &filter.room,
             &filter.external_ref,
-            &int(limit),
+            &int(*limit),
         ];
         self.known(sql, &keys)
     }
 
-    /// The booking that a request made, with the digest of that request.
+    /// The booking of a project that a request made, with the digest of that request.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn request(&self, key: &str) -> Result<Option<(String, Booking)>, OpenError> {
+    pub fn request(&self, key: &Within<String>) -> Result<Option<(String, Booking)>, OpenError> {
         let sql = "SELECT request.digest, booking.body FROM request
-                   JOIN booking ON booking.session = request.session WHERE request.key = ?1";
-        let found = self.conn.query_row(sql, [key], |row| {
+                   JOIN booking ON booking.session = request.session
+                   JOIN session ON session.id = request.session
+                   WHERE session.project = ?1 AND request.key = ?2";
+        let keys = [key.project.as_str(), key.asked.as_str()];
+        let found = self.conn.query_row(sql, keys, |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
         });
         let found = found.optional().map_err(OpenError::sqlite(&self.dir))?;
@@ -132,6 +141,14 @@ impl LedgerReader {
             let booking = serde_json::from_str(&body).ok()?;
             Some((digest, booking))
         }))
+    }
+
+    /// Whose a row of `session` is.
+    pub(super) const fn project_column(&self) -> &'static str {
+        match self.has_projects {
+            true => "coalesce(session.project, 'default')",
+            false => "'default'",
+        }
     }
 
     fn known(&self, sql: &str, keys: &[&dyn ToSql]) -> Result<Vec<Known>, OpenError> {

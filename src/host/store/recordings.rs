@@ -5,7 +5,8 @@ use super::columns::{int, json, parts, uint};
 use super::error::OpenError;
 use super::read::LedgerReader;
 use crate::base::{
-    Consent, Purpose, RecordingId, RecordingNote, RecordingStep, RoomName, SessionId, Unix,
+    Consent, ProjectId, Purpose, RecordingId, RecordingNote, RecordingStep, RoomKey, RoomName,
+    SessionId, Unix,
 };
 use crate::session::Policy;
 use crate::usage::ledger::{NoteRefusal, RecordingRecord, SessionRecord, Stage, after_stop};
@@ -130,6 +131,8 @@ pub(super) fn noted(
 /// Which recordings are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordingQuery {
+    /// Of this project; none: of all, as the node itself and its operator see them.
+    pub project: Option<ProjectId>,
     /// After this place in the order in which they first started.
     pub after: u64,
     /// Of this session.
@@ -144,7 +147,9 @@ pub struct RecordingQuery {
 
 const COLUMNS: &str = "SELECT recording.id, recording.seq, coalesce(session.room, ''),
     session.external_ref, stage, started_unix_ms, stopped_unix_ms, changed_unix_ms, ended_unix_ms,
-    expires_unix_ms, reason, result FROM recording LEFT JOIN session ON session.id = recording.session";
+    expires_unix_ms, reason, result";
+
+const SOURCE: &str = "FROM recording LEFT JOIN session ON session.id = recording.session";
 
 /// The state that the world is told, as [`RecordingRecord::state`] has it.
 const STATE: &str = "CASE WHEN stage IN ('recording', 'stopped', 'broken') THEN
@@ -164,14 +169,17 @@ impl LedgerReader {
         let rest = format!(
             "WHERE recording.seq > ?1 AND (?2 IS NULL OR recording.session = ?2)
              AND (?3 IS NULL OR session.room = ?3) AND (?4 IS NULL OR purpose = ?4)
-             AND (?5 IS NULL OR {STATE} = ?5) ORDER BY recording.seq LIMIT ?6"
+             AND (?5 IS NULL OR {STATE} = ?5) AND (?6 IS NULL OR {project} = ?6)
+             ORDER BY recording.seq LIMIT ?7",
+            project = self.project_column(),
         );
-        let keys: [&dyn ToSql; 6] = [
+        let keys: [&dyn ToSql; 7] = [
             &int(filter.after),
             &filter.session.as_ref().map(SessionId::as_str),
             &filter.room.as_ref().map(RoomName::as_str),
             &filter.purpose.map(Purpose::as_str),
             &filter.state,
+            &filter.project.as_ref().map(ProjectId::as_str),
             &int(limit),
         ];
         self.select(&rest, &keys)
@@ -267,9 +275,10 @@ impl LedgerReader {
             if !self.has_recordings {
                 return Ok(Vec::new());
             }
+            let project = self.project_column();
             let found: Vec<Option<RecordingRecord>> = self
                 .conn
-                .prepare_cached(&format!("{COLUMNS} {rest}"))?
+                .prepare_cached(&format!("{COLUMNS}, {project} {SOURCE} {rest}"))?
                 .query_map(keys, record)?
                 .collect::<rusqlite::Result<_>>()?;
             Ok(found.into_iter().flatten().collect())
@@ -293,7 +302,10 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Option<RecordingRecord>> {
     Ok(Some(RecordingRecord {
         id,
         seq: uint(row.get(1)?),
-        room: RoomName::from(row.get::<_, String>(2)?),
+        room: RoomKey {
+            name: RoomName::from(row.get::<_, String>(2)?),
+            project: ProjectId::from(row.get::<_, String>(12)?.as_str()),
+        },
         external_ref: row.get(3)?,
         stage,
         started_unix_ms: at(5)?.unwrap_or_default(),

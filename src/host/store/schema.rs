@@ -11,9 +11,11 @@ use std::time::Duration;
 /// Locked by the one process that writes. A file of its own: readers must be able to open the ledger.
 const LOCK_FILE: &str = "ledger.lock";
 /// The schema below; `PRAGMA user_version` of the file.
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 /// The first schema that has recordings.
 pub(super) const WITH_RECORDINGS: i64 = 3;
+/// The first schema that has projects.
+pub(super) const WITH_PROJECTS: i64 = 4;
 /// The oldest schema that is read, and brought up to date when it is written to.
 const OLDEST: i64 = 1;
 /// A reader of a WAL never blocks the writer; this is for a person at the sqlite3 command.
@@ -122,6 +124,13 @@ CREATE INDEX recording_unfinished ON recording (ended_unix_ms)
 CREATE INDEX recording_expiry ON recording (expires_unix_ms) WHERE stage <> 'deleted';
 CREATE INDEX entry_stop ON entry (session) WHERE kind = 'stop';
 CREATE INDEX entry_consent ON entry (session, entry_seq) WHERE kind = 'consent';
+";
+
+/// What version 4 added: whose each session is. All that was there before there were projects is of the
+/// keys under `[keys]`.
+const PROJECTS: &str = "
+ALTER TABLE session ADD COLUMN project TEXT NOT NULL DEFAULT 'default';
+CREATE INDEX session_project ON session (project, seq);
 ";
 
 /// Fills the index from the entries of version 1.
@@ -250,9 +259,10 @@ fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), OpenError> {
     let sqlite = OpenError::sqlite(dir);
     match version(conn).map_err(&sqlite)? {
         SCHEMA => Ok(()),
-        0 => create(conn, &[TABLES, SESSIONS, RECORDINGS]).map_err(sqlite),
-        OLDEST => create(conn, &[SESSIONS, INDEX, RECORDINGS]).map_err(sqlite),
-        2 => create(conn, &[RECORDINGS]).map_err(sqlite),
+        0 => create(conn, &[TABLES, SESSIONS, RECORDINGS, PROJECTS]).map_err(sqlite),
+        OLDEST => create(conn, &[SESSIONS, INDEX, RECORDINGS, PROJECTS]).map_err(sqlite),
+        2 => create(conn, &[RECORDINGS, PROJECTS]).map_err(sqlite),
+        3 => create(conn, &[PROJECTS]).map_err(sqlite),
         found => Err(OpenError::Newer {
             file: dir.join(LEDGER_FILE),
             found,

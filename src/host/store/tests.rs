@@ -5,7 +5,7 @@ use super::fixture::{Dir, PATIENCE, at, clock, soon};
 use super::read::{LedgerReader, RECORD};
 use super::writer::Writer;
 use super::*;
-use crate::base::{EndReason, Millis, Now, RoomName, SessionId, SessionState, Unix};
+use crate::base::{EndReason, Millis, Now, ProjectId, RoomKey, SessionId, SessionState, Unix};
 use crate::node::LedgerTrouble;
 use crate::usage::ledger::fixture::{START, checkpoint, facts, life};
 use crate::usage::ledger::{ClockEntry, FaultKind};
@@ -76,6 +76,7 @@ impl Bench {
         for append in appends {
             let expected = StoreReply::Appended {
                 session: append.entry.session.clone(),
+                project: ProjectId::default(),
                 entry_seq: append.entry.entry_seq,
                 events: append.events.len(),
             };
@@ -265,8 +266,73 @@ fn a_session_is_continued_within_ten_minutes_and_only_once() {
     next.entry.at_unix_ms = soon().unix;
     bench.appended(&[next]);
     let boot = open(&crashed.copy(), soon()).1;
-    let rooms: Vec<&str> = boot.recent.keys().map(RoomName::as_str).collect();
+    let rooms: Vec<&str> = boot.recent.keys().map(|room| room.name.as_str()).collect();
     assert_eq!(rooms, ["room-SE_b"], "SE_a was continued by SE_b");
+}
+
+#[test]
+fn each_project_goes_on_with_its_own_session_of_a_room_and_its_endpoints_alone_hear_of_it() {
+    let dir = Dir::new();
+    let endpoints = ["app", "acme/app", "bolt/app"].map(Arc::from).to_vec();
+    let config = StoreConfig {
+        endpoints,
+        ..config(&dir.0)
+    };
+    let projects = ["default", "acme", "bolt"].map(ProjectId::from);
+    let bench = start(Store::open(&config, soon()).unwrap().0);
+    for project in &projects {
+        let session = format!("SE_{project}");
+        let mut begun = life(&session)[..3].to_vec();
+        begun[0].entry.facts.as_mut().unwrap().room = RoomKey::new(project, "lesson");
+        bench.append(&begun);
+        for append in &begun {
+            let StoreReply::Appended {
+                session,
+                project: whose,
+                ..
+            } = bench.reply()
+            else {
+                panic!("not an append");
+            };
+            assert_eq!((&session, &whose), (&append.entry.session, project));
+        }
+        for other in &projects {
+            let head = bench.head(&lane(&other.endpoint("app"), &session));
+            assert_eq!(head.is_some(), other == project, "{session} for {other}");
+        }
+    }
+    let crashed = dir.copy();
+    let (_, boot) = Store::open(
+        &StoreConfig {
+            dir: crashed.0.clone(),
+            ..config
+        },
+        soon(),
+    )
+    .unwrap();
+    let kept: Vec<(&RoomKey, &str)> = boot
+        .recent
+        .iter()
+        .map(|(room, record)| (room, record.facts.session.as_str()))
+        .collect();
+    let rooms = ["acme", "bolt", "default"].map(|name| RoomKey::new(&name.into(), "lesson"));
+    let sessions = ["SE_acme", "SE_bolt", "SE_default"];
+    assert_eq!(kept, rooms.iter().zip(sessions).collect::<Vec<_>>());
+    let sql = "SELECT count(*) FROM outbox WHERE endpoint = 'acme/app' AND session <> 'SE_acme'";
+    let strange: i64 = crashed
+        .sqlite()
+        .query_row(sql, [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(
+        strange, 0,
+        "the ends that the start wrote go to their own as well"
+    );
+    let sql = "SELECT count(*) FROM outbox WHERE endpoint = 'acme/app' AND type = 'session.ended'";
+    let ended: i64 = crashed
+        .sqlite()
+        .query_row(sql, [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(ended, 1);
 }
 
 #[test]
@@ -324,7 +390,7 @@ fn the_session_of_a_room_that_panicked_is_closed_at_once_and_can_be_continued() 
     bench.appended(&life("SE_b")[..2]);
     let abandon = |session: &str| {
         bench.send(Job::Abandon {
-            room: RoomName::from("help"),
+            room: RoomKey::of_keys("help"),
             session: SessionId::from(session),
         });
         let mut replies = std::iter::from_fn(|| Some(bench.reply()));

@@ -8,7 +8,7 @@ fn opening(policy: Policy) -> Opening {
     let facts = SessionFacts::new(
         "SE_s".into(),
         "ND_n".into(),
-        "room".into(),
+        crate::base::RoomKey::of_keys("room"),
         "RM_r".into(),
         "default".into(),
     );

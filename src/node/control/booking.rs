@@ -1,7 +1,7 @@
 //! A session that is booked and has not begun, and its end if it never does.
 
 use crate::base::{
-    EndReason, Identity, Inherited, Millis, NodeId, Now, Rng, Role, RoomName, RoomSid, SessionId,
+    EndReason, Identity, Inherited, Millis, NodeId, Now, Rng, Role, RoomKey, RoomSid, SessionId,
     Unix,
 };
 use crate::node::billing::{Billing, Opening};
@@ -19,7 +19,8 @@ pub struct Booking {
     /// The session that the first join of the room opens.
     pub session: SessionId,
     /// Its room.
-    pub room: RoomName,
+    #[serde(flatten)]
+    pub room: RoomKey,
     /// Name of the policy template.
     pub template: String,
     /// The template with what the app has changed; `external_ref` and `metadata` are in it.
@@ -46,6 +47,9 @@ pub struct Guest {
     pub name: String,
     /// What they are to the session.
     pub role: Role,
+    /// Never recorded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub minor: bool,
 }
 
 /// The session that a join opens: the one that is booked, or a new one.
@@ -58,6 +62,7 @@ impl fmt::Debug for Guest {
         f.debug_struct("Guest")
             .field("identity", &self.identity)
             .field("role", &self.role)
+            .field("minor", &self.minor)
             .finish_non_exhaustive()
     }
 }
@@ -121,7 +126,7 @@ pub(crate) mod tests {
     pub(crate) fn booked(room: &str) -> Booking {
         Booking {
             session: SessionId::from(format!("SE_{room}")),
-            room: RoomName::from(room),
+            room: RoomKey::of_keys(room),
             template: "default".to_owned(),
             policy: Policy::default(),
             participants: Vec::new(),

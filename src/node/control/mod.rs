@@ -1,6 +1,7 @@
 //! What is decided for the whole node: which worker runs which room, what is booked, who may join.
 
 mod admission;
+mod booked;
 pub(super) mod booking;
 mod placement;
 #[cfg(test)]

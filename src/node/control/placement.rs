@@ -1,8 +1,9 @@
 //! Which worker runs which room, what is booked, and whether a session may start at all.
 
 use super::admission::{Capacity, Cpu, LedgerTrouble, Refusal, Reserved};
+use super::booked::Booked;
 use super::booking::Booking;
-use crate::base::{Identity, Mono, Now, RoomName, SessionId};
+use crate::base::{Identity, Mono, Now, RoomKey, SessionId};
 use crate::session::Policy;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -11,14 +12,11 @@ use std::sync::Arc;
 /// room again where it was; the next join must go there too.
 const MAX_REMEMBERED: usize = 4_096;
 
-/// Bookings that wait for their first join; beyond, a new one is refused.
-const MAX_BOOKINGS: usize = 100_000;
-
 /// A join, as admission sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
     /// The room.
-    pub room: &'a RoomName,
+    pub room: &'a RoomKey,
     /// Who joins.
     pub identity: &'a Identity,
     /// The rules of the session that this join would open, if nothing is booked.
@@ -40,16 +38,16 @@ pub enum News {
     /// The room is open.
     Opened {
         /// Which.
-        room: RoomName,
+        room: RoomKey,
         /// Its session.
         session: SessionId,
         /// The sessions that this one continues.
         continues: Vec<SessionId>,
     },
     /// A participant is in.
-    Joined(RoomName, Identity),
+    Joined(RoomKey, Identity),
     /// A participant is gone, or was not let in.
-    Left(RoomName, Identity),
+    Left(RoomKey, Identity),
 }
 
 /// Whose room it is that someone wants to book.
@@ -58,9 +56,9 @@ pub enum BookRefusal {
     /// A session is booked or runs there.
     #[error("the room has a session already")]
     Taken(Option<SessionId>),
-    /// As many bookings as can be kept.
-    #[error("this node keeps as many bookings as it may (100000); try again later")]
-    Many,
+    /// As many bookings as its project may have.
+    #[error("this node keeps as many bookings of your keys as it may ({0}); try again later")]
+    Many(usize),
     /// The node shuts down, or cannot write.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -117,10 +115,10 @@ impl Open {
 pub struct Control {
     workers: usize,
     capacity: Capacity,
-    rooms: BTreeMap<RoomName, Open>,
-    sessions: BTreeMap<SessionId, RoomName>,
-    bookings: BTreeMap<RoomName, Arc<Booking>>,
-    ended: VecDeque<(RoomName, usize)>,
+    rooms: BTreeMap<RoomKey, Open>,
+    sessions: BTreeMap<SessionId, RoomKey>,
+    bookings: Booked,
+    ended: VecDeque<(RoomKey, usize)>,
     cpu: Cpu,
     draining: bool,
     ledger: Option<LedgerTrouble>,
@@ -135,7 +133,7 @@ impl Control {
             capacity,
             rooms: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            bookings: BTreeMap::new(),
+            bookings: Booked::default(),
             ended: VecDeque::new(),
             cpu: Cpu::default(),
             draining: false,
@@ -217,7 +215,7 @@ impl Control {
     }
 
     /// The rules of the session that runs in the room, or is booked for it: the same for whoever joins.
-    pub fn rules(&self, room: &RoomName) -> Option<Arc<Policy>> {
+    pub fn rules(&self, room: &RoomKey) -> Option<Arc<Policy>> {
         if let Some(open) = self.rooms.get(room) {
             return Some(open.policy.clone());
         }
@@ -227,7 +225,7 @@ impl Control {
 
     /// Whether a token for this session may join the room, by what runs there or is booked; none if
     /// nothing is.
-    pub fn serves(&self, room: &RoomName, session: &SessionId) -> Option<bool> {
+    pub fn serves(&self, room: &RoomKey, session: &SessionId) -> Option<bool> {
         let booked = self.bookings.get(room).map(|booking| &booking.session);
         let Some(open) = self.rooms.get(room) else {
             return booked.map(|booked| booked == session);
@@ -238,7 +236,7 @@ impl Control {
 
     /// Whether this identity is in the room, or left it less than the grace time ago: its rejoin
     /// is never refused by capacity, window or verdict.
-    pub fn knows(&mut self, room: &RoomName, identity: &Identity, now: Mono) -> bool {
+    pub fn knows(&mut self, room: &RoomKey, identity: &Identity, now: Mono) -> bool {
         self.forget(now);
         let open = self.rooms.get(room);
         open.is_some_and(|open| open.people.contains_key(identity))
@@ -275,7 +273,7 @@ impl Control {
     }
 
     /// The session that was booked for the room has begun.
-    pub fn handle_begun(&mut self, room: &RoomName, session: &SessionId) {
+    pub fn handle_begun(&mut self, room: &RoomKey, session: &SessionId) {
         let booked = self.bookings.get(room);
         if booked.is_some_and(|booked| booked.session == *session) {
             self.bookings.remove(room);
@@ -284,7 +282,7 @@ impl Control {
 
     /// Where something for the room is done that needs no place: the worker that has it, or would
     /// get it.
-    pub fn near(&self, room: &RoomName) -> usize {
+    pub fn near(&self, room: &RoomKey) -> usize {
         let ended = || self.ended.iter().find(|(name, _)| name == room);
         let placed = self.rooms.get(room).map(|open| open.worker);
         placed
@@ -293,7 +291,7 @@ impl Control {
     }
 
     /// The room is over.
-    pub fn handle_room_ended(&mut self, room: &RoomName) {
+    pub fn handle_room_ended(&mut self, room: &RoomKey) {
         let Some(open) = self.rooms.remove(room) else {
             return;
         };
@@ -307,14 +305,14 @@ impl Control {
     }
 
     /// Where a session runs.
-    pub fn running(&self, session: &SessionId) -> Option<(usize, &RoomName)> {
+    pub fn running(&self, session: &SessionId) -> Option<(usize, &RoomKey)> {
         let room = self.sessions.get(session)?;
         let open = self.rooms.get(room)?;
         Some((open.worker, room))
     }
 
     /// What is booked for a room.
-    pub fn booking(&self, room: &RoomName) -> Option<&Arc<Booking>> {
+    pub fn booking(&self, room: &RoomKey) -> Option<&Arc<Booking>> {
         self.bookings.get(room)
     }
 
@@ -341,8 +339,8 @@ impl Control {
         if let Some(other) = self.bookings.get(&booking.room) {
             return Err(BookRefusal::Taken(Some(other.session.clone())));
         }
-        if self.bookings.len() >= MAX_BOOKINGS {
-            return Err(BookRefusal::Many);
+        if let Some(most) = self.bookings.is_full(&booking.room.project) {
+            return Err(BookRefusal::Many(most));
         }
         Ok(self.keep(booking))
     }
@@ -350,7 +348,7 @@ impl Control {
     /// Keeps a booking that a process before this one took.
     pub fn keep(&mut self, booking: Booking) -> Arc<Booking> {
         let booking = Arc::new(booking);
-        self.bookings.insert(booking.room.clone(), booking.clone());
+        self.bookings.insert(booking.clone());
         booking
     }
 
@@ -390,7 +388,7 @@ impl Control {
         due
     }
 
-    fn remembered(&mut self, room: &RoomName) -> Option<usize> {
+    fn remembered(&mut self, room: &RoomKey) -> Option<usize> {
         let index = self.ended.iter().position(|(name, _)| name == room)?;
         self.ended.remove(index).map(|(_, worker)| worker)
     }

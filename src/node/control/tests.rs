@@ -1,8 +1,9 @@
 //! Placement, reservation, bookings: tables over the machine.
 
+use super::booking::Booking;
 use super::booking::tests::booked;
 use super::*;
-use crate::base::{Identity, Mono, Now, RoomName, SessionId, Unix};
+use crate::base::{Identity, Mono, Now, ProjectId, RoomKey, SessionId, Unix};
 use crate::session::Policy;
 
 const CAPACITY: Capacity = Capacity {
@@ -15,8 +16,8 @@ fn control(capacity: Capacity) -> Control {
     Control::new(2, capacity)
 }
 
-fn room(name: &str) -> RoomName {
-    RoomName::from(name)
+fn room(name: &str) -> RoomKey {
+    RoomKey::of_keys(name)
 }
 
 fn at(ms: u64) -> Mono {
@@ -234,4 +235,50 @@ fn a_token_for_a_session_is_served_by_it_and_by_what_continues_it() {
     }
     control.handle_room_ended(&a);
     assert_eq!(control.serves(&a, &id("SE_a")), None);
+}
+
+#[test]
+fn a_room_of_one_name_in_two_projects_is_placed_booked_and_left_apart() {
+    let mut control = control(CAPACITY);
+    let projects = ["acme", "bolt"].map(ProjectId::from);
+    let rooms = projects
+        .each_ref()
+        .map(|project| RoomKey::new(project, "lesson"));
+    let bookings = [0, 1].map(|index| Booking {
+        session: SessionId::from(format!("SE_{index}")),
+        room: rooms[index].clone(),
+        ..booked("lesson")
+    });
+    for booking in bookings {
+        assert!(
+            control.book(booking).is_ok(),
+            "the other one's does not take it"
+        );
+    }
+    let (policy, anna) = (Policy::default(), Identity::from("anna"));
+    let arrival = |room| Arrival {
+        room,
+        identity: &anna,
+        policy: &policy,
+    };
+    for (index, room) in rooms.iter().enumerate() {
+        let place = control.place(arrival(room), at(0)).unwrap();
+        let booking = place.booking.unwrap();
+        assert_eq!(booking.session.as_str(), format!("SE_{index}"));
+        assert_eq!(place.worker, index, "a room of its own");
+        let news = News::Opened {
+            room: room.clone(),
+            session: booking.session.clone(),
+            continues: Vec::new(),
+        };
+        control.handle_news(&news, at(0));
+    }
+    let (first, second) = (SessionId::from("SE_0"), SessionId::from("SE_1"));
+    assert_eq!(control.serves(&rooms[0], &first), Some(true));
+    assert_eq!(control.serves(&rooms[0], &second), Some(false));
+    control.handle_room_ended(&rooms[0]);
+    assert_eq!(control.running(&first), None);
+    assert_eq!(control.running(&second), Some((1, &rooms[1])));
+    assert!(!control.knows(&rooms[0], &anna, at(0)));
+    assert!(control.knows(&rooms[1], &anna, at(0)));
 }

@@ -121,6 +121,14 @@ impl Member {
         self.join.permissions.hidden
     }
 
+    /// Whether they get what others publish while others cannot see that, or what they do with it: LiveKit's
+    /// grants `hidden` and `recorder`, and its kind `egress`. Everyone is told as of a recording.
+    pub(in crate::node) fn captures(&self) -> bool {
+        let granted = &self.join.permissions;
+        let egress = self.join.kind == ParticipantKind::Egress;
+        granted.can_subscribe && (granted.hidden || granted.recorder || egress)
+    }
+
     /// A visible participant who is no program: one for whom time is billed.
     pub(in crate::node) fn counts(&self) -> bool {
         self.join.kind == ParticipantKind::Standard && !self.hidden()

@@ -5,7 +5,7 @@ use super::filler::Filler;
 use super::measurement::{MAX_SAMPLES, Measurement, Reading, Sample};
 use super::message::{FromClient, ReportedSample, ToClient};
 use super::timing::SENDING;
-use crate::base::{Identity, Millis, Mono, Now, PreflightId, RoomName, Verdict};
+use crate::base::{Identity, Millis, Mono, Now, PreflightId, RoomKey, Verdict};
 use crate::peer::transport::{Probe, ProbeOutput};
 use std::net::SocketAddr;
 
@@ -28,7 +28,7 @@ pub struct PreflightRequest {
     /// Its id.
     pub id: PreflightId,
     /// Which room the participant wants to join.
-    pub room: RoomName,
+    pub room: RoomKey,
     /// Who.
     pub identity: Identity,
     /// The floors, and so what is measured.

@@ -1,12 +1,12 @@
 //! Both sides of a preflight in virtual time, over a link with a rate and a queue.
 
 use super::*;
-use crate::base::{Mono, NodeId, Now, Unix};
+use crate::base::{Mono, NodeId, Now, RoomKey, Unix};
 use crate::node::{Output, Shard, ShardConfig};
 use crate::peer::signal::token::Keys;
 use crate::peer::transport::Factory;
-use crate::session::Policy;
-use std::collections::{BTreeMap, VecDeque};
+use crate::session::{Policies, Policy};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -86,7 +86,9 @@ fn shard(factory: &Factory) -> Shard {
         advertised: vec![node()],
         node: NodeId::from("ND_test"),
         keys: Arc::new(Keys::new([("key", secret)]).unwrap()),
-        policies: Arc::new(BTreeMap::from([("default".to_owned(), Policy::default())])),
+        policies: Arc::new(Policies::of_keys(
+            [("default".to_owned(), Policy::default())].into(),
+        )),
     };
     Shard::new(config, 1, at(Mono::ZERO))
 }
@@ -101,7 +103,7 @@ fn at(mono: Mono) -> Now {
 fn request(sdp: String, targets: Targets) -> PreflightRequest {
     PreflightRequest {
         id: "PF_test".into(),
-        room: "room".into(),
+        room: RoomKey::of_keys("room"),
         identity: "karl".into(),
         targets,
         sdp,

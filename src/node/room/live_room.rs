@@ -17,8 +17,7 @@ use super::recording_outputs::{carry_out, people};
 use super::subscriptions::Subscriptions;
 use super::{arrivals, commands, counts, data, evidence, requests};
 use crate::base::{
-    ConnectionId, EndReason, Identity, Millis, Mono, Now, Purpose, RoomName, SessionId,
-    SessionState,
+    ConnectionId, EndReason, Identity, Millis, Mono, Now, Purpose, RoomKey, SessionId, SessionState,
 };
 use crate::node::billing::{Billing, Opening};
 use crate::node::context::Context;
@@ -40,7 +39,7 @@ const TICK: Millis = Millis(50);
 /// One room as it lives.
 pub(in crate::node) struct LiveRoom {
     index: usize,
-    name: RoomName,
+    name: RoomKey,
     session: SessionId,
     policy: Policy,
     parts: Parts,
@@ -94,7 +93,7 @@ impl LiveRoom {
         }
     }
 
-    pub(in crate::node) const fn name(&self) -> &RoomName {
+    pub(in crate::node) const fn name(&self) -> &RoomKey {
         &self.name
     }
 

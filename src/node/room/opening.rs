@@ -85,7 +85,7 @@ fn override_policy(policy: &mut Policy, join: &JoinRequest) {
 fn room_facts(sid: &RoomSid, join: &JoinRequest, policy: &Policy, now: Now) -> RoomFacts {
     RoomFacts {
         sid: sid.to_string(),
-        name: join.join.room.to_string(),
+        name: join.join.room.name.to_string(),
         metadata: join.join.room_config.metadata.clone().unwrap_or_default(),
         created: now.unix,
         departure_timeout_s: u32::try_from(policy.departure_timeout_s).unwrap_or(u32::MAX),

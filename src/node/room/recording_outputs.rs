@@ -28,6 +28,7 @@ fn person((key, member): (usize, &Member)) -> Person {
         sid: member.sid.clone(),
         role: member.join.role,
         hidden: member.hidden(),
+        captures: member.captures(),
         sources: sources.collect(),
     }
 }

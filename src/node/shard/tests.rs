@@ -8,7 +8,7 @@ use crate::peer::signal::ClientParams;
 use crate::peer::signal::token::{Claims, Keys, SESSION, authorize_join};
 use crate::peer::transport::Factory;
 use crate::record;
-use crate::session::Policy;
+use crate::session::{Policies, Policy};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,7 +29,9 @@ fn shard() -> Shard {
         advertised: vec![SocketAddr::from(([192, 0, 2, 1], 7882))],
         node: NodeId::from("ND_test"),
         keys: Arc::new(Keys::new([("key", secret)]).unwrap()),
-        policies: Arc::new(BTreeMap::from([("default".to_owned(), Policy::default())])),
+        policies: Arc::new(Policies::of_keys(
+            [("default".to_owned(), Policy::default())].into(),
+        )),
     };
     let mut shard = Shard::new(config, 1, at(0));
     shard.handle_join(ConnectionId(1), request("erika", None), at(0));
@@ -122,7 +124,7 @@ fn the_session_of_a_room_that_panicked_is_to_be_closed_at_once() {
         panic!("the last word: {outputs:?}");
     };
     assert!(begun, "what it had written goes before");
-    assert_eq!((room.as_str(), gone), ("help", &session));
+    assert_eq!((room.name.as_str(), gone), ("help", &session));
 }
 
 #[test]
@@ -146,7 +148,7 @@ fn nobody_opens_the_room_again_before_its_session_is_closed() {
     });
     assert!(closed && kept, "and the room stays where it was");
 
-    assert!(shard.handle_closed(&"help".into(), &session, at(3)));
+    assert!(shard.handle_closed(&RoomKey::of_keys("help"), &session, at(3)));
     let mut join = request("karl", None);
     join.continues = Some(Continued {
         facts: crate::usage::ledger::fixture::facts(session.as_str()),
@@ -165,7 +167,7 @@ fn nobody_opens_the_room_again_before_its_session_is_closed() {
 fn a_room_that_panics_at_its_checkpoint_takes_no_other_with_it() {
     let mut shard = shard();
     let mut other = request("karl", None);
-    other.join.room = "another".into();
+    other.join.room = RoomKey::of_keys("another");
     shard.handle_join(ConnectionId(7), other, at(1));
     shard.rooms[0].panics_at_its_checkpoint = true;
     shard.handle_timeout(at(1_000));

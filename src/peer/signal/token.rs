@@ -11,14 +11,14 @@ mod limits;
 mod tests;
 
 pub use authorize::{
-    Duty, Join, Permissions, Reach, SESSION, authorize_admin, authorize_join, authorize_recordings,
-    is_server_owned,
+    Duty, Join, Part, Permissions, Reach, SESSION, authorize_admin, authorize_join,
+    authorize_recordings, is_server_owned, room_of, session_of,
 };
 pub use claims::{Claims, ParticipantKind, RoomConfig, VideoGrant};
 pub use error::{AdminRefusal, JoinRefusal, KeyError, TokenError};
 pub use limits::{MAX_TOKEN_BYTES, MIN_SECRET_BYTES};
 
-use crate::base::{Millis, Now, Unix};
+use crate::base::{Millis, Now, ProjectId, Unix};
 use claims::{Peek, Wire};
 use error::misfit;
 use jsonwebtoken::dangerous::insecure_decode_claims;
@@ -33,36 +33,53 @@ const LEEWAY: Millis = Millis::from_secs(60);
 /// Shortest validity of a refreshed token (livekit-server 1.13.5).
 const MIN_REFRESH: Millis = Millis::from_secs(600);
 
-/// The API keys of this node, each with its secret.
+/// The API keys of this node, each with its secret and its project. The keys of one project are
+/// interchangeable: whichever of them signs, it is the same app.
 #[derive(Clone, Default)]
 pub struct Keys(BTreeMap<String, Key>);
 
 #[derive(Clone)]
 struct Key {
+    project: ProjectId,
     verify: DecodingKey,
     sign: EncodingKey,
 }
 
 impl Keys {
-    /// Takes pairs of key and secret; the bytes of a secret are used as given, without decoding.
+    /// The keys of the default project alone, as pairs of key and secret; the bytes of a secret are used
+    /// as given, without decoding.
     ///
     /// # Errors
     /// A key is empty or a secret too short.
     pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Keys, KeyError> {
-        pairs
-            .into_iter()
-            .map(|(name, secret)| Ok((name.to_owned(), key(name, secret)?)))
-            .collect::<Result<_, _>>()
-            .map(Keys)
+        Keys::default().with(&ProjectId::default(), pairs)
     }
 
-    /// The names of the keys, in alphabetical order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+    /// The same with those of one more project.
+    ///
+    /// # Errors
+    /// A key is empty, of another project already, or a secret too short.
+    pub fn with<'a>(
+        mut self,
+        project: &ProjectId,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Keys, KeyError> {
+        for (name, secret) in pairs {
+            let added = self.0.insert(name.to_owned(), key(project, name, secret)?);
+            if added.is_some_and(|key| key.project != *project) {
+                return Err(KeyError::TwoProjects(name.to_owned()));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Whose key this is.
+    pub fn project(&self, name: &str) -> Option<&ProjectId> {
+        self.0.get(name).map(|key| &key.project)
     }
 }
 
-fn key(name: &str, secret: &str) -> Result<Key, KeyError> {
+fn key(project: &ProjectId, name: &str, secret: &str) -> Result<Key, KeyError> {
     if name.is_empty() {
         return Err(KeyError::EmptyName);
     }
@@ -74,6 +91,7 @@ fn key(name: &str, secret: &str) -> Result<Key, KeyError> {
     }
     let secret = secret.as_bytes();
     Ok(Key {
+        project: project.clone(),
         verify: DecodingKey::from_secret(secret),
         sign: EncodingKey::from_secret(secret),
     })
@@ -126,7 +144,10 @@ pub fn verify(token: &str, keys: &Keys, now: Now) -> Result<Claims, TokenError> 
         .map_err(|e| unreadable(token, &e))?
         .claims;
     check_times(&wire, now)?;
-    Ok(Claims::from_wire(wire))
+    Ok(Claims {
+        project: key.project.clone(),
+        ..Claims::from_wire(wire)
+    })
 }
 
 /// The algorithm is pinned before any key is looked at, and a header that demands to be understood

@@ -11,7 +11,7 @@ fn facts() -> SessionFacts {
     SessionFacts::new(
         "SE_s".into(),
         "ND_n".into(),
-        "room".into(),
+        crate::base::RoomKey::of_keys("room"),
         "RM_r".into(),
         "default".into(),
     )

@@ -12,7 +12,7 @@ fn facts() -> SessionFacts {
         ..SessionFacts::new(
             "SE_abcDEF012345".into(),
             "ND_node00000001".into(),
-            "help-42".into(),
+            crate::base::RoomKey::of_keys("help-42"),
             "RM_room00000001".into(),
             "default".into(),
         )

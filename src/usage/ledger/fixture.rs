@@ -4,7 +4,7 @@ use super::after_stop;
 use crate::base::{
     Actor, Consent, ConsentState, EndReason, Identity, Millis, Mono, NodeId, Now, ParticipantSid,
     PauseReason, Purpose, RecordingId, RecordingNote, RecordingResult, RecordingStep, Role,
-    RoomName, RoomSid, SessionId, SessionState, Terms, Unix,
+    RoomKey, RoomSid, SessionId, SessionState, Terms, Unix,
 };
 use crate::usage::event::event;
 use crate::usage::{
@@ -18,7 +18,7 @@ pub const START: Unix = Unix(1_795_500_000_000);
 
 /// Facts of a session in the room `room-` and its id.
 pub fn facts(session: &str) -> SessionFacts {
-    let room = RoomName::from(format!("room-{session}"));
+    let room = RoomKey::of_keys(format!("room-{session}"));
     SessionFacts {
         external_ref: Some("booking-7".to_owned()),
         metadata: Some(serde_json::json!({"note": "Grüße ✓"})),

@@ -2,7 +2,7 @@
 //! and the entry that tells a step after the session's end.
 
 use crate::base::{
-    Identity, Millis, RecordingId, RecordingNote, RecordingResult, RecordingStep, RoomName,
+    Identity, Millis, RecordingId, RecordingNote, RecordingResult, RecordingStep, RoomKey,
     SessionId, Unix,
 };
 use crate::usage::event::event;
@@ -151,7 +151,7 @@ pub struct RecordingRecord {
     /// Its place in the order in which recordings first started.
     pub seq: u64,
     /// The room of its session.
-    pub room: RoomName,
+    pub room: RoomKey,
     /// The app's own booking id of its session.
     pub external_ref: Option<String>,
     /// Where it stands.

@@ -21,4 +21,4 @@ pub use client::Client;
 pub use link::{Link, Rough};
 pub use payload::{AUDIO, DELTA, KEYFRAME, MIDDLE};
 pub use wire::Wire;
-pub use world::{SECRET, World};
+pub use world::{SECRET, TENANT, World};

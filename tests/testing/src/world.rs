@@ -9,7 +9,7 @@ use beistand::peer::signal::token::{Claims, Keys, authorize_join};
 use beistand::peer::signal::{ClientParams, Frame};
 use beistand::peer::transport::Factory;
 use beistand::record;
-use beistand::session::{Mode, Policy};
+use beistand::session::{Mode, Policies, Policy};
 use beistand::usage::Stored;
 use livekit_protocol as proto;
 use livekit_protocol::signal_request::Message as Ask;
@@ -73,6 +73,9 @@ fn recorded(mode: Mode) -> Policy {
     policy
 }
 
+/// A project of the node beside the default one.
+pub const TENANT: &str = "acme";
+
 const STEP: Millis = Millis(1);
 /// For long lives in which a millisecond decides nothing.
 const COARSE_STEP: Millis = Millis(10);
@@ -95,7 +98,7 @@ impl World {
             advertised: vec![node_address],
             node: NodeId::from("ND_sim"),
             keys: Arc::clone(&keys),
-            policies: Arc::new(policies()),
+            policies: Arc::new(Policies::of_keys(policies()).with(TENANT.into(), policies())),
         };
         let shard = Shard::new(config, seed, now);
         World {
@@ -129,11 +132,14 @@ impl World {
         let mut claims = Claims::new("key", identity, Unix(self.now.unix.0 + 3_600_000));
         claims.video.room = Some(room.to_owned());
         claims.video.room_join = Some(true);
-        for (name, value) in attributes {
-            claims
-                .attributes
-                .insert((*name).to_owned(), (*value).to_owned());
-        }
+        let attributes = attributes.iter();
+        let owned = attributes.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        claims.attributes.extend(owned);
+        self.join_by(claims)
+    }
+
+    /// The same with these claims of a good token.
+    pub fn join_by(&mut self, claims: Claims) -> usize {
         let index = self.clients.len();
         let number = u16::try_from(index).expect("few clients");
         let conn = ConnectionId(u64::from(number));

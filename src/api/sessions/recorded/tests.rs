@@ -4,6 +4,8 @@ use super::*;
 use crate::api::ports::worker::CommandFailure;
 use crate::base::Unix;
 use crate::node::CommandRefusal;
+use crate::node::booked;
+use crate::peer::signal::token::SESSION;
 use crate::session::RecordingRefusal;
 use serde_json::{Value, json};
 
@@ -13,6 +15,29 @@ fn claims(identity: &str, room: Option<&str>, (join, admin): (bool, bool)) -> Cl
     claims.video.room_join = join.then_some(true);
     claims.video.room_admin = admin.then_some(true);
     claims
+}
+
+/// The session `SE_lesson`, booked for the room `lesson`.
+fn known() -> Known {
+    Known {
+        seq: 1,
+        booking: Some(booked("lesson")),
+        record: None,
+    }
+}
+
+#[test]
+fn a_token_of_another_session_of_the_room_speaks_for_nobody_in_this_one() {
+    let karl = Identity::from("karl");
+    for (session, expected) in [
+        ("SE_lesson", Ok(Actor::Participant)),
+        ("SE_before", Err(NotTheirs)),
+    ] {
+        let mut claims = claims("karl", Some("lesson"), (true, false));
+        let tie = (SESSION.to_owned(), session.to_owned());
+        claims.attributes.extend([tie]);
+        assert_eq!(whose(&claims, &known(), &karl), expected, "{session}");
+    }
 }
 
 #[test]
@@ -32,7 +57,7 @@ fn a_participant_speaks_for_themselves_and_the_app_for_everyone() {
         ("karl", Some("lesson"), (false, false), Err(NotTheirs)),
     ] {
         let claims = claims(identity, room, grants);
-        let actor = whose(&claims, "lesson", &karl);
+        let actor = whose(&claims, &known(), &karl);
         assert_eq!(actor, expected, "{identity} {room:?} {grants:?}");
     }
 }

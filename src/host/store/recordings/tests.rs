@@ -129,7 +129,7 @@ fn a_recording_follows_its_notes_from_the_first_to_the_last() {
     assert_eq!(again, Err(NoteRefusal::Order(Stage::Ready)));
     let ready = reader(&dir).recording(&shared("SE_a")).unwrap().unwrap();
     assert_eq!(ready.state(), "ready");
-    assert_eq!(ready.room.as_str(), "room-SE_a");
+    assert_eq!(ready.room.name.as_str(), "room-SE_a");
     assert_eq!(ready.external_ref.as_deref(), Some("booking-7"));
     assert_eq!(ready.started_unix_ms, Unix(START.0 + 3_000));
     assert_eq!(ready.stopped_unix_ms, Some(Unix(START.0 + 9_000)));
@@ -349,7 +349,8 @@ fn a_ledger_of_version_2_is_read_as_it_is_and_can_record_once_it_was_opened() {
     let life = crate::usage::ledger::fixture::life("SE_old");
     bench.append(&life);
     bench.store.close();
-    let old = "DROP TABLE recording; DROP INDEX entry_stop; DROP INDEX entry_consent;
+    let old = "DROP INDEX session_project; ALTER TABLE session DROP COLUMN project;
+               DROP TABLE recording; DROP INDEX entry_stop; DROP INDEX entry_consent;
                PRAGMA user_version = 2;";
     dir.sqlite().execute_batch(old).unwrap();
     let read = reader(&dir);

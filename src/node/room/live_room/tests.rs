@@ -10,8 +10,8 @@ use crate::node::room::opening;
 use crate::peer::signal::token::{Claims, Keys, authorize_join};
 use crate::peer::signal::{ClientParams, Frame, Target, decode};
 use crate::peer::transport::Factory;
-use crate::session::{ConsentAnswer, Mode};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use crate::session::{ConsentAnswer, Mode, Policies};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -97,7 +97,10 @@ fn room(config: &ShardConfig, rng: &mut Rng, now: Now) -> LiveRoom {
     let first = join_request(0, rng);
     let rules = opening::Rules {
         template: "default",
-        policy: config.policies["default"].clone(),
+        policy: (config.policies)
+            .get(&first.join.room.project, "default")
+            .unwrap()
+            .clone(),
     };
     let (opening, facts) = opening::open(rules, &first, config, rng, now);
     LiveRoom::new(0, opening, facts, rng.next_u64(), now)
@@ -122,7 +125,7 @@ impl Life {
             advertised: vec![SocketAddr::from(([192, 0, 2, 1], 7882))],
             node: NodeId::from("ND_test"),
             keys: Arc::new(Keys::new([("key", secret)]).unwrap()),
-            policies: Arc::new(BTreeMap::from([("default".to_owned(), policy)])),
+            policies: Arc::new(Policies::of_keys([("default".to_owned(), policy)].into())),
         };
         let mut rng = Rng::from_seed(seed);
         Life {

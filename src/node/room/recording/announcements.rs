@@ -43,7 +43,8 @@ impl Announcements {
         now: Mono,
     ) -> Vec<Output> {
         let mut outputs = self.tell_attributes(people, views);
-        let active = views.iter().any(|view| view.active);
+        let captured = people.iter().any(|person| person.captures);
+        let active = captured || views.iter().any(|view| view.active);
         if std::mem::replace(&mut self.active, active) != active {
             outputs.push(Output::RoomFlag(active));
         }

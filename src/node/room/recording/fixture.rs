@@ -33,6 +33,7 @@ pub(super) fn person(member: usize, who: &str) -> Person {
         sid: ParticipantSid::from(format!("PA_{who}")),
         role: None,
         hidden: false,
+        captures: false,
         sources: vec![Source {
             track: TrackKey(member),
             sid: TrackSid::from(format!("TR_{who}")),

@@ -18,6 +18,8 @@ pub(in crate::node) struct Person {
     pub(in crate::node) role: Option<Role>,
     /// Nobody sees them, so they are not recorded.
     pub(in crate::node) hidden: bool,
+    /// They get what others publish, and others cannot see that, or what they do with it.
+    pub(in crate::node) captures: bool,
     /// What they publish.
     pub(in crate::node) sources: Vec<Source>,
 }

@@ -1,7 +1,7 @@
 //! From claims to a join: what the bearer may do, and in which role.
 
 use super::{AdminRefusal, Claims, JoinRefusal, ParticipantKind, RoomConfig};
-use crate::base::{Identity, Pii, Purpose, Role, RoomName, SessionId, TrackSource};
+use crate::base::{Identity, Pii, Purpose, Role, RoomKey, SessionId, TrackSource};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -14,8 +14,8 @@ const MAX_NAME_BYTES: usize = 256;
 /// A join that a token allows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Join {
-    /// Which room.
-    pub room: RoomName,
+    /// Which room, of the project whose key signed the token.
+    pub room: RoomKey,
     /// Who.
     pub identity: Identity,
     /// The name shown to others.
@@ -109,7 +109,7 @@ pub fn authorize_join(claims: &Claims) -> Result<Join, JoinRefusal> {
     check_names(room, &claims.identity)?;
     check_minor(claims)?;
     Ok(Join {
-        room: RoomName::from(room),
+        room: RoomKey::new(&claims.project, room),
         identity: Identity::from(claims.identity.as_str()),
         name: claims.name.clone(),
         role: role(claims)?,
@@ -118,10 +118,7 @@ pub fn authorize_join(claims: &Claims) -> Result<Join, JoinRefusal> {
             .get("policy")
             .filter(|name| !name.is_empty())
             .cloned(),
-        session: claims
-            .attributes
-            .get(SESSION)
-            .map(|id| SessionId::from(id.as_str())),
+        session: session_of(claims),
         attributes: claims.attributes.clone(),
         metadata: claims.metadata.clone(),
         kind: claims.kind,
@@ -129,6 +126,12 @@ pub fn authorize_join(claims: &Claims) -> Result<Join, JoinRefusal> {
         permissions: permissions(claims)?,
         room_config: claims.room_config.clone(),
     })
+}
+
+/// The one room that a token is good for; none: it names none, and is good for all where it administers.
+pub fn room_of(claims: &Claims) -> Option<&str> {
+    let room = claims.video.room.as_deref();
+    room.filter(|room| !room.is_empty())
 }
 
 /// What someone administers.
@@ -151,7 +154,7 @@ pub enum Duty<'a> {
 /// The grant is missing.
 pub fn authorize_admin(claims: &Claims, duty: Duty<'_>) -> Result<(), AdminRefusal> {
     let grant = &claims.video;
-    let own = grant.room.as_deref().filter(|room| !room.is_empty());
+    let own = room_of(claims);
     let (held, missing) = match duty {
         Duty::Create => (grant.room_create, AdminRefusal::NoCreate),
         Duty::List => (grant.room_list, AdminRefusal::NoList),
@@ -164,48 +167,69 @@ pub fn authorize_admin(claims: &Claims, duty: Duty<'_>) -> Result<(), AdminRefus
     (held == Some(true)).then_some(()).ok_or(missing)
 }
 
-/// Which recordings a token lets its bearer see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which recordings of their project a token lets its bearer see.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach<'a> {
     /// All, and it may start, stop and delete them.
     All,
     /// Those of this room, likewise.
     Room(&'a str),
-    /// Those of this room that are for its participants; they may be read, and nothing more.
-    Shared(&'a str),
+    /// Those of some sessions of this room that are for their participants; they may be read, and nothing
+    /// more.
+    Shared(&'a str, Part),
+}
+
+/// Of which sessions an expert sees the recordings. A room's name is used again and again, so it says
+/// nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Of the session that their token is for, and of those that continue it.
+    Named(SessionId),
+    /// Of those in which this identity was an expert: their token names none.
+    Taken(Identity),
 }
 
 /// Which recordings a token lets its bearer see: the grants `roomRecord` and `roomAdmin` are good for
-/// the room that the token names, or for all if it names none; an expert sees what is shared of the
-/// room that their token lets them join.
+/// the room that the token names, or for all if it names none; an expert sees what is shared of their own
+/// sessions in the room that their token lets them join.
 ///
 /// # Errors
 /// None at all.
 pub fn authorize_recordings(claims: &Claims) -> Result<Reach<'_>, AdminRefusal> {
     let grant = &claims.video;
-    let own = grant.room.as_deref().filter(|room| !room.is_empty());
+    let own = room_of(claims);
     if grant.room_admin == Some(true) || grant.room_record == Some(true) {
         return Ok(own.map_or(Reach::All, Reach::Room));
     }
     let expert = matches!(role(claims), Ok(Some(Role::Expert)));
     let joins = expert && grant.room_join == Some(true);
-    own.filter(|_| joins)
-        .map(Reach::Shared)
-        .ok_or(AdminRefusal::NoRecord)
+    let own = own.filter(|_| joins).ok_or(AdminRefusal::NoRecord)?;
+    let taken = || Part::Taken(Identity::from(claims.identity.as_str()));
+    let part = session_of(claims).map_or_else(taken, Part::Named);
+    Ok(Reach::Shared(own, part))
+}
+
+/// The session that a token is for; none: it is tied to none.
+pub fn session_of(claims: &Claims) -> Option<SessionId> {
+    let id = claims.attributes.get(SESSION);
+    id.map(|id| SessionId::from(id.as_str()))
 }
 
 impl Reach<'_> {
-    /// Whether a recording of this room and purpose may be seen.
+    /// Whether a recording of this room and purpose may be seen, as far as they tell: with a part, only
+    /// what is of that part.
     ///
     /// # Errors
     /// It may not.
-    pub fn see(self, room: &str, purpose: Purpose) -> Result<(), AdminRefusal> {
+    pub fn see(&self, room: &str, purpose: Purpose) -> Result<Option<&Part>, AdminRefusal> {
         match self {
-            Reach::All => Ok(()),
-            Reach::Room(own) | Reach::Shared(own) if own != room => Err(AdminRefusal::OtherRoom),
-            Reach::Room(_) => Ok(()),
-            Reach::Shared(_) if purpose == Purpose::Shared => Ok(()),
-            Reach::Shared(_) => Err(AdminRefusal::OtherPurpose),
+            Reach::All => Ok(None),
+            Reach::Room(own) | Reach::Shared(own, _) if *own != room => {
+                Err(AdminRefusal::OtherRoom)
+            }
+            Reach::Room(_) => Ok(None),
+            Reach::Shared(_, part) if purpose == Purpose::Shared => Ok(Some(part)),
+            Reach::Shared(..) => Err(AdminRefusal::OtherPurpose),
         }
     }
 
@@ -213,12 +237,12 @@ impl Reach<'_> {
     ///
     /// # Errors
     /// They may not.
-    pub fn direct(self, room: &str) -> Result<(), AdminRefusal> {
+    pub fn direct(&self, room: &str) -> Result<(), AdminRefusal> {
         match self {
             Reach::All => Ok(()),
-            Reach::Room(own) if own == room => Ok(()),
+            Reach::Room(own) if *own == room => Ok(()),
             Reach::Room(_) => Err(AdminRefusal::OtherRoom),
-            Reach::Shared(_) => Err(AdminRefusal::NoRecord),
+            Reach::Shared(..) => Err(AdminRefusal::NoRecord),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a token says: the claims as they travel, and as we use them.
 
-use crate::base::{Now, Pii, Unix};
+use crate::base::{Now, Pii, ProjectId, Unix};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -11,6 +11,8 @@ use std::fmt;
 pub struct Claims {
     /// The API key that signed it (`iss`).
     pub key: String,
+    /// Whose key that is. It is not in the token: [`super::verify`] looks it up.
+    pub project: ProjectId,
     /// Who joins (`sub`, else `jti`); empty in tokens for administration.
     pub identity: String,
     /// End of its validity (`exp`).
@@ -56,6 +58,7 @@ impl Claims {
         };
         Claims {
             key: wire.iss.unwrap_or_default(),
+            project: ProjectId::default(),
             identity: wire
                 .sub
                 .filter(|sub| !sub.is_empty())
@@ -122,6 +125,7 @@ impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claims")
             .field("key", &self.key)
+            .field("project", &self.project)
             .field("identity", &Pii(&self.identity))
             .field("expires", &self.expires)
             .field("kind", &self.kind)

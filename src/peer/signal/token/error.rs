@@ -23,6 +23,12 @@ pub enum KeyError {
         /// The length of its secret.
         bytes: usize,
     },
+    /// The key is of two projects.
+    #[error(
+        "the API key `{0}` is of two projects, and a token names its key alone: give it another name \
+         in one of them"
+    )]
+    TwoProjects(String),
 }
 
 /// Why a token is refused.
@@ -54,8 +60,8 @@ pub enum TokenError {
     NoIssuer,
     /// The claim `iss` names a key that this node does not have.
     #[error(
-        "the API key in claim `iss` is not known here: use a key from the section [keys] of this \
-         server's configuration"
+        "the API key in claim `iss` is not known here: use a key from the section [keys] (or \
+         [projects.NAME.keys]) of this server's configuration"
     )]
     UnknownKey,
     /// Signed with another secret.
@@ -110,6 +116,9 @@ pub enum AdminRefusal {
         "the access token does not allow this: set the grant `roomRecord` or `roomAdmin` to true"
     )]
     NoRecord,
+    /// An expert sees what is for the participants of their own sessions.
+    #[error("the room token of an expert is good for the recordings of their own sessions alone")]
+    OtherSession,
     /// An expert sees what is for the participants.
     #[error("the room token of an expert is good for recordings with the purpose `shared` alone")]
     OtherPurpose,

@@ -1,7 +1,7 @@
 //! The table of bad tokens, and the good ones of the SDKs.
 
 use super::*;
-use crate::base::{Mono, Role, TrackSource};
+use crate::base::{Mono, Role, RoomKey, TrackSource};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -489,10 +489,64 @@ fn whoever_records_sees_all_of_their_rooms_and_an_expert_what_is_shared_in_their
         claims.attributes.insert("role".to_owned(), role.to_owned());
         let reach = authorize_recordings(&claims);
         let answers = [
-            reach.and_then(|reach| reach.see("lesson", Purpose::Shared)),
-            reach.and_then(|reach| reach.see("lesson", Purpose::Qa)),
+            reach
+                .clone()
+                .and_then(|reach| reach.see("lesson", Purpose::Shared).map(drop)),
+            reach
+                .clone()
+                .and_then(|reach| reach.see("lesson", Purpose::Qa).map(drop)),
             reach.and_then(|reach| reach.direct("lesson")),
         ];
         assert_eq!(answers, expected, "{video} {role}");
     }
+}
+
+#[test]
+fn an_expert_sees_what_is_shared_of_their_own_sessions_and_not_of_all_that_used_the_room() {
+    use crate::base::Purpose;
+    let mut claims = Claims::new("app", "erika", Unix(0));
+    claims.video.room = Some("lesson".to_owned());
+    claims.video.room_join = Some(true);
+    let role = ("role".to_owned(), "expert".to_owned());
+    claims.attributes.extend([role]);
+    let part = |claims: &Claims| {
+        let reach = authorize_recordings(claims).unwrap();
+        reach.see("lesson", Purpose::Shared).unwrap().cloned()
+    };
+    assert_eq!(part(&claims), Some(Part::Taken("erika".into())));
+    let tie = (SESSION.to_owned(), "SE_a".to_owned());
+    claims.attributes.extend([tie]);
+    assert_eq!(part(&claims), Some(Part::Named("SE_a".into())));
+    claims.video.room_record = Some(true);
+    assert_eq!(part(&claims), None, "whoever records sees the whole room");
+}
+
+#[test]
+fn a_token_is_of_the_project_whose_key_signed_it_and_a_key_is_of_one() {
+    let acme = ProjectId::from("acme");
+    let keys = keys()
+        .with(&acme, [("tenant", SECRET), ("rotated", OTHER)])
+        .unwrap();
+    for (key, project) in [
+        ("app", &ProjectId::default()),
+        ("other", &ProjectId::default()),
+        ("tenant", &acme),
+        ("rotated", &acme),
+    ] {
+        assert_eq!(keys.project(key), Some(project));
+        let mut claims = Claims::new(key, "erika", Unix(now().unix.0 + 60_000));
+        claims.video.room = Some("lesson".to_owned());
+        claims.video.room_join = Some(true);
+        let token = sign(&claims, &keys, now()).unwrap();
+        let join = authorize_join(&verify(&token, &keys, now()).unwrap()).unwrap();
+        assert_eq!(join.room, RoomKey::new(project, "lesson"), "{key}");
+        let fresh = refresh(&verify(&token, &keys, now()).unwrap(), &keys, now()).unwrap();
+        assert_eq!(
+            verify(&fresh, &keys, now()).unwrap().project,
+            *project,
+            "{key}"
+        );
+    }
+    let twice = keys.with(&"bolt".into(), [("app", SECRET)]).map(drop);
+    assert_eq!(twice, Err(KeyError::TwoProjects("app".to_owned())));
 }
