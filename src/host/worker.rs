@@ -11,7 +11,7 @@ use super::udp::{Datagram, Udp, UdpStats};
 use crate::api::{CommandAnswer, CommandReply, Sink, ToWorker};
 use crate::base::{ConnectionId, Mono, Now, PreflightId, RecordingId, RoomName, SessionId};
 use crate::node::preflight::Outcome;
-use crate::node::{News, Output, Shard, Stats};
+use crate::node::{News, Output, Settings, Shard, Stats};
 use crate::peer::signal::Frame;
 use crate::usage::Stored;
 use mio::{Events, Poll, Token, Waker};
@@ -66,6 +66,9 @@ impl Committed {
     }
 }
 
+/// Settings that the worker has not taken over yet; only the newest count.
+type Fresh = Arc<Mutex<Option<Settings>>>;
+
 /// Nobody panics while holding one of these; and if, what it guards is whole.
 fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -79,6 +82,7 @@ pub struct WorkerEnds {
     waker: Arc<Waker>,
     committed: Committed,
     lost: Lost,
+    settings: Fresh,
     published: Arc<Mutex<Published>>,
 }
 
@@ -104,6 +108,12 @@ impl WorkerEnds {
     /// Tells that the disk does not take a recording.
     pub fn handle_recording_lost(&self, id: &RecordingId, reason: &str) {
         self.lost.add(id, reason);
+        self.wake();
+    }
+
+    /// Tells that the configuration changed: this holds for every message that is queued from now on.
+    pub fn handle_settings(&self, settings: Settings) {
+        *hold(&self.settings) = Some(settings);
         self.wake();
     }
 
@@ -166,6 +176,7 @@ impl Prepared {
             waker,
             committed: Committed::default(),
             lost: Lost::default(),
+            settings: Fresh::default(),
             published: Arc::default(),
         };
         Ok(Prepared {
@@ -199,6 +210,7 @@ impl Prepared {
             messages: self.messages,
             committed: self.ends.committed,
             lost: self.ends.lost,
+            settings: self.ends.settings,
             published: self.ends.published,
             shard,
             context,
@@ -223,6 +235,7 @@ struct Worker {
     messages: Receiver<ToWorker>,
     committed: Committed,
     lost: Lost,
+    settings: Fresh,
     published: Arc<Mutex<Published>>,
     shard: Shard,
     context: Context,
@@ -300,6 +313,9 @@ impl Worker {
         }
         for (id, reason) in self.lost.take() {
             self.shard.handle_recording_failed(&id, &reason, now);
+        }
+        if let Some(settings) = hold(&self.settings).take() {
+            self.shard.handle_settings(settings);
         }
         let next = self.take_messages(now);
         self.shard.handle_timeout(now);

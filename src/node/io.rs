@@ -35,6 +35,15 @@ pub struct ShardConfig {
     pub policies: Arc<BTreeMap<String, Policy>>,
 }
 
+/// What may change while the node runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who may sign tokens.
+    pub keys: Arc<Keys>,
+    /// Policy templates by name; `default` is among them.
+    pub policies: Arc<BTreeMap<String, Policy>>,
+}
+
 /// A join that `api` has checked.
 #[derive(Clone, Debug)]
 pub struct JoinRequest {

@@ -24,6 +24,7 @@ mod proxy;
 mod receiver;
 mod record;
 mod recordings_api;
+mod reload;
 mod sessions;
 mod tied_tokens;
 mod turn;

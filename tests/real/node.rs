@@ -187,6 +187,18 @@ impl Node {
         (self.http, self.admin, self.udp) = ports;
     }
 
+    /// Writes its configuration file anew, changed by `change`.
+    pub fn reconfigure(&self, change: impl FnOnce(String) -> String) {
+        let file = self.folder.join("beistand.toml");
+        let text = std::fs::read_to_string(&file).expect("it was started with a file");
+        std::fs::write(&file, change(text)).expect("the configuration is written");
+    }
+
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        self.child.signal("HUP");
+    }
+
     /// SIGTERM, until it has ended.
     pub fn terminate(&mut self) -> ExitStatus {
         self.child.terminate();
@@ -209,6 +221,15 @@ impl Node {
             output.status.success(),
             "the ledger is not whole: {output:?}"
         );
+    }
+
+    /// The binary with its configuration file.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        beistand(arguments)
+            .arg("--config")
+            .arg(self.folder.join("beistand.toml"))
+            .output()
+            .expect("the binary runs")
     }
 
     fn tool(&self, arguments: &[&str]) -> Output {

@@ -1,5 +1,6 @@
 //! Whether a join is let in now: the session's window, and what the node has to give.
 
+use crate::api::gate::Gate;
 use crate::api::locks::lock;
 use crate::base::{Identity, Mono, Now, RoomName, Unix};
 use crate::node::verdicts::refusal;
@@ -31,20 +32,20 @@ pub(in crate::api) struct Admission {
     /// No new joins.
     pub draining: AtomicBool,
     control: Arc<Mutex<Control>>,
-    policies: Arc<BTreeMap<String, Policy>>,
+    gate: Arc<Gate>,
     lost: Mutex<BTreeMap<RoomName, LostSession>>,
 }
 
 impl Admission {
     pub fn new(
         control: Arc<Mutex<Control>>,
-        policies: Arc<BTreeMap<String, Policy>>,
+        gate: Arc<Gate>,
         lost: BTreeMap<RoomName, LostSession>,
     ) -> Admission {
         Admission {
             draining: AtomicBool::new(false),
             control,
-            policies,
+            gate,
             lost: Mutex::new(lost),
         }
     }
@@ -52,7 +53,7 @@ impl Admission {
     /// Whether the rules are configured that the token asks for.
     pub fn knows_policy(&self, join: &Join) -> bool {
         let policy = join.policy.as_deref().unwrap_or("default");
-        self.policies.contains_key(policy)
+        self.gate.settings().policies.contains_key(policy)
     }
 
     /// The session that a join of the room goes on with.
@@ -80,10 +81,12 @@ impl Admission {
         let found = lock(&self.control).rules(&join.room);
         let inherited = || lost.and_then(Continued::policy).map(Arc::new);
         let template = || {
+            let settings = self.gate.settings();
+            let policies = &settings.policies;
             let lost = lost.map(|lost| lost.facts.policy.as_str());
-            let inherited = lost.and_then(|name| self.policies.get(name));
+            let inherited = lost.and_then(|name| policies.get(name));
             let named = join.policy.as_deref().unwrap_or("default");
-            let template = inherited.or_else(|| self.policies.get(named));
+            let template = inherited.or_else(|| policies.get(named));
             template.cloned().map(Arc::new)
         };
         found.or_else(inherited).or_else(template)

@@ -7,8 +7,7 @@ use crate::api::ports::ledger::{Known, Ledger, Request, Unwritten, Work};
 use crate::api::problem::Problem;
 use crate::base::{EndReason, NodeId, Rng, SessionId};
 use crate::node::{BookRefusal, Booking, Control};
-use crate::session::Policy;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 /// Books sessions.
@@ -16,8 +15,6 @@ pub(in crate::api) struct Bookings {
     pub gate: Arc<Gate>,
     /// Which room is where, and what is booked.
     pub control: Arc<Mutex<Control>>,
-    /// The policy templates; `default` is among them.
-    pub policies: Arc<BTreeMap<String, Policy>>,
     pub ledger: Arc<Ledger>,
     pub links: Arc<JoinLinks>,
     /// This node.

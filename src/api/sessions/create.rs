@@ -109,8 +109,9 @@ fn draft(
     let mut fields = Fields::of(body, "")?;
     let room = fields.text("room", 1..=ROOM_BYTES)?;
     let template = fields.text("policy", 1..=64)?.unwrap_or("default");
-    let Some(rules) = bookings.policies.get(template) else {
-        let names: Vec<&str> = bookings.policies.keys().map(String::as_str).collect();
+    let settings = bookings.gate.settings();
+    let Some(rules) = settings.policies.get(template) else {
+        let names: Vec<&str> = settings.policies.keys().map(String::as_str).collect();
         return Err(Problem::body("policy", &names.join(", ")));
     };
     let mut policy = match fields.any("overrides") {

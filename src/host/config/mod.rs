@@ -15,6 +15,13 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
+/// All keys that hold a value, such as `http.bind`.
+#[cfg(test)]
+pub(super) fn keys_of_config() -> std::collections::BTreeSet<String> {
+    let keys = key::keys_of::<Config>().into_iter();
+    keys.map(|key| key.path.join(".")).collect()
+}
+
 pub use advertise::Advertise;
 pub use flags::{DEV_KEY, DEV_SECRET, Flags};
 pub use net::Network;

@@ -68,7 +68,7 @@ async fn until(limit: Duration, holds: impl Fn() -> bool) {
 }
 
 /// Something that blocks, off the control plane's threads.
-async fn blocking(work: impl FnOnce() + Send + 'static) {
+pub(super) async fn blocking(work: impl FnOnce() + Send + 'static) {
     let mut set = JoinSet::new();
     set.spawn_blocking(work);
     while set.join_next().await.is_some() {}

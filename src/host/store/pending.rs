@@ -83,6 +83,7 @@ impl Pending {
             | StoreReply::CheckpointsStored { .. }
             | StoreReply::Head { .. }
             | StoreReply::Lanes(_)
+            | StoreReply::Buried(_)
             | StoreReply::Marked { .. } => return,
         };
         // Whoever asked may have gone.

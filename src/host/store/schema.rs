@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Locked by the one process that writes. A file of its own: readers must be able to open the ledger.
 const LOCK_FILE: &str = "ledger.lock";
 /// The schema below; `PRAGMA user_version` of the file.
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 /// The first schema that has recordings.
 pub(super) const WITH_RECORDINGS: i64 = 3;
 /// The oldest schema that is read, and brought up to date when it is written to.
@@ -115,6 +115,11 @@ CREATE INDEX recording_unfinished ON recording (ended_unix_ms)
 CREATE INDEX recording_expiry ON recording (expires_unix_ms) WHERE stage <> 'deleted';
 CREATE INDEX entry_stop ON entry (session) WHERE kind = 'stop';
 CREATE INDEX entry_consent ON entry (session, entry_seq) WHERE kind = 'consent';
+";
+
+/// What version 4 added: how long each event was tried so far.
+const TRIES: &str = "
+ALTER TABLE outbox ADD COLUMN tried_ms INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Fills the index from the entries of version 1.
@@ -229,9 +234,10 @@ fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), OpenError> {
     let sqlite = OpenError::sqlite(dir);
     match version(conn).map_err(&sqlite)? {
         SCHEMA => Ok(()),
-        0 => create(conn, &[TABLES, SESSIONS, RECORDINGS]).map_err(sqlite),
-        OLDEST => create(conn, &[SESSIONS, INDEX, RECORDINGS]).map_err(sqlite),
-        2 => create(conn, &[RECORDINGS]).map_err(sqlite),
+        0 => create(conn, &[TABLES, SESSIONS, RECORDINGS, TRIES]).map_err(sqlite),
+        OLDEST => create(conn, &[SESSIONS, INDEX, RECORDINGS, TRIES]).map_err(sqlite),
+        2 => create(conn, &[RECORDINGS, TRIES]).map_err(sqlite),
+        3 => create(conn, &[TRIES]).map_err(sqlite),
         found => Err(OpenError::Newer {
             file: dir.join(LEDGER_FILE),
             found,

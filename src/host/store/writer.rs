@@ -147,6 +147,8 @@ impl Writer {
             | Job::Head(_)
             | Job::Lanes
             | Job::Mark(_)
+            | Job::Endpoints(_)
+            | Job::Bury
             | Job::Write { .. }
             | Job::Note { .. }) => {
                 self.backlog.push_back(job);
@@ -236,6 +238,8 @@ impl Writer {
                 | Job::Head(_)
                 | Job::Lanes
                 | Job::Mark(_)
+                | Job::Endpoints(_)
+                | Job::Bury
                 | Job::Write { .. }
                 | Job::Note { .. } => self.backlog.push_back(job),
             });

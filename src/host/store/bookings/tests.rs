@@ -153,7 +153,8 @@ fn a_ledger_of_version_1_gets_its_index_and_keeps_its_chain() {
     dir.sqlite()
         .execute_batch(
             "DROP TABLE session; DROP TABLE booking; DROP TABLE request; DROP TABLE recording;
-             DROP INDEX entry_stop; DROP INDEX entry_consent; PRAGMA user_version = 1;",
+             DROP INDEX entry_stop; DROP INDEX entry_consent;
+             ALTER TABLE outbox DROP COLUMN tried_ms; PRAGMA user_version = 1;",
         )
         .unwrap();
     assert_eq!(
