@@ -6,7 +6,7 @@
 pub(super) mod advertise;
 mod check;
 pub(super) mod flags;
-mod key;
+pub(super) mod key;
 mod load;
 mod net;
 pub(super) mod origin;
@@ -14,13 +14,6 @@ pub(super) mod schema;
 mod secret;
 #[cfg(test)]
 mod tests;
-
-/// All keys that hold a value, such as `http.bind`.
-#[cfg(test)]
-pub(super) fn keys_of_config() -> std::collections::BTreeSet<String> {
-    let keys = key::keys_of::<Config>().into_iter();
-    keys.map(|key| key.path.join(".")).collect()
-}
 
 pub use advertise::Advertise;
 pub use flags::{DEV_KEY, DEV_SECRET, Flags};

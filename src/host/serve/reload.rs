@@ -134,7 +134,7 @@ fn fixed(was: &Config, is: &Config) -> Vec<&'static str> {
 mod tests {
     use super::*;
     use crate::base::Millis;
-    use crate::host::config::keys_of_config;
+    use crate::host::config::key::names_of;
     use crate::host::config::{Flags, Secret};
     use std::collections::BTreeSet;
 
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(named.len(), 4, "{named:?}");
         named.extend(fixed(&was, &is).iter().map(ToString::to_string));
         let named: BTreeSet<String> = named.into_iter().collect();
-        assert_eq!(named, keys_of_config());
+        assert_eq!(named, names_of::<Config>());
     }
 
     #[test]

@@ -217,7 +217,7 @@ fn a_crash_within_the_boot_changes_nothing() {
     bench.appended(&life("SE_b")[..4]);
     let crashed = dir.copy();
     // The second stop entry fails: its event is there already.
-    let event = "INSERT INTO outbox SELECT 'evt_b_7', endpoint, session, 7, type, body, 0, 'pending', 0, 0, NULL, NULL
+    let event = "INSERT INTO outbox SELECT 'evt_b_7', endpoint, session, 7, type, body, 0, 'pending', 0, 0, NULL, NULL, 0
                  FROM outbox WHERE session = 'SE_b' AND event_seq = 1 AND endpoint = 'app'";
     crashed.sqlite().execute(event, []).unwrap();
     assert!(matches!(

@@ -70,7 +70,10 @@ impl Endpoint {
     }
 
     pub fn rests(&self) -> bool {
-        self.rest != Rest::No
+        match self.rest {
+            Rest::Until(_) | Rest::Probing(_) => true,
+            Rest::No | Rest::ProbeDue => false,
+        }
     }
 
     /// Whether a queued lane may begin.

@@ -1,5 +1,6 @@
 //! The outbox against a disk that is a map, in virtual time.
 
+mod chaos;
 mod endpoints;
 mod tries;
 

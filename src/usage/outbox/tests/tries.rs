@@ -79,7 +79,7 @@ fn no_event_is_given_up_before_its_twelfth_attempt() {
 fn the_time_of_trying_is_carried_over_restarts_and_what_lies_between_them_is_not() {
     let mut bench = Bench::new(OutboxConfig::default(), &["app"]);
     let lane = lane("app", "SE_a");
-    bench.answer(&lane, [code(500); 10_000]);
+    bench.answer(&lane, std::iter::repeat_n(code(500), 10_000));
     bench.pend(&lane, 1);
     bench.drain();
     let mut ran = Millis::ZERO;
