@@ -7,7 +7,6 @@ use crate::node::{KEY, Node, SECRET};
 use crate::receiver::{self, Attempt, Receiver};
 use crate::{turn, wait};
 use serde_json::{Value, json};
-use std::process::Command;
 
 /// What endpoints sign with after the change.
 const NEXT_SECRET: &str = "whsec_bmV4dC1zZWNyZXQtb2YtdGhlLXJlY2VpdmVyLTIwMjY=";
