@@ -228,6 +228,8 @@ impl Node {
         beistand(arguments)
             .arg("--config")
             .arg(self.folder.join("beistand.toml"))
+            // The secret of `--dev` is for loopback alone; the node has this by `--http`.
+            .env("BEISTAND_HTTP_BIND", "127.0.0.1:0")
             .output()
             .expect("the binary runs")
     }
