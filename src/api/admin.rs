@@ -1,11 +1,23 @@
-//! The listener for operators: metrics and health. Not for the public.
+//! The listener for operators: metrics, health, and the word to read the configuration again. Not for the
+//! public.
 
-use axum::Router;
+use super::problem::Problem;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Serialize;
 use std::sync::Arc;
+
+/// What a reload of the configuration did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reloaded {
+    /// The keys of the configuration that hold from now on.
+    pub changed: Vec<String>,
+    /// Those that are different in the file, and hold after a restart alone.
+    pub restart_needed: Vec<&'static str>,
+}
 
 /// What the host answers.
 pub struct Admin {
@@ -13,14 +25,17 @@ pub struct Admin {
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Why no new session should come here; none if one may.
     pub unready: Box<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Reads the configuration again; refused, with all that is wrong, it changes nothing. May block.
+    pub reload: Box<dyn Fn() -> Result<Reloaded, String> + Send + Sync>,
 }
 
-/// `/metrics`, `/healthz`, `/readyz`.
+/// `/metrics`, `/healthz`, `/readyz`, `POST /reload`.
 pub fn admin_router(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(async || "OK"))
         .route("/readyz", get(ready))
+        .route("/reload", post(reload))
         .with_state(admin)
 }
 
@@ -35,6 +50,14 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
         "text/plain; version=0.0.4; charset=utf-8",
     )];
     (kind, page).into_response()
+}
+
+async fn reload(State(admin): State<Arc<Admin>>) -> Result<Json<Reloaded>, Problem> {
+    let done = tokio::task::spawn_blocking(move || (admin.reload)()).await;
+    let failed = |_| Problem::unavailable("the configuration was not read: see the log");
+    done.map_err(failed)?
+        .map(Json)
+        .map_err(Problem::configuration)
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {

@@ -54,8 +54,8 @@ where
             .get(header::AUTHORIZATION)
             .map(|value| value.to_str().unwrap_or(""));
         let token = token::presented(header, None).map_err(Problem::unauthorized)?;
-        let keys = &Arc::<Gate>::from_ref(state).keys;
-        let claims = token::verify(token, keys, now).map_err(Problem::unauthorized)?;
+        let settings = Arc::<Gate>::from_ref(state).settings();
+        let claims = token::verify(token, &settings.keys, now).map_err(Problem::unauthorized)?;
         Ok(Caller { claims, now })
     }
 }

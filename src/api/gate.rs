@@ -5,18 +5,18 @@ use super::limits::{Addresses, Limits};
 use super::locks::lock;
 use super::ports::clock::ReadClock;
 use crate::base::Now;
-use crate::peer::signal::token::Keys;
+use crate::node::Settings;
 use axum::http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Whether a peer is a proxy whose `X-Forwarded-For` is believed.
 pub type IsTrusted = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
 /// What every request is held against before anything else.
 pub(super) struct Gate {
-    /// Who may sign tokens.
-    pub keys: Arc<Keys>,
+    /// Keys and policies, always of one configuration.
+    settings: RwLock<Arc<Settings>>,
     /// What strangers may cost.
     pub limits: Limits,
     clock: ReadClock,
@@ -26,15 +26,35 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub fn new(keys: Arc<Keys>, limits: Limits, clock: ReadClock, is_trusted: IsTrusted) -> Gate {
+    pub fn new(
+        settings: Settings,
+        limits: Limits,
+        clock: ReadClock,
+        is_trusted: IsTrusted,
+    ) -> Gate {
         Gate {
-            keys,
+            settings: RwLock::new(Arc::new(settings)),
             limits,
             clock,
             is_trusted,
             joins: Mutex::default(),
             requests: Mutex::default(),
         }
+    }
+
+    /// Who may sign tokens, and the policies, as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        let settings = self.settings.read();
+        settings.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// These hold for every request that comes from now on.
+    pub fn set_settings(&self, settings: Settings) {
+        let mut current = self
+            .settings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(settings);
     }
 
     pub fn now(&self) -> Now {

@@ -24,7 +24,7 @@ mod site;
 mod state;
 mod words;
 
-pub use admin::{Admin, admin_router};
+pub use admin::{Admin, Reloaded, admin_router};
 pub use dev::receiver::{DEV_WEBHOOK_NAME, DEV_WEBHOOK_PATH, DEV_WEBHOOK_SECRET, Dev};
 pub use events::{ApiEvent, Counters, Preflighted};
 pub use gate::IsTrusted;

@@ -215,6 +215,15 @@ impl Problem {
         )
     }
 
+    /// The configuration is bad: the one before goes on.
+    pub fn configuration(detail: impl ToString) -> Problem {
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "urn:beistand:problem:configuration",
+            detail,
+        )
+    }
+
     /// Not now.
     pub fn unavailable(detail: impl ToString) -> Problem {
         Problem::new(

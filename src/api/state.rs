@@ -18,9 +18,7 @@ use super::sessions::running::Sessions;
 use super::site::Site;
 use crate::base::{NodeId, PreflightId, Rng, RoomKey};
 use crate::node::preflight::Outcome;
-use crate::node::{Control, News};
-use crate::peer::signal::token::Keys;
-use crate::session::Policies;
+use crate::node::{Control, News, Settings};
 use axum::extract::FromRef;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,8 +26,8 @@ use std::sync::{Arc, Mutex};
 
 /// What the host puts the state together from.
 pub struct AppParts {
-    /// Who may sign tokens.
-    pub keys: Arc<Keys>,
+    /// Who may sign tokens, and the policy templates.
+    pub settings: Settings,
     /// Both clocks.
     pub clock: ReadClock,
     /// Which room is where.
@@ -46,8 +44,6 @@ pub struct AppParts {
     pub site: Site,
     /// This node.
     pub node: NodeId,
-    /// The policy templates; `default` is among those of each project.
-    pub policies: Policies,
     /// The ways to the ledger.
     pub ledger: Ledger,
     /// The ways to the recordings.
@@ -102,8 +98,7 @@ impl AppState {
     pub fn new(parts: AppParts) -> AppState {
         let [ids, measurements] = parts.seeds;
         let control = Arc::new(Mutex::new(parts.control));
-        let policies = Arc::new(parts.policies);
-        let gate = Gate::new(parts.keys, parts.limits, parts.clock, parts.is_trusted);
+        let gate = Gate::new(parts.settings, parts.limits, parts.clock, parts.is_trusted);
         let gate = Arc::new(gate);
         let site = Arc::new(parts.site);
         let ledger = Arc::new(parts.ledger);
@@ -111,7 +106,7 @@ impl AppState {
         let workers = Arc::new(Workers::new(control.clone(), parts.workers));
         let preflights = Preflights::new(parts.preflights, measurements);
         let preflights = Arc::new(Mutex::new(preflights));
-        let admission = Admission::new(control.clone(), policies.clone(), parts.lost);
+        let admission = Admission::new(control.clone(), gate.clone(), parts.lost);
         let entrance = Entrance {
             gate: gate.clone(),
             admission: Arc::new(admission),
@@ -130,7 +125,6 @@ impl AppState {
         let bookings = Bookings {
             gate: gate.clone(),
             control,
-            policies,
             ledger: ledger.clone(),
             links,
             node: parts.node,
@@ -154,9 +148,14 @@ impl AppState {
         &self.entrance.workers
     }
 
-    /// Who may sign tokens.
-    pub fn keys(&self) -> &Arc<Keys> {
-        &self.gate.keys
+    /// Who may sign tokens, and the policy templates, as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.gate.settings()
+    }
+
+    /// The configuration changed: this holds for every request from now on.
+    pub fn set_settings(&self, settings: Settings) {
+        self.gate.set_settings(settings);
     }
 
     /// What happens at the doors.

@@ -61,7 +61,7 @@ pub struct DeliverStats {
     pub network: AtomicU64,
     /// Events given up.
     pub dead: AtomicU64,
-    /// Endpoints that answered 410 and get nothing until a restart: an alarm.
+    /// Endpoints that are gone (410) and get nothing until the configuration is read again: an alarm.
     pub disabled: AtomicU64,
     /// Lanes with something to deliver.
     pub lanes: AtomicU64,
@@ -93,15 +93,49 @@ impl DeliverStats {
 pub struct Inlet(Arc<Inbox>);
 
 struct Inbox {
-    endpoints: Vec<Arc<str>>,
     letters: Mutex<Letters>,
     wake: Notify,
 }
 
 #[derive(Default)]
 struct Letters {
+    /// The endpoints, for new events.
+    endpoints: Vec<Arc<str>>,
+    /// The configuration changed.
+    change: Option<Targets>,
     pending: BTreeSet<Lane>,
     heads: Vec<(Lane, Option<OutboxRow>)>,
+    /// At most one for each [`Job::Bury`] under way.
+    buried: Vec<(Arc<str>, u64)>,
+}
+
+/// Checked endpoints with their clients, and the limit of an attempt.
+pub struct Targets {
+    targets: BTreeMap<Arc<str>, Arc<Target>>,
+    limit: Duration,
+}
+
+impl Targets {
+    /// Checks the endpoints and builds their clients; nothing is changed by that.
+    ///
+    /// # Errors
+    /// An endpoint has an unusable name, URL or secret, or the name of another.
+    pub fn new(endpoints: &[Endpoint], limit: Millis) -> Result<Targets, EndpointError> {
+        let mut targets = BTreeMap::new();
+        for endpoint in endpoints {
+            let target = Arc::new(Target::new(endpoint)?);
+            let name = Arc::from(endpoint.name.as_str());
+            if targets.insert(name, target).is_some() {
+                return Err(EndpointError::Twice(endpoint.name.clone()));
+            }
+        }
+        let limit = limit.duration();
+        Ok(Targets { targets, limit })
+    }
+
+    fn names(&self) -> Vec<Arc<str>> {
+        self.targets.keys().cloned().collect()
+    }
 }
 
 impl Inlet {
@@ -112,15 +146,27 @@ impl Inlet {
             .map(|endpoint| Arc::from(endpoint.name.as_str()))
             .collect();
         Inlet(Arc::new(Inbox {
-            endpoints,
-            letters: Mutex::default(),
+            letters: Mutex::new(Letters {
+                endpoints,
+                ..Letters::default()
+            }),
             wake: Notify::new(),
         }))
     }
 
     /// The endpoints' names, for the store's config.
     pub fn names(&self) -> Vec<Arc<str>> {
-        self.0.endpoints.clone()
+        self.0.letters().endpoints.clone()
+    }
+
+    /// The configuration changed: from now on these are posted to, and no others. One that was disabled
+    /// is posted to again.
+    pub fn handle_targets(&self, targets: Targets) {
+        let mut letters = self.0.letters();
+        letters.endpoints = targets.names();
+        letters.change = Some(targets);
+        drop(letters);
+        self.0.wake.notify_one();
     }
 
     /// Takes what concerns the delivery. Never blocks.
@@ -133,16 +179,21 @@ impl Inlet {
                 ..
             } => {
                 let own = |endpoint: &&Arc<str>| project.owns(endpoint);
-                let lanes = self.0.endpoints.iter().filter(own).map(|endpoint| Lane {
+                let mut letters = self.0.letters();
+                let Letters {
+                    endpoints, pending, ..
+                } = &mut *letters;
+                let lanes = endpoints.iter().filter(own).map(|endpoint| Lane {
                     endpoint: endpoint.clone(),
                     session: session.clone(),
                 });
-                self.0.letters().pending.extend(lanes);
+                pending.extend(lanes);
             }
             StoreReply::Lanes(lanes) => self.0.letters().pending.extend(lanes.iter().cloned()),
             StoreReply::Head { lane, row } => {
                 self.0.letters().heads.push((lane.clone(), row.clone()));
             }
+            StoreReply::Buried(buried) => self.0.letters().buried.extend(buried.clone()),
             StoreReply::Appended { events: 0, .. }
             | StoreReply::CheckpointsStored { .. }
             | StoreReply::Marked { .. }
@@ -187,16 +238,7 @@ impl Delivery {
         store: StoreHandle,
         clock: ReadClock,
     ) -> Result<Delivery, EndpointError> {
-        let mut targets = BTreeMap::new();
-        for endpoint in &config.endpoints {
-            let target = Arc::new(Target::new(endpoint)?);
-            if targets
-                .insert(Arc::from(endpoint.name.as_str()), target)
-                .is_some()
-            {
-                return Err(EndpointError::Twice(endpoint.name.clone()));
-            }
-        }
+        let Targets { targets, limit } = Targets::new(&config.endpoints, config.timeout_ms)?;
         let machine = Outbox::new(config.outbox, targets.keys().cloned(), config.seed);
         Ok(Delivery {
             inbox: inlet.0.clone(),
@@ -204,10 +246,10 @@ impl Delivery {
             clock,
             machine,
             targets,
-            limit: config.timeout_ms.duration(),
+            limit,
             posts: JoinSet::new(),
             flights: HashMap::new(),
-            jobs: VecDeque::from([Job::Lanes]),
+            jobs: VecDeque::from([Job::Bury, Job::Lanes]),
             stats: Arc::default(),
         })
     }
@@ -247,7 +289,24 @@ impl Delivery {
     }
 
     fn take_letters(&mut self, now: Now) {
-        let letters = std::mem::take(&mut *self.inbox.letters());
+        let letters = {
+            let mut letters = self.inbox.letters();
+            let endpoints = letters.endpoints.clone();
+            let fresh = Letters {
+                endpoints,
+                ..Letters::default()
+            };
+            std::mem::replace(&mut *letters, fresh)
+        };
+        if let Some(change) = letters.change {
+            self.take_change(change);
+        }
+        for (endpoint, count) in letters.buried {
+            self.stats.dead.fetch_add(count, Relaxed);
+            tracing::error!(%endpoint, count,
+                "events for an endpoint that is not configured any more: dead letters");
+            self.jobs.push_back(Job::Bury);
+        }
         for (lane, row) in letters.heads {
             self.machine.handle_head(&lane, row, now);
         }
@@ -255,6 +314,24 @@ impl Delivery {
             .pending
             .into_iter()
             .for_each(|lane| self.machine.handle_pending(lane));
+    }
+
+    /// New events have rows for the new endpoints behind [`Job::Endpoints`]; what was written before, and
+    /// what waits for one that was disabled, is named by [`Job::Lanes`].
+    fn take_change(&mut self, change: Targets) {
+        let names = change.names();
+        let mut named = BTreeMap::new();
+        let old = std::mem::take(&mut self.targets);
+        for (name, target) in change.targets {
+            let kept = old.get(&name).filter(|old| old.endpoint == target.endpoint);
+            named.insert(name.clone(), kept.is_none());
+            // The connections of one that did not change stay open.
+            self.targets.insert(name, kept.cloned().unwrap_or(target));
+        }
+        self.limit = change.limit;
+        self.machine.handle_endpoints(&named);
+        self.jobs
+            .extend([Job::Endpoints(names), Job::Bury, Job::Lanes]);
     }
 
     fn drain_outputs(&mut self) {
@@ -274,23 +351,25 @@ impl Delivery {
                     self.jobs.push_back(Job::Mark(mark));
                 }
                 Output::Disabled(endpoint) => {
-                    self.stats.disabled.fetch_add(1, Relaxed);
                     tracing::error!(%endpoint,
-                        "this endpoint answered 410 Gone: it gets nothing until the node is restarted");
+                        "this endpoint answers 410 Gone: it gets nothing until the configuration is read again (SIGHUP, or POST /reload)");
                 }
             }
         }
         let stats = self.machine.stats();
         self.stats.lanes.store(stats.lanes as u64, Relaxed);
+        self.stats.disabled.store(stats.disabled as u64, Relaxed);
         self.stats.waiting.store(stats.waiting as u64, Relaxed);
     }
 
     fn post(&mut self, row: OutboxRow, timestamp_secs: u64) {
-        // The machine posts only to the endpoints that it was made for.
-        let Some(target) = self.targets.get(&row.lane.endpoint).cloned() else {
-            return;
-        };
         let (lane, limit) = (row.lane.clone(), self.limit);
+        // The machine posts only to the endpoints that it was told of.
+        let Some(target) = self.targets.get(&lane.endpoint).cloned() else {
+            return self
+                .machine
+                .handle_delivered(&lane, Outcome::Network, (self.clock)());
+        };
         let task = self
             .posts
             .spawn(async move { target.post(row, timestamp_secs, limit).await });

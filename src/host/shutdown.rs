@@ -1,6 +1,7 @@
-//! Why and how the process ends: asked by a signal, or forced by a ledger that cannot be written.
+//! What the process is asked from outside: to end, or to read its configuration again, by a signal; or to
+//! fail, by a ledger that cannot be written.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// What the process is about to do.
@@ -20,22 +21,51 @@ pub fn alarm() -> (Alarm, watch::Receiver<Phase>) {
     watch::channel(Phase::Running)
 }
 
-/// Waits for SIGTERM or SIGINT (`Running`: end in order), or for the alarm (`Lost`).
-///
-/// # Errors
-/// The operating system does not deliver signals.
-pub async fn wait(mut alarm: watch::Receiver<Phase>) -> std::io::Result<Phase> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let lost = async {
-        // The sender lives as long as the ledger's thread.
-        if alarm.wait_for(|phase| *phase == Phase::Lost).await.is_err() {
-            std::future::pending::<()>().await;
+/// What the process is to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// SIGHUP: read the configuration again.
+    Reload,
+    /// SIGTERM or SIGINT: end in order.
+    Stop,
+    /// The ledger is lost: exit at once, non-zero.
+    Fail,
+}
+
+/// The signals that the process takes. From its making on none of them ends the process by itself.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Takes them.
+    ///
+    /// # Errors
+    /// The operating system does not deliver signals.
+    pub fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for a signal, or for the alarm. Of several the more urgent one counts.
+    pub async fn next(&mut self, mut alarm: watch::Receiver<Phase>) -> Asked {
+        let lost = async {
+            // The sender lives as long as the ledger's thread.
+            if alarm.wait_for(|phase| *phase == Phase::Lost).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = lost => Asked::Fail,
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
         }
-    };
-    Ok(tokio::select! {
-        _ = terminate.recv() => Phase::Running,
-        _ = interrupt.recv() => Phase::Running,
-        () = lost => Phase::Lost,
-    })
+    }
 }

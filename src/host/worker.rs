@@ -12,7 +12,7 @@ use super::udp::{Datagram, Udp, UdpStats};
 use crate::api::{CommandAnswer, CommandReply, Sink, ToWorker};
 use crate::base::{ConnectionId, Mono, Now, PreflightId, RecordingId, RoomKey, SessionId};
 use crate::node::preflight::Outcome;
-use crate::node::{News, Output, Shard, Stats};
+use crate::node::{News, Output, Settings, Shard, Stats};
 use crate::peer::signal::Frame;
 use crate::usage::Stored;
 use crate::usage::ledger::SessionRecord;
@@ -68,6 +68,9 @@ impl Committed {
     }
 }
 
+/// Settings that the worker has not taken over yet; only the newest count.
+type Fresh = Arc<Mutex<Option<Settings>>>;
+
 /// Nobody panics while holding one of these; and if, what it guards is whole.
 fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -82,6 +85,7 @@ pub struct WorkerEnds {
     committed: Committed,
     closed: Arc<Mutex<Vec<Closed>>>,
     lost: Lost,
+    settings: Fresh,
     published: Arc<Mutex<Published>>,
 }
 
@@ -124,6 +128,12 @@ impl WorkerEnds {
     /// Tells that the disk does not take a recording.
     pub fn handle_recording_lost(&self, id: &RecordingId, reason: &str) {
         self.lost.add(id, reason);
+        self.wake();
+    }
+
+    /// Tells that the configuration changed: this holds for every message that is queued from now on.
+    pub fn handle_settings(&self, settings: Settings) {
+        *hold(&self.settings) = Some(settings);
         self.wake();
     }
 
@@ -193,6 +203,7 @@ impl Prepared {
             committed: Committed::default(),
             closed: Arc::default(),
             lost: Lost::default(),
+            settings: Fresh::default(),
             published: Arc::default(),
         };
         Ok(Prepared {
@@ -227,6 +238,7 @@ impl Prepared {
             committed: self.ends.committed,
             closed: self.ends.closed,
             lost: self.ends.lost,
+            settings: self.ends.settings,
             published: self.ends.published,
             shard,
             context,
@@ -252,6 +264,7 @@ struct Worker {
     committed: Committed,
     closed: Arc<Mutex<Vec<Closed>>>,
     lost: Lost,
+    settings: Fresh,
     published: Arc<Mutex<Published>>,
     shard: Shard,
     context: Context,
@@ -336,6 +349,9 @@ impl Worker {
         }
         for (id, reason) in self.lost.take() {
             self.shard.handle_recording_failed(&id, &reason, now);
+        }
+        if let Some(settings) = hold(&self.settings).take() {
+            self.shard.handle_settings(settings);
         }
         let next = self.take_messages(now);
         self.shard.handle_timeout(now);

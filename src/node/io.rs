@@ -34,6 +34,15 @@ pub struct ShardConfig {
     pub policies: Arc<Policies>,
 }
 
+/// What may change while the node runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who may sign tokens.
+    pub keys: Arc<Keys>,
+    /// Policy templates; `default` is among those of each project.
+    pub policies: Arc<Policies>,
+}
+
 /// A join that `api` has checked.
 #[derive(Clone, Debug)]
 pub struct JoinRequest {

@@ -22,6 +22,6 @@ pub use control::{
 };
 pub use io::{
     CommandRefusal, Continued, JoinRequest, LinkCounts, Output, ParticipantView, RecordedView,
-    RecordingView, SessionCommand, SessionView, ShardConfig, Stats, SubscriptionView,
+    RecordingView, SessionCommand, SessionView, Settings, ShardConfig, Stats, SubscriptionView,
 };
 pub use shard::Shard;

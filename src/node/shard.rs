@@ -6,7 +6,7 @@ use super::control::News;
 use super::demux::{Datagram, Demux};
 use super::fence::fence;
 use super::io::{
-    CommandRefusal, JoinRequest, Output, SessionCommand, SessionView, ShardConfig, Stats,
+    CommandRefusal, JoinRequest, Output, SessionCommand, SessionView, Settings, ShardConfig, Stats,
 };
 use super::preflight::{PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights};
 use super::room::{LiveRoom, opening};
@@ -57,6 +57,12 @@ impl Shard {
             stats: Stats::default(),
             checkpointed: now.mono,
         }
+    }
+
+    /// The configuration changed: this holds for whoever joins from now on. A session that runs keeps
+    /// the policy that it began with.
+    pub fn handle_settings(&mut self, settings: Settings) {
+        (self.config.keys, self.config.policies) = (settings.keys, settings.policies);
     }
 
     /// A client joins.

@@ -1,164 +1,21 @@
 //! The outbox: in which order, when and how often events are posted. Bodies stay on disk; in memory
 //! is one small state per lane, and the heads that are being posted. A lane is one endpoint and one
-//! session: its events go out one after another, and lanes do not wait for each other.
+//! session: its events go out one after another, and lanes do not wait for each other, but where their
+//! endpoint asked for a rest.
 
+mod endpoint;
 #[cfg(test)]
 mod tests;
+mod words;
+
+pub use words::{
+    Lane, Mark, OutboxConfig, OutboxRow, OutboxStats, Outcome, Output, Reason, Verdict,
+};
 
 use crate::base::{Millis, Mono, Now, Rng, SessionId, Unix};
+use endpoint::{Endpoint, Finding, Standing, asked};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-
-/// The events of one session for one endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lane {
-    /// Name of the endpoint in the config.
-    pub endpoint: Arc<str>,
-    /// The session.
-    pub session: SessionId,
-}
-
-/// The oldest event of a lane that is not yet delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutboxRow {
-    /// The event's id, the same at every attempt.
-    pub event_id: String,
-    /// Its lane.
-    pub lane: Lane,
-    /// Its number in the session.
-    pub event_seq: u64,
-    /// Its type, such as `session.usage`.
-    pub kind: String,
-    /// Exactly these bytes are signed and posted.
-    pub body: String,
-    /// Wall-clock label of its creation.
-    pub created_unix_ms: Unix,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// Not before this wall-clock label; heeded for a lane that this process has not yet tried.
-    pub next_unix_ms: Unix,
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The endpoint answered.
-    Status {
-        /// The HTTP status; only 2xx is success.
-        code: u16,
-        /// What its `Retry-After` asks for.
-        retry_after: Option<Millis>,
-    },
-    /// No answer within the time limit.
-    TimedOut,
-    /// No connection, bad TLS, a broken answer.
-    Network,
-}
-
-/// The state of a row after an attempt: columns, never an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Answered 2xx.
-    Delivered,
-    /// Given up: kept, listed, replayable.
-    Dead,
-    /// Again, not before this label.
-    Retry(Unix),
-}
-
-/// The outcome to write to a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// The event.
-    pub event_id: String,
-    /// Its lane.
-    pub lane: Lane,
-    /// The outcome.
-    pub verdict: Verdict,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// The last HTTP status, if there was an answer.
-    pub last_status: Option<u16>,
-    /// Wall-clock label of the outcome.
-    pub at_unix_ms: Unix,
-}
-
-/// What the outbox asks of `host`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Read the oldest pending row of the lane; answer with [`Outbox::handle_head`].
-    LoadHead(Lane),
-    /// Sign with this timestamp (whole seconds) and post; answer with [`Outbox::handle_delivered`].
-    Post {
-        /// What to post.
-        row: OutboxRow,
-        /// The moment of this attempt.
-        timestamp_secs: u64,
-    },
-    /// Write the outcome. A `LoadHead` that follows must see it.
-    Mark(Mark),
-    /// The endpoint answered 410: raise the alarm. Its rows stay pending until a restart.
-    Disabled(Arc<str>),
-}
-
-/// Why the outbox wants to be woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// A lane's wait is over.
-    Retry,
-}
-
-/// Limits and delays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutboxConfig {
-    /// Wait after the first failure; doubles with each further one.
-    pub first_retry: Millis,
-    /// Longest wait, and the longest `Retry-After` that is honoured.
-    pub longest_retry: Millis,
-    /// A failure this long after the event's creation makes it a dead letter.
-    pub give_up_after: Millis,
-    /// Lanes of one endpoint at work at once.
-    pub per_endpoint: usize,
-    /// Lanes at work at once in all: each holds one body in memory.
-    pub in_all: usize,
-}
-
-impl Default for OutboxConfig {
-    /// 1 s doubling to 1 h for 72 h (docs/contract.md, "Delivery"); 16 connections are kind to a small
-    /// receiver, and 128 bodies of ≤ 64 KiB are at most 8 MiB.
-    fn default() -> OutboxConfig {
-        OutboxConfig {
-            first_retry: Millis::from_secs(1),
-            longest_retry: Millis::from_secs(3_600),
-            give_up_after: Millis::from_secs(72 * 3_600),
-            per_endpoint: 16,
-            in_all: 128,
-        }
-    }
-}
-
-/// Where the lanes stand, and what happened so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OutboxStats {
-    /// Lanes with something to deliver.
-    pub lanes: usize,
-    /// Lanes at work: loading or posting.
-    pub busy: usize,
-    /// Lanes that wait for a free place.
-    pub queued: usize,
-    /// Lanes that wait after a failure.
-    pub waiting: usize,
-    /// Endpoints that answered 410.
-    pub disabled: usize,
-    /// Events answered 2xx.
-    pub delivered_total: u64,
-    /// Attempts that failed and are repeated.
-    pub retried_total: u64,
-    /// Events given up.
-    pub dead_total: u64,
-    /// Notices that a disabled or unknown endpoint has something pending.
-    pub ignored_total: u64,
-}
 
 /// Where a lane stands. A lane with nothing pending does not exist.
 #[derive(Debug)]
@@ -168,16 +25,40 @@ enum State {
     /// Its head is being read.
     Loading { fresh: bool, more: bool },
     /// Its head is on its way.
-    Posting { mark: Mark, created: Unix },
+    Posting { mark: Mark, began: Mono },
     /// Waiting after a failure, until this instant.
     Waiting { until: Mono },
 }
 
-#[derive(Debug, Default)]
-struct Endpoint {
-    queue: VecDeque<SessionId>,
-    busy: usize,
-    disabled: bool,
+impl State {
+    const fn is_busy(&self) -> bool {
+        match self {
+            State::Loading { .. } | State::Posting { .. } => true,
+            State::Queued { .. } | State::Waiting { .. } => false,
+        }
+    }
+}
+
+/// What this process knows of the tries of a lane's head.
+#[derive(Clone, Copy, Debug)]
+struct Tries {
+    /// Up to here their time is counted.
+    counted: Mono,
+    /// The endpoint's successes by then.
+    successes: u64,
+}
+
+#[derive(Debug)]
+struct Standby {
+    state: State,
+    tries: Option<Tries>,
+}
+
+/// Whose wait is over.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Endpoint(Arc<str>),
+    Lane(Lane),
 }
 
 /// The machine. One per node.
@@ -186,8 +67,8 @@ pub struct Outbox {
     config: OutboxConfig,
     rng: Rng,
     endpoints: BTreeMap<Arc<str>, Endpoint>,
-    lanes: BTreeMap<Lane, State>,
-    timers: BTreeSet<(Mono, Lane)>,
+    lanes: BTreeMap<Lane, Standby>,
+    timers: BTreeSet<(Mono, Due)>,
     outputs: VecDeque<Output>,
     /// The endpoint served last: the next free place goes to the one after it.
     turn: Option<Arc<str>>,
@@ -218,42 +99,69 @@ impl Outbox {
         }
     }
 
+    /// The config names these endpoints from now on, each with whether it is another than before under
+    /// its name. What was held against one that is another, or said that it is gone, is forgotten; what is
+    /// pending for one that was disabled comes by [`Outbox::handle_pending`]. One that is not named gets
+    /// nothing any more.
+    pub fn handle_endpoints(&mut self, named: &BTreeMap<Arc<str>, bool>) {
+        let known: Vec<Arc<str>> = self.endpoints.keys().cloned().collect();
+        for name in known.iter().filter(|name| !named.contains_key(*name)) {
+            self.shut(name, Standing::Removed);
+        }
+        for (name, is_other) in named {
+            let endpoint = self.endpoints.entry(name.clone()).or_default();
+            let before = std::mem::replace(&mut endpoint.standing, Standing::Active);
+            if *is_other || before != Standing::Active || endpoint.is_doubted() {
+                endpoint.revive();
+                self.wake(name, self.waiting_at(name));
+            }
+        }
+        self.endpoints
+            .retain(|_, endpoint| endpoint.standing != Standing::Removed || endpoint.busy > 0);
+        self.start_queued();
+    }
+
     /// Something is pending in the lane: a new event, or one that the last process left.
     pub fn handle_pending(&mut self, lane: Lane) {
-        match self.endpoints.get(&lane.endpoint) {
-            None | Some(Endpoint { disabled: true, .. }) => self.stats.ignored_total += 1,
-            Some(Endpoint {
-                disabled: false, ..
-            }) => match self.lanes.get_mut(&lane) {
-                // The head may have been read before the new event was written: read once more.
-                Some(State::Loading { more, .. }) => *more = true,
-                Some(State::Queued { .. } | State::Posting { .. } | State::Waiting { .. }) => {}
-                None => self.enqueue(lane, true),
-            },
+        if !self.is_active(&lane) {
+            self.stats.ignored_total += 1;
+            return;
+        }
+        match self.lanes.get_mut(&lane).map(|lane| &mut lane.state) {
+            // The head may have been read before the new event was written: read once more.
+            Some(State::Loading { more, .. }) => *more = true,
+            Some(State::Queued { .. } | State::Posting { .. } | State::Waiting { .. }) => {}
+            None => self.enqueue(lane, true, None),
         }
         self.start_queued();
     }
 
     /// The oldest pending row of the lane, or none.
     pub fn handle_head(&mut self, lane: &Lane, head: Option<OutboxRow>, now: Now) {
-        let Some(State::Loading { fresh, more }) = self.lanes.get(lane) else {
+        let Some(Standby {
+            state: State::Loading { fresh, more },
+            tries,
+        }) = self.lanes.get(lane)
+        else {
             return;
         };
-        let (fresh, more) = (*fresh, *more);
-        if self.is_disabled(lane) {
+        let (fresh, more, tries) = (*fresh, *more, *tries);
+        if !self.is_active(lane) {
             self.retire(lane);
         } else if let Some(row) = head {
             let wait = Millis(row.next_unix_ms.0.saturating_sub(now.unix.0));
             if fresh && wait > Millis::ZERO {
                 // A label from before a clock jump may lie far ahead: never wait longer than a retry.
-                self.wait(lane, now.mono + wait.min(self.config.longest_retry));
+                let wait = wait.min(self.config.longest_retry);
+                let tries = Some(self.tries(lane, now.mono));
+                self.wait(lane, now.mono + wait, tries);
             } else {
-                self.post(row, now);
+                self.post(row, tries, now);
             }
         } else {
             self.retire(lane);
             if more {
-                self.enqueue(lane.clone(), true);
+                self.enqueue(lane.clone(), true, None);
             }
         }
         self.start_queued();
@@ -261,45 +169,66 @@ impl Outbox {
 
     /// How the attempt to post the lane's head ended.
     pub fn handle_delivered(&mut self, lane: &Lane, outcome: Outcome, now: Now) {
-        let Some(State::Posting { .. }) = self.lanes.get(lane) else {
+        let Some(Standby {
+            state: State::Posting { .. },
+            ..
+        }) = self.lanes.get(lane)
+        else {
             return;
         };
-        let Some(State::Posting { mark, created }) = self.retire(lane) else {
+        let Some(Standby {
+            state: State::Posting { mark, began },
+            tries,
+        }) = self.retire(lane)
+        else {
             return;
         };
-        match outcome {
-            Outcome::Status {
-                code: 200..=299, ..
-            } => self.on_success(mark, status(outcome), now),
-            Outcome::Status { code: 410, .. } => self.on_gone(mark, now),
-            Outcome::Status { retry_after, .. } => {
-                let failure = Failure {
-                    created,
-                    retry_after,
-                    last_status: status(outcome),
-                };
-                self.on_failure(mark, failure, now);
-            }
-            Outcome::TimedOut | Outcome::Network => {
-                let failure = Failure {
-                    created,
-                    retry_after: None,
-                    last_status: None,
-                };
-                self.on_failure(mark, failure, now);
-            }
+        // Judged against what the endpoint had done before this answer.
+        let own =
+            tries.is_some_and(|tries| tries.successes != self.tries(lane, now.mono).successes);
+        let finding = self.judge(lane, outcome, now.mono);
+        let mark = Mark {
+            last_status: status(outcome),
+            at_unix_ms: now.unix,
+            ..mark
+        };
+        if is_success(outcome) {
+            self.stats.delivered_total += 1;
+            self.settle(Mark {
+                verdict: Verdict::Delivered,
+                ..mark
+            });
+        } else {
+            let counted = tries.map_or(began, |tries| tries.counted);
+            let tried = mark.tried + now.mono.since(counted);
+            self.on_failure(Mark { tried, ..mark }, (outcome, own), now);
+        }
+        if finding == Finding::Well {
+            let hopeful = self.endpoints.get_mut(&lane.endpoint);
+            let hopeful = hopeful.map(|endpoint| std::mem::take(&mut endpoint.hopeful));
+            self.wake(&lane.endpoint, hopeful.unwrap_or_default());
         }
         self.start_queued();
     }
 
     /// Wakes the lanes whose wait is over.
     pub fn handle_timeout(&mut self, now: Now) {
-        while let Some((until, lane)) = self.timers.first().cloned() {
+        while let Some((until, due)) = self.timers.first().cloned() {
             if until > now.mono {
                 break;
             }
-            self.timers.remove(&(until, lane.clone()));
-            self.enqueue(lane, false);
+            self.timers.pop_first();
+            match due {
+                Due::Lane(lane) => {
+                    let tries = self.retire(&lane).and_then(|lane| lane.tries);
+                    self.enqueue(lane, false, tries);
+                }
+                Due::Endpoint(name) => {
+                    if let Some(endpoint) = self.endpoints.get_mut(&name) {
+                        endpoint.on_rested(now.mono);
+                    }
+                }
+            }
         }
         self.start_queued();
     }
@@ -318,111 +247,126 @@ impl Outbox {
 
     /// Where the lanes stand.
     pub fn stats(&self) -> OutboxStats {
+        let endpoints = || self.endpoints.values();
+        let queued = endpoints().map(|endpoint| endpoint.queue.len()).sum();
         OutboxStats {
             lanes: self.lanes.len(),
             busy: self.busy,
-            queued: self
-                .endpoints
-                .values()
-                .map(|endpoint| endpoint.queue.len())
-                .sum(),
-            waiting: self.timers.len(),
-            disabled: self
-                .endpoints
-                .values()
-                .filter(|endpoint| endpoint.disabled)
+            queued,
+            // The rest: a lane is queued, at work, or waits.
+            waiting: self.lanes.len() - self.busy - queued,
+            resting: endpoints().filter(|endpoint| endpoint.rests()).count(),
+            disabled: endpoints()
+                .filter(|endpoint| endpoint.standing == Standing::Disabled)
                 .count(),
             ..self.stats
         }
     }
 
-    fn on_success(&mut self, mark: Mark, last_status: Option<u16>, now: Now) {
-        self.stats.delivered_total += 1;
-        self.mark(
-            Mark {
-                verdict: Verdict::Delivered,
-                last_status,
-                ..mark
-            },
-            now,
-        );
+    /// What the answer says of the lane's endpoint.
+    fn judge(&mut self, lane: &Lane, outcome: Outcome, now: Mono) -> Finding {
+        let Some(endpoint) = self.endpoints.get_mut(&lane.endpoint) else {
+            return Finding::Nothing;
+        };
+        if !endpoint.is_active() {
+            return Finding::Nothing;
+        }
+        let finding = endpoint.on_answer(&lane.session, outcome, now, &self.config);
+        match finding {
+            Finding::Rests(until) => {
+                let due = Due::Endpoint(lane.endpoint.clone());
+                self.timers.insert((until, due));
+            }
+            Finding::Gone => {
+                self.shut(&lane.endpoint, Standing::Disabled);
+                self.outputs
+                    .push_back(Output::Disabled(lane.endpoint.clone()));
+            }
+            Finding::Well | Finding::Nothing => {}
+        }
+        finding
     }
 
-    fn on_failure(&mut self, mark: Mark, failure: Failure, now: Now) {
-        let last_status = failure.last_status;
-        let age = Millis(now.unix.0.saturating_sub(failure.created.0));
-        if age >= self.config.give_up_after {
+    /// `own`: the endpoint took other events since this one failed before, so the fault is its own.
+    fn on_failure(&mut self, mark: Mark, (outcome, own): (Outcome, bool), now: Now) {
+        let config = &self.config;
+        if mark.tried >= config.give_up_after && mark.attempts >= config.give_up_attempts {
             self.stats.dead_total += 1;
-            return self.mark(
-                Mark {
-                    verdict: Verdict::Dead,
-                    last_status,
-                    ..mark
-                },
-                now,
-            );
+            return self.settle(Mark {
+                verdict: Verdict::Dead,
+                ..mark
+            });
         }
         self.stats.retried_total += 1;
-        let wait = self.backoff(mark.attempts, failure.retry_after);
+        let wait = self.backoff(mark.attempts, asked(outcome));
         let lane = mark.lane.clone();
-        let verdict = Verdict::Retry(Unix(now.unix.0 + wait.0));
         self.outputs.push_back(Output::Mark(Mark {
-            verdict,
-            last_status,
-            at_unix_ms: now.unix,
+            verdict: Verdict::Retry(Unix(now.unix.0 + wait.0)),
             ..mark
         }));
-        self.wait(&lane, now.mono + wait);
+        let tries = self.tries(&lane, now.mono);
+        self.wait(&lane, now.mono + wait, Some(tries));
+        let endpoint = self.endpoints.get_mut(&lane.endpoint);
+        if let Some(endpoint) = endpoint.filter(|endpoint| !own && endpoint.is_active()) {
+            endpoint.hopeful.insert(lane.session);
+        }
     }
 
-    /// The row goes first after a restart; until then the endpoint is left alone.
-    fn on_gone(&mut self, mark: Mark, now: Now) {
-        let name = mark.lane.endpoint.clone();
-        let (verdict, last_status) = (Verdict::Retry(now.unix), Some(410));
-        self.outputs.push_back(Output::Mark(Mark {
-            verdict,
-            last_status,
-            at_unix_ms: now.unix,
-            ..mark
-        }));
-        let Some(endpoint) = self.endpoints.get_mut(&name) else {
+    /// Nothing begins at the endpoint any more; what is under way ends.
+    fn shut(&mut self, name: &Arc<str>, standing: Standing) {
+        let Some(endpoint) = self.endpoints.get_mut(name) else {
             return;
         };
-        if std::mem::replace(&mut endpoint.disabled, true) {
-            return;
-        }
+        endpoint.standing = standing;
         endpoint.queue.clear();
-        self.timers.retain(|(_, lane)| lane.endpoint != name);
-        self.lanes.retain(|lane, state| {
-            lane.endpoint != name || matches!(state, State::Loading { .. } | State::Posting { .. })
+        endpoint.hopeful.clear();
+        self.timers.retain(|(_, due)| match due {
+            Due::Endpoint(of) | Due::Lane(Lane { endpoint: of, .. }) => of != name,
         });
-        self.outputs.push_back(Output::Disabled(name));
+        self.lanes
+            .retain(|lane, standby| lane.endpoint != *name || standby.state.is_busy());
+    }
+
+    fn waiting_at(&self, name: &Arc<str>) -> BTreeSet<SessionId> {
+        let of_it = self.lanes.iter().filter(|(lane, standby)| {
+            lane.endpoint == *name && matches!(standby.state, State::Waiting { .. })
+        });
+        of_it.map(|(lane, _)| lane.session.clone()).collect()
+    }
+
+    /// These lanes of the endpoint, which wait, go to its queue.
+    fn wake(&mut self, name: &Arc<str>, waiting: BTreeSet<SessionId>) {
+        for session in waiting {
+            let endpoint = name.clone();
+            let lane = Lane { endpoint, session };
+            let tries = self.retire(&lane).and_then(|lane| lane.tries);
+            self.enqueue(lane, false, tries);
+        }
     }
 
     /// Writes a final outcome and goes on with the lane's next row.
-    fn mark(&mut self, mark: Mark, now: Now) {
+    fn settle(&mut self, mark: Mark) {
         let lane = mark.lane.clone();
-        self.outputs.push_back(Output::Mark(Mark {
-            at_unix_ms: now.unix,
-            ..mark
-        }));
-        if !self.is_disabled(&lane) {
-            self.enqueue(lane, false);
+        self.outputs.push_back(Output::Mark(mark));
+        if self.is_active(&lane) {
+            self.enqueue(lane, false, None);
         }
     }
 
-    fn post(&mut self, row: OutboxRow, now: Now) {
+    fn post(&mut self, row: OutboxRow, tries: Option<Tries>, now: Now) {
         let mark = Mark {
             event_id: row.event_id.clone(),
             lane: row.lane.clone(),
             verdict: Verdict::Dead,
             attempts: row.attempts.saturating_add(1),
+            tried: row.tried,
             last_status: None,
             at_unix_ms: now.unix,
         };
-        let created = row.created_unix_ms;
+        let began = now.mono;
+        let state = State::Posting { mark, began };
         self.lanes
-            .insert(row.lane.clone(), State::Posting { mark, created });
+            .insert(row.lane.clone(), Standby { state, tries });
         self.outputs.push_back(Output::Post {
             row,
             timestamp_secs: now.unix.secs(),
@@ -430,36 +374,44 @@ impl Outbox {
     }
 
     /// Waits until `until`, giving up the lane's place if it has one.
-    fn wait(&mut self, lane: &Lane, until: Mono) {
+    fn wait(&mut self, lane: &Lane, until: Mono, tries: Option<Tries>) {
         self.retire(lane);
-        if !self.is_disabled(lane) {
-            self.lanes.insert(lane.clone(), State::Waiting { until });
-            self.timers.insert((until, lane.clone()));
+        if self.is_active(lane) {
+            let state = State::Waiting { until };
+            self.lanes.insert(lane.clone(), Standby { state, tries });
+            self.timers.insert((until, Due::Lane(lane.clone())));
         }
     }
 
     /// Forgets the lane's state and frees what it holds.
-    fn retire(&mut self, lane: &Lane) -> Option<State> {
-        let state = self.lanes.remove(lane)?;
-        match &state {
-            State::Loading { .. } | State::Posting { .. } => {
-                self.busy -= 1;
-                if let Some(endpoint) = self.endpoints.get_mut(&lane.endpoint) {
-                    endpoint.busy -= 1;
+    fn retire(&mut self, lane: &Lane) -> Option<Standby> {
+        let standby = self.lanes.remove(lane)?;
+        if standby.state.is_busy() {
+            self.busy -= 1;
+        }
+        let endpoint = self.endpoints.get_mut(&lane.endpoint);
+        match (&standby.state, endpoint) {
+            (State::Loading { .. }, Some(endpoint)) => {
+                endpoint.busy -= 1;
+                endpoint.on_unused(&lane.session);
+            }
+            (State::Posting { .. }, Some(endpoint)) => endpoint.busy -= 1,
+            (State::Waiting { until }, endpoint) => {
+                self.timers.remove(&(*until, Due::Lane(lane.clone())));
+                if let Some(endpoint) = endpoint {
+                    endpoint.hopeful.remove(&lane.session);
                 }
             }
-            State::Waiting { until } => {
-                self.timers.remove(&(*until, lane.clone()));
-            }
-            State::Queued { .. } => {}
+            (State::Queued { .. }, _) | (State::Loading { .. } | State::Posting { .. }, None) => {}
         }
-        Some(state)
+        Some(standby)
     }
 
-    fn enqueue(&mut self, lane: Lane, fresh: bool) {
+    fn enqueue(&mut self, lane: Lane, fresh: bool, tries: Option<Tries>) {
         if let Some(endpoint) = self.endpoints.get_mut(&lane.endpoint) {
             endpoint.queue.push_back(lane.session.clone());
-            self.lanes.insert(lane, State::Queued { fresh });
+            let state = State::Queued { fresh };
+            self.lanes.insert(lane, Standby { state, tries });
         }
     }
 
@@ -469,74 +421,60 @@ impl Outbox {
             let Some(lane) = self.next_in_turn() else {
                 return;
             };
-            let fresh = matches!(self.lanes.get(&lane), Some(State::Queued { fresh: true }));
             self.busy += 1;
-            self.lanes
-                .insert(lane.clone(), State::Loading { fresh, more: false });
+            if let Some(standby) = self.lanes.get_mut(&lane) {
+                let fresh = matches!(standby.state, State::Queued { fresh: true });
+                standby.state = State::Loading { fresh, more: false };
+            }
             self.outputs.push_back(Output::LoadHead(lane));
         }
     }
 
     fn next_in_turn(&mut self) -> Option<Lane> {
         let limit = self.config.per_endpoint;
-        let ready = |(_, endpoint): &(&Arc<str>, &mut Endpoint)| {
-            endpoint.busy < limit && !endpoint.queue.is_empty()
-        };
-        let turn = self.turn.take();
-        let after = |name: &Arc<str>| turn.as_ref().is_none_or(|turn| name > turn);
-        let names: Vec<Arc<str>> = self
+        let mut ready = self
             .endpoints
-            .iter_mut()
-            .filter(ready)
-            .map(|(name, _)| name.clone())
-            .collect();
-        let name = names
             .iter()
-            .find(|name| after(name))
-            .or_else(|| names.first())
-            .cloned();
-        self.turn = name.clone().or(turn);
-        let name = name?;
-        let endpoint = self.endpoints.get_mut(&name)?;
-        endpoint.busy += 1;
-        let session = endpoint.queue.pop_front()?;
+            .filter(|(_, endpoint)| endpoint.has_place(limit))
+            .map(|(name, _)| name);
+        let first = ready.clone().next().cloned();
+        let after = |name: &&Arc<str>| self.turn.as_ref().is_some_and(|turn| *name > turn);
+        let name = ready.find(after).cloned().or(first)?;
+        self.turn = Some(name.clone());
+        let session = self.endpoints.get_mut(&name)?.begin()?;
         Some(Lane {
             endpoint: name,
             session,
         })
     }
 
-    fn is_disabled(&self, lane: &Lane) -> bool {
+    fn is_active(&self, lane: &Lane) -> bool {
         self.endpoints
             .get(&lane.endpoint)
-            .is_none_or(|endpoint| endpoint.disabled)
+            .is_some_and(Endpoint::is_active)
+    }
+
+    /// The tries of a lane's head are counted up to now.
+    fn tries(&self, lane: &Lane, now: Mono) -> Tries {
+        let endpoint = self.endpoints.get(&lane.endpoint);
+        Tries {
+            counted: now,
+            successes: endpoint.map_or(0, |endpoint| endpoint.successes),
+        }
     }
 
     /// Exponential, and jittered over its upper half, so that lanes which failed together do not
     /// come back together. `Retry-After` is a floor, not a replacement.
     fn backoff(&mut self, attempts: u32, asked: Option<Millis>) -> Millis {
-        let longest = self.config.longest_retry.0;
-        let doublings = attempts.saturating_sub(1).min(32);
-        let full = self
-            .config
-            .first_retry
-            .0
-            .saturating_mul(1 << doublings)
-            .min(longest);
+        let Millis(full) = self.config.wait_after(attempts);
         let jittered = full / 2 + self.rng.below(full - full / 2 + 1);
+        let longest = self.config.longest_retry.0;
         Millis(jittered.max(asked.map_or(0, |asked| asked.0.min(longest))))
     }
 }
 
-/// An attempt that failed.
-#[derive(Clone, Copy, Debug)]
-struct Failure {
-    /// When its event was created.
-    created: Unix,
-    /// The wait that the endpoint asked for.
-    retry_after: Option<Millis>,
-    /// The status that it answered with; none where no answer came.
-    last_status: Option<u16>,
+fn is_success(outcome: Outcome) -> bool {
+    status(outcome).is_some_and(|code| (200..300).contains(&code))
 }
 
 fn status(outcome: Outcome) -> Option<u16> {

@@ -109,12 +109,17 @@ impl Child {
 
     /// Asks it to end (SIGTERM).
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends it this signal.
+    pub fn signal(&self, name: &str) {
         let pid = self.process.id().to_string();
         let status = Command::new("sh")
-            .args(["-c", "kill -TERM \"$0\"", &pid])
+            .args(["-c", "kill \"-$1\" \"$0\"", &pid, name])
             .status()
             .expect("sh runs");
-        assert!(status.success(), "{} cannot be asked to end", self.name);
+        assert!(status.success(), "{} gets no SIG{name}", self.name);
     }
 
     /// Waits until it has ended by itself.

@@ -25,6 +25,7 @@ mod proxy;
 mod receiver;
 mod record;
 mod recordings_api;
+mod reload;
 mod sessions;
 mod tied_tokens;
 mod turn;

@@ -195,6 +195,18 @@ impl Node {
         std::fs::write(&file, text.replace(was, is)).expect("the configuration is written");
     }
 
+    /// Writes its configuration file anew, changed by `change`.
+    pub fn reconfigure(&self, change: impl FnOnce(String) -> String) {
+        let file = self.folder.join("beistand.toml");
+        let text = std::fs::read_to_string(&file).expect("it was started with a file");
+        std::fs::write(&file, change(text)).expect("the configuration is written");
+    }
+
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        self.child.signal("HUP");
+    }
+
     /// SIGTERM, until it has ended.
     pub fn terminate(&mut self) -> ExitStatus {
         self.child.terminate();
@@ -226,6 +238,17 @@ impl Node {
             output.status.success(),
             "the ledger is not whole: {output:?}"
         );
+    }
+
+    /// The binary with its configuration file.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        beistand(arguments)
+            .arg("--config")
+            .arg(self.folder.join("beistand.toml"))
+            // The secret of `--dev` is for loopback alone; the node has this by `--http`.
+            .env("BEISTAND_HTTP_BIND", "127.0.0.1:0")
+            .output()
+            .expect("the binary runs")
     }
 
     fn tool(&self, arguments: &[&str]) -> Output {

@@ -59,13 +59,19 @@ impl Attempt {
 }
 
 impl Receiver {
-    /// A receiver that answers as the script says (JSON list of statuses and `"hang"`), then 200.
+    /// A receiver that answers as the script says (JSON list of statuses, `"hang"`, and pairs of a status
+    /// and a `Retry-After`), then 200.
     pub fn start(script: &Value) -> Receiver {
+        Receiver::with_secrets(&[SECRET], script)
+    }
+
+    /// The same for an app that knows several secrets.
+    pub fn with_secrets(secrets: &[&str], script: &Value) -> Receiver {
         let folder = Folder::new();
         let mut command = Command::new(place::python());
         command
             .arg(place::driver("receiver.py"))
-            .arg(SECRET)
+            .arg(secrets.join(","))
             .arg(script.to_string())
             .env("PYTHONDONTWRITEBYTECODE", "1");
         let mut child = Child::start("the receiver", &mut command, &folder.join("receiver.log"));

@@ -3,8 +3,8 @@
 
 use crate::scenario::{Act, Action, Ending, Life, MS, Micros, Policy, SEC, Scenario, Trouble};
 use beistand::base::{
-    EndReason, FloorReport, Identity, Inherited, LimitedBy, Millis, Mono, Now, Rng, RoomKey, SessionId,
-    SessionState, Unix,
+    EndReason, FloorReport, Identity, Inherited, LimitedBy, Millis, Mono, Now, Rng, RoomKey,
+    SessionId, SessionState, Unix,
 };
 use beistand::node::billing::{Billing, Join, Opening};
 use beistand::usage::ledger::{Death, Remains};

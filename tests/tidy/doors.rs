@@ -40,6 +40,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("async_nats", HOST),
     ("rusqlite", HOST),
     ("reqwest", &["host", "client"]),
+    ("httpdate", &["host/deliver"]),
     ("object_store", HOST),
     ("cap_std", HOST),
     ("rustix", &["host/recordings/space"]),

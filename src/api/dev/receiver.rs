@@ -116,7 +116,7 @@ pub(in crate::api) async fn links(
         .and_then(|host| host.to_str().ok());
     let host = host.ok_or((StatusCode::BAD_REQUEST, "the request names no host"))?;
     let base = format!("{}://{host}", site.scheme());
-    let links = dev.links(&gate.keys, &base, &room, gate.now());
+    let links = dev.links(&gate.settings().keys, &base, &room, gate.now());
     let [expert, customer] = links.ok_or((
         StatusCode::BAD_REQUEST,
         "the room's name has more than 256 bytes",

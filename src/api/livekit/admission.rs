@@ -1,11 +1,12 @@
 //! Whether a join is let in now: the session's window, and what the node has to give.
 
+use crate::api::gate::Gate;
 use crate::api::locks::lock;
 use crate::base::{Identity, Mono, Now, RoomKey, Unix};
 use crate::node::verdicts::refusal;
 use crate::node::{Arrival, Continued, Control, JoinRequest, Place, Refusal as Full};
 use crate::peer::signal::token::Join;
-use crate::session::{Floor, Policies, Policy, Window};
+use crate::session::{Floor, Policy, Window};
 use axum::http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
@@ -31,20 +32,20 @@ pub(in crate::api) struct Admission {
     /// No new joins.
     pub draining: AtomicBool,
     control: Arc<Mutex<Control>>,
-    policies: Arc<Policies>,
+    gate: Arc<Gate>,
     lost: Mutex<BTreeMap<RoomKey, LostSession>>,
 }
 
 impl Admission {
     pub fn new(
         control: Arc<Mutex<Control>>,
-        policies: Arc<Policies>,
+        gate: Arc<Gate>,
         lost: BTreeMap<RoomKey, LostSession>,
     ) -> Admission {
         Admission {
             draining: AtomicBool::new(false),
             control,
-            policies,
+            gate,
             lost: Mutex::new(lost),
         }
     }
@@ -52,7 +53,8 @@ impl Admission {
     /// Whether the rules are configured that the token asks for.
     pub fn knows_policy(&self, join: &Join) -> bool {
         let policy = join.policy.as_deref().unwrap_or("default");
-        self.policies.get(&join.room.project, policy).is_some()
+        let settings = self.gate.settings();
+        settings.policies.get(&join.room.project, policy).is_some()
     }
 
     /// The session that a join of the room goes on with.
@@ -90,7 +92,8 @@ impl Admission {
         let found = lock(&self.control).rules(&join.room);
         let inherited = || lost.and_then(Continued::policy).map(Arc::new);
         let template = || {
-            let own = |name: &str| self.policies.get(&join.room.project, name);
+            let settings = self.gate.settings();
+            let own = |name: &str| settings.policies.get(&join.room.project, name);
             let lost = lost.map(|lost| lost.facts.policy.as_str());
             let named = join.policy.as_deref().unwrap_or("default");
             let template = lost.and_then(own).or_else(|| own(named));

@@ -100,7 +100,7 @@ impl Entrance {
         let undecoded = |_| refusal(400, "the query of the address cannot be decoded");
         let pairs = pairs.map_err(undecoded)?;
         let token = bearer(knock.headers, &pairs).map_err(|e| refusal(e.status(), e))?;
-        let claims = token::verify(&token, &self.gate.keys, now);
+        let claims = token::verify(&token, &self.gate.settings().keys, now);
         let claims = claims.map_err(|e| refusal(e.status(), e))?;
         let join = authorize_join(&claims).map_err(|e| refusal(e.status(), e))?;
         if !self.admission.knows_policy(&join) {

@@ -182,7 +182,7 @@ fn allowed(entrance: &Entrance, headers: &HeaderMap, now: Now) -> Result<Join, P
         _ => Problem::forbidden(what),
     };
     let token = bearer(headers, &Vec::new()).map_err(|e| refused(e.status(), e.to_string()))?;
-    let claims = token::verify(&token, &entrance.gate.keys, now);
+    let claims = token::verify(&token, &entrance.gate.settings().keys, now);
     let claims = claims.map_err(|e| refused(e.status(), e.to_string()))?;
     let join = authorize_join(&claims).map_err(|e| refused(e.status(), e.to_string()))?;
     if entrance.admission.draining.load(Relaxed) {

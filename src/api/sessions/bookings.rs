@@ -7,7 +7,6 @@ use crate::api::ports::ledger::{Known, Ledger, Request, Unwritten, Work};
 use crate::api::problem::Problem;
 use crate::base::{EndReason, NodeId, Rng, SessionId};
 use crate::node::{BookRefusal, Booking, Control};
-use crate::session::Policies;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
@@ -16,8 +15,6 @@ pub(in crate::api) struct Bookings {
     pub gate: Arc<Gate>,
     /// Which room is where, and what is booked.
     pub control: Arc<Mutex<Control>>,
-    /// The policy templates of each project.
-    pub policies: Arc<Policies>,
     pub ledger: Arc<Ledger>,
     pub links: Arc<JoinLinks>,
     /// This node.

@@ -132,8 +132,9 @@ fn draft(
     let room = fields.text("room", 1..=ROOM_BYTES)?;
     let template = fields.text("policy", 1..=64)?.unwrap_or("default");
     let project = caller.project();
-    let Some(rules) = bookings.policies.get(project, template) else {
-        let names: Vec<&str> = bookings.policies.names(project).collect();
+    let settings = bookings.gate.settings();
+    let Some(rules) = settings.policies.get(project, template) else {
+        let names: Vec<&str> = settings.policies.names(project).collect();
         return Err(Problem::body("policy", &names.join(", ")));
     };
     let mut policy = match fields.any("overrides") {
@@ -204,7 +205,7 @@ fn participants(fields: &mut Fields<'_>) -> Result<Vec<Guest>, Problem> {
 /// The answer follows from the booking alone, so it is the same each time; but for the signatures once
 /// the key that booked is gone: the keys of a project are interchangeable.
 fn answer(bookings: &Bookings, caller: &Caller, booking: &Booking) -> Result<Response, Problem> {
-    let there = bookings.gate.keys.project(&booking.key) == Some(&booking.room.project);
+    let there = bookings.gate.settings().keys.project(&booking.key) == Some(&booking.room.project);
     let mint = Mint {
         room: &booking.room.name,
         session: booking.session.as_str(),

@@ -67,7 +67,7 @@ impl JoinLinks {
             unix: mint.from,
             ..self.gate.now()
         };
-        let token = sign(&claims, &self.gate.keys, now)
+        let token = sign(&claims, &self.gate.settings().keys, now)
             .map_err(|error| Problem::unavailable(format!("no token can be made: {error}")))?;
         Ok(Token {
             identity: identity.to_owned(),

@@ -29,6 +29,13 @@ pub(super) fn keys_of<T: DeserializeOwned>() -> Vec<Key> {
     found
 }
 
+/// The same, each as `http.bind`.
+#[cfg(test)]
+pub(in crate::host) fn names_of<T: DeserializeOwned>() -> std::collections::BTreeSet<String> {
+    let keys = keys_of::<T>().into_iter();
+    keys.map(|key| key.path.join(".")).collect()
+}
+
 fn descend<T: DeserializeOwned>(path: &mut Vec<String>, found: &mut Vec<Key>) {
     match shape::<T>(path) {
         Shape::Struct(fields) => {

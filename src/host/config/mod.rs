@@ -6,7 +6,7 @@
 pub(super) mod advertise;
 mod check;
 pub(super) mod flags;
-mod key;
+pub(super) mod key;
 mod load;
 mod net;
 pub(super) mod origin;

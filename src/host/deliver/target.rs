@@ -1,13 +1,13 @@
 //! One endpoint: its config, checked, and one attempt to post to it.
 
-use crate::base::Millis;
+use crate::base::{Millis, Unix};
 use crate::usage::outbox::{OutboxRow, Outcome};
 use crate::usage::webhook::{Secret, SecretError};
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use reqwest::{Client, Response, Url, redirect, retry};
 use serde::Deserialize;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::timeout;
 
 /// How much of an answer is read, so that the connection can be used again: an endpoint has nothing
@@ -137,6 +137,8 @@ impl Endpoint {
 
 /// A checked endpoint with a client of its own, so that no endpoint waits for another's connections.
 pub(super) struct Target {
+    /// What the config says of it.
+    pub endpoint: Endpoint,
     url: Url,
     secret: Secret,
     client: Client,
@@ -162,6 +164,7 @@ impl Target {
             source,
         })?;
         Ok(Target {
+            endpoint: endpoint.clone(),
             url,
             secret,
             client,
@@ -183,7 +186,10 @@ impl Target {
         let mut answered = None;
         let attempt = timeout(limit, async {
             let response = request.body(row.body).send().await?;
-            answered = Some(outcome(&response));
+            answered = Some(outcome(
+                &response,
+                Unix(timestamp_secs.saturating_mul(1_000)),
+            ));
             drain(response).await
         });
         let ended = attempt.await;
@@ -198,21 +204,40 @@ impl Target {
     }
 }
 
-fn outcome(response: &Response) -> Outcome {
-    let retry_after = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok());
+fn outcome(response: &Response, now: Unix) -> Outcome {
+    let header = |name| response.headers().get(name)?.to_str().ok();
+    // The endpoint means its own clock, where it tells it.
+    let now = header(DATE).and_then(date).unwrap_or(now);
     Outcome::Status {
         code: response.status().as_u16(),
-        retry_after: retry_after.and_then(seconds),
+        retry_after: header(RETRY_AFTER).and_then(|text| wait(text, now)),
     }
 }
 
-/// `Retry-After` in seconds; its other form, a date, is left to our own backoff.
-fn seconds(text: &str) -> Option<Millis> {
-    let secs: u64 = text.trim().parse().ok()?;
-    Some(Millis(secs.saturating_mul(1_000)))
+/// `Retry-After`: seconds, or a date in any of HTTP's forms (RFC 9110, 10.2.3 and 5.6.7). One that is past
+/// asks for nothing.
+fn wait(text: &str, now: Unix) -> Option<Millis> {
+    let text = text.trim();
+    if text.starts_with(|first: char| first.is_ascii_digit()) {
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        // More digits than a number has are a very long time.
+        return is_number.then(|| {
+            Millis(
+                text.parse::<u64>()
+                    .unwrap_or(u64::MAX)
+                    .saturating_mul(1_000),
+            )
+        });
+    }
+    date(text).map(|until| Millis(until.0.saturating_sub(now.0)))
+}
+
+fn date(text: &str) -> Option<Unix> {
+    let since = httpdate::parse_http_date(text.trim())
+        .ok()?
+        .duration_since(UNIX_EPOCH)
+        .ok()?;
+    u64::try_from(since.as_millis()).ok().map(Unix)
 }
 
 async fn drain(mut response: Response) -> Result<(), reqwest::Error> {
@@ -310,9 +335,26 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_read_in_seconds_and_a_date_is_left_alone() {
-        assert_eq!(seconds(" 120 "), Some(Millis(120_000)));
-        assert_eq!(seconds("Wed, 21 Oct 2026 07:28:00 GMT"), None);
-        assert_eq!(seconds("-1"), None);
+    fn retry_after_is_read_in_seconds_and_in_every_form_of_a_date() {
+        // 2026-10-21T07:26:00Z: two minutes before the dates below.
+        let now = Unix(1_792_567_560_000);
+        let table = [
+            (" 120 ", Some(120_000)),
+            ("0", Some(0)),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", Some(120_000)),
+            ("Wednesday, 21-Oct-26 07:28:00 GMT", Some(120_000)),
+            ("Wed Oct 21 07:28:00 2026", Some(120_000)),
+            ("Wed, 21 Oct 2026 07:25:59 GMT", Some(0)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("Wed, 31 Feb 2026 07:28:00 GMT", None),
+            ("-1", None),
+            ("1.5", None),
+            ("12 s", None),
+            ("soon", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(wait(text, now), expected.map(Millis), "{text:?}");
+        }
     }
 }

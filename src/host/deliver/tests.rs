@@ -134,6 +134,8 @@ async fn read(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<Request> {
 
 /// A store with its delivery.
 struct Bench {
+    clock: ReadClock,
+    inlet: Inlet,
     store: RunningStore,
     stats: Arc<DeliverStats>,
     stop: oneshot::Sender<()>,
@@ -174,6 +176,7 @@ fn start(dir: &Dir, endpoints: Vec<Endpoint>) -> Bench {
         outbox: OutboxConfig {
             first_retry: Millis(10),
             longest_retry: Millis(40),
+            gone_after: Millis(60),
             ..OutboxConfig::default()
         },
         seed: 7,
@@ -183,6 +186,8 @@ fn start(dir: &Dir, endpoints: Vec<Endpoint>) -> Bench {
     let mut task = JoinSet::new();
     task.spawn(delivery.run(async move { drop(stopped.await) }));
     Bench {
+        clock: clock(),
+        inlet,
         store,
         stats,
         stop,
@@ -198,6 +203,12 @@ impl Bench {
                 .send(Job::Append(Box::new(append)))
                 .unwrap();
         }
+    }
+
+    /// The configuration names these endpoints from now on.
+    fn change(&self, endpoints: &[Endpoint]) {
+        let targets = Targets::new(endpoints, Millis(400)).unwrap();
+        self.inlet.handle_targets(targets);
     }
 
     /// Stops the delivery, then the store: all outcomes are on disk after this.
@@ -341,7 +352,7 @@ async fn redirects_hang_ups_and_bodies_without_end_harm_nothing() {
 async fn a_sick_endpoint_and_one_that_is_gone_hold_up_no_other() {
     let dir = Dir::new();
     let mut good = Server::start(&[]).await;
-    let mut gone = Server::start(&[Answer::Code(410, "")]).await;
+    let mut gone = Server::start(&[Answer::Code(410, ""); 3]).await;
     let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let tls_to_plain = format!("https://{}/hook", plain.local_addr().unwrap());
     let mut hang_up = JoinSet::new();
@@ -357,15 +368,19 @@ async fn a_sick_endpoint_and_one_that_is_gone_hold_up_no_other() {
     ];
     let bench = start(&dir, endpoints);
     bench.append_life("SE_a");
-    assert_eq!(gone.ids(1).await, evt(&[1]));
+    assert_eq!(gone.ids(3).await, evt(&[1, 1, 1]));
     assert_eq!(good.ids(7).await, evt(&[1, 2, 3, 4, 5, 6, 7]));
+    until("it is disabled", || bench.stats.disabled.load(Relaxed) == 1).await;
     let stats = bench.stop().await;
     assert_eq!(
         (stats.ok.load(Relaxed), stats.disabled.load(Relaxed)),
         (7, 1)
     );
     assert!(stats.network.load(Relaxed) >= 1);
-    assert!(gone.requests.try_recv().is_err(), "one request and no more");
+    assert!(
+        gone.requests.try_recv().is_err(),
+        "three requests and no more"
+    );
     let pending = states(&dir)
         .iter()
         .filter(|(_, state, _)| state == "pending")
@@ -420,4 +435,131 @@ async fn two_endpoints_of_one_name_are_refused() {
     );
     assert!(matches!(refused.err(), Some(EndpointError::Twice(name)) if name == "app"));
     bench.stop().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_was_disabled_gets_all_that_waits_once_the_config_names_it_anew() {
+    let dir = Dir::new();
+    let mut gone = Server::start(&[Answer::Code(410, ""); 3]).await;
+    let endpoints = [endpoint("app", &gone.url)];
+    let bench = start(&dir, endpoints.to_vec());
+    bench.append_life("SE_a");
+    assert_eq!(gone.ids(3).await, evt(&[1, 1, 1]));
+    until("it is disabled", || bench.stats.disabled.load(Relaxed) == 1).await;
+    bench.change(&endpoints);
+    assert_eq!(gone.ids(7).await, evt(&[1, 2, 3, 4, 5, 6, 7]));
+    until("it is not any more", || {
+        bench.stats.disabled.load(Relaxed) == 0
+    })
+    .await;
+    assert_eq!(bench.stop().await.dead.load(Relaxed), 0);
+}
+
+#[tokio::test]
+async fn what_is_posted_after_a_new_secret_is_signed_with_it_and_nothing_is_lost() {
+    let dir = Dir::new();
+    let mut server = Server::start(&[]).await;
+    let bench = start(&dir, vec![endpoint("app", &server.url)]);
+    bench.append_life("SE_a");
+    let signed = |request: &Request, secret: &str| {
+        let header = |name: &str| request.headers[name].as_str();
+        let timestamp = header("webhook-timestamp").parse().unwrap();
+        let expected = Secret::parse(secret).unwrap();
+        let expected = expected.headers(header("webhook-id"), timestamp, &request.body);
+        header("webhook-signature") == expected.signature
+    };
+    for _ in 0..7 {
+        assert!(signed(&server.request().await, SECRET));
+    }
+    let next = "whsec_cmVhbC1jbGllbnRzLW9mLWJlaXN0YW5kLTIwMjYtMTE=";
+    bench.change(&[Endpoint {
+        secret: next.to_owned(),
+        ..endpoint("app", &server.url)
+    }]);
+    // The change is taken before what is pending after it.
+    bench.append_life("SE_b");
+    for _ in 0..7 {
+        assert!(signed(&server.request().await, next));
+    }
+    assert_eq!(bench.stop().await.ok.load(Relaxed), 14);
+}
+
+#[tokio::test]
+async fn a_new_endpoint_gets_events_from_then_on_and_a_removed_one_has_dead_letters() {
+    let dir = Dir::new();
+    let mut old = Server::start(&[Answer::Silence]).await;
+    let mut new = Server::start(&[]).await;
+    let bench = start(&dir, vec![endpoint("old", &old.url)]);
+    bench.append_life("SE_a");
+    assert_eq!(old.ids(1).await, evt(&[1]));
+    bench.change(&[endpoint("new", &new.url)]);
+    until("they are dead letters", || {
+        bench.stats.dead.load(Relaxed) == 7
+    })
+    .await;
+    bench.append_life("SE_b");
+    let ids: Vec<String> = (1..=7).map(|n| format!("evt_b_{n}")).collect();
+    assert_eq!(new.ids(7).await, ids);
+    bench.stop().await;
+    assert!(old.requests.try_recv().is_err(), "nothing more");
+    let states: Vec<String> = states(&dir)
+        .into_iter()
+        .map(|(_, state, _)| state)
+        .collect();
+    let expected = [vec!["delivered"; 7], vec!["dead"; 7]].concat();
+    assert_eq!(states, expected);
+}
+
+#[tokio::test]
+async fn rows_of_an_endpoint_that_was_removed_while_the_node_was_down_are_dead_letters_at_its_start()
+ {
+    let dir = Dir::new();
+    let mut old = Server::start(&[Answer::Silence]).await;
+    let bench = start(&dir, vec![endpoint("old", &old.url)]);
+    bench.append_life("SE_a");
+    assert_eq!(old.ids(1).await, evt(&[1]));
+    bench.stop().await;
+    let bench = start(&dir, vec![]);
+    until("they are dead letters", || {
+        bench.stats.dead.load(Relaxed) == 7
+    })
+    .await;
+    bench.stop().await;
+    assert!(states(&dir).iter().all(|(_, state, _)| state == "dead"));
+}
+
+#[tokio::test]
+async fn a_date_and_seconds_to_wait_hold_for_all_sessions_of_an_endpoint() {
+    let far = "retry-after: Fri, 01 Jan 2100 00:00:00 GMT\r\n";
+    for header in [far, "retry-after: 3600\r\n"] {
+        let dir = Dir::new();
+        let mut server = Server::start(&[Answer::Code(503, header); 16]).await;
+        let bench = start(&dir, vec![endpoint("app", &server.url)]);
+        let began = clock_ms(&bench);
+        bench.append_life("SE_0");
+        server.ids(1).await;
+        until("it waits", || bench.stats.server_error.load(Relaxed) == 1).await;
+        (1..40).for_each(|n| bench.append_life(&format!("SE_{n}")));
+        server.ids(15).await;
+        let took = clock_ms(&bench) - began;
+        assert!(
+            took >= 15 * 40,
+            "a rest of 40 ms, which is the longest here, before each: {took} ms"
+        );
+        bench.stop().await;
+    }
+}
+
+fn clock_ms(bench: &Bench) -> u64 {
+    (bench.clock)().mono.millis().0
+}
+
+/// Waits until something holds that is counted by the delivery.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let looks = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(timeout(PATIENCE, looks).await.is_ok(), "{what}");
 }

@@ -104,7 +104,7 @@ impl Page {
             )?,
             disabled_endpoints: to.gauge(
                 "beistand_endpoints_disabled",
-                "Webhook endpoints that answered 410 and get nothing until a restart.",
+                "Webhook endpoints that are gone (410) and get nothing until the configuration is read again.",
             )?,
             connections: to.gauge("beistand_connections", "WebSockets open now.")?,
             parts_ended: to.gauge(

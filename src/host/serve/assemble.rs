@@ -2,7 +2,8 @@
 
 use super::bind::{Sockets, bind_workers};
 use super::node::Node;
-use super::parts::{control, delivery, endpoints, limits, open_store, preflight_limits};
+use super::parts::{control, delivery, endpoints, limits, open_store, preflight_limits, settings};
+use super::reload::{Load, Reloader, Reloading};
 use crate::api::{
     self, Admin, AppParts, AppState, Counters, Dev, Listener, LostSession, ReadClock, Recordings,
     Site, WorkerDoor,
@@ -25,12 +26,12 @@ use crate::host::store::pending::{Confirmed, Pending};
 use crate::host::store::running::RunningStore;
 use crate::host::worker::{self, Closed, Prepared, WorkerEnds};
 use crate::host::{address, admission, tls};
-use crate::node::{Continued, Shard, ShardConfig};
+use crate::node::{Continued, Settings, Shard, ShardConfig};
 use crate::peer::transport::Factory;
 use crate::usage::Stored;
 use crate::usage::ledger::SessionRecord;
 use anyhow::Context;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -47,6 +48,8 @@ struct Ground {
     sockets: Sockets,
     metrics: Metrics,
     endpoints: Vec<Endpoint>,
+    /// Where the receiver of `--dev` is.
+    receiver: Option<SocketAddr>,
     inlet: Inlet,
     store: RunningStore,
     writer: Confirmed,
@@ -84,6 +87,7 @@ impl Ground {
             sockets,
             metrics,
             endpoints,
+            receiver,
             inlet,
             store,
             writer,
@@ -93,13 +97,13 @@ impl Ground {
 }
 
 impl Node {
-    /// Starts a node: its sockets, its threads, its tasks.
+    /// Starts a node: its sockets, its threads, its tasks. `load` reads its configuration again.
     ///
     /// # Errors
     /// It cannot start; says why.
     pub async fn start(
-        config: &Config,
-        dev: bool,
+        load: Load,
+        (config, dev): (&Config, bool),
         clock: Clock,
         alarm: Alarm,
     ) -> anyhow::Result<Node> {
@@ -109,8 +113,8 @@ impl Node {
         let store = ground.store.handle();
         let roll = Roll::default();
         let recordings = recordings::start(config, &ends, ground.writer.clone(), (clock, &roll))?;
-        let (endpoints, inlet) = (ground.endpoints, &ground.inlet);
-        let delivery = delivery(config, endpoints, inlet, store.clone(), read(clock))?;
+        let (endpoints, inlet) = (ground.endpoints, ground.inlet);
+        let delivery = delivery(config, endpoints, &inlet, store.clone(), read(clock))?;
         let assembly = Assembly {
             config,
             dev,
@@ -120,7 +124,16 @@ impl Node {
             boot: &boot,
             metrics: ground.metrics.clone(),
         };
-        let state = assembly.state(ground.writer, recordings.adapter.open())?;
+        let settings = settings(config)?;
+        let state = assembly.state(settings.clone(), ground.writer, recordings.adapter.open())?;
+        let reloader = Reloader::new(Reloading {
+            load,
+            running: config.clone(),
+            state: state.clone(),
+            workers: ends.clone(),
+            inlet,
+            receiver: ground.receiver,
+        });
         let gauges = Gauges {
             metrics: ground.metrics,
             clock,
@@ -139,6 +152,7 @@ impl Node {
             clock,
             state,
             roll,
+            reloader: Arc::new(reloader),
             http: sockets.http.local_addr()?,
             admin: sockets.admin.local_addr()?,
             udp: Vec::new(),
@@ -153,7 +167,7 @@ impl Node {
         };
         node.deliver(delivery, stopped);
         let workers = ground.workers.into_iter().zip(recordings.outlets);
-        node.start_workers(config, workers, &boot)?;
+        node.start_workers(config, workers, (&boot, &settings))?;
         // It ends when the workers have, and is waited for after them.
         node.threads.push(recordings.thread);
         node.start_listening(sockets, config, ground.tls, gauges);
@@ -179,10 +193,9 @@ impl Node {
         &mut self,
         config: &Config,
         prepared: impl Iterator<Item = (Prepared, Outlet)>,
-        boot: &Boot,
+        (boot, settings): (&Boot, &Settings),
     ) -> anyhow::Result<()> {
         let factory = Factory::new(self.clock.anchor())?;
-        let policies = Arc::new(config.all_policies());
         for (index, (prepared, outlet)) in (0..).zip(prepared) {
             let bound = prepared.local_addr()?;
             let advertised = address::advertised(&config.rtc.advertise, index, bound)?;
@@ -192,8 +205,8 @@ impl Node {
                 factory: factory.clone(),
                 advertised,
                 node: boot.node.clone(),
-                keys: self.state.keys().clone(),
-                policies: policies.clone(),
+                keys: settings.keys.clone(),
+                policies: settings.policies.clone(),
             };
             let [ended, heard, told, came] = std::array::from_fn(|_| self.state.clone());
             let clock = self.clock;
@@ -261,6 +274,7 @@ impl Node {
     fn admin_page(&self, gauges: Gauges) -> Admin {
         let state = self.state.clone();
         let (store, roll) = (gauges.store.clone(), self.roll.clone());
+        let reloader = self.reloader.clone();
         Admin {
             metrics: Box::new(move || gauges.render()),
             unready: Box::new(move || {
@@ -269,6 +283,7 @@ impl Node {
                 let draining = draining.map(str::to_owned);
                 draining.or(trouble).or_else(|| roll.missing())
             }),
+            reload: Box::new(move || reloader.reload()),
         }
     }
 
@@ -335,6 +350,7 @@ impl Informed {
                     }
                     StoreReply::Head { .. }
                     | StoreReply::Lanes(_)
+                    | StoreReply::Buried(_)
                     | StoreReply::Marked { .. }
                     | StoreReply::Written(_)
                     | StoreReply::Noted { .. } => return,
@@ -364,9 +380,13 @@ struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
-    fn state(self, writer: Confirmed, recordings: Recordings) -> anyhow::Result<AppState> {
+    fn state(
+        self,
+        settings: Settings,
+        writer: Confirmed,
+        recordings: Recordings,
+    ) -> anyhow::Result<AppState> {
         let Assembly { config, boot, .. } = self;
-        let keys = Arc::new(config.api_keys()?);
         let dev = self
             .dev
             .then(|| Dev::new(config.keys.keys().next().map_or("", String::as_str)))
@@ -374,7 +394,7 @@ impl Assembly<'_> {
         let trusted = config.http.trusted_proxies.clone();
         let metrics = self.metrics;
         let parts = AppParts {
-            keys,
+            settings,
             clock: read(self.clock),
             control: control(config, self.workers.len(), boot)?,
             workers: self.workers.iter().map(door).collect(),
@@ -386,7 +406,6 @@ impl Assembly<'_> {
                 tls: self.tls,
             },
             node: boot.node.clone(),
-            policies: config.all_policies(),
             ledger: ledger(&config.data.dir, writer),
             recordings,
             seeds: [entropy_seed()?, entropy_seed()?],

@@ -1,13 +1,13 @@
 //! The life of a node, from its start to its stop.
 
 use super::node::Node;
-use super::stop::REQUESTS;
+use super::stop::{REQUESTS, blocking};
 use crate::host::cli::ServeArgs;
-use crate::host::cli::args::Exit;
+use crate::host::cli::args::{Exit, environment};
 use crate::host::clock::Clock;
 use crate::host::config::schema::Config;
 use crate::host::logs;
-use crate::host::shutdown::{self, Phase};
+use crate::host::shutdown::{self, Asked, Signals};
 use anyhow::Context;
 
 /// Threads of the control plane: HTTP, sockets, deliveries. The media has its own.
@@ -37,10 +37,21 @@ pub(in crate::host) fn serve(config: &Config, args: &ServeArgs) -> anyhow::Resul
 
 async fn live(config: &Config, args: &ServeArgs, clock: Clock) -> anyhow::Result<Exit> {
     let (alarm, raised) = shutdown::alarm();
-    let node = Node::start(config, args.source.dev, clock, alarm).await?;
+    // Before anything is announced: from then on SIGHUP must not end the process.
+    let mut signals = Signals::new()?;
+    let again = args.clone();
+    let load = Box::new(move || again.load(environment()));
+    let node = Node::start(load, (config, args.source.dev), clock, alarm).await?;
     node.announce(args)?;
-    match shutdown::wait(raised).await? {
-        Phase::Running if node.stop().await => Ok(Exit::Ok),
-        Phase::Running | Phase::Lost => Ok(Exit::Failed),
+    loop {
+        match signals.next(raised.clone()).await {
+            Asked::Reload => {
+                let reloader = node.reloader.clone();
+                // What it did, or why it did nothing, is in the log.
+                blocking(move || drop(reloader.reload())).await;
+            }
+            Asked::Stop if node.stop().await => return Ok(Exit::Ok),
+            Asked::Stop | Asked::Fail => return Ok(Exit::Failed),
+        }
     }
 }

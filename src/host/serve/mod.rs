@@ -6,4 +6,5 @@ mod bind;
 pub(super) mod life;
 mod node;
 mod parts;
+mod reload;
 mod stop;

@@ -1,6 +1,7 @@
 //! A running node, and what it tells of itself once it is ready.
 
 use super::bind::reachable;
+use super::reload::Reloader;
 use crate::api::{self, AppState};
 use crate::host::cli::ServeArgs;
 use crate::host::clock::Clock;
@@ -10,6 +11,7 @@ use crate::host::roll::Roll;
 use crate::host::store::running::RunningStore;
 use crate::host::worker::WorkerEnds;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -19,6 +21,7 @@ pub(super) struct Node {
     pub clock: Clock,
     pub state: AppState,
     pub roll: Roll,
+    pub reloader: Arc<Reloader>,
     pub http: SocketAddr,
     pub admin: SocketAddr,
     pub udp: Vec<SocketAddr>,
@@ -60,7 +63,7 @@ impl Node {
         let scheme = self.state.site().scheme();
         let base = format!("{scheme}://{}", reachable(self.http));
         let now = self.clock.now();
-        let [expert, customer] = dev.links(self.state.keys(), &base, "demo", now)?;
+        let [expert, customer] = dev.links(&self.state.settings().keys, &base, "demo", now)?;
         Some(format!(
             "\nBeistand runs at {base}/\n\nOpen both links, in two windows or two browsers:\n\n  \
              expert    {expert}\n\n  customer  {customer}\n\n"

@@ -10,9 +10,11 @@ use crate::host::recordings::mark::recognise;
 use crate::host::store::open::Store;
 use crate::host::store::parts::{Boot, StoreConfig};
 use crate::host::store::running::StoreHandle;
-use crate::node::{Capacity, Control};
+use crate::node::{Capacity, Control, Settings};
+use crate::peer::signal::token::KeyError;
 use crate::usage::outbox::OutboxConfig;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// The configured endpoints of webhooks, those of all projects, and that of `--dev`.
 pub(super) fn endpoints(config: &Config, dev: Option<SocketAddr>) -> Vec<Endpoint> {
@@ -29,6 +31,17 @@ pub(super) fn endpoints(config: &Config, dev: Option<SocketAddr>) -> Vec<Endpoin
         allow_http: true,
     });
     configured.chain(ours).collect()
+}
+
+/// What may change while the node runs, beside the webhooks.
+///
+/// # Errors
+/// A secret is too short: cannot happen to a loaded configuration.
+pub(super) fn settings(config: &Config) -> Result<Settings, KeyError> {
+    Ok(Settings {
+        keys: Arc::new(config.api_keys()?),
+        policies: Arc::new(config.all_policies()),
+    })
 }
 
 /// Opens the ledger, unless it and the directory of recordings belong to different nodes.

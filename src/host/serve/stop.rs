@@ -77,7 +77,9 @@ async fn until(limit: Duration, holds: impl Fn() -> bool) {
 }
 
 /// Something that blocks, off the control plane's threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let mut set = JoinSet::new();
     set.spawn_blocking(work);
     set.join_next().await?.ok()

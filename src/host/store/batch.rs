@@ -8,7 +8,7 @@ use super::orphan::Orphan;
 use super::recordings;
 use super::stats::{StoreStats, Tally};
 use crate::api::Work;
-use crate::base::{NodeId, Now, ProjectId, RecordingNote, SessionId, Unix};
+use crate::base::{Millis, NodeId, Now, ProjectId, RecordingNote, SessionId, Unix};
 use crate::usage::ledger::{
     BootEntry, ChainHead, ClockEntry, Death, NoteRefusal, SessionRecord, fold,
 };
@@ -33,12 +33,16 @@ pub(super) struct Newest {
     pub event_seq: u64,
 }
 
+/// Rows of a removed endpoint that become dead letters in one transaction: a few milliseconds of work.
+const BURIED_AT_ONCE: i64 = 2_000;
 /// Kind of the rows that tell of the wall clock.
 const CLOCK: &str = "clock";
 
 /// What a committed transaction changed.
 pub(super) struct BatchOutcome {
     head: ChainHead,
+    /// Set where they changed.
+    endpoints: Option<Vec<Arc<str>>>,
     sessions: BTreeMap<SessionId, Option<Newest>>,
     pub replies: Vec<StoreReply>,
     pub tally: Tally,
@@ -48,6 +52,9 @@ impl Chain {
     /// Takes over what was committed.
     pub fn commit(&mut self, outcome: &mut BatchOutcome) {
         self.head = outcome.head.clone();
+        if let Some(endpoints) = outcome.endpoints.take() {
+            self.endpoints = endpoints;
+        }
         for (session, newest) in std::mem::take(&mut outcome.sessions) {
             match newest {
                 Some(newest) => self.sessions.insert(session, newest),
@@ -69,6 +76,7 @@ impl<'a> Batch<'a> {
     pub fn begin(conn: &'a mut Connection, chain: &'a Chain, now: Now) -> rusqlite::Result<Self> {
         let outcome = BatchOutcome {
             head: chain.head.clone(),
+            endpoints: None,
             sessions: BTreeMap::new(),
             replies: Vec::new(),
             tally: Tally::default(),
@@ -96,7 +104,12 @@ impl<'a> Batch<'a> {
                 lane: lane.clone(),
                 row: head(&self.tx, lane)?,
             },
-            Job::Lanes => StoreReply::Lanes(lanes(&self.tx, &self.chain.endpoints)?),
+            Job::Lanes => StoreReply::Lanes(lanes(&self.tx, self.endpoints())?),
+            Job::Endpoints(names) => {
+                self.outcome.endpoints = Some(names.clone());
+                return Ok(());
+            }
+            Job::Bury => StoreReply::Buried(self.bury()?),
             Job::Mark(mark) => {
                 self.mark(mark)?;
                 StoreReply::Marked {
@@ -137,6 +150,28 @@ impl<'a> Batch<'a> {
                 Ok(None)
             }
         }
+    }
+
+    fn endpoints(&self) -> &[Arc<str>] {
+        let staged = self.outcome.endpoints.as_ref();
+        staged.unwrap_or(&self.chain.endpoints)
+    }
+
+    /// Makes dead letters of the oldest pending rows of one endpoint that is not configured.
+    fn bury(&mut self) -> rusqlite::Result<Option<(Arc<str>, u64)>> {
+        let Some(removed) = removed(&self.tx, self.endpoints())? else {
+            return Ok(None);
+        };
+        let sql = "UPDATE outbox SET state = 'dead', next_unix_ms = ?2 WHERE rowid IN
+                   (SELECT rowid FROM outbox WHERE state = 'pending' AND endpoint = ?1 LIMIT ?3)";
+        let buried = self.tx.prepare_cached(sql)?.execute(params![
+            removed,
+            int(self.now.unix.0),
+            BURIED_AT_ONCE
+        ])?;
+        let buried = u64::try_from(buried).unwrap_or(0);
+        self.outcome.tally.settled += buried;
+        Ok(Some((Arc::from(removed), buried)))
     }
 
     fn work(&mut self, work: &Work) -> rusqlite::Result<()> {
@@ -346,7 +381,12 @@ impl<'a> Batch<'a> {
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', 0, ?7)";
         let mut insert = self.tx.prepare_cached(sql)?;
         let own = |endpoint: &&Arc<str>| project.owns(endpoint);
-        for endpoint in self.chain.endpoints.iter().filter(own) {
+        let endpoints = self.outcome.endpoints.as_ref();
+        for endpoint in endpoints
+            .unwrap_or(&self.chain.endpoints)
+            .iter()
+            .filter(own)
+        {
             insert.execute(params![
                 event.id,
                 endpoint.as_ref(),
@@ -387,7 +427,7 @@ impl<'a> Batch<'a> {
             Verdict::Retry(next) => ("pending", next, None),
         };
         let sql = "UPDATE outbox SET state = ?3, attempts = ?4, next_unix_ms = ?5,
-                   delivered_unix_ms = ?6, last_status = ?7
+                   delivered_unix_ms = ?6, last_status = ?7, tried_ms = ?8
                    WHERE event_id = ?1 AND endpoint = ?2 AND state = 'pending'";
         let changed = self.tx.prepare_cached(sql)?.execute(params![
             mark.event_id,
@@ -397,6 +437,7 @@ impl<'a> Batch<'a> {
             int(next.0),
             delivered,
             mark.last_status,
+            int(mark.tried.0),
         ])?;
         if changed > 0 && state != "pending" {
             self.outcome.tally.settled += 1;
@@ -415,8 +456,8 @@ struct Columns<'a> {
 
 /// The oldest pending row of a lane.
 fn head(conn: &Connection, lane: &Lane) -> rusqlite::Result<Option<OutboxRow>> {
-    let sql = "SELECT event_id, event_seq, type, body, created_unix_ms, attempts, next_unix_ms
-               FROM outbox WHERE state = 'pending' AND endpoint = ?1 AND session = ?2
+    let sql = "SELECT event_id, event_seq, type, body, created_unix_ms, attempts, next_unix_ms,
+               tried_ms FROM outbox WHERE state = 'pending' AND endpoint = ?1 AND session = ?2
                ORDER BY event_seq LIMIT 1";
     let read = |row: &Row<'_>| {
         Ok(OutboxRow {
@@ -428,6 +469,7 @@ fn head(conn: &Connection, lane: &Lane) -> rusqlite::Result<Option<OutboxRow>> {
             created_unix_ms: Unix(uint(row.get(4)?)),
             attempts: row.get(5)?,
             next_unix_ms: Unix(uint(row.get(6)?)),
+            tried: Millis(uint(row.get(7)?)),
         })
     };
     let keys = [lane.endpoint.as_ref(), lane.session.as_str()];
@@ -450,6 +492,21 @@ fn lanes(conn: &Connection, endpoints: &[Arc<str>]) -> rusqlite::Result<Vec<Lane
         }
     }
     Ok(lanes)
+}
+
+/// The first endpoint, by name, that has something pending and is not among these. Each step goes down the
+/// index of pending rows, so it takes no longer for more rows.
+fn removed(conn: &Connection, configured: &[Arc<str>]) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT min(endpoint) FROM outbox WHERE state = 'pending' AND endpoint > ?1";
+    let mut next = conn.prepare_cached(sql)?;
+    let mut name = String::new();
+    loop {
+        let found: Option<String> = next.query_row([&name], |row| row.get(0))?;
+        match found {
+            Some(found) if configured.iter().any(|known| **known == *found) => name = found,
+            other => return Ok(other),
+        }
+    }
 }
 
 /// Counts the outbox anew.

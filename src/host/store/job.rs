@@ -5,6 +5,7 @@ use crate::base::{ProjectId, RecordingNote, RoomKey, SessionId};
 use crate::usage::ledger::{NoteRefusal, SessionRecord};
 use crate::usage::outbox::{Lane, Mark, OutboxRow};
 use crate::usage::{Append, Checkpoint};
+use std::sync::Arc;
 
 /// Work for the writer; done in the order of sending.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,11 @@ pub enum Job {
     Lanes,
     /// Write the outcome of an attempt to its row.
     Mark(Mark),
+    /// From here on each event gets one outbox row for each of these endpoints.
+    Endpoints(Vec<Arc<str>>),
+    /// Make dead letters of what is pending for an endpoint that is not among those, so many at once:
+    /// the entries of live sessions do not wait for all of it.
+    Bury,
     /// Write for the Sessions API; answered by number.
     Write {
         /// The number.
@@ -79,6 +85,9 @@ pub enum StoreReply {
     },
     /// All lanes with something pending.
     Lanes(Vec<Lane>),
+    /// So many rows of this endpoint, which is not configured any more, are dead letters now. There may
+    /// be more; none where there were none left.
+    Buried(Option<(Arc<str>, u64)>),
     /// The work of this number is on disk.
     Written(u64),
     /// The step of this number is on disk, with its event; or it may not come now.

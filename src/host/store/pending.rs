@@ -84,6 +84,7 @@ impl Pending {
             | StoreReply::Head { .. }
             | StoreReply::Lanes(_)
             | StoreReply::Abandoned { .. }
+            | StoreReply::Buried(_)
             | StoreReply::Marked { .. } => return,
         };
         // Whoever asked may have gone.

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Locked by the one process that writes. A file of its own: readers must be able to open the ledger.
 const LOCK_FILE: &str = "ledger.lock";
 /// The schema below; `PRAGMA user_version` of the file.
-const SCHEMA: i64 = 4;
+const SCHEMA: i64 = 5;
 /// The first schema that has recordings.
 pub(super) const WITH_RECORDINGS: i64 = 3;
 /// The first schema that has projects.
@@ -131,6 +131,11 @@ CREATE INDEX entry_consent ON entry (session, entry_seq) WHERE kind = 'consent';
 const PROJECTS: &str = "
 ALTER TABLE session ADD COLUMN project TEXT NOT NULL DEFAULT 'default';
 CREATE INDEX session_project ON session (project, seq);
+";
+
+/// What version 5 added: how long each event was tried so far.
+const TRIES: &str = "
+ALTER TABLE outbox ADD COLUMN tried_ms INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Fills the index from the entries of version 1.
@@ -259,10 +264,11 @@ fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), OpenError> {
     let sqlite = OpenError::sqlite(dir);
     match version(conn).map_err(&sqlite)? {
         SCHEMA => Ok(()),
-        0 => create(conn, &[TABLES, SESSIONS, RECORDINGS, PROJECTS]).map_err(sqlite),
-        OLDEST => create(conn, &[SESSIONS, INDEX, RECORDINGS, PROJECTS]).map_err(sqlite),
-        2 => create(conn, &[RECORDINGS, PROJECTS]).map_err(sqlite),
-        3 => create(conn, &[PROJECTS]).map_err(sqlite),
+        0 => create(conn, &[TABLES, SESSIONS, RECORDINGS, PROJECTS, TRIES]).map_err(sqlite),
+        OLDEST => create(conn, &[SESSIONS, INDEX, RECORDINGS, PROJECTS, TRIES]).map_err(sqlite),
+        2 => create(conn, &[RECORDINGS, PROJECTS, TRIES]).map_err(sqlite),
+        3 => create(conn, &[PROJECTS, TRIES]).map_err(sqlite),
+        4 => create(conn, &[TRIES]).map_err(sqlite),
         found => Err(OpenError::Newer {
             file: dir.join(LEDGER_FILE),
             found,

@@ -221,7 +221,7 @@ fn a_crash_within_the_boot_changes_nothing() {
     bench.appended(&life("SE_b")[..4]);
     let crashed = dir.copy();
     // The second stop entry fails: its event is there already.
-    let event = "INSERT INTO outbox SELECT 'evt_b_7', endpoint, session, 7, type, body, 0, 'pending', 0, 0, NULL, NULL
+    let event = "INSERT INTO outbox SELECT 'evt_b_7', endpoint, session, 7, type, body, 0, 'pending', 0, 0, NULL, NULL, 0
                  FROM outbox WHERE session = 'SE_b' AND event_seq = 1 AND endpoint = 'app'";
     crashed.sqlite().execute(event, []).unwrap();
     assert!(matches!(
@@ -570,6 +570,7 @@ fn a_lane_is_read_in_order_and_its_outcomes_survive_a_restart() {
             lane: app.clone(),
             verdict,
             attempts,
+            tried: Millis(5_000),
             last_status: Some(500),
             at_unix_ms,
         })
@@ -585,8 +586,8 @@ fn a_lane_is_read_in_order_and_its_outcomes_survive_a_restart() {
     let bench = start(open(&dir.copy(), soon()).0);
     let head = bench.head(&app).unwrap();
     assert_eq!(
-        (head.attempts, head.next_unix_ms),
-        (3, Unix(START.0 + 200_000))
+        (head.attempts, head.tried, head.next_unix_ms),
+        (3, Millis(5_000), Unix(START.0 + 200_000))
     );
     bench.send(Job::Lanes);
     assert_eq!(
@@ -604,6 +605,61 @@ fn a_lane_is_read_in_order_and_its_outcomes_survive_a_restart() {
         "lanes are apart"
     );
     assert_eq!(bench.head(&lane("app", "SE_none")), None);
+}
+
+#[test]
+fn endpoints_change_between_entries_and_rows_of_a_removed_one_become_dead_letters() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    bench.appended(&life("SE_a"));
+    let named = ["app", "new"].map(Arc::from).to_vec();
+    bench.send(Job::Endpoints(named));
+    bench.appended(&life("SE_b"));
+    bench.send(Job::Bury);
+    let buried = StoreReply::Buried(Some((Arc::from("audit"), 7)));
+    assert_eq!(bench.reply(), buried, "one lane of the endpoint `audit`");
+    bench.send(Job::Bury);
+    assert_eq!(bench.reply(), StoreReply::Buried(None), "there are no more");
+    bench.send(Job::Lanes);
+    let lanes = ["app", "new"].map(|endpoint| lane(endpoint, "SE_b"));
+    let [app, new] = lanes;
+    let pending = vec![lane("app", "SE_a"), app, new];
+    assert_eq!(bench.reply(), StoreReply::Lanes(pending));
+    assert_eq!(bench.head(&lane("audit", "SE_a")), None);
+    assert_eq!(bench.store.handle().stats().outbox_depth(), 21);
+    bench.store.close();
+    let dead = "SELECT count(*) FROM outbox WHERE state = 'dead' AND endpoint = 'audit'";
+    let dead: i64 = dir.sqlite().query_row(dead, [], |row| row.get(0)).unwrap();
+    assert_eq!(dead, 7, "they are kept");
+}
+
+#[test]
+fn dead_letters_of_a_removed_endpoint_are_written_a_part_at_a_time() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    for n in 0..300 {
+        bench.appended(&life(&format!("SE_{n}")));
+    }
+    bench.send(Job::Endpoints(vec![Arc::from("app")]));
+    bench.send(Job::Bury);
+    bench.send(Job::Bury);
+    let part = |count| StoreReply::Buried(Some((Arc::from("audit"), count)));
+    assert_eq!((bench.reply(), bench.reply()), (part(2_000), part(100)));
+    assert_eq!(bench.store.handle().stats().outbox_depth(), 2_100);
+}
+
+#[test]
+fn a_ledger_of_version_3_keeps_what_was_tried_so_far() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    bench.appended(&life("SE_a"));
+    bench.store.close();
+    dir.sqlite()
+        .execute_batch("ALTER TABLE outbox DROP COLUMN tried_ms; PRAGMA user_version = 4;")
+        .unwrap();
+    let bench = start(open(&dir, soon()).0);
+    let head = bench.head(&lane("app", "SE_a")).unwrap();
+    assert_eq!((head.event_seq, head.tried), (1, Millis::ZERO));
 }
 
 #[test]

@@ -49,7 +49,7 @@ const fn is_lost(job: &Job) -> bool {
         | Job::Checkpoints(_)
         | Job::Write { .. }
         | Job::Note { .. } => true,
-        Job::Head(_) | Job::Lanes | Job::Mark(_) => false,
+        Job::Head(_) | Job::Lanes | Job::Mark(_) | Job::Endpoints(_) | Job::Bury => false,
     }
 }
 
@@ -185,6 +185,8 @@ impl Writer {
             | Job::Head(_)
             | Job::Lanes
             | Job::Mark(_)
+            | Job::Endpoints(_)
+            | Job::Bury
             | Job::Write { .. }
             | Job::Note { .. }) => {
                 self.backlog.push_back(job);
@@ -278,6 +280,8 @@ impl Writer {
                 | Job::Head(_)
                 | Job::Lanes
                 | Job::Mark(_)
+                | Job::Endpoints(_)
+                | Job::Bury
                 | Job::Write { .. }
                 | Job::Note { .. } => self.backlog.push_back(job),
             });

@@ -1,5 +1,9 @@
 //! The outbox against a disk that is a map, in virtual time.
 
+mod chaos;
+mod endpoints;
+mod tries;
+
 use super::*;
 
 const T0: Unix = Unix(1_795_500_000_000);
@@ -14,6 +18,8 @@ struct Bench {
     dead: Vec<String>,
     disabled: Vec<Arc<str>>,
     elapsed: Millis,
+    /// By how much the wall clock was set, in milliseconds.
+    wall_step: i64,
     most_busy: usize,
 }
 
@@ -41,6 +47,7 @@ impl Bench {
             dead: Vec::new(),
             disabled: Vec::new(),
             elapsed: Millis::ZERO,
+            wall_step: 0,
             most_busy: 0,
         }
     }
@@ -48,7 +55,7 @@ impl Bench {
     fn now(&self) -> Now {
         Now {
             mono: Mono::ZERO + self.elapsed,
-            unix: Unix(T0.0 + self.elapsed.0),
+            unix: Unix((T0.0 + self.elapsed.0).saturating_add_signed(self.wall_step)),
         }
     }
 
@@ -63,6 +70,7 @@ impl Bench {
             body: "{}".to_owned(),
             created_unix_ms: created,
             attempts: 0,
+            tried: Millis::ZERO,
             next_unix_ms: created,
         });
         self.rows.insert(lane.clone(), rows.collect());
@@ -110,7 +118,8 @@ impl Bench {
         assert_eq!(rows[0].event_id, mark.event_id, "only a head is marked");
         match mark.verdict {
             Verdict::Retry(next) => {
-                (rows[0].attempts, rows[0].next_unix_ms) = (mark.attempts, next);
+                (rows[0].attempts, rows[0].tried) = (mark.attempts, mark.tried);
+                rows[0].next_unix_ms = next;
             }
             Verdict::Delivered => drop(rows.remove(0)),
             Verdict::Dead => self.dead.push(rows.remove(0).event_id),
@@ -222,31 +231,6 @@ fn retry_after_is_a_floor_up_to_an_hour() {
 }
 
 #[test]
-fn after_72_hours_an_event_is_a_dead_letter_and_its_lane_goes_on() {
-    let mut bench = Bench::new(OutboxConfig::default(), &["app"]);
-    let lane = lane("app", "SE_a");
-    bench.pend(&lane, 2);
-    bench.answer(&lane, [code(500); 1_000]);
-    bench.drain();
-    while bench.dead.is_empty() {
-        bench.jump().unwrap();
-    }
-    assert!(
-        bench.elapsed >= Millis::from_secs(72 * 3_600)
-            && bench.elapsed < Millis::from_secs(73 * 3_600)
-    );
-    assert_eq!(
-        bench.dead,
-        ["app/SE_a/1", "app/SE_a/2"],
-        "both were created then"
-    );
-    bench.answers.clear();
-    bench.pend(&lane, 1);
-    bench.drain();
-    assert_eq!(bench.outbox.stats().delivered_total, 1);
-}
-
-#[test]
 fn a_sick_session_or_endpoint_holds_up_no_other() {
     let mut bench = Bench::new(OutboxConfig::default(), &["good", "sick"]);
     let poisoned = lane("good", "SE_a");
@@ -302,79 +286,6 @@ fn a_free_place_goes_to_the_endpoints_in_turn() {
         bench.ids(),
         ["a/SE_1/1", "b/SE_1/1", "a/SE_2/1", "a/SE_3/1"]
     );
-}
-
-#[test]
-fn a_410_disables_its_endpoint_alone_and_its_rows_stay_pending() {
-    let mut bench = Bench::new(OutboxConfig::default(), &["gone", "good"]);
-    let (first, second) = (lane("gone", "SE_a"), lane("gone", "SE_b"));
-    bench.answer(&second, [code(500)]);
-    bench.pend(&second, 1);
-    bench.drain();
-    bench.answer(&first, [code(410)]);
-    bench.pend(&first, 2);
-    bench.pend(&lane("good", "SE_a"), 1);
-    bench.drain();
-    assert_eq!(bench.disabled, [Arc::from("gone")]);
-    assert_eq!(
-        bench.outbox.poll_timeout(),
-        None,
-        "its waiting lanes are given up too"
-    );
-    bench.outbox.handle_pending(first.clone());
-    bench.drain();
-    let stats = bench.outbox.stats();
-    assert_eq!(
-        (
-            stats.disabled,
-            stats.lanes,
-            stats.ignored_total,
-            stats.delivered_total
-        ),
-        (1, 0, 1, 1)
-    );
-    assert_eq!(
-        (bench.rows[&first].len(), bench.rows[&first][0].attempts),
-        (2, 1)
-    );
-}
-
-#[test]
-fn a_410_while_other_lanes_post_lets_them_end_and_raises_one_alarm() {
-    let mut outbox = Outbox::new(OutboxConfig::default(), [Arc::from("gone")], 7);
-    let now = Now {
-        mono: Mono::ZERO,
-        unix: T0,
-    };
-    let lanes = ["SE_a", "SE_b", "SE_c"].map(|session| lane("gone", session));
-    for (seq, lane) in (1..).zip(&lanes) {
-        outbox.handle_pending(lane.clone());
-        let row = OutboxRow {
-            event_id: format!("evt_{seq}"),
-            lane: lane.clone(),
-            event_seq: 1,
-            kind: String::new(),
-            body: String::new(),
-            created_unix_ms: T0,
-            attempts: 0,
-            next_unix_ms: T0,
-        };
-        outbox.handle_head(lane, Some(row), now);
-    }
-    outbox.handle_delivered(&lanes[0], code(410), now);
-    outbox.handle_delivered(&lanes[1], code(200), now);
-    outbox.handle_delivered(&lanes[2], code(410), now);
-    let outputs: Vec<Output> = std::iter::from_fn(|| outbox.poll_output()).collect();
-    let alarms = outputs
-        .iter()
-        .filter(|output| matches!(output, Output::Disabled(_)))
-        .count();
-    let marks = outputs
-        .iter()
-        .filter(|output| matches!(output, Output::Mark(_)))
-        .count();
-    assert_eq!((alarms, marks), (1, 3));
-    assert_eq!((outbox.stats().lanes, outbox.stats().busy), (0, 0));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 """A receiver of webhooks as an app would write it, with a script of how to misbehave first.
 
-argv: secret, then a JSON list of behaviours for the attempts in order of arrival: a status, or "hang".
-After the list every attempt is answered 200. stdout: {"port": N}, then a line for each attempt.
+argv: secrets with commas between, then a JSON list of behaviours for the attempts in order of arrival: a
+status, "hang", or [status, what `Retry-After` says]. After the list every attempt is answered 200.
+stdout: {"port": N}, then a line for each attempt; `secret` is the place of the one that verified it.
 """
 
 import json
@@ -13,18 +14,20 @@ from standardwebhooks import Webhook
 
 from waiting import now_ms, say
 
-SECRET, SCRIPT = sys.argv[1], json.loads(sys.argv[2])
+SECRETS, SCRIPT = sys.argv[1].split(","), json.loads(sys.argv[2])
 LOCK = threading.Lock()
 # Far above any timeout of a node under test.
 HANG_LIMIT_S = 60
 
 
 def judge(body, headers):
-    try:
-        Webhook(SECRET).verify(body, headers)
-        return True, None
-    except Exception as error:  # noqa: BLE001: the stock library raises several kinds
-        return False, f"{type(error).__name__}: {error}"
+    for place, secret in enumerate(SECRETS):
+        try:
+            Webhook(secret).verify(body, headers)
+            return place, None
+        except Exception as error:  # noqa: BLE001: the stock library raises several kinds
+            problem = f"{type(error).__name__}: {error}"
+    return None, problem
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -32,7 +35,7 @@ class Receiver(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
-        verified, problem = judge(body, dict(self.headers.items()))
+        secret, problem = judge(body, dict(self.headers.items()))
         text = body.decode("utf-8", "replace")
         try:
             event = json.loads(text)
@@ -45,12 +48,12 @@ class Receiver(BaseHTTPRequestHandler):
                 "id": self.headers.get("webhook-id"), "body_id": event.get("id"), "type": event.get("type"),
                 "event_seq": data.get("event_seq"), "sequence": event.get("sequence"),
                 "session": data.get("session_id"), "content_type": self.headers.get("content-type"),
-                "verified": verified, "problem": problem, "status": behaviour, "body": text, "at_ms": now_ms(),
+                "verified": secret is not None, "secret": secret, "problem": problem, "status": behaviour, "body": text, "at_ms": now_ms(),
             })
         if behaviour == "hang":
             self.hang()
         else:
-            self.answer(behaviour)
+            self.answer(*(behaviour if isinstance(behaviour, list) else [behaviour]))
 
     def hang(self):
         """Answers nothing, and waits until the sender has had enough."""
@@ -62,8 +65,10 @@ class Receiver(BaseHTTPRequestHandler):
             pass
         self.close_connection = True
 
-    def answer(self, status):
+    def answer(self, status, retry_after=None):
         self.send_response(status)
+        if retry_after is not None:
+            self.send_header("retry-after", retry_after)
         self.send_header("content-length", "0")
         self.end_headers()
 
