@@ -43,7 +43,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("httpdate", &["host/deliver"]),
     ("object_store", HOST),
     ("cap_std", HOST),
-    ("rustix", &["host/recordings/space"]),
+    ("rustix", &["host/space"]),
     ("prometheus", HOST),
     ("clap", HOST),
     ("toml", HOST),

@@ -113,8 +113,13 @@ impl Node {
         let store = ground.store.handle();
         let roll = Roll::default();
         let recordings = recordings::start(config, &ends, ground.writer.clone(), (clock, &roll))?;
-        let (endpoints, inlet) = (ground.endpoints, ground.inlet);
-        let delivery = delivery(config, endpoints, &inlet, store.clone(), read(clock))?;
+        let outbox = delivery(
+            config,
+            ground.endpoints,
+            &ground.inlet,
+            store.clone(),
+            read(clock),
+        )?;
         let assembly = Assembly {
             config,
             dev,
@@ -131,15 +136,15 @@ impl Node {
             running: config.clone(),
             state: state.clone(),
             workers: ends.clone(),
-            inlet,
+            inlet: ground.inlet,
             receiver: ground.receiver,
         });
         let gauges = Gauges {
             metrics: ground.metrics,
             clock,
             workers: ends.clone(),
-            store: store.clone(),
-            deliveries: delivery.stats(),
+            store,
+            deliveries: outbox.stats(),
             state: state.clone(),
             roll: roll.clone(),
             ledger: config.data.dir.clone(),
@@ -147,7 +152,6 @@ impl Node {
             janitor: recordings.janitor_stats,
             told: Mutex::default(),
         };
-        let (stop_delivery, stopped) = oneshot::channel::<()>();
         let mut node = Node {
             clock,
             state,
@@ -161,22 +165,22 @@ impl Node {
             store: ground.store,
             janitor: recordings.janitor,
             delivery: JoinSet::new(),
-            stop_delivery,
+            stop_delivery: None,
             listening: api::Listening::new(),
             tasks: JoinSet::new(),
         };
-        node.deliver(delivery, stopped);
+        node.deliver(outbox);
         let workers = ground.workers.into_iter().zip(recordings.outlets);
         node.start_workers(config, workers, (&boot, &settings))?;
         // It ends when the workers have, and is waited for after them.
         node.threads.push(recordings.thread);
         node.start_listening(sockets, config, ground.tls, gauges);
-        let watch = admission::watch(node.state.clone(), store, clock);
-        node.work("watch", watch);
         Ok(node)
     }
 
-    fn deliver(&mut self, delivery: Delivery, stopped: oneshot::Receiver<()>) {
+    fn deliver(&mut self, delivery: Delivery) {
+        let (stop, stopped) = oneshot::channel::<()>();
+        self.stop_delivery = Some(stop);
         let present = self.roll.enter("delivery".to_owned());
         self.delivery.spawn(async move {
             let _here = present;
@@ -255,6 +259,8 @@ impl Node {
             self.serve(api::serve(listener(receiver, None), app.clone()));
         }
         self.serve(api::serve(listener(sockets.http, certificate), app));
+        let watch = admission::watch(self.state.clone(), self.store.handle(), self.clock);
+        self.work("watch", watch);
         let page = api::admin_router(Arc::new(self.admin_page(gauges)));
         self.serve(api::serve(listener(sockets.admin, None), page));
         if let Some((tls, files)) = tls {

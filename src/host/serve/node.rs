@@ -30,7 +30,7 @@ pub(super) struct Node {
     pub store: RunningStore,
     pub janitor: RunningJanitor,
     pub delivery: JoinSet<()>,
-    pub stop_delivery: oneshot::Sender<()>,
+    pub stop_delivery: Option<oneshot::Sender<()>>,
     pub listening: api::Listening,
     pub tasks: JoinSet<()>,
 }

@@ -36,8 +36,7 @@ impl Node {
         .await;
         let store = self.store.handle();
         until(DELIVERIES, || store.stats().outbox_depth() == 0).await;
-        // It fails only if the delivery has ended already.
-        let _ = self.stop_delivery.send(());
+        drop(self.stop_delivery.take());
         while self.delivery.join_next().await.is_some() {}
         let store = self.store;
         let whole = blocking(move || store.close()).await.unwrap_or(false);

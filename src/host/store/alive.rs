@@ -57,15 +57,15 @@ fn machine() -> Option<String> {
 
 /// What the next mark says.
 #[derive(Clone, Copy, Debug)]
-struct Pulse {
+struct Beat {
     before: Now,
     late: Millis,
     set: bool,
 }
 
-impl Pulse {
+impl Beat {
     /// A mark is written now: until when it holds. A machine that was late lately may be so again.
-    fn beat(&mut self, now: Now) -> Millis {
+    fn handle_beat(&mut self, now: Now) -> Millis {
         let waited = now.mono.since(self.before.mono);
         let late = waited.saturating_sub(BEAT);
         self.late = late.max(Millis(self.late.0 - self.late.0 / FORGET));
@@ -119,7 +119,7 @@ struct Beating {
     file: Option<File>,
     machine: String,
     boot_epoch: u64,
-    pulse: Pulse,
+    beats: Beat,
     clock: ReadClock,
 }
 
@@ -137,7 +137,7 @@ impl Beating {
             file: made.inspect_err(told).ok(),
             machine: machine().unwrap_or_default(),
             boot_epoch,
-            pulse: Pulse {
+            beats: Beat {
                 before,
                 late: Millis::ZERO,
                 set: false,
@@ -148,7 +148,7 @@ impl Beating {
 
     fn beat(&mut self) {
         let now = (self.clock)();
-        let holds = self.pulse.beat(now);
+        let holds = self.beats.handle_beat(now);
         let Some(file) = &self.file else {
             return;
         };
@@ -157,7 +157,7 @@ impl Beating {
             boot_epoch: self.boot_epoch,
             until: now.mono + holds,
             until_unix_ms: Unix(now.unix.0 + holds.0),
-            set: self.pulse.set,
+            set: self.beats.set,
         };
         let text = serde_json::to_string(&mark).unwrap_or_default();
         let line = format!("{text:BYTES$}");
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_mark_holds_until_the_next_one_must_be_there_by_how_late_the_machine_was() {
-        let mut pulse = Pulse {
+        let mut beats = Beat {
             before: at(1_000),
             late: Millis::ZERO,
             set: false,
@@ -191,12 +191,12 @@ mod tests {
         for (waited, holds) in [(50, 150), (90, 150), (250, 450), (50, 426), (5_000, 9_950)] {
             now.mono = now.mono + Millis(waited);
             now.unix.0 += waited;
-            assert_eq!(pulse.beat(now), Millis(holds), "after {waited} ms");
+            assert_eq!(beats.handle_beat(now), Millis(holds), "after {waited} ms");
         }
-        assert!(!pulse.set);
+        assert!(!beats.set);
         (now.mono, now.unix) = (now.mono + Millis(50), Unix(now.unix.0 + 3_600_000));
-        pulse.beat(now);
-        assert!(pulse.set, "the wall clock");
+        beats.handle_beat(now);
+        assert!(beats.set, "the wall clock");
     }
 
     #[test]

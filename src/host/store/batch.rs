@@ -2,7 +2,7 @@
 //! changes the writer's own state, so a transaction that fails leaves no trace.
 
 use super::bookings;
-use super::columns::{int, json, uint};
+use super::columns::{Newest, int, json, uint};
 use super::job::{Job, StoreReply};
 use super::orphan::Orphan;
 use super::recordings;
@@ -26,15 +26,9 @@ pub(super) struct Chain {
     pub sessions: BTreeMap<SessionId, Newest>,
 }
 
-/// The newest numbers of an open session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Newest {
-    pub entry_seq: u64,
-    pub event_seq: u64,
-}
-
 /// Rows of a removed endpoint that become dead letters in one transaction: a few milliseconds of work.
 const BURIED_AT_ONCE: i64 = 2_000;
+
 /// Kind of the rows that tell of the wall clock.
 const CLOCK: &str = "clock";
 

@@ -18,6 +18,13 @@ pub(super) fn uint(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
+/// The newest numbers of an open session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Newest {
+    pub entry_seq: u64,
+    pub event_seq: u64,
+}
+
 /// First and last entry of a session, and its newest event.
 pub(super) struct Parts {
     pub start: Option<String>,

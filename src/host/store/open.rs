@@ -7,6 +7,7 @@ use super::error::OpenError;
 use super::parts::{Boot, StoreConfig};
 use super::schema;
 use super::stats::StoreStats;
+use super::wal::WRITER_BUSY;
 use crate::base::Now;
 use crate::host::space;
 use std::path::PathBuf;
@@ -39,7 +40,7 @@ impl Store {
             dir: config.dir.clone(),
             source,
         };
-        conn.busy_timeout(schema::WRITER_BUSY)
+        conn.busy_timeout(WRITER_BUSY)
             .map_err(OpenError::sqlite(&config.dir))?;
         let look = space::at(&config.dir).map_err(told)?;
         let ballast = Ballast::new(&config.dir, config.ballast_bytes, look).map_err(told)?;

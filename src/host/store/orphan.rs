@@ -1,7 +1,6 @@
 //! A session that nobody will end any more: its room panicked, or its process is gone.
 
-use super::batch::Newest;
-use super::columns::parts;
+use super::columns::{Newest, parts};
 use crate::base::SessionId;
 use crate::usage::ledger::{Death, Remains, fold_orphan};
 use crate::usage::{Append, Checkpoint, Entry, SessionFacts};

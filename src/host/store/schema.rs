@@ -20,8 +20,6 @@ pub(super) const WITH_PROJECTS: i64 = 4;
 const OLDEST: i64 = 1;
 /// A reader of a WAL never blocks the writer; this is for a person at the sqlite3 command.
 const BUSY: Duration = Duration::from_secs(2);
-/// The same for the writer while the node runs: it holds what is to be written meanwhile.
-pub(super) const WRITER_BUSY: Duration = Duration::from_millis(250);
 /// A file up to this length is looked at as a whole before the node starts: less than a second.
 const SMALL_BYTES: u64 = 64 << 20;
 /// Of a longer one that which the start stands on; the rest while the node runs.

@@ -649,7 +649,7 @@ fn dead_letters_of_a_removed_endpoint_are_written_a_part_at_a_time() {
 }
 
 #[test]
-fn a_ledger_of_version_3_keeps_what_was_tried_so_far() {
+fn a_ledger_of_version_4_keeps_what_was_tried_so_far() {
     let dir = Dir::new();
     let bench = start(open(&dir, soon()).0);
     bench.appended(&life("SE_a"));

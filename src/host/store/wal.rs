@@ -12,6 +12,8 @@ use std::time::Duration;
 const WAL_ROWS: u64 = 2_000;
 /// It is not left longer than this, if no reader stays.
 pub(super) const WAL_BYTES: u64 = 16 << 20;
+/// How long the writer waits for a lock while the node runs: it holds what is to be written meanwhile.
+pub(super) const WRITER_BUSY: Duration = Duration::from_millis(250);
 /// How often a reader that stays is named.
 const NAMED_EVERY: Millis = Millis::from_secs(60);
 /// The locks of all processes (proc(5)).
@@ -84,7 +86,7 @@ impl Wal {
     fn cut(conn: &Connection) -> rusqlite::Result<Emptied> {
         conn.busy_timeout(Duration::ZERO)?;
         let emptied = Wal::empty(conn, "TRUNCATE");
-        conn.busy_timeout(super::schema::WRITER_BUSY)?;
+        conn.busy_timeout(WRITER_BUSY)?;
         emptied
     }
 

@@ -437,12 +437,8 @@ impl LiveRoom {
     pub(in crate::node) fn poll_timeout(&self) -> Option<Mono> {
         let members = self.parts.members.iter();
         let transports = members.filter_map(|(_, member)| member.connections.poll_timeout());
-        Some(
-            transports
-                .min()
-                .unwrap_or(Mono::MAX)
-                .min(self.ticked + TICK),
-        )
+        let first = transports.min().unwrap_or(Mono::MAX);
+        Some(first.min(self.ticked + TICK))
     }
 
     pub(in crate::node) fn add_stats(&self, stats: &mut Stats) {
