@@ -39,6 +39,7 @@ pub fn event(
     match kind {
         EventKind::SessionUsage | EventKind::SessionEnded => {
             data.intervals = Some(&entry.totals.intervals);
+            data.intervals_from = entry.intervals_from;
             data.participants = Some(people(&entry.totals));
             let never_live = || waited(&entry.totals);
             data.waited = (kind == EventKind::SessionEnded).then(never_live).flatten();
@@ -55,7 +56,11 @@ pub fn event(
         | EventKind::RecordingDeleted => {
             data.recording = entry.recording.as_ref().map(RecordingBody::new)
         }
-        EventKind::SessionStarted | EventKind::SessionPaused | EventKind::SessionResumed => {}
+        EventKind::SessionPaused | EventKind::SessionResumed => {
+            data.intervals = Some(&entry.totals.intervals);
+            data.intervals_from = entry.intervals_from;
+        }
+        EventKind::SessionStarted => {}
     }
     let envelope = Envelope {
         specversion: "1.0",
@@ -163,6 +168,9 @@ struct Data<'a> {
     estimated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     bound_ms: Option<Millis>,
+    /// How many intervals are left out, since earlier events told them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intervals_from: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     intervals: Option<&'a [Interval]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -314,6 +322,7 @@ impl<'a> Data<'a> {
             recording_ms: &entry.totals.recording_ms,
             estimated: entry.estimated,
             bound_ms: entry.bound_ms,
+            intervals_from: None,
             intervals: None,
             intervals_elsewhere: None,
             participants: None,

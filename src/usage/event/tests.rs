@@ -76,6 +76,7 @@ fn entry(kind: EntryKind, cause: &str, state: SessionState) -> Entry {
             ],
             participants: [("alice".into(), alice(true)), ("bob".into(), bob())].into(),
         },
+        intervals_from: None,
         facts: None,
         terms: None,
         warning: None,
@@ -157,7 +158,12 @@ fn every_kind_has_the_golden_body() {
             Some(&alice),
         ),
     ] {
-        let event = event(&facts(), kind, 12, &entry(entry_kind, cause, state), who);
+        let mut entry = entry(entry_kind, cause, state);
+        if kind != EventKind::SessionEnded {
+            entry.intervals_from = Some(1);
+            entry.totals.intervals.remove(0);
+        }
+        let event = event(&facts(), kind, 12, &entry, who);
         assert_eq!(event.id, "evt_abcDEF012345_12");
         check(kind.as_str(), &event);
     }
