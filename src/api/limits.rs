@@ -155,7 +155,9 @@ impl Identities {
     /// Whether this participant may join now, or in how many seconds.
     pub fn look(&self, room: &RoomName, who: &Identity, now: Mono) -> Result<(), u32> {
         let bucket = self.0.0.get(&(room.clone(), who.clone()));
-        bucket.copied().map_or(Ok(()), |mut bucket| bucket.join(now))
+        bucket
+            .copied()
+            .map_or(Ok(()), |mut bucket| bucket.join(now))
     }
 
     /// They join now, if they may.
@@ -244,7 +246,9 @@ mod tests {
     #[test]
     fn a_client_whose_every_attempt_ends_at_once_is_not_held_up_for_eleven_minutes() {
         let mut identities = Identities::default();
-        let delays = [0, 300, 1_200, 2_700, 4_800, 7_000, 7_000, 7_000, 7_000, 7_000];
+        let delays = [
+            0, 300, 1_200, 2_700, 4_800, 7_000, 7_000, 7_000, 7_000, 7_000,
+        ];
         let mut at = 0;
         while at < 11 * 60_000 {
             for delay in delays {

@@ -363,9 +363,7 @@ fn longest(intervals: usize, people: usize) -> (SessionFacts, Entry) {
             state,
         })
         .collect();
-    entry.totals.participants = (0..people)
-        .map(|n| (long(n).into(), alice(true)))
-        .collect();
+    entry.totals.participants = (0..people).map(|n| (long(n).into(), alice(true))).collect();
     (facts, entry)
 }
 

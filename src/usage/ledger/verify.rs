@@ -386,9 +386,7 @@ fn order_faults(entry: &Entry, seen: Option<&Seen>) -> Vec<(FaultKind, String)> 
     }
     match seen.map(|seen| &seen.course) {
         None => {}
-        Some(Course::Over(sealed))
-            if entry.kind != EntryKind::Recording || !sealed.hold(entry) =>
-        {
+        Some(Course::Over(sealed)) if entry.kind != EntryKind::Recording || !sealed.hold(entry) => {
             faults.push((FaultKind::AfterStop, format!("cause {}", entry.cause)));
         }
         Some(Course::Over(_)) => {}

@@ -194,5 +194,8 @@ fn one_token_that_joins_as_often_as_it_may_makes_less_than_10_mb_an_hour() {
         .sum();
     assert!(all < 10_000_000, "{all} bytes");
     assert_eq!(session.account.accrued(), Millis(29_900));
-    assert_eq!(session.account.meter.last_present(&session.customer), Some(Mono::from_millis(60_000)));
+    assert_eq!(
+        session.account.meter.last_present(&session.customer),
+        Some(Mono::from_millis(60_000))
+    );
 }

@@ -50,7 +50,11 @@ fn a_ledger_of_an_older_version_is_whole_and_tells_the_same_as_one_of_this() {
         for count in 1..=old.len() {
             let last = |entries: &[Entry]| unfold(&entries[..count], None).unwrap();
             let (old, new) = (last(&old), last(&new));
-            assert_eq!(old.totals.meters(), new.totals.meters(), "{session} {count}");
+            assert_eq!(
+                old.totals.meters(),
+                new.totals.meters(),
+                "{session} {count}"
+            );
             if count < 13 {
                 assert_eq!(old.totals, new.totals, "{session} entry {count}");
             }
