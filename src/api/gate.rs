@@ -1,10 +1,10 @@
 //! The gate that every request passes: who knocks, how often, and whose tokens are good.
 
 use super::address;
-use super::limits::{Addresses, Limits};
+use super::limits::{Addresses, Identities, Limits};
 use super::locks::lock;
 use super::ports::clock::ReadClock;
-use crate::base::Now;
+use crate::base::{Identity, Now, RoomKey};
 use crate::node::Settings;
 use axum::http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};
@@ -22,6 +22,7 @@ pub(super) struct Gate {
     clock: ReadClock,
     is_trusted: IsTrusted,
     joins: Mutex<Addresses>,
+    identities: Mutex<Identities>,
     requests: Mutex<Addresses>,
 }
 
@@ -38,6 +39,7 @@ impl Gate {
             clock,
             is_trusted,
             joins: Mutex::default(),
+            identities: Mutex::default(),
             requests: Mutex::default(),
         }
     }
@@ -69,6 +71,16 @@ impl Gate {
     /// Whether this address may join, or measure, now.
     pub fn may_join(&self, client: IpAddr, now: Now) -> bool {
         lock(&self.joins).take(client, self.limits.joins, now.mono)
+    }
+
+    /// Whether this participant may join once more now, or in how many seconds.
+    pub fn may_come_again(&self, room: &RoomKey, who: &Identity, now: Now) -> Result<(), u32> {
+        lock(&self.identities).look(room, who, now.mono)
+    }
+
+    /// This participant joins, if they may.
+    pub fn comes(&self, room: &RoomKey, who: &Identity, now: Now) -> Result<(), u32> {
+        lock(&self.identities).take(room, who, now.mono)
     }
 
     /// Whether this address may ask for something else now.

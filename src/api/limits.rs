@@ -1,7 +1,7 @@
-//! What strangers and clients may cost: token buckets say how often one address may join and one
-//! socket may speak.
+//! What strangers and clients may cost: token buckets say how often one address and one participant may
+//! join, and one socket may speak.
 
-use crate::base::Mono;
+use crate::base::{Identity, Millis, Mono, RoomKey};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -9,6 +9,17 @@ use std::time::Duration;
 /// Addresses that are remembered. Beyond, those whose bucket is full again are forgotten, then the
 /// one not seen for the longest time: an attacker with many addresses costs memory of this size.
 const MAX_ADDRESSES: usize = 16_384;
+
+/// As many participants are remembered, and forgotten alike.
+const MAX_IDENTITIES: usize = 16_384;
+
+/// Joins of one participant into one room that may come at once: ten rounds of a client that loses its
+/// connection and tries ten times, and some.
+const JOINS_AT_ONCE: u32 = 120;
+
+/// After those, one join each so long. Each join and the leave before it are entries and events; at this
+/// pace one token makes less than 10 MB of ledger an hour.
+const JOIN_EVERY: Millis = Millis::from_secs(20);
 
 /// Largest body: that of a webhook, whose metadata and lists stay far below.
 pub(super) const BODY_BYTES: usize = 1024 * 1024;
@@ -68,10 +79,15 @@ impl Bucket {
 
     /// Takes a token, if there is one.
     pub fn take(&mut self, rate: Rate, now: Mono) -> bool {
+        self.pay(TOKEN, rate, now).is_ok()
+    }
+
+    /// Takes so many millionths of a token, or says how many are missing.
+    fn pay(&mut self, price: u64, rate: Rate, now: Mono) -> Result<(), u64> {
         self.refill(rate, now);
-        let taken = self.level.checked_sub(TOKEN);
-        self.level = taken.unwrap_or(self.level);
-        taken.is_some()
+        let left = self.level.checked_sub(price);
+        self.level = left.ok_or(price.saturating_sub(self.level))?;
+        Ok(())
     }
 
     fn is_full(mut self, rate: Rate, now: Mono) -> bool {
@@ -80,32 +96,81 @@ impl Bucket {
     }
 }
 
+/// Buckets of one rate, by whose they are.
+#[derive(Debug)]
+struct Buckets<K>(BTreeMap<K, Bucket>);
+
+impl<K> Default for Buckets<K> {
+    fn default() -> Buckets<K> {
+        Buckets(BTreeMap::new())
+    }
+}
+
+impl<K: Ord + Clone> Buckets<K> {
+    fn of(&mut self, key: K, most: usize, rate: Rate, now: Mono) -> &mut Bucket {
+        if !self.0.contains_key(&key) && self.0.len() >= most {
+            self.evict(most, rate, now);
+        }
+        self.0.entry(key).or_insert_with(|| Bucket::full(rate, now))
+    }
+
+    fn evict(&mut self, most: usize, rate: Rate, now: Mono) {
+        self.0.retain(|_, bucket| !bucket.is_full(rate, now));
+        while self.0.len() >= most {
+            let oldest = self
+                .0
+                .iter()
+                .min_by_key(|(_, bucket)| bucket.at)
+                .map(|(key, _)| key.clone());
+            let Some(oldest) = oldest else { break };
+            self.0.remove(&oldest);
+        }
+    }
+}
+
 /// A bucket for each address; one for each /64 of IPv6, since a host has a whole one.
 #[derive(Debug, Default)]
-pub struct Addresses(BTreeMap<IpAddr, Bucket>);
+pub struct Addresses(Buckets<IpAddr>);
 
 impl Addresses {
     /// Whether this address may join now.
     pub fn take(&mut self, address: IpAddr, rate: Rate, now: Mono) -> bool {
         let key = network(address);
-        if !self.0.contains_key(&key) && self.0.len() >= MAX_ADDRESSES {
-            self.evict(rate, now);
-        }
-        let bucket = self.0.entry(key).or_insert_with(|| Bucket::full(rate, now));
-        bucket.take(rate, now)
+        self.0.of(key, MAX_ADDRESSES, rate, now).take(rate, now)
+    }
+}
+
+/// A second refills one token, which is a second of [`JOIN_EVERY`].
+const JOINS: Rate = Rate {
+    per_s: 1,
+    burst: JOINS_AT_ONCE * JOIN_S,
+};
+const JOIN_S: u32 = (JOIN_EVERY.0 / 1_000) as u32;
+
+/// A bucket for each participant, whatever their sessions: an identity in a room.
+#[derive(Debug, Default)]
+pub(super) struct Identities(Buckets<(RoomKey, Identity)>);
+
+impl Identities {
+    /// Whether this participant may join now, or in how many seconds.
+    pub fn look(&self, room: &RoomKey, who: &Identity, now: Mono) -> Result<(), u32> {
+        let bucket = self.0.0.get(&(room.clone(), who.clone()));
+        bucket
+            .copied()
+            .map_or(Ok(()), |mut bucket| bucket.join(now))
     }
 
-    fn evict(&mut self, rate: Rate, now: Mono) {
-        self.0.retain(|_, bucket| !bucket.is_full(rate, now));
-        while self.0.len() >= MAX_ADDRESSES {
-            let oldest = self
-                .0
-                .iter()
-                .min_by_key(|(_, bucket)| bucket.at)
-                .map(|(key, _)| *key);
-            let Some(oldest) = oldest else { break };
-            self.0.remove(&oldest);
-        }
+    /// They join now, if they may.
+    pub fn take(&mut self, room: &RoomKey, who: &Identity, now: Mono) -> Result<(), u32> {
+        let key = (room.clone(), who.clone());
+        self.0.of(key, MAX_IDENTITIES, JOINS, now).join(now)
+    }
+}
+
+impl Bucket {
+    fn join(&mut self, now: Mono) -> Result<(), u32> {
+        let missing = self.pay(u64::from(JOIN_S) * TOKEN, JOINS, now);
+        missing.map_err(|missing| u32::try_from(missing.div_ceil(TOKEN)).unwrap_or(JOIN_S))
     }
 }
 
@@ -153,6 +218,53 @@ mod tests {
             let at = Mono::from_micros(n.into());
             assert!(addresses.take(IpAddr::V4(n.into()), RATE, at));
         }
-        assert!(addresses.0.len() <= MAX_ADDRESSES);
+        assert!(addresses.0.0.len() <= MAX_ADDRESSES);
+    }
+
+    const KARL: &str = "karl";
+
+    fn join(identities: &mut Identities, who: &str, at_ms: u64) -> Result<(), u32> {
+        identities.take(&RoomKey::of_keys("room"), &who.into(), Mono::from_millis(at_ms))
+    }
+
+    #[test]
+    fn a_participant_who_leaves_and_joins_all_the_time_is_held_to_one_join_in_twenty_seconds() {
+        let mut identities = Identities::default();
+        let hour = (0..=36_000).map(|n| join(&mut identities, KARL, n * 100));
+        let joins = hour.filter(Result::is_ok).count();
+        let in_an_hour = 3_600 / JOIN_S + JOINS_AT_ONCE;
+        assert_eq!(joins, usize::try_from(in_an_hour).unwrap());
+        assert_eq!(in_an_hour, 300);
+        assert_eq!(join(&mut identities, KARL, 3_601_000), Err(JOIN_S - 1));
+        let look = identities.look(&RoomKey::of_keys("room"), &KARL.into(), Mono::from_millis(3_604_500));
+        assert_eq!(look, Err(JOIN_S - 4), "the wait is rounded up");
+        assert_eq!(join(&mut identities, "erika", 3_601_000), Ok(()));
+    }
+
+    /// LiveKit's clients try ten times in 44 s (`DefaultReconnectPolicy`), and then an app may ask them
+    /// to connect anew.
+    #[test]
+    fn a_client_whose_every_attempt_ends_at_once_is_not_held_up_for_eleven_minutes() {
+        let mut identities = Identities::default();
+        let delays = [
+            0, 300, 1_200, 2_700, 4_800, 7_000, 7_000, 7_000, 7_000, 7_000,
+        ];
+        let mut at = 0;
+        while at < 11 * 60_000 {
+            for delay in delays {
+                at += delay;
+                assert_eq!(join(&mut identities, KARL, at), Ok(()), "at {at} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flood_of_participants_is_forgotten_again() {
+        let mut identities = Identities::default();
+        for n in 0..MAX_IDENTITIES + 100 {
+            let at = u64::try_from(n).unwrap();
+            assert_eq!(join(&mut identities, &format!("karl-{n}"), at), Ok(()));
+        }
+        assert!(identities.0.0.len() <= MAX_IDENTITIES);
     }
 }

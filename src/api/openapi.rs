@@ -3,12 +3,14 @@
 use super::problem::Problem;
 use super::recordings::body::{Recording, RecordingDetail, RecordingList};
 use super::recordings::{download, list as recordings, remove, show as recording};
-use super::sessions::body::{Created, NewSession, NewToken, Patch, Session, SessionList, Token};
+use super::sessions::body::{
+    Created, IntervalList, NewSession, NewToken, Patch, Session, SessionList, Token,
+};
 use super::sessions::policy::PolicyDocument;
 use super::sessions::recorded_body::{
     NewConsent, NewRecording, RecordingNow, RecordingsNow, TakenConsent,
 };
-use super::sessions::{change, create, list, recorded, show, tokens};
+use super::sessions::{change, create, intervals, list, recorded, show, tokens};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -27,6 +29,7 @@ use utoipa::{Modify, OpenApi};
         list::list,
         create::create,
         show::show,
+        intervals::intervals,
         change::extend,
         change::end,
         change::pause,
@@ -41,7 +44,7 @@ use utoipa::{Modify, OpenApi};
         download::download,
     ),
     components(schemas(
-        Created, NewConsent, NewRecording, NewSession, NewToken, Patch, PolicyDocument, Problem,
+        Created, IntervalList, NewConsent, NewRecording, NewSession, NewToken, Patch, PolicyDocument, Problem,
         Recording, RecordingDetail, RecordingList, RecordingNow, RecordingsNow, Session,
         SessionList, TakenConsent, Token
     )),

@@ -1,6 +1,10 @@
 //! One session's account: turns what happens into ledger entries, events and checkpoints, with
 //! gap-free numbers.
 
+mod told;
+
+pub use told::MAX_ENTRY_BYTES;
+
 use super::entry::{Append, Checkpoint, Entry, EntryKind, EventKind, SessionFacts};
 use super::event::event;
 use super::ledger::Stages;
@@ -11,6 +15,7 @@ use crate::base::{
     Warning,
 };
 use std::collections::{BTreeSet, VecDeque};
+use told::Told;
 
 /// The account of one session. Its inputs come in event time and are final.
 #[derive(Debug)]
@@ -30,6 +35,7 @@ pub struct Account {
     /// Joined and not left, as the world was told.
     announced: BTreeSet<Identity>,
     recordings: Stages,
+    told: Told,
     appends: VecDeque<Append>,
     saved: Option<Checkpoint>,
 }
@@ -49,6 +55,7 @@ impl Account {
             event_seq: 0,
             announced: BTreeSet::new(),
             recordings: Stages::default(),
+            told: Told::default(),
             appends: VecDeque::new(),
             saved: None,
         };
@@ -252,6 +259,7 @@ impl Account {
             return None;
         }
         let number = self.saved.as_ref().map_or(0, |saved| saved.number);
+        let intervals_from = self.told.closed();
         let mut checkpoint = Checkpoint {
             number,
             facts: self.facts.clone(),
@@ -261,7 +269,8 @@ impl Account {
             open_ms: now.mono.since(self.settled),
             taken: Some(now.mono),
             state: self.state,
-            totals: self.meter.totals(),
+            totals: self.meter.totals_from(intervals_from),
+            intervals_from: Some(intervals_from),
             terms: Some(self.terms.clone()),
         };
         let as_before = |saved: &Checkpoint| Checkpoint {
@@ -325,6 +334,9 @@ impl Account {
 
     fn entry(&mut self, kind: EntryKind, cause: &str, at: Mono) -> Entry {
         self.entry_seq += 1;
+        // The first entry has nothing to leave out, the last one is whole.
+        let apart = matches!(kind, EntryKind::Start | EntryKind::Stop);
+        let intervals_from = (!apart).then_some(self.told.closed());
         Entry {
             session: self.facts.session.clone(),
             entry_seq: self.entry_seq,
@@ -332,7 +344,8 @@ impl Account {
             cause: cause.to_owned(),
             at_unix_ms: self.anchor.unix_at(at),
             state: self.state,
-            totals: self.meter.totals(),
+            totals: self.meter.totals_from(intervals_from.unwrap_or(0)),
+            intervals_from,
             facts: None,
             terms: Some(self.terms.clone()),
             warning: None,
@@ -344,7 +357,9 @@ impl Account {
         }
     }
 
-    fn append(&mut self, entry: Entry, kinds: &[(EventKind, Option<&Identity>)]) {
+    fn append(&mut self, mut entry: Entry, kinds: &[(EventKind, Option<&Identity>)]) {
+        let about = kinds.iter().find_map(|(_, who)| *who);
+        self.told.narrow(&mut entry, about);
         let mut events = Vec::with_capacity(kinds.len());
         for (kind, who) in kinds {
             self.event_seq += 1;

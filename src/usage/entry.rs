@@ -116,10 +116,14 @@ pub struct Entry {
     /// Running totals when the entry was made. That can be after its moment: whoever vanished is told
     /// to have left at their last packet, once the grace time is over.
     pub totals: Totals,
+    /// Set where the totals name only what changed since the entry before: so many intervals stand in
+    /// entries before this one, and whoever is not named is as they were told last. None: they are whole.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub intervals_from: Option<usize>,
     /// Set in the `start` entry alone.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub facts: Option<SessionFacts>,
-    /// The terms from that moment on.
+    /// The terms from that moment on; left out where they are those of the entry before.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub terms: Option<Terms>,
     /// What it warns of.
@@ -186,6 +190,36 @@ pub struct Totals {
     pub intervals: Vec<Interval>,
     /// Per participant, by identity.
     pub participants: BTreeMap<Identity, ParticipantTotals>,
+}
+
+impl Totals {
+    /// The same without the lists.
+    #[must_use]
+    pub fn meters(&self) -> Totals {
+        Totals {
+            accrued_ms: self.accrued_ms,
+            billable_ms: self.billable_ms,
+            overlap_ms: self.overlap_ms,
+            waiting_ms: self.waiting_ms,
+            paused_ms: self.paused_ms.clone(),
+            recording_ms: self.recording_ms.clone(),
+            intervals: Vec::new(),
+            participants: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in newer ones, of which so many intervals were left out where a number is named; whoever they
+    /// do not name stays then.
+    pub fn take(&mut self, newer: &Totals, intervals_from: Option<usize>) {
+        let mut before = std::mem::replace(self, newer.clone());
+        if let Some(from) = intervals_from {
+            before.intervals.truncate(from);
+            before.intervals.append(&mut self.intervals);
+            self.intervals = before.intervals;
+            before.participants.append(&mut self.participants);
+            self.participants = before.participants;
+        }
+    }
 }
 
 /// A stretch of one state.
@@ -346,6 +380,9 @@ pub struct Checkpoint {
     pub state: SessionState,
     /// The totals at that moment.
     pub totals: Totals,
+    /// Set where so many intervals are left out of the totals: they stand in the entries so far.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub intervals_from: Option<usize>,
     /// The terms at that moment.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub terms: Option<Terms>,

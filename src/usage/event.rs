@@ -2,6 +2,7 @@
 //! order of the structs below: the same event has the same bytes in every build.
 
 use super::entry::{Entry, Event, EventKind, Interval, ParticipantTotals, SessionFacts, Totals};
+use crate::base::crypto::{hex, sha256};
 use crate::base::{
     Actor, Consent, Direction, FloorState, Identity, LimitedBy, Millis, NodeId, ParticipantSid,
     PauseReason, Purpose, RecordingId, RecordingNote, Role, RoomName, RoomSid, SessionId,
@@ -10,6 +11,9 @@ use crate::base::{
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// An event is shorter than this many bytes: lists that would pass it are named instead.
+pub const MAX_EVENT_BYTES: usize = 20_000;
 
 /// Prefix of a session id, left out of the event id.
 const SESSION_PREFIX: &str = "SE_";
@@ -35,6 +39,7 @@ pub fn event(
     match kind {
         EventKind::SessionUsage | EventKind::SessionEnded => {
             data.intervals = Some(&entry.totals.intervals);
+            data.intervals_from = entry.intervals_from;
             data.participants = Some(people(&entry.totals));
             let never_live = || waited(&entry.totals);
             data.waited = (kind == EventKind::SessionEnded).then(never_live).flatten();
@@ -51,7 +56,11 @@ pub fn event(
         | EventKind::RecordingDeleted => {
             data.recording = entry.recording.as_ref().map(RecordingBody::new)
         }
-        EventKind::SessionStarted | EventKind::SessionPaused | EventKind::SessionResumed => {}
+        EventKind::SessionPaused | EventKind::SessionResumed => {
+            data.intervals = Some(&entry.totals.intervals);
+            data.intervals_from = entry.intervals_from;
+        }
+        EventKind::SessionStarted => {}
     }
     let envelope = Envelope {
         specversion: "1.0",
@@ -64,14 +73,55 @@ pub fn event(
         sequence: format!("{event_seq:020}"),
         data,
     };
-    match serde_json::to_string(&envelope) {
-        Ok(body) => Event {
-            event_seq,
-            id,
-            kind,
-            body,
-        },
+    let body = short(envelope);
+    Event {
+        event_seq,
+        id,
+        kind,
+        body,
+    }
+}
+
+/// The JSON of an event. Where it would be too long its lists give way, the intervals first: their
+/// counts, hashes and places stand there instead.
+fn short(mut envelope: Envelope<'_>) -> String {
+    let session = envelope.data.session_id;
+    let mut body = json(&envelope);
+    if body.len() >= MAX_EVENT_BYTES {
+        envelope.data.name_intervals(session);
+        body = json(&envelope);
+    }
+    if body.len() >= MAX_EVENT_BYTES {
+        envelope.data.name_people(session);
+        body = json(&envelope);
+    }
+    body
+}
+
+fn json(value: &impl Serialize) -> String {
+    match serde_json::to_string(value) {
+        Ok(json) => json,
         Err(error) => panic!("an event of ours is not JSON: {error}"),
+    }
+}
+
+/// A list that is too long for its event.
+#[derive(Serialize)]
+struct Elsewhere {
+    count: usize,
+    /// SHA-256 of its JSON, as it would stand in the event.
+    sha256: String,
+    /// Where the API has it.
+    path: String,
+}
+
+impl Elsewhere {
+    fn new(count: usize, list: &impl Serialize, path: String) -> Elsewhere {
+        Elsewhere {
+            count,
+            sha256: hex(&sha256(json(list).as_bytes())),
+            path,
+        }
     }
 }
 
@@ -119,10 +169,17 @@ struct Data<'a> {
     /// Of an estimate; null where it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     bound_ms: Option<Option<Millis>>,
+    /// How many intervals are left out, since earlier events told them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intervals_from: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     intervals: Option<&'a [Interval]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    intervals_elsewhere: Option<Elsewhere>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     participants: Option<BTreeMap<&'a Identity, Person<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    participants_elsewhere: Option<Elsewhere>,
     #[serde(skip_serializing_if = "Option::is_none")]
     participant: Option<Person<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -266,14 +323,35 @@ impl<'a> Data<'a> {
             recording_ms: &entry.totals.recording_ms,
             estimated: entry.estimated,
             bound_ms: entry.estimated.then_some(entry.bound_ms),
+            intervals_from: None,
             intervals: None,
+            intervals_elsewhere: None,
             participants: None,
+            participants_elsewhere: None,
             participant: None,
             waited: None,
             consent: None,
             recording: None,
             warning: None,
         }
+    }
+}
+
+impl Data<'_> {
+    fn name_intervals(&mut self, session: &SessionId) {
+        self.intervals_elsewhere = self.intervals.take().map(|list| {
+            let path = format!("/v1/sessions/{session}/intervals");
+            Elsewhere::new(list.len(), &list, path)
+        });
+    }
+
+    /// Who waited how long is among what is said of each.
+    fn name_people(&mut self, session: &SessionId) {
+        self.waited = None;
+        self.participants_elsewhere = self.participants.take().map(|list| {
+            let path = format!("/v1/sessions/{session}");
+            Elsewhere::new(list.len(), &list, path)
+        });
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod chain;
 mod recordings;
+mod seals;
 mod verify;
 
 #[cfg(test)]
@@ -122,8 +123,10 @@ impl SessionRecord {
         }
         self.at_unix_ms = known_at(entry, self.at_unix_ms);
         self.state = entry.state;
-        self.totals.clone_from(&entry.totals);
-        self.terms.clone_from(&entry.terms);
+        self.totals.take(&entry.totals, entry.intervals_from);
+        if entry.terms.is_some() || entry.intervals_from.is_none() {
+            self.terms.clone_from(&entry.terms);
+        }
         self.estimated = entry.estimated;
         self.bound_ms = entry.bound_ms;
     }
@@ -135,7 +138,8 @@ impl SessionRecord {
         if !ended && is_newer(checkpoint, mine) {
             self.at_unix_ms = checkpoint.settled_unix_ms;
             self.state = checkpoint.state;
-            self.totals.clone_from(&checkpoint.totals);
+            self.totals
+                .take(&checkpoint.totals, checkpoint.intervals_from);
             self.terms.clone_from(&checkpoint.terms);
         }
     }
@@ -170,6 +174,36 @@ pub fn fold<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Result<SessionR
     Ok(record)
 }
 
+/// The newest entry of a session with its totals and terms whole, from all of its entries. Entries
+/// name people as they change and have place: the checkpoint says more of the others.
+///
+/// # Errors
+/// There is no entry.
+pub fn unfold(entries: &[Entry], checkpoint: Option<&Checkpoint>) -> Result<Entry, FoldError> {
+    let mut last = entries.last().ok_or(FoldError::Empty)?.clone();
+    let mut totals = Totals::default();
+    let mut terms = None;
+    let mut taken = checkpoint;
+    for entry in entries {
+        if let Some(before) = taken.take_if(|taken| taken.entry_seq < entry.entry_seq) {
+            totals
+                .participants
+                .extend(before.totals.participants.clone());
+        }
+        totals.take(&entry.totals, entry.intervals_from);
+        if entry.terms.is_some() || entry.intervals_from.is_none() {
+            terms.clone_from(&entry.terms);
+        }
+    }
+    if let Some(now) = taken.filter(|_| last.intervals_from.is_some()) {
+        totals.participants.extend(now.totals.participants.clone());
+    }
+    last.totals = totals;
+    last.terms = terms;
+    last.intervals_from = None;
+    Ok(last)
+}
+
 /// Up to when an entry's totals are known. One that was written at once speaks of a later moment.
 fn known_at(entry: &Entry, before: Unix) -> Unix {
     match entry.kind {
@@ -199,7 +233,7 @@ fn is_newer(checkpoint: &Checkpoint, than: (u64, Millis, Unix)) -> bool {
 /// The stop entry of a session whose node crashed, and its events: `participant.left` for everyone
 /// who was present, then `session.ended`. The totals are those of the last certain moment, so the
 /// error is in the customer's favour, and at most the time from there to the death of the process; the
-/// totals of a newer entry only lie closer to the truth.
+/// totals of a newer entry only lie closer to the truth. The last entry is whole: see [`unfold`].
 pub fn fold_orphan(remains: Remains<'_>) -> Append {
     let Remains {
         last,
@@ -214,8 +248,9 @@ pub fn fold_orphan(remains: Remains<'_>) -> Append {
     let (at, mut totals, terms) = newer.map_or_else(
         || (last.at_unix_ms, last.totals.clone(), last.terms.clone()),
         |newer| {
-            let (totals, terms) = (newer.totals.clone(), newer.terms.clone());
-            (newer.settled_unix_ms, totals, terms)
+            let mut totals = last.totals.clone();
+            totals.take(&newer.totals, newer.intervals_from);
+            (newer.settled_unix_ms, totals, newer.terms.clone())
         },
     );
     let present: Vec<Identity> = totals
@@ -236,6 +271,7 @@ pub fn fold_orphan(remains: Remains<'_>) -> Append {
         at_unix_ms: at.max(last.at_unix_ms),
         state: SessionState::Ended(EndReason::NodeLost),
         totals,
+        intervals_from: None,
         facts: None,
         terms,
         warning: None,

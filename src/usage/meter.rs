@@ -255,6 +255,11 @@ impl Meter {
 
     /// Everything counted so far.
     pub fn totals(&self) -> Totals {
+        self.totals_from(0)
+    }
+
+    /// The same without so many of the first intervals.
+    pub fn totals_from(&self, interval: usize) -> Totals {
         let billable = if self.accrued < self.min_billable {
             Millis::ZERO
         } else {
@@ -275,6 +280,7 @@ impl Meter {
             intervals: self
                 .stretches
                 .iter()
+                .skip(interval)
                 .map(|stretch| self.label(*stretch))
                 .collect(),
             participants: self

@@ -23,6 +23,29 @@ pub fn get(address: &str, path: &str) -> (u16, String) {
     (status.unwrap_or(0), body.to_owned())
 }
 
+/// The head of the answer to a join over a WebSocket, and the WebSocket itself.
+fn join(address: &str, token: &str) -> (String, TcpStream) {
+    let mut stream = TcpStream::connect(address).expect("the node accepts connections");
+    let limit = Some(wait::PATIENCE);
+    stream
+        .set_read_timeout(limit)
+        .expect("a limit of time can be set");
+    write!(
+        stream,
+        "GET /rtc?access_token={token} HTTP/1.1\r\nHost: {address}\r\n\
+         Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    .expect("the request is sent");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("the answer is read");
+        head.push(byte[0]);
+    }
+    (String::from_utf8_lossy(&head).into_owned(), stream)
+}
+
 /// Runs the driver of bare clients against a node of its own.
 fn knock() -> Value {
     let node = Node::with(&[]);
@@ -157,4 +180,41 @@ fn a_token_of_the_command_line_opens_the_door_of_its_node() {
     ];
     let refused = beistand(&boss).output().expect("the binary runs");
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+}
+
+/// Each join and leave is paid for with lines in the ledger.
+#[test]
+fn a_participant_who_joins_all_the_time_is_told_when_to_come_back_and_others_join_on() {
+    let _turn = turn::shared();
+    let node = Node::with(&[]);
+    let made = tokens(
+        Sdk::Python,
+        "flap",
+        &[("karl", "customer"), ("erika", "expert")],
+    );
+    let (mut joins, mut refused) = (0, String::new());
+    while joins < 200 && refused.is_empty() {
+        let (head, _) = join(&node.http, &made[0]);
+        if head.starts_with("HTTP/1.1 101 ") {
+            joins += 1;
+        } else {
+            refused = head;
+        }
+    }
+    // A join more each 20 s, on a busy machine too.
+    assert!((120..130).contains(&joins), "{joins} joins");
+    assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
+    let after = refused
+        .lines()
+        .find_map(|line| line.strip_prefix("retry-after: ")?.parse::<u32>().ok());
+    assert!(after.is_some_and(|after| after <= 20), "{refused}");
+    let validate = format!("/rtc/validate?access_token={}", made[0]);
+    let (status, body) = get(&node.http, &validate);
+    assert_eq!(status, 429, "{body}");
+    assert!(body.contains("joined this room too often"), "{body}");
+    let (head, _erika) = join(&node.http, &made[1]);
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let (_, metrics) = get(&node.admin, "/metrics");
+    let counted = "beistand_joins_total{outcome=\"rate_limited\"} 2";
+    assert!(metrics.contains(counted), "{metrics}");
 }

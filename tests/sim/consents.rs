@@ -168,7 +168,10 @@ fn behind_the_end(case: &Case) -> Result<(), String> {
         return Ok(());
     };
     for (entry, number) in case.after.iter().zip(stop.entry_seq + 1..) {
-        let same = (entry.state, &entry.totals) == (stop.state, &stop.totals);
+        // The sums again, and no list.
+        let (meters, listed) = (stop.totals.meters(), Some(stop.totals.intervals.len()));
+        let same =
+            (entry.state, &entry.totals, entry.intervals_from) == (stop.state, &meters, listed);
         if entry.entry_seq != number || entry.kind != EntryKind::Recording || !same {
             return Err(format!("entry {number} after the end: {entry:?}"));
         }

@@ -41,6 +41,7 @@ pub fn check(case: &Case) -> Result<(), String> {
         return Err(format!("event numbers {:?}", by_seq.keys()));
     }
     order(by_seq.values())?;
+    together(by_seq.values())?;
     sums(case, by_seq.values())
 }
 
@@ -80,6 +81,34 @@ fn order<'a>(events: impl Iterator<Item = &'a Value>) -> Result<(), String> {
         [("session.started", _), ..] if over => Ok(()),
         other => Err(format!("{} events without start or end", other.len())),
     }
+}
+
+/// The intervals of one event after the other, put together, are those of the end: what was over stays as
+/// it was told, and neighbours touch.
+fn together<'a>(events: impl Iterator<Item = &'a Value>) -> Result<(), String> {
+    let mut list: Vec<Value> = Vec::new();
+    for data in events.map(|event| &event["data"]) {
+        let Some(told) = data["intervals"].as_array() else {
+            continue;
+        };
+        let from = data["intervals_from"].as_u64().unwrap_or(0);
+        let from = usize::try_from(from).map_err(|error| error.to_string())?;
+        let mut next = list.get(..from).ok_or("intervals are left out")?.to_vec();
+        next.extend(told.iter().cloned());
+        let over = list.len().saturating_sub(1);
+        let stays = next.get(..over) == list.get(..over)
+            && next.get(over).map(|open| &open["start_unix_ms"])
+                == list
+                    .get(over)
+                    .or(next.get(over))
+                    .map(|open| &open["start_unix_ms"]);
+        let touch = |pair: &[Value]| pair[0]["end_unix_ms"] == pair[1]["start_unix_ms"];
+        if !stays || !next.windows(2).all(touch) {
+            return Err(format!("{list:?} does not go on with {told:?} from {from}"));
+        }
+        list = next;
+    }
+    Ok(())
 }
 
 /// The last word equals the ledger's, bit for bit.

@@ -6,6 +6,7 @@ use beistand::media::Codec;
 use beistand::peer::signal::token::{authorize_join, verify};
 use beistand::peer::transport::sections;
 use beistand::usage::EventKind;
+use beistand::usage::ledger::unfold;
 use beistand_testing::{AUDIO, DELTA, KEYFRAME, World};
 use str0m::media::MediaKind;
 
@@ -111,8 +112,9 @@ fn a_join_without_a_good_preflight_is_warned_of_and_what_was_measured_is_in_the_
         .into_iter()
         .filter(|kind| *kind == EventKind::SessionWarning);
     assert_eq!(told.count(), 2);
-    let last = &world.appended.last().expect("entries").entry.totals;
-    let of = |who: &str| last.participants[&Identity::from(who)].preflight;
+    let entries: Vec<_> = world.appended.iter().map(|a| a.entry.clone()).collect();
+    let last = unfold(&entries, None).expect("entries");
+    let of = |who: &str| last.totals.participants[&Identity::from(who)].preflight;
     assert_eq!(
         (of("ex"), of("cu"), of("gu")),
         (Some(good), Some(slow), None)

@@ -430,18 +430,19 @@ impl World {
         let open: Vec<_> = self
             .disk
             .entries
-            .values()
-            .filter_map(|entries| entries.last())
-            .filter(|last| last.end_reason().is_none())
-            .cloned()
+            .iter()
+            .filter_map(|(session, entries)| Some((session, entries.last()?)))
+            .filter(|(_, last)| last.end_reason().is_none())
+            .map(|(session, _)| session.clone())
             .collect();
-        for last in open {
-            let session = &last.session;
+        for session in &open {
+            let entries = &self.disk.entries[session];
             let facts = self.disk.entries[session][0].facts.clone().unwrap();
             let seq = self.disk.events[session]
                 .last()
                 .map_or(0, |event| event.event_seq);
             let checkpoint = self.disk.checkpoints.get(session);
+            let last = ledger::unfold(entries, checkpoint).expect("it has entries");
             let append = ledger::fold_orphan(Remains {
                 last: &last,
                 checkpoint,

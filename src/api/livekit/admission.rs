@@ -25,7 +25,22 @@ pub struct LostSession {
 
 /// A join that is refused: with this status, in these words.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::api) struct JoinRefusal(pub StatusCode, pub String);
+pub(in crate::api) struct JoinRefusal {
+    pub status: StatusCode,
+    pub what: String,
+    /// In how many seconds it may come again, where that is known exactly.
+    pub after_s: Option<u32>,
+}
+
+impl JoinRefusal {
+    pub fn new(status: StatusCode, what: impl Into<String>) -> JoinRefusal {
+        JoinRefusal {
+            status,
+            what: what.into(),
+            after_s: None,
+        }
+    }
+}
 
 /// Who may join which room, and where it goes.
 pub(in crate::api) struct Admission {
@@ -141,11 +156,11 @@ impl Admission {
         let returns =
             self.was_cut_off(&control, request) || control.knows(room, identity, now.mono);
         if !returns && let Err(what) = open_at(policy.window, now.unix) {
-            return Err(JoinRefusal(StatusCode::FORBIDDEN, what));
+            return Err(JoinRefusal::new(StatusCode::FORBIDDEN, what));
         }
         let below = refusal(&request.join, request.preflight.as_ref(), &policy.floor);
         if let Some(what) = below.filter(|_| !returns) {
-            return Err(JoinRefusal(StatusCode::FORBIDDEN, what));
+            return Err(JoinRefusal::new(StatusCode::FORBIDDEN, what));
         }
         let arrival = Arrival {
             room,
@@ -159,7 +174,7 @@ impl Admission {
     pub fn place(&self, request: &JoinRequest, now: Now) -> Result<Place, JoinRefusal> {
         let Some(policy) = self.rules(&request.join, request.continues.as_ref()) else {
             let what = "the session's policy is not configured any more";
-            return Err(JoinRefusal(StatusCode::BAD_REQUEST, what.to_owned()));
+            return Err(JoinRefusal::new(StatusCode::BAD_REQUEST, what));
         };
         let arrival = Arrival {
             room: &request.join.room,
@@ -182,7 +197,7 @@ fn refused(full: Full) -> JoinRefusal {
         | Full::Reserved { .. }
         | Full::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
     };
-    JoinRefusal(status, full.to_string())
+    JoinRefusal::new(status, full.to_string())
 }
 
 /// Whether joins are let in at this time; if not, why.

@@ -14,7 +14,7 @@ use crate::node::JoinRequest;
 use crate::peer::signal::ClientParams;
 use crate::peer::signal::token::{self, authorize_join};
 use axum::extract::Query;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
@@ -22,8 +22,9 @@ use std::sync::{Arc, Mutex};
 
 impl IntoResponse for JoinRefusal {
     fn into_response(self) -> Response {
-        let after = retry_after(self.0);
-        let mut response = (self.0, self.1).into_response();
+        let exactly = self.after_s.map(HeaderValue::from);
+        let after = exactly.or_else(|| retry_after(self.status));
+        let mut response = (self.status, self.what).into_response();
         if let Some(after) = after {
             response.headers_mut().insert(header::RETRY_AFTER, after);
         }
@@ -128,12 +129,22 @@ impl Entrance {
             booking: None,
         };
         self.admission.may_join(&request, now)?;
+        let join = &request.join;
+        let again = self.gate.may_come_again(&join.room, &join.identity, now);
+        again.map_err(too_often)?;
         Ok(request)
+    }
+
+    /// The participant joins, and that is counted, if they did not join too often.
+    pub fn come(&self, request: &JoinRequest, now: Now) -> Result<(), JoinRefusal> {
+        let join = &request.join;
+        let comes = self.gate.comes(&join.room, &join.identity, now);
+        comes.map_err(|after_s| self.refused(too_often(after_s)))
     }
 
     /// Counts a refusal.
     pub fn refused(&self, refusal: JoinRefusal) -> JoinRefusal {
-        let event = ApiEvent::Refused(refusal.0.as_u16());
+        let event = ApiEvent::Refused(refusal.status.as_u16());
         self.counters.note(event);
         refusal
     }
@@ -146,7 +157,19 @@ impl Entrance {
 
 fn refusal(status: u16, what: impl ToString) -> JoinRefusal {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
-    JoinRefusal(status, what.to_string())
+    JoinRefusal::new(status, what.to_string())
+}
+
+/// Each join is paid for with lines in the ledger: see `api/limits`.
+fn too_often(after_s: u32) -> JoinRefusal {
+    let what = format!(
+        "this participant joined this room too often: one join more is let in in {after_s} s; \
+         stay in the session, or leave more time between two joins"
+    );
+    JoinRefusal {
+        after_s: Some(after_s),
+        ..JoinRefusal::new(StatusCode::TOO_MANY_REQUESTS, what)
+    }
 }
 
 /// What is said to a token whose session is not in the token's room.

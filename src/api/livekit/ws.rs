@@ -34,7 +34,11 @@ pub(in crate::api) fn open(
         let refusal = entrance.unavailable("too many connections: try again later");
         return refusal.into_response();
     };
-    let worker = match entrance.admission.place(&join, entrance.gate.now()) {
+    let now = entrance.gate.now();
+    if let Err(refusal) = entrance.come(&join, now) {
+        return refusal.into_response();
+    }
+    let worker = match entrance.admission.place(&join, now) {
         Ok(place) => {
             // What is booked is a session of its own.
             join.continues = join.continues.filter(|_| place.booking.is_none());

@@ -47,10 +47,10 @@ fn refused(entrance: &Entrance, problem: Problem) -> Problem {
 }
 
 impl From<JoinRefusal> for Problem {
-    fn from(JoinRefusal(status, what): JoinRefusal) -> Problem {
-        match status {
-            StatusCode::SERVICE_UNAVAILABLE => Problem::unavailable(what),
-            _ => Problem::forbidden(what),
+    fn from(refusal: JoinRefusal) -> Problem {
+        match refusal.status {
+            StatusCode::SERVICE_UNAVAILABLE => Problem::unavailable(refusal.what),
+            _ => Problem::forbidden(refusal.what),
         }
     }
 }

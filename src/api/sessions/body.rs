@@ -193,6 +193,18 @@ pub(crate) struct SessionList {
     pub next: Option<String>,
 }
 
+/// The intervals of a session in their order.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct IntervalList {
+    /// How many there are in all.
+    pub count: usize,
+    /// At most `limit`, as in events.
+    #[schema(value_type = Vec<Object>)]
+    pub intervals: Vec<Value>,
+    /// For the next request, as `after`; `null` at the end.
+    pub next: Option<String>,
+}
+
 /// A session in short.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Summary {

@@ -6,6 +6,7 @@ pub(super) mod change;
 pub(super) mod create;
 mod fields;
 mod id;
+pub(super) mod intervals;
 pub(super) mod links;
 pub(super) mod list;
 pub(super) mod policy;

@@ -110,16 +110,10 @@ impl Node {
         let ground = Ground::lay(config, dev, clock, alarm).await?;
         let (sockets, boot) = (ground.sockets, ground.boot);
         let ends: Vec<WorkerEnds> = ground.workers.iter().map(Prepared::ends).collect();
-        let store = ground.store.handle();
         let roll = Roll::default();
         let recordings = recordings::start(config, &ends, ground.writer.clone(), (clock, &roll))?;
-        let outbox = delivery(
-            config,
-            ground.endpoints,
-            &ground.inlet,
-            store.clone(),
-            read(clock),
-        )?;
+        let (inlet, store) = (&ground.inlet, ground.store.handle());
+        let outbox = delivery(config, ground.endpoints, inlet, store.clone(), read(clock))?;
         let assembly = Assembly {
             config,
             dev,

@@ -1,6 +1,7 @@
 //! How values stand in columns, and the rows of one session that several ask for.
 
 use crate::base::SessionId;
+use crate::usage::Entry;
 use rusqlite::{Connection, OptionalExtension};
 
 pub(super) fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
@@ -25,10 +26,9 @@ pub(super) struct Newest {
     pub event_seq: u64,
 }
 
-/// First and last entry of a session, and its newest event.
+/// First entry of a session, and its newest event.
 pub(super) struct Parts {
     pub start: Option<String>,
-    pub last: Option<String>,
     pub event_seq: u64,
 }
 
@@ -43,7 +43,30 @@ pub(super) fn parts(conn: &Connection, session: &SessionId) -> rusqlite::Result<
         .query_row([session.as_str()], |row| row.get(0))?;
     Ok(Parts {
         start: one("SELECT body FROM entry WHERE session = ?1 ORDER BY entry_seq LIMIT 1")?,
-        last: one("SELECT body FROM entry WHERE session = ?1 ORDER BY entry_seq DESC LIMIT 1")?,
         event_seq: uint(event_seq),
     })
+}
+
+/// The number of a session's stop entry.
+pub(super) const STOP: &str = "SELECT entry_seq FROM entry WHERE session = ?1 AND kind = 'stop'";
+/// The first entry of a session and this one, or all of them.
+pub(super) const ENTRIES: &str = "SELECT body FROM entry
+    WHERE session = ?1 AND (?2 IS NULL OR entry_seq IN (1, ?2)) ORDER BY entry_seq";
+
+/// The entries that tell all of a session: start and stop entry where it is over (and notes after that
+/// change nothing), else each one, since one names only what changed. Bodies that cannot be read are
+/// told apart.
+pub(super) fn entries(
+    conn: &Connection,
+    session: &str,
+) -> rusqlite::Result<Vec<serde_json::Result<Entry>>> {
+    let stop: Option<i64> = conn
+        .prepare_cached(STOP)?
+        .query_row([session], |row| row.get(0))
+        .optional()?;
+    conn.prepare_cached(ENTRIES)?
+        .query_map((session, stop), |row| {
+            Ok(serde_json::from_str(row.get_ref(0)?.as_str()?))
+        })?
+        .collect()
 }

@@ -1,8 +1,8 @@
 //! A session that nobody will end any more: its room panicked, or its process is gone.
 
-use super::columns::{Newest, parts};
+use super::columns::{Newest, entries, parts};
 use crate::base::SessionId;
-use crate::usage::ledger::{Death, Remains, fold_orphan};
+use crate::usage::ledger::{Death, Remains, fold_orphan, unfold};
 use crate::usage::{Append, Checkpoint, Entry, SessionFacts};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -24,11 +24,8 @@ impl Orphan {
             .prepare_cached(sql)?
             .query_row([session.as_str()], |row| row.get(0))
             .optional()?;
-        Ok(read(
-            (parts.start, parts.last),
-            taken.flatten().as_deref(),
-            parts.event_seq,
-        ))
+        let entries = entries(conn, session.as_str())?;
+        Ok(read(entries, taken.flatten().as_deref(), parts.event_seq))
     }
 
     /// Its stop entry, from the last certain moment; its process, or its room, died then.
@@ -44,20 +41,21 @@ impl Orphan {
 }
 
 fn read(
-    (start, last): (Option<String>, Option<String>),
+    entries: Vec<serde_json::Result<Entry>>,
     checkpoint: Option<&str>,
     event_seq: u64,
 ) -> Result<Orphan, String> {
-    let read = |body: Option<String>| -> Result<Entry, String> {
-        let body = body.ok_or("it has no entry")?;
-        serde_json::from_str(&body).map_err(|error| format!("an entry is unreadable: {error}"))
-    };
-    let (start, last) = (read(start)?, read(last)?);
-    let facts = start.facts.clone().ok_or("its first entry has no facts")?;
-    let checkpoint = checkpoint
+    let entries: Vec<Entry> = entries
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("an entry is unreadable: {error}"))?;
+    let checkpoint: Option<Checkpoint> = checkpoint
         .map(serde_json::from_str)
         .transpose()
         .map_err(|error| format!("its checkpoint is unreadable: {error}"))?;
+    let start = entries.first().cloned().ok_or("it has no entry")?;
+    let last = unfold(&entries, checkpoint.as_ref()).map_err(|error| error.to_string())?;
+    let facts = start.facts.clone().ok_or("its first entry has no facts")?;
     let newest = Newest {
         entry_seq: last.entry_seq,
         event_seq,

@@ -1,20 +1,15 @@
 //! Reads the ledger of a running or stopped node, without its lock and without writing.
 
-use super::columns::{int, uint};
+use super::columns::{entries, int, uint};
 use super::error::OpenError;
 use super::schema::{WITH_PROJECTS, WITH_RECORDINGS, open_read_only, version};
 use crate::api::{Known, SessionFilter, Within};
 use crate::base::{NodeId, SessionId};
 use crate::node::Booking;
-use crate::usage::ledger::{ChainPosition, Hash, Row, SessionRecord, fold};
+use crate::usage::ledger::{ChainPosition, Hash, Row, SessionRecord, fold, unfold};
 use crate::usage::{Checkpoint, Entry};
 use rusqlite::{Connection, OptionalExtension, ToSql};
 use std::path::{Path, PathBuf};
-
-/// The first and the last entry of a session.
-pub(super) const RECORD: &str = "SELECT body FROM entry WHERE session = ?1 AND entry_seq IN
-    (1, coalesce((SELECT entry_seq FROM entry WHERE session = ?1 AND kind = 'stop'),
-    (SELECT max(entry_seq) FROM entry WHERE session = ?1))) ORDER BY entry_seq";
 
 /// An open ledger, as it was at one moment: what a running node writes meanwhile does not show.
 pub struct LedgerReader {
@@ -183,25 +178,8 @@ impl LedgerReader {
         Ok(body.and_then(|body| serde_json::from_str(&body).ok()))
     }
 
-    /// Start and last entry are enough: totals are cumulative. After the stop entry only recordings go
-    /// on. A record that cannot be read is left out here; `verify` names it.
+    /// Its entries and its checkpoint. A record that cannot be read is left out here; `verify` names it.
     pub(super) fn record(&self, session: &str) -> rusqlite::Result<Option<SessionRecord>> {
-        let entries: Vec<Entry> = self
-            .conn
-            .prepare_cached(RECORD)?
-            .query_map([session], |row| row.get::<_, String>(0))?
-            .filter_map(|body| {
-                body.map(|body| serde_json::from_str(&body).ok())
-                    .transpose()
-            })
-            .collect::<rusqlite::Result<_>>()?;
-        let Ok(mut record) = fold(&entries) else {
-            tracing::warn!(
-                session,
-                "this session cannot be read; `beistand ledger verify` says why"
-            );
-            return Ok(None);
-        };
         let body: Option<Option<String>> = self
             .conn
             .prepare_cached("SELECT body FROM checkpoint WHERE session = ?1")?
@@ -210,6 +188,18 @@ impl LedgerReader {
         let checkpoint: Option<Checkpoint> = body
             .flatten()
             .and_then(|body| serde_json::from_str(&body).ok());
+        let entries: Vec<Entry> = entries(&self.conn, session)?
+            .into_iter()
+            .filter_map(Result::ok)
+            .collect();
+        let last = unfold(&entries, checkpoint.as_ref()).ok();
+        let Ok(mut record) = fold(entries.first().into_iter().chain(last.as_ref())) else {
+            tracing::warn!(
+                session,
+                "this session cannot be read; `beistand ledger verify` says why"
+            );
+            return Ok(None);
+        };
         if let Some(checkpoint) = checkpoint {
             record.apply_checkpoint(&checkpoint);
         }

@@ -105,6 +105,14 @@ fn stage(conn: &Connection, id: &RecordingId) -> rusqlite::Result<Option<(Stage,
     Ok(found.and_then(|(word, over)| Some((Stage::parse(&word)?, over))))
 }
 
+/// The newest entry of a session.
+fn newest(conn: &Connection, session: &SessionId) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT body FROM entry WHERE session = ?1 ORDER BY entry_seq DESC LIMIT 1";
+    conn.prepare_cached(sql)?
+        .query_row([session.as_str()], |row| row.get(0))
+        .optional()
+}
+
 /// The entry of a step after the end of its session, and the number of its newest event; or why not.
 pub(super) fn noted(
     conn: &Connection,
@@ -120,7 +128,7 @@ pub(super) fn noted(
     let parts = parts(conn, note.id.session())?;
     let read = |body: Option<String>| serde_json::from_str::<Entry>(&body?).ok();
     let start = read(parts.start).and_then(|start| start.facts);
-    let (Some(facts), Some(last)) = (start, read(parts.last)) else {
+    let (Some(facts), Some(last)) = (start, read(newest(conn, note.id.session())?)) else {
         return Ok(Err(NoteRefusal::Unreadable));
     };
     let append = after_stop(&facts, &last, parts.event_seq, note.clone(), now);

@@ -114,14 +114,14 @@ fn an_ended_session_asks_for_nothing_and_takes_nothing_in() {
 
 /// What the fold after a crash makes of a session whose entries and newest checkpoint were on disk.
 fn crashed(billing: &mut Billing, now: Now) -> crate::usage::ledger::SessionRecord {
-    use crate::usage::ledger::{Remains, fold, fold_orphan};
+    use crate::usage::ledger::{Remains, fold, fold_orphan, unfold};
     let checkpoint = billing.checkpoint(now);
     let mut entries: Vec<_> = std::iter::from_fn(|| billing.poll_output())
         .map(|append| append.entry)
         .collect();
-    let last = entries.last().unwrap();
+    let last = unfold(&entries, checkpoint.as_ref()).unwrap();
     let stop = fold_orphan(Remains {
-        last,
+        last: &last,
         checkpoint: checkpoint.as_ref(),
         facts: billing.facts(),
         event_seq: 0,

@@ -1,5 +1,7 @@
 //! Tables over the account: entries, events, numbering.
 
+mod changes;
+
 use super::*;
 use crate::base::{Actor, EndReason, Purpose, RecordingId, Unix};
 use crate::usage::Event;

@@ -76,6 +76,7 @@ fn entry(kind: EntryKind, cause: &str, state: SessionState) -> Entry {
             ],
             participants: [("alice".into(), alice(true)), ("bob".into(), bob())].into(),
         },
+        intervals_from: None,
         facts: None,
         terms: None,
         warning: None,
@@ -157,7 +158,12 @@ fn every_kind_has_the_golden_body() {
             Some(&alice),
         ),
     ] {
-        let event = event(&facts(), kind, 12, &entry(entry_kind, cause, state), who);
+        let mut entry = entry(entry_kind, cause, state);
+        if kind != EventKind::SessionEnded {
+            entry.intervals_from = Some(1);
+            entry.totals.intervals.remove(0);
+        }
+        let event = event(&facts(), kind, 12, &entry, who);
         assert_eq!(event.id, "evt_abcDEF012345_12");
         check(kind.as_str(), &event);
     }
@@ -324,4 +330,99 @@ fn each_step_of_a_recording_is_told_with_what_is_known_of_it() {
         let event = event(&facts(), kind, 16, &entry, None);
         check(kind.as_str(), &event);
     }
+}
+
+/// The longest names that a token may have: 256 bytes that JSON writes as six each.
+fn long(n: usize) -> String {
+    format!("{n:04}{}", "\u{1}".repeat(252))
+}
+
+/// What a session may have at most of all that an event repeats.
+fn longest(intervals: usize, people: usize) -> (SessionFacts, Entry) {
+    let facts = SessionFacts {
+        room: RoomKey::of_keys(long(0)),
+        external_ref: Some(long(1)),
+        metadata: Some(serde_json::json!({"note": "x".repeat(4_085)})),
+        continues: Some("SE_abcDEF012344".into()),
+        ..facts()
+    };
+    let mut entry = entry(
+        EntryKind::Stop,
+        "left",
+        SessionState::Ended(EndReason::Left),
+    );
+    let pair = [
+        SessionState::Live,
+        SessionState::Paused(PauseReason::PresenceUnconfirmed),
+    ];
+    entry.totals.intervals = (0..u64::try_from(intervals).unwrap())
+        .zip(pair.into_iter().cycle())
+        .map(|(n, state)| Interval {
+            start_unix_ms: Unix(1_763_964_000_000 + n),
+            end_unix_ms: Unix(1_763_964_000_001 + n),
+            state,
+        })
+        .collect();
+    entry.totals.participants = (0..people).map(|n| (long(n).into(), alice(true))).collect();
+    (facts, entry)
+}
+
+#[test]
+fn no_event_has_20_kb_however_many_intervals_and_people_there_were() {
+    let kinds = [EventKind::SessionUsage, EventKind::SessionEnded];
+    for (intervals, people) in [
+        (0, 0),
+        (0, 50),
+        (1, 2),
+        (60, 2),
+        (100, 4),
+        (120, 5),
+        (10_000, 1),
+        (10_000, 50),
+    ] {
+        let (facts, mut entry) = longest(intervals, people);
+        for kind in kinds {
+            let body = event(&facts, kind, 12, &entry, None).body;
+            assert!(
+                body.len() < MAX_EVENT_BYTES,
+                "{} bytes at {intervals} intervals of {people}",
+                body.len()
+            );
+        }
+        // Never live: all who waited are named once more.
+        for interval in &mut entry.totals.intervals {
+            interval.state = SessionState::Waiting;
+        }
+        let body = event(&facts, EventKind::SessionEnded, 12, &entry, None).body;
+        assert!(body.len() < MAX_EVENT_BYTES, "{} bytes", body.len());
+    }
+    let (facts, entry) = longest(10_000, 50);
+    let who = Identity::from(long(7));
+    let body = event(&facts, EventKind::ParticipantLeft, 12, &entry, Some(&who)).body;
+    assert!(body.len() < MAX_EVENT_BYTES, "{} bytes", body.len());
+}
+
+#[test]
+fn a_list_that_is_too_long_has_its_count_its_hash_and_its_place() {
+    let (_, entry) = longest(10_000, 2);
+    let ended = event(&facts(), EventKind::SessionEnded, 12, &entry, None);
+    let data = &serde_json::from_str::<Value>(&ended.body).unwrap()["data"];
+    assert_eq!(data.get("intervals"), None);
+    assert_eq!(data["participants"].as_object().unwrap().len(), 2);
+    let list = serde_json::to_string(&entry.totals.intervals).unwrap();
+    let named = serde_json::json!({
+        "count": 10_000,
+        "sha256": hex(&sha256(list.as_bytes())),
+        "path": "/v1/sessions/SE_abcDEF012345/intervals",
+    });
+    assert_eq!(data["intervals_elsewhere"], named);
+    let (_, entry) = longest(3, 50);
+    let ended = event(&facts(), EventKind::SessionEnded, 12, &entry, None);
+    let data = &serde_json::from_str::<Value>(&ended.body).unwrap()["data"];
+    assert_eq!(data.get("participants"), None);
+    assert_eq!(data["participants_elsewhere"]["count"], 50);
+    assert_eq!(
+        data["participants_elsewhere"]["path"],
+        "/v1/sessions/SE_abcDEF012345"
+    );
 }

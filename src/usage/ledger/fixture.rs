@@ -162,6 +162,7 @@ pub fn life(session: &str) -> Vec<Append> {
                     at_unix_ms: Unix(START.0 + waiting + live + paused),
                     state,
                     totals: totals(waiting, live, paused),
+                    intervals_from: None,
                     facts: (kind == EntryKind::Start).then(|| facts.clone()),
                     terms: None,
                     warning: None,
@@ -266,6 +267,7 @@ pub fn checkpoint(session: &str, live: u64) -> Checkpoint {
         taken: Some(Mono::from_millis(live)),
         state: SessionState::Live,
         totals: totals(1_000, live, 0),
+        intervals_from: None,
         terms: None,
     }
 }

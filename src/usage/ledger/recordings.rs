@@ -114,7 +114,7 @@ pub enum NoteRefusal {
 }
 
 /// The entry of a step of a recording after the session's end, with its event. State and totals are
-/// those of `last`, the newest entry: the money of the session is closed.
+/// those of `last`, the newest entry: the money of the session is closed, and no list is told again.
 pub fn after_stop(
     facts: &SessionFacts,
     last: &Entry,
@@ -128,6 +128,8 @@ pub fn after_stop(
         kind: EntryKind::Recording,
         cause: note.step.cause().to_owned(),
         at_unix_ms: at.max(last.at_unix_ms),
+        totals: last.totals.meters(),
+        intervals_from: Some(last.intervals_from.unwrap_or(0) + last.totals.intervals.len()),
         facts: None,
         warning: None,
         confirmed_by: None,

@@ -1,5 +1,7 @@
 //! The chain, the folds, and every fault that `verify` names.
 
+mod changes;
+
 use super::fixture::{START, at, checkpoint, consent, facts, later, life, note, recorded};
 use super::*;
 use crate::base::{ConsentState, NodeId, Purpose, RecordingStep, SessionId};

@@ -2,7 +2,7 @@
 
 use super::chain::{BootEntry, ChainHead, ChainPosition, ClockEntry, Hash, Row, chain_hash};
 use super::recordings::Stages;
-use crate::base::crypto::sha256;
+use super::seals::Seals;
 use crate::base::{Identity, Millis, PauseReason, SessionId, SessionState};
 use crate::usage::{Entry, EntryKind, Interval, Totals};
 use serde::{Deserialize, Serialize};
@@ -157,8 +157,8 @@ struct Seen {
 enum Course {
     /// Not yet; its totals so far.
     Open(Box<Totals>),
-    /// It is. What was sealed then (see [`seal`]) stays.
-    Over(Hash),
+    /// It is. What was sealed then stays.
+    Over(Seals),
 }
 
 impl Course {
@@ -309,15 +309,19 @@ impl Verifier {
         if let Some((kind, detail)) = note_fault(&entry, &mut recordings, over) {
             self.fault(row, kind, detail);
         }
-        if let Some(detail) = imbalance(&entry.totals) {
-            self.fault(row, FaultKind::NotConserved, detail);
-        }
         let course = match seen.map(|seen| seen.course) {
             Some(Course::Over(sealed)) => Course::Over(sealed),
-            Some(Course::Open(_)) | None if entry.kind == EntryKind::Stop => {
-                Course::Over(seal(&entry))
+            open @ (Some(Course::Open(_)) | None) => {
+                let totals = whole(open.as_ref(), &entry);
+                if let Some(detail) = imbalance(&totals) {
+                    self.fault(row, FaultKind::NotConserved, detail);
+                }
+                if entry.kind == EntryKind::Stop {
+                    Course::Over(Seals::new(&entry))
+                } else {
+                    Course::Open(Box::new(totals))
+                }
             }
-            Some(Course::Open(_)) | None => Course::Open(Box::new(entry.totals)),
         };
         let seen = Seen {
             entry_seq: entry.entry_seq,
@@ -382,31 +386,26 @@ fn order_faults(entry: &Entry, seen: Option<&Seen>) -> Vec<(FaultKind, String)> 
     }
     match seen.map(|seen| &seen.course) {
         None => {}
-        Some(Course::Over(sealed))
-            if entry.kind != EntryKind::Recording || seal(entry) != *sealed =>
-        {
+        Some(Course::Over(sealed)) if entry.kind != EntryKind::Recording || !sealed.hold(entry) => {
             faults.push((FaultKind::AfterStop, format!("cause {}", entry.cause)));
         }
         Some(Course::Over(_)) => {}
-        Some(Course::Open(before)) => {
-            let fell = regression(before, &entry.totals);
+        Some(course @ Course::Open(before)) => {
+            let fell = regression(before, &whole(Some(course), entry));
             faults.extend(fell.map(|detail| (FaultKind::TotalWentDown, detail)));
         }
     }
     faults
 }
 
-/// What may not change once a session is over: its state and its totals, and whether they are an
-/// estimate. An entry of ours is always JSON.
-fn seal(entry: &Entry) -> Hash {
-    let sealed = (
-        entry.state,
-        &entry.totals,
-        entry.estimated,
-        entry.bound_ms,
-        &entry.terms,
-    );
-    Hash(sha256(&serde_json::to_vec(&sealed).unwrap_or_default()))
+/// An entry's totals, with what only the entries before it tell.
+fn whole(before: Option<&Course>, entry: &Entry) -> Totals {
+    let mut totals = match before {
+        Some(Course::Open(before)) => (**before).clone(),
+        Some(Course::Over(_)) | None => Totals::default(),
+    };
+    totals.take(&entry.totals, entry.intervals_from);
+    totals
 }
 
 /// What is wrong with what an entry says of consents and recordings.
