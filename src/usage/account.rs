@@ -1,9 +1,9 @@
 //! One session's account: turns what happens into ledger entries, events and checkpoints, with
 //! gap-free numbers.
 
-mod told;
+mod changes;
 
-pub use told::MAX_ENTRY_BYTES;
+pub use changes::MAX_ENTRY_BYTES;
 
 use super::entry::{Append, Checkpoint, Entry, EntryKind, EventKind, SessionFacts};
 use super::event::event;
@@ -14,8 +14,8 @@ use crate::base::{
     PauseReason, RecordingNote, RecordingStep, Role, SessionState, Terms, TrackSource, Verdict,
     Warning,
 };
+use changes::Changes;
 use std::collections::{BTreeSet, VecDeque};
-use told::Told;
 
 /// The account of one session. Its inputs come in event time and are final.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub struct Account {
     /// Joined and not left, as the world was told.
     announced: BTreeSet<Identity>,
     recordings: Stages,
-    told: Told,
+    told: Changes,
     appends: VecDeque<Append>,
     saved: Option<Checkpoint>,
 }
@@ -55,7 +55,7 @@ impl Account {
             event_seq: 0,
             announced: BTreeSet::new(),
             recordings: Stages::default(),
-            told: Told::default(),
+            told: Changes::default(),
             appends: VecDeque::new(),
             saved: None,
         };

@@ -1,7 +1,7 @@
 //! Golden bodies in `tests/golden/events`: `BEISTAND_BLESS=1 cargo test` writes them anew.
 
 use super::*;
-use crate::base::{ConsentState, EndReason, RecordingResult, RecordingStep, WarningKind};
+use crate::base::{ConsentState, EndReason, RecordingResult, RecordingStep, RoomKey, WarningKind};
 use crate::usage::EntryKind;
 use std::path::Path;
 

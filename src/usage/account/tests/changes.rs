@@ -4,7 +4,7 @@ use super::{appends, at, facts, ms, open};
 use crate::base::{EndReason, Identity, Millis, Mono, PauseReason, Role, SessionState};
 use crate::usage::account::{Account, MAX_ENTRY_BYTES};
 use crate::usage::event::MAX_EVENT_BYTES;
-use crate::usage::ledger::{fold, fold_orphan, unfold};
+use crate::usage::ledger::{Remains, fold, fold_orphan, unfold};
 use crate::usage::{Append, Entry, EntryKind, EventKind};
 
 const AWAY: SessionState = SessionState::Paused(PauseReason::CustomerAway);

@@ -11,7 +11,7 @@ pub const MAX_ENTRY_BYTES: usize = 2_000;
 
 /// What the entries told so far.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Changes {
     /// Intervals that are over, as the newest entry told.
     closed: usize,
     terms: Option<Terms>,
@@ -19,7 +19,7 @@ pub(super) struct Told {
     people: BTreeMap<Identity, (u64, ParticipantTotals)>,
 }
 
-impl Told {
+impl Changes {
     /// How many intervals the next entry need not name.
     pub const fn closed(&self) -> usize {
         self.closed
