@@ -6,7 +6,8 @@ use super::control::News;
 use super::demux::{Datagram, Demux};
 use super::fence::fence;
 use super::io::{
-    CommandRefusal, JoinRequest, Output, SessionCommand, SessionView, Settings, ShardConfig, Stats,
+    CommandRefusal, Continued, JoinRequest, Output, SessionCommand, SessionView, Settings,
+    ShardConfig, Stats,
 };
 use super::preflight::{PreflightAnswer, PreflightRefusal, PreflightRequest, Preflights};
 use super::room::{LiveRoom, opening};
@@ -122,13 +123,14 @@ impl Shard {
             .map(|lost| lost.facts.policy.as_str());
         let booking = join.booking.as_deref();
         let own = |template: &str| self.config.policies.get(&name.project, template);
+        let kept = join.continues.as_ref().and_then(Continued::policy);
         let template = inherited
-            .filter(|name| own(name).is_some())
+            .filter(|name| kept.is_some() || own(name).is_some())
             .or(booking.map(|booking| booking.template.as_str()))
             .or(join.join.policy.as_deref())
             .unwrap_or("default");
         let booked = booking.map(|booking| &booking.policy);
-        let Some(policy) = booked.or_else(|| own(template)) else {
+        let Some(policy) = booked.or_else(|| own(template)).or(kept.as_ref()) else {
             tracing::warn!(room = ?name, "the token names a policy that is not configured");
             return None;
         };

@@ -65,11 +65,11 @@ impl Admission {
         }
     }
 
-    /// Whether the rules are configured that the token asks for.
-    pub fn knows_policy(&self, join: &Join) -> bool {
-        let policy = join.policy.as_deref().unwrap_or("default");
-        let settings = self.gate.settings();
-        settings.policies.get(&join.room.project, policy).is_some()
+    /// Whether there are rules for this join. Those of a session that it finds or continues stay, though the
+    /// configuration names them no more.
+    pub fn has_rules(&self, join: &Join, now: Now) -> bool {
+        let lost = self.continues(&join.room, now);
+        self.rules(join, lost.as_ref()).is_some()
     }
 
     /// The session that a join of the room goes on with.

@@ -104,7 +104,7 @@ impl Entrance {
         let claims = token::verify(&token, &self.gate.settings().keys, now);
         let claims = claims.map_err(|e| refusal(e.status(), e))?;
         let join = authorize_join(&claims).map_err(|e| refusal(e.status(), e))?;
-        if !self.admission.knows_policy(&join) {
+        if !self.admission.has_rules(&join, now) {
             return Err(refusal(400, UNKNOWN_POLICY).into());
         }
         if self.admission.draining.load(Relaxed) {

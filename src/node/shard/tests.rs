@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::base::{NodeId, Unix};
-use crate::node::Continued;
 use crate::node::room::recording::fixture;
 use crate::peer::signal::ClientParams;
 use crate::peer::signal::token::{Claims, Keys, SESSION, authorize_join};
@@ -179,4 +178,26 @@ fn a_room_that_panics_at_its_checkpoint_takes_no_other_with_it() {
         Some(taken.len())
     });
     assert_eq!(taken, Some(1), "the other one's");
+}
+
+#[test]
+fn a_session_goes_on_with_its_rules_though_its_policy_is_configured_no_more() {
+    let mut facts = crate::usage::ledger::fixture::facts("SE_old");
+    facts.policy = "gold".to_owned();
+    for (kept, opens) in [(true, true), (false, false)] {
+        let mut shard = shard();
+        let rules = serde_json::to_value(Policy::default()).unwrap();
+        facts.carried.policy = kept.then_some(rules);
+        let mut join = request("karl", None);
+        join.join.room = RoomKey::of_keys("another");
+        join.join.policy = Some("gold".to_owned());
+        join.continues = Some(Continued {
+            facts: facts.clone(),
+            inherited: crate::base::Inherited::default(),
+        });
+        shard.handle_join(ConnectionId(2), join, at(2));
+        let mut open = shard.rooms.iter().skip(1);
+        let policy = open.next().map(|(_, room)| room.facts().policy.as_str());
+        assert_eq!(policy, opens.then_some("gold"), "kept: {kept}");
+    }
 }
