@@ -31,15 +31,11 @@ fn validate(node: &Node, token: &str) -> u16 {
 
 /// A participant's token by this key, from the command line.
 fn token_of(node: &Node, key: &str) -> String {
-    let made = node.command(&[
-        "token",
-        "--key",
-        key,
-        "--room",
-        "rotation",
-        "--identity",
-        "karl",
-    ]);
+    made(node, &["--key", key, "--room", "rotation"])
+}
+
+fn made(node: &Node, what: &[&str]) -> String {
+    let made = node.command(&[&["token", "--identity", "karl"], what].concat());
     assert!(made.status.success(), "{made:?}");
     String::from_utf8_lossy(&made.stdout).trim().to_owned()
 }
@@ -224,6 +220,32 @@ fn keys_are_rotated_and_policies_changed_without_a_restart_and_what_needs_one_is
     assert_eq!(answer.body["changed"], json!(["keys"]), "{answer:?}");
     assert_eq!([validate(&node, &old), validate(&node, &new)], [401, 200]);
     assert_eq!(api.ask("GET /v1/sessions", &Value::Null, "").status, 401);
+}
+
+#[test]
+fn who_is_in_a_session_comes_back_to_it_though_its_policy_was_removed() {
+    let turn = turn::alone();
+    let node = Node::more(&[], "[policies.gold]\ndeparture_timeout_s = 60\n");
+    let of = |room| {
+        made(
+            &node,
+            &[
+                "--key", KEY, "--room", room, "--policy", "gold", "--role", "expert",
+            ],
+        )
+    };
+    let (token, other) = (of("open"), of("not-open"));
+    let mut driver = Driver::people();
+    driver.ask(&join(&node, "karl", &token, &["audio"]));
+    node.reconfigure(|text| text.replace("[policies.gold]", "[policies.silver]"));
+    let answer = reload(&node);
+    assert_eq!(answer.body["changed"], json!(["policies"]), "{answer:?}");
+    assert_eq!(
+        [validate(&node, &token), validate(&node, &other)],
+        [200, 400],
+        "the rules are those of the session that is open, and nothing new begins by them"
+    );
+    drop((driver, turn));
 }
 
 #[test]
