@@ -224,7 +224,11 @@ mod tests {
     const KARL: &str = "karl";
 
     fn join(identities: &mut Identities, who: &str, at_ms: u64) -> Result<(), u32> {
-        identities.take(&RoomKey::of_keys("room"), &who.into(), Mono::from_millis(at_ms))
+        identities.take(
+            &RoomKey::of_keys("room"),
+            &who.into(),
+            Mono::from_millis(at_ms),
+        )
     }
 
     #[test]
@@ -236,7 +240,11 @@ mod tests {
         assert_eq!(joins, usize::try_from(in_an_hour).unwrap());
         assert_eq!(in_an_hour, 300);
         assert_eq!(join(&mut identities, KARL, 3_601_000), Err(JOIN_S - 1));
-        let look = identities.look(&RoomKey::of_keys("room"), &KARL.into(), Mono::from_millis(3_604_500));
+        let look = identities.look(
+            &RoomKey::of_keys("room"),
+            &KARL.into(),
+            Mono::from_millis(3_604_500),
+        );
         assert_eq!(look, Err(JOIN_S - 4), "the wait is rounded up");
         assert_eq!(join(&mut identities, "erika", 3_601_000), Ok(()));
     }
