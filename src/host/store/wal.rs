@@ -109,8 +109,9 @@ impl Wal {
     /// Who else uses the file, for the log.
     pub fn users(&self) -> String {
         let ledger = self.shared.with_file_name(LEDGER_FILE);
-        let all = [locks(&ledger, |_| true), locks(&self.shared, |_| true)];
-        all.concat().join(", ")
+        let mut all = [locks(&ledger, |_| true), locks(&self.shared, |_| true)].concat();
+        all.dedup();
+        all.join(", ")
     }
 }
 
