@@ -2,8 +2,8 @@
 //! `beistand usage --session` with many entries. The last two are measured on the binary, with the figures
 //! of a ledger of a thousand entries beside them: the ratio is the one to quote.
 //!
-//! `cargo bench --bench ledger -- --entries 10000000` (1,000,000 without; ten million take some minutes to
-//! make, and 12 GB of disk).
+//! `cargo bench --bench ledger -- --entries 10000000` (1,000,000 without; ten million take a quarter of an hour to
+//! make, and 20 GB of disk).
 
 use beistand::base::{Identity, Millis, Mono, Now, Role, SessionId, Unix};
 use beistand::base::{Inherited, Rng};
