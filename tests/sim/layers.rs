@@ -275,7 +275,8 @@ const SWITCHES: usize = 2;
 const SEEDS: u64 = 8;
 
 #[test]
-fn a_publisher_whose_machine_stands_still_now_and_then_makes_no_layer_flap() {
+fn a_publisher_whose_machine_stands_still_now_and_then_costs_two_switches_a_minute_at_most_on_average()
+ {
     for (kbps, layer) in [(150, "q"), (600, "h"), (4_000, "f")] {
         let mut switches = 0;
         for seed in 0..SEEDS {
