@@ -276,6 +276,12 @@ impl Control {
                 self.connected = true;
                 Output::Connected
             }
+            // Before the first check it only says that no candidate so far leads anywhere: the next may.
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected)
+                if !self.connected =>
+            {
+                return None;
+            }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) | Event::Closed => {
                 self.close();
                 return None;
