@@ -106,11 +106,25 @@ impl Tape {
 
     /// The longest time between two packets, and between them and the ends of this time.
     pub fn longest_gap(&self, from: Duration, to: Duration) -> Duration {
+        let gaps = self.gaps(from, to);
+        gaps.into_iter().max().unwrap_or_default()
+    }
+
+    /// For how long there was nothing altogether, in gaps that are longer than `least`.
+    pub fn silent(&self, least: Duration, (from, to): (Duration, Duration)) -> Duration {
+        let gaps = self.gaps(from, to);
+        gaps.into_iter().filter(|gap| *gap > least).sum()
+    }
+
+    fn gaps(&self, from: Duration, to: Duration) -> Vec<Duration> {
+        let mut last = from;
         let within = self.between(from, to);
         let moments = within.0.iter().map(|sight| sight.at).chain([to]);
-        let (longest, _) = moments.fold((Duration::ZERO, from), |(longest, last), at| {
-            (longest.max(at.saturating_sub(last)), at.max(last))
-        });
-        longest
+        let gap = |at: Duration| {
+            let gap = at.saturating_sub(last);
+            last = at.max(last);
+            gap
+        };
+        moments.map(gap).collect()
     }
 }
