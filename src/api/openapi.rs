@@ -4,13 +4,14 @@ use super::problem::Problem;
 use super::recordings::body::{Recording, RecordingDetail, RecordingList};
 use super::recordings::{download, list as recordings, remove, show as recording};
 use super::sessions::body::{
-    Created, IntervalList, NewSession, NewToken, Patch, Session, SessionList, Token,
+    Created, Granted, IntervalList, NewGrant, NewSession, NewToken, Patch, Session, SessionList,
+    Token,
 };
 use super::sessions::policy::PolicyDocument;
 use super::sessions::recorded_body::{
     NewConsent, NewRecording, RecordingNow, RecordingsNow, TakenConsent,
 };
-use super::sessions::{change, create, intervals, list, recorded, show, tokens};
+use super::sessions::{change, create, grants, intervals, list, recorded, show, tokens};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -31,6 +32,7 @@ use utoipa::{Modify, OpenApi};
         show::show,
         intervals::intervals,
         change::extend,
+        grants::grant,
         change::end,
         change::pause,
         change::resume,
@@ -44,7 +46,7 @@ use utoipa::{Modify, OpenApi};
         download::download,
     ),
     components(schemas(
-        Created, IntervalList, NewConsent, NewRecording, NewSession, NewToken, Patch, PolicyDocument, Problem,
+        Created, Granted, IntervalList, NewConsent, NewGrant, NewRecording, NewSession, NewToken, Patch, PolicyDocument, Problem,
         Recording, RecordingDetail, RecordingList, RecordingNow, RecordingsNow, Session,
         SessionList, TakenConsent, Token
     )),

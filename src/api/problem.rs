@@ -176,6 +176,18 @@ impl Problem {
         }
     }
 
+    /// What the caller knows of it is out of date.
+    pub fn changed(detail: impl ToString) -> Problem {
+        Problem {
+            field: Some("If-Match".into()),
+            ..Problem::new(
+                StatusCode::PRECONDITION_FAILED,
+                "urn:beistand:problem:changed",
+                detail,
+            )
+        }
+    }
+
     /// The body is too long.
     pub fn too_large(most: usize) -> Problem {
         let detail = format!("the body is too long: at most {most} bytes are allowed");
@@ -355,6 +367,18 @@ pub(super) enum InTheWay {
     /// The session has ended, is in another state, or another one is in the way.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(#[to_schema] Problem),
+}
+
+/// What an operation may answer besides that is carried out only on what the caller has seen.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "read by the derive alone: the document is made of it"
+)]
+pub(super) enum IfMatch {
+    /// The session has changed: its `ETag` is not that of `If-Match`.
+    #[response(status = 412, content_type = "application/problem+json")]
+    Changed(#[to_schema] Problem),
 }
 
 /// What an operation that takes a body may answer besides.

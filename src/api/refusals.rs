@@ -3,8 +3,9 @@
 use super::ports::ledger::{Unreadable, Unwritten};
 use super::ports::worker::CommandFailure;
 use super::problem::Problem;
+use crate::base::{GrantRefusal, MOST_QUOTA_S};
 use crate::node::CommandRefusal;
-use crate::session::RecordingRefusal;
+use crate::session::{Changed, RecordingRefusal};
 
 impl From<Unreadable> for Problem {
     /// The log has the reason.
@@ -29,9 +30,33 @@ impl From<CommandFailure> for Problem {
                 Problem::unavailable("the session is just changing: ask again")
             }
             CommandFailure::Refused(CommandRefusal::Recording(refusal)) => unrecorded(refusal),
+            CommandFailure::Refused(CommandRefusal::Changed(changed)) => changed.into(),
+            CommandFailure::Refused(CommandRefusal::Grant(refusal)) => refusal.into(),
             CommandFailure::Refused(
                 refusal @ (CommandRefusal::NotLive | CommandRefusal::NoPrompt),
             ) => Problem::conflict(refusal, None),
+        }
+    }
+}
+
+impl From<Changed> for Problem {
+    fn from(changed: Changed) -> Problem {
+        Problem::changed(changed)
+    }
+}
+
+impl From<GrantRefusal> for Problem {
+    fn from(refusal: GrantRefusal) -> Problem {
+        match refusal {
+            GrantRefusal::NoQuota | GrantRefusal::Many => Problem::conflict(refusal, None),
+            GrantRefusal::TooLong => {
+                let allowed = format!("what keeps the prepaid time within {MOST_QUOTA_S} s");
+                Problem::body("seconds", &allowed)
+            }
+            GrantRefusal::KeyUsed(seconds) => {
+                let allowed = format!("{seconds}, which was granted with this Idempotency-Key");
+                Problem::body("seconds", &allowed)
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod bitrate;
 pub mod crypto;
+mod grants;
 mod ids;
 mod pii;
 mod project;
@@ -13,6 +14,7 @@ mod verdict;
 mod words;
 
 pub use bitrate::Bitrate;
+pub use grants::{Drawn, Grant, GrantKey, GrantRefusal, Grants, MOST_GRANTS, MOST_QUOTA_S};
 pub use ids::{
     ConnectionId, Identity, NodeId, ParticipantSid, PreflightId, RoomName, RoomSid, SessionId,
     TrackSid,
@@ -24,7 +26,7 @@ pub use recording::{
     RecordingResult, RecordingStep,
 };
 pub use rng::Rng;
-pub use terms::{FloorReport, Inherited, OpenPrompt, Terms, Warning, WarningKind};
+pub use terms::{FloorReport, Inherited, OpenPrompt, Terms, TermsChange, Warning, WarningKind};
 pub use time::{Millis, Mono, Now, Unix};
 pub use verdict::Verdict;
 pub use words::{

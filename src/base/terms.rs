@@ -1,7 +1,7 @@
 //! The terms of a session as they stand: what was reported of the floor, what was warned of, and what
 //! a session that goes on after a crash takes over.
 
-use super::{Direction, FloorState, Identity, LimitedBy, Millis, Role};
+use super::{Direction, FloorState, Grant, Grants, Identity, LimitedBy, Millis, Role};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -172,6 +172,28 @@ pub struct Terms {
     pub prompt: Option<OpenPrompt>,
 }
 
+/// Why the terms changed, where that is worth an entry of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TermsChange {
+    /// More time or quota, or less.
+    Extended,
+    /// Time was added to the quota.
+    Granted(Grant),
+    /// Someone said that they are there; nobody where the app did.
+    Confirmed(Option<Identity>),
+}
+
+impl TermsChange {
+    /// The cause of the entry that it makes.
+    pub const fn cause(&self) -> &'static str {
+        match self {
+            TermsChange::Extended => "extended",
+            TermsChange::Granted(_) => "granted",
+            TermsChange::Confirmed(_) => "presence_confirmed",
+        }
+    }
+}
+
 /// What a session takes over from the ones that crashes cut off before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inherited {
@@ -181,4 +203,6 @@ pub struct Inherited {
     pub lasted: Millis,
     /// How the terms stood; a prompt's `due_ms` counts anew.
     pub terms: Option<Terms>,
+    /// What was added to the prepaid time; of a booking too.
+    pub grants: Grants,
 }

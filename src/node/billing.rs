@@ -2,10 +2,11 @@
 //! know nothing of each other. One per room.
 
 use crate::base::{
-    Consent, Direction, EndReason, FloorReport, Identity, Inherited, Millis, Mono, Now,
-    ParticipantSid, RecordingNote, Role, SessionState, TrackSource, Verdict, Warning,
+    Consent, Direction, EndReason, FloorReport, GrantKey, GrantRefusal, Identity, Inherited,
+    Millis, Mono, Now, ParticipantSid, RecordingNote, Role, SessionState, TrackSource, Verdict,
+    Warning,
 };
-use crate::session::{Change, Output, Policy, Prompt, Reason, Session, Standing, Stats};
+use crate::session::{Allowance, Output, Policy, Prompt, Reason, Session, Standing, Stats};
 use crate::usage::{Account, Append, Carried, Checkpoint, SessionFacts};
 use std::collections::VecDeque;
 
@@ -75,6 +76,7 @@ impl Billing {
             used_ms: inherited.used,
             lasted_ms: inherited.lasted,
             chain: std::mem::take(&mut facts.carried.chain),
+            grants: inherited.grants.clone(),
         };
         let session = Session::continuing(policy, &inherited, now);
         Billing {
@@ -157,6 +159,26 @@ impl Billing {
         let extended = self.session.handle_extend(quota_s, max_min);
         self.handle_timeout(now);
         extended
+    }
+
+    /// Adds to the quota, once under this key. False: the session is over.
+    ///
+    /// # Errors
+    /// There is no quota, or no such grant.
+    pub fn handle_grant(
+        &mut self,
+        key: &GrantKey,
+        seconds: u64,
+        now: Now,
+    ) -> Result<bool, GrantRefusal> {
+        let granted = self.session.handle_grant(key, seconds)?;
+        self.handle_timeout(now);
+        Ok(granted)
+    }
+
+    /// What the session may use in all, as it was last changed.
+    pub const fn allowance(&self) -> Allowance {
+        self.session.allowance()
     }
 
     /// How someone's floor stands in a direction from now on. Call it at every change and at least once
@@ -268,10 +290,6 @@ impl Billing {
                 Output::State { at, state } => self.account.handle_state(at, state),
                 Output::Interim { at } => self.account.handle_interim(at),
                 Output::Terms { at, terms, change } => {
-                    let change = change.map(|change| match change {
-                        Change::Extended => ("extended", None),
-                        Change::Confirmed(who) => ("presence_confirmed", who),
-                    });
                     self.account.handle_terms(at, terms, change);
                 }
                 Output::Floor {

@@ -5,16 +5,18 @@ use super::control::News;
 use super::control::booking::Booking;
 use super::preflight::Outcome;
 use crate::base::{
-    Actor, ConnectionId, ConsentState, EndReason, FloorReport, Identity, Inherited, LimitedBy,
-    NodeId, ParticipantSid, PreflightId, Purpose, RecordingId, Role, RoomKey, SessionId, TrackSid,
-    TrackSource, Verdict,
+    Actor, ConnectionId, ConsentState, EndReason, FloorReport, GrantKey, GrantRefusal, Identity,
+    Inherited, LimitedBy, NodeId, ParticipantSid, PreflightId, Purpose, RecordingId, Role, RoomKey,
+    SessionId, TrackSid, TrackSource, Verdict,
 };
 use crate::peer::signal::token::{Claims, Join, Keys};
 use crate::peer::signal::{ClientParams, Frame};
 use crate::peer::transport::Factory;
 use crate::record;
 use crate::room::Drops;
-use crate::session::{ConsentAnswer, Policies, Policy, Prompt, RecordingRefusal};
+use crate::session::{
+    Changed, ConsentAnswer, Extension, Policies, Policy, Prompt, RecordingRefusal,
+};
 use crate::usage::{Append, Checkpoint, SessionFacts};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -239,11 +241,13 @@ pub enum SessionCommand {
     /// Someone is still there; none: the app says so for all.
     Confirm(Option<Identity>),
     /// New totals of what the session may use.
-    Extend {
-        /// Prepaid seconds in all.
-        quota_s: Option<u64>,
-        /// Minutes in all since the session first went live.
-        max_min: Option<u64>,
+    Extend(Extension),
+    /// More prepaid time, once under this key.
+    Grant {
+        /// What the app calls it.
+        key: GrantKey,
+        /// How much.
+        seconds: u64,
     },
     /// Someone may be recorded, or may not.
     Consent(ConsentAnswer),
@@ -272,6 +276,12 @@ pub enum CommandRefusal {
     /// There is nothing to confirm.
     #[error("nobody is asked whether they are still there: there is nothing to confirm")]
     NoPrompt,
+    /// Someone else has changed the totals.
+    #[error(transparent)]
+    Changed(#[from] Changed),
+    /// No time can be added, or not this.
+    #[error(transparent)]
+    Grant(#[from] GrantRefusal),
     /// The policy, or what is known of the participant, forbids it.
     #[error(transparent)]
     Recording(#[from] RecordingRefusal),

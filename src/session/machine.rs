@@ -7,10 +7,10 @@
 
 use super::presence::PresenceTracker;
 use super::stage::{Command, Group, Output, Prompt, Reason, Stage};
-use super::{Policy, Standing};
+use super::{Allowance, Policy, Standing};
 use crate::base::{
-    Direction, EndReason, FloorReport, Identity, Inherited, Millis, Mono, Now, SessionState, Terms,
-    Warning,
+    Direction, EndReason, FloorReport, GrantKey, GrantRefusal, Identity, Inherited, Millis, Mono,
+    Now, SessionState, Terms, Warning,
 };
 use std::collections::VecDeque;
 
@@ -122,6 +122,29 @@ impl Session {
         let extend = Command::Extend { quota_s, max_min };
         self.stage.handle_command(self.settled, extend);
         true
+    }
+
+    /// What the session may use in all, as it was last changed.
+    pub const fn allowance(&self) -> Allowance {
+        let terms = self.stage.terms();
+        Allowance {
+            quota_s: terms.quota_s,
+            max_min: terms.max_min,
+        }
+    }
+
+    /// Adds to the quota, from the watermark on as [`Session::handle_extend`] does; each grant once. False:
+    /// it is over.
+    ///
+    /// # Errors
+    /// There is no quota, or no such grant.
+    pub fn handle_grant(&mut self, key: &GrantKey, seconds: u64) -> Result<bool, GrantRefusal> {
+        if self.stage.ended() {
+            self.stats.ignored += 1;
+            return Ok(false);
+        }
+        self.stage.handle_grant(self.settled, key, seconds)?;
+        Ok(true)
     }
 
     /// How someone's floor stands from now on. Reports that say nothing new cost nothing, and those of

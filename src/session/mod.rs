@@ -5,6 +5,7 @@
 //! until which nothing can change any more ([`Session::settled`]). No word of money in here: the
 //! meters are next door, and `node` introduces the two.
 
+mod allowance;
 mod consent;
 mod machine;
 mod policies;
@@ -14,6 +15,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
+pub use allowance::{Allowance, Changed, Extension};
 pub use consent::{ConsentAnswer, Consents, MAX_WORDING_BYTES, RecordingRefusal};
 pub use machine::{Session, Stats};
 pub use policies::Policies;
@@ -21,7 +23,7 @@ pub use policy::{
     Admission, Basis, Floor, Mode, OnBreach, OnExhausted, Policy, PolicyError, Recording, Who,
     Window,
 };
-pub use stage::{Change, Output, Prompt, Reason};
+pub use stage::{Output, Prompt, Reason};
 
 use crate::base::{Millis, Role};
 

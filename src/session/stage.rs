@@ -8,14 +8,14 @@ mod output;
 mod prompt;
 mod sides;
 
-pub use output::{Change, Output, Prompt, Reason};
+pub use output::{Output, Prompt, Reason};
 pub(super) use sides::Group;
 
 use super::presence::Fact;
 use super::{OnBreach, OnExhausted, Policy};
 use crate::base::{
-    Direction, EndReason, FloorReport, Identity, Inherited, Millis, Mono, Now, PauseReason,
-    SessionState, Terms, Warning,
+    Direction, Drawn, EndReason, FloorReport, GrantKey, GrantRefusal, Grants, Identity, Inherited,
+    Millis, Mono, Now, PauseReason, SessionState, Terms, TermsChange, Warning,
 };
 use clocks::Clocks;
 use members::Members;
@@ -47,6 +47,8 @@ pub(super) enum Command {
 pub(super) struct Stage {
     policy: Policy,
     terms: Terms,
+    /// What was added to the prepaid time.
+    grants: Grants,
     clocks: Clocks,
     members: Members,
     state: SessionState,
@@ -69,6 +71,7 @@ impl Stage {
         Stage {
             clocks: Clocks::new(inherited, &terms, at),
             terms,
+            grants: inherited.grants.clone(),
             members: Members::new(policy.billing.basis, at),
             state: SessionState::Waiting,
             overlap: false,
@@ -175,7 +178,28 @@ impl Stage {
             self.terms.max_min = max_min;
             self.clocks.on_duration(&self.terms, t);
         }
-        self.say_terms(t, Some(Change::Extended));
+        self.say_terms(t, Some(TermsChange::Extended));
+    }
+
+    /// Adds to the quota at `t`. What was given before under this key is not given twice.
+    ///
+    /// # Errors
+    /// There is no quota, or no grant of this kind.
+    pub(super) fn handle_grant(
+        &mut self,
+        t: Mono,
+        key: &GrantKey,
+        seconds: u64,
+    ) -> Result<(), GrantRefusal> {
+        if let Drawn::Now(grant) = self.grants.draw(key, seconds, self.terms.quota_s)? {
+            self.count(t);
+            self.grants.insert(grant.clone());
+            self.terms.quota_s = Some(grant.quota_s);
+            self.clocks.on_quota(&self.terms);
+            self.say_terms(t, Some(TermsChange::Granted(grant)));
+            self.refresh(t);
+        }
+        Ok(())
     }
 
     fn on_floor(&mut self, t: Mono, who: &Identity, direction: Direction, report: FloorReport) {

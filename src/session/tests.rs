@@ -1,6 +1,7 @@
 //! Sentences of the contract, as tests over the session machine.
 
 mod floor;
+mod grants;
 mod presence;
 mod request;
 mod time;
@@ -8,7 +9,7 @@ mod time;
 use super::*;
 use crate::base::{
     Direction, EndReason, FloorReport, FloorState, Identity, Inherited, LimitedBy, Mono, Now,
-    SessionState, Unix,
+    SessionState, TermsChange, Unix,
 };
 use std::collections::BTreeMap;
 
@@ -207,9 +208,12 @@ impl Play {
                 }
                 Output::Terms { change, .. } => {
                     let line = match change {
-                        Some(Change::Extended) => format!("{at} extended"),
-                        Some(Change::Confirmed(Some(who))) => format!("{at} {who} is there"),
-                        Some(Change::Confirmed(None)) => format!("{at} the app confirms"),
+                        Some(TermsChange::Extended) => format!("{at} extended"),
+                        Some(TermsChange::Confirmed(Some(who))) => format!("{at} {who} is there"),
+                        Some(TermsChange::Granted(grant)) => {
+                            format!("{at} granted {}", grant.seconds)
+                        }
+                        Some(TermsChange::Confirmed(None)) => format!("{at} the app confirms"),
                         None => continue,
                     };
                     self.said.push(line);

@@ -10,9 +10,9 @@ use super::event::event;
 use super::ledger::Stages;
 use super::meter::Meter;
 use crate::base::{
-    Consent, ConsentState, Direction, Identity, LimitedBy, Millis, Mono, Now, ParticipantSid,
-    PauseReason, RecordingNote, RecordingStep, Role, SessionState, Terms, TrackSource, Verdict,
-    Warning,
+    Consent, ConsentState, Direction, Grants, Identity, LimitedBy, Millis, Mono, Now,
+    ParticipantSid, PauseReason, RecordingNote, RecordingStep, Role, SessionState, Terms,
+    TermsChange, TrackSource, Verdict, Warning,
 };
 use changes::Changes;
 use std::collections::{BTreeSet, VecDeque};
@@ -25,6 +25,8 @@ pub struct Account {
     anchor: Now,
     meter: Meter,
     terms: Terms,
+    /// Since it began.
+    grants: Grants,
     state: SessionState,
     /// Went live once.
     billed: bool,
@@ -47,6 +49,7 @@ impl Account {
             meter: Meter::new(least(&facts), now),
             facts,
             terms,
+            grants: Grants::default(),
             anchor: now,
             state: SessionState::Waiting,
             billed: false,
@@ -119,7 +122,8 @@ impl Account {
         if let SessionState::Ended(reason) = state {
             self.dismiss(at);
             self.turn(at, state);
-            let entry = self.entry(EntryKind::Stop, reason.as_str(), at);
+            let mut entry = self.entry(EntryKind::Stop, reason.as_str(), at);
+            entry.grants.clone_from(&self.grants);
             self.append(entry, &[(EventKind::SessionEnded, None)]);
             return;
         }
@@ -135,19 +139,20 @@ impl Account {
         self.append(entry, &[(kind, None)]);
     }
 
-    /// The terms from now on. Where a `cause` is named the change gets an entry of its own, with
-    /// who said to be there.
-    pub fn handle_terms(
-        &mut self,
-        at: Mono,
-        terms: Terms,
-        change: Option<(&str, Option<Identity>)>,
-    ) {
+    /// The terms from now on. A change that is told gets an entry of its own.
+    pub fn handle_terms(&mut self, at: Mono, terms: Terms, change: Option<TermsChange>) {
         self.settle(at);
         self.terms = terms;
-        if let Some((cause, who)) = change {
-            let mut entry = self.entry(EntryKind::Transition, cause, at);
-            entry.confirmed_by = who;
+        if let Some(change) = change {
+            let mut entry = self.entry(EntryKind::Transition, change.cause(), at);
+            match change {
+                TermsChange::Extended => {}
+                TermsChange::Granted(grant) => {
+                    entry.grants.insert(grant.clone());
+                    self.grants.insert(grant);
+                }
+                TermsChange::Confirmed(who) => entry.confirmed_by = who,
+            }
             self.append(entry, &[]);
         }
     }
@@ -350,6 +355,7 @@ impl Account {
             terms: Some(self.terms.clone()),
             warning: None,
             confirmed_by: None,
+            grants: Grants::default(),
             consent: None,
             recording: None,
             estimated: false,

@@ -1,9 +1,9 @@
 //! What the ledger keeps: entries with cumulative totals, the events they cause, and checkpoints.
 
 use crate::base::{
-    Consent, Direction, EndReason, Identity, LimitedBy, Millis, Mono, NodeId, ParticipantSid,
-    PauseReason, Purpose, RecordingNote, RecordingStep, Role, RoomKey, RoomSid, SessionId,
-    SessionState, Terms, TrackSource, Unix, Verdict, Warning,
+    Consent, Direction, EndReason, Grants, Identity, LimitedBy, Millis, Mono, NodeId,
+    ParticipantSid, PauseReason, Purpose, RecordingNote, RecordingStep, Role, RoomKey, RoomSid,
+    SessionId, SessionState, Terms, TrackSource, Unix, Verdict, Warning,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -85,6 +85,9 @@ pub struct Carried {
     /// The sessions that it continues, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub chain: Vec<SessionId>,
+    /// What was added to its prepaid time before it began.
+    #[serde(skip_serializing_if = "Grants::is_empty", default)]
+    pub grants: Grants,
 }
 
 impl Carried {
@@ -132,6 +135,10 @@ pub struct Entry {
     /// Who said to be there, where the cause is `presence_confirmed`; nobody where the app did.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub confirmed_by: Option<Identity>,
+    /// What was added to the prepaid time: by this entry, where the cause is `granted`; by all of the
+    /// session's, in the last one.
+    #[serde(skip_serializing_if = "Grants::is_empty", default)]
+    pub grants: Grants,
     /// Whose consent changed, in a `consent` entry alone.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub consent: Option<Consent>,

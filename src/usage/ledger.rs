@@ -19,7 +19,7 @@ pub use verify::{Fault, FaultKind, Report, Verifier, verify};
 use super::event::event;
 use super::{Append, Checkpoint, Entry, EntryKind, Event, EventKind, SessionFacts, Totals};
 use crate::base::{
-    EndReason, Identity, Inherited, Millis, Mono, PauseReason, SessionState, Terms, Unix,
+    EndReason, Grants, Identity, Inherited, Millis, Mono, PauseReason, SessionState, Terms, Unix,
 };
 
 /// Largest error of a session that a crash cut off while all its sides were heard at least every
@@ -71,6 +71,8 @@ pub struct SessionRecord {
     pub totals: Totals,
     /// Its terms, as they stood.
     pub terms: Option<Terms>,
+    /// What was added to its prepaid time, before it began too.
+    pub grants: Grants,
     /// True where a crash cut it off.
     pub estimated: bool,
     /// Largest possible error of the estimate; none where it is not known.
@@ -98,14 +100,16 @@ impl SessionRecord {
             .facts
             .clone()
             .filter(|_| start.kind == EntryKind::Start);
+        let facts = facts.ok_or(FoldError::NoStart)?;
         Ok(SessionRecord {
-            facts: facts.ok_or(FoldError::NoStart)?,
             started_unix_ms: start.at_unix_ms,
             at_unix_ms: start.at_unix_ms,
             entry_seq: start.entry_seq,
             state: start.state,
             totals: start.totals.clone(),
             terms: start.terms.clone(),
+            grants: facts.carried.grants.clone(),
+            facts,
             estimated: start.estimated,
             bound_ms: start.bound_ms,
         })
@@ -127,6 +131,7 @@ impl SessionRecord {
         if entry.terms.is_some() || entry.intervals_from.is_none() {
             self.terms.clone_from(&entry.terms);
         }
+        self.grants.extend(&entry.grants);
         self.estimated = entry.estimated;
         self.bound_ms = entry.bound_ms;
     }
@@ -159,6 +164,7 @@ impl SessionRecord {
             used: carried.used_ms + totals.accrued_ms,
             lasted: carried.lasted_ms + totals.accrued_ms + paused,
             terms,
+            grants: self.grants.clone(),
         }
     }
 }
@@ -182,9 +188,10 @@ pub fn fold<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Result<SessionR
 pub fn unfold(entries: &[Entry], checkpoint: Option<&Checkpoint>) -> Result<Entry, FoldError> {
     let mut last = entries.last().ok_or(FoldError::Empty)?.clone();
     let mut totals = Totals::default();
-    let mut terms = None;
+    let (mut terms, mut grants) = (None, Grants::default());
     let mut taken = checkpoint;
     for entry in entries {
+        grants.extend(&entry.grants);
         if let Some(before) = taken.take_if(|taken| taken.entry_seq < entry.entry_seq) {
             totals
                 .participants
@@ -199,7 +206,7 @@ pub fn unfold(entries: &[Entry], checkpoint: Option<&Checkpoint>) -> Result<Entr
         totals.participants.extend(now.totals.participants.clone());
     }
     last.totals = totals;
-    last.terms = terms;
+    (last.terms, last.grants) = (terms, grants);
     last.intervals_from = None;
     Ok(last)
 }
@@ -276,6 +283,7 @@ pub fn fold_orphan(remains: Remains<'_>) -> Append {
         terms,
         warning: None,
         confirmed_by: None,
+        grants: last.grants.clone(),
         consent: None,
         recording: None,
         estimated: true,

@@ -80,7 +80,7 @@ impl Scene {
 fn lesson() -> Value {
     json!({
         "room": "lesson",
-        "overrides": {"recording": {"mode": "on_request", "purposes": ["shared"]}},
+        "overrides": {"duration": {"quota_s": 600}, "recording": {"mode": "on_request", "purposes": ["shared"]}},
         "participants": [
             {"identity": "erika", "role": "expert"},
             {"identity": "karl", "role": "customer"},
@@ -100,6 +100,12 @@ fn requests() -> Vec<(&'static str, &'static str, Value, u16)> {
         ("GET", "/v1/sessions/{id}", Value::Null, 200),
         ("GET", "/v1/sessions/{id}/intervals", Value::Null, 200),
         ("PATCH", "/v1/sessions/{id}", json!({"max_min": 100}), 200),
+        (
+            "POST",
+            "/v1/sessions/{id}/grants",
+            json!({"seconds": 60}),
+            200,
+        ),
         (
             "POST",
             "/v1/sessions/{id}/tokens",
@@ -158,7 +164,12 @@ fn ask(api: &Api, (method, path): (&str, &str), session: &str, body: &Value) -> 
         true => recording.as_str(),
         false => session,
     };
-    api.ask(&format!("{method} {}", path.replace("{id}", id)), body, "")
+    // Each session's own: a grant needs one.
+    let key = match path.ends_with("/grants") {
+        true => "Idempotency-Key: bought\r\n",
+        false => "",
+    };
+    api.ask(&format!("{method} {}", path.replace("{id}", id)), body, key)
 }
 
 /// Whatever a stranger asks of the session is answered as for one that never was.

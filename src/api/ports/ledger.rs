@@ -132,8 +132,10 @@ impl Known {
 #[error("the ledger cannot be read: {0}")]
 pub struct Unreadable(pub String);
 
-/// Writes; answers when it is on disk. None if the writer has no place for it.
-pub type Write = Box<dyn Fn(Work) -> Option<oneshot::Receiver<()>> + Send + Sync>;
+/// Answered when something that was handed to the writer is on disk.
+pub type Writing = oneshot::Receiver<()>;
+/// Writes. None if the writer has no place for it.
+pub type Write = Box<dyn Fn(Work) -> Option<Writing> + Send + Sync>;
 /// Reads; blocks, so it is called off the threads of the control plane.
 pub type Read<Q, A> = Box<dyn for<'a> Fn(&'a Q) -> Result<A, Unreadable> + Send + Sync>;
 
@@ -161,7 +163,21 @@ impl Ledger {
         work: Work,
         held: T,
     ) -> Result<(), Unwritten> {
-        let mut answered = (self.write)(work).ok_or(Unwritten::NoPlace)?;
+        let answered = self.begin(work)?;
+        self.confirmed(answered, held).await
+    }
+
+    /// Hands it to the writer: whatever is handed over later is written later.
+    pub(in crate::api) fn begin(&self, work: Work) -> Result<Writing, Unwritten> {
+        (self.write)(work).ok_or(Unwritten::NoPlace)
+    }
+
+    /// Waits until what was handed over is on disk, and holds what is `held` as `written_holding` does.
+    pub(in crate::api) async fn confirmed<T: Send + 'static>(
+        &self,
+        mut answered: Writing,
+        held: T,
+    ) -> Result<(), Unwritten> {
         match timeout(PATIENCE, &mut answered).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Unwritten::Silent),

@@ -141,6 +141,27 @@ pub(crate) struct Patch {
     max_min: Option<u64>,
 }
 
+/// More prepaid time.
+#[derive(ToSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"seconds": 600}))]
+pub(crate) struct NewGrant {
+    /// What is added.
+    #[schema(minimum = 1, maximum = 31_536_000)]
+    seconds: u64,
+}
+
+/// Prepaid time that was added.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Granted {
+    /// The session.
+    pub session: String,
+    /// What was added.
+    pub seconds: u64,
+    /// The prepaid seconds in all that it came to then.
+    pub quota_s: u64,
+}
+
 /// A booked session, with a token and a link for each participant.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Created {

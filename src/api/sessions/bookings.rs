@@ -3,7 +3,7 @@
 use super::links::JoinLinks;
 use crate::api::gate::Gate;
 use crate::api::locks::lock;
-use crate::api::ports::ledger::{Known, Ledger, Request, Unwritten, Work};
+use crate::api::ports::ledger::{Ledger, Request, Unwritten, Work};
 use crate::api::problem::Problem;
 use crate::base::{EndReason, NodeId, Rng, SessionId};
 use crate::node::{BookRefusal, Booking, Control};
@@ -49,31 +49,27 @@ impl Bookings {
         Ok(booked)
     }
 
-    /// Changes what is booked. False if the session has begun, or is about to.
-    pub async fn rebook(
+    /// Changes what is booked. None if the session has begun, or is about to. Changes go to the ledger in
+    /// the order in which they were made, so that the newest is what a restart finds.
+    pub async fn rebook<T, E: Into<Problem>>(
         &self,
         session: &SessionId,
-        change: impl FnOnce(&mut Booking),
-    ) -> Result<bool, Unwritten> {
-        let changed = lock(&self.control).rebook(session, change);
-        let Some(booking) = changed else {
-            return Ok(false);
+        change: impl FnOnce(&mut Booking) -> Result<T, E>,
+    ) -> Result<Option<T>, Problem> {
+        let (outcome, written) = {
+            let mut control = lock(&self.control);
+            let Some(before) = control.changeable(session) else {
+                return Ok(None);
+            };
+            let mut booking = Booking::clone(&before);
+            let outcome = change(&mut booking).map_err(Into::into)?;
+            let work = Work::Rebook(Box::new(booking.clone()));
+            let written = self.ledger.begin(work)?;
+            control.keep(booking);
+            (outcome, written)
         };
-        let work = Work::Rebook(Box::new(Booking::clone(&booking)));
-        self.ledger.written(work).await.map(|()| true)
-    }
-
-    /// What was booked is kept as it holds now: a session that goes on after a crash takes it over.
-    pub async fn remember(
-        &self,
-        known: Known,
-        change: impl FnOnce(&mut Booking),
-    ) -> Result<(), Unwritten> {
-        let Some(mut booking) = known.booking else {
-            return Ok(());
-        };
-        change(&mut booking);
-        self.ledger.written(Work::Rebook(Box::new(booking))).await
+        self.ledger.confirmed(written, ()).await?;
+        Ok(Some(outcome))
     }
 
     /// Takes away a booking to which nobody has come. False if the session has begun, or is about
@@ -106,7 +102,12 @@ impl Bookings {
             let mut rng = lock(&self.rng);
             booking.close(reason, (&self.node, &mut rng), now)
         };
-        self.ledger.written(Work::Close(life)).await
+        let closed = self.ledger.written(Work::Close(life)).await;
+        if closed == Err(Unwritten::NoPlace) {
+            // Nothing was done: it stands, and its end comes another time.
+            lock(&self.control).keep(booking.clone());
+        }
+        closed
     }
 }
 

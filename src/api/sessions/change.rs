@@ -1,16 +1,21 @@
 //! What changes a session: more time, a pause, a confirmation, the end.
 
+use super::administered::Administered;
 use super::body::{Patch, Session};
 use super::bookings::Bookings;
+use super::etag::{Tagged, if_match};
 use super::fields::Fields;
 use super::id::Id;
 use super::refusals::unended;
 use super::running::{Answered, Sessions};
 use crate::api::caller::{Caller, Json};
-use crate::api::problem::{Always, InTheWay, OfOne, WithBody};
+use crate::api::problem::{Always, IfMatch, InTheWay, OfOne, Problem, WithBody};
 use crate::base::{EndReason, PauseReason, SessionState};
-use crate::node::{Booking, SessionCommand};
+use crate::node::SessionCommand;
+use crate::session::Extension;
+use axum::Json as JsonAnswer;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use std::sync::Arc;
 
 fn is_paused(state: Option<SessionState>) -> bool {
@@ -22,38 +27,43 @@ fn is_paused(state: Option<SessionState>) -> bool {
     patch,
     path = "/v1/sessions/{id}",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session.")),
+    params(
+        ("id" = String, Path, description = "The session."),
+        ("If-Match" = Option<String>, Header,
+         description = "The `ETag` of the session as the caller knows it: 412 if the totals have changed since.")
+    ),
     request_body = Patch,
     responses(
-        (status = 200, description = "The record, with the new policy.", body = Session),
-        Always, OfOne, InTheWay, WithBody
+        (status = 200, description = "The record, with the new policy.", body = Session,
+         headers(("ETag" = String, description = "Of the new totals."))),
+        Always, OfOne, InTheWay, IfMatch, WithBody
     ),
     security(("token" = []))
 )]
 pub(crate) async fn extend(
-    State(sessions): State<Arc<Sessions>>,
     State(bookings): State<Arc<Bookings>>,
-    caller: Caller,
-    Id(id): Id,
+    of: Administered,
+    headers: HeaderMap,
     Json(body): Json,
-) -> Answered {
-    let known = sessions.administered(&caller, &id).await?;
+) -> Result<Tagged, Problem> {
+    let only_if = if_match(&headers)?;
     let mut fields = Fields::of(&body, "")?;
     let quota_s = fields.whole("quota_s", 1..=31_536_000)?;
     let max_min = fields.whole("max_min", 1..=1_440)?;
     fields.finish()?;
-    unended(&known)?;
-    let change = |booking: &mut Booking| {
-        let duration = &mut booking.policy.duration;
-        duration.quota_s = quota_s.or(duration.quota_s);
-        duration.max_min = max_min.unwrap_or(duration.max_min);
+    unended(&of.known)?;
+    let extension = Extension {
+        quota_s,
+        max_min,
+        only_if,
     };
-    if !bookings.rebook(&id, change).await? {
-        let asked = SessionCommand::Extend { quota_s, max_min };
-        sessions.command(&id, asked).await?;
-        bookings.remember(known, change).await?;
+    let booked = bookings.rebook(&of.id, |booking| booking.extend(&extension));
+    if booked.await?.is_none() {
+        let asked = SessionCommand::Extend(extension);
+        of.sessions.command(&of.id, asked).await?;
     }
-    sessions.answer(&caller, &id).await
+    let JsonAnswer(session) = of.sessions.answer(&of.caller, &of.id).await?;
+    Ok(Tagged(session))
 }
 
 /// Ends a session. One that has not begun is begun and ended in one step, so that billing knows.

@@ -11,7 +11,7 @@ use crate::api::locks::lock;
 use crate::api::ports::ledger::{Request, Within, read, request_key};
 use crate::api::problem::{Always, InTheWay, Problem, WithBody};
 use crate::base::crypto::{hex, sha256};
-use crate::base::{RoomKey, SessionId, Unix};
+use crate::base::{Grants, RoomKey, SessionId, Unix};
 use crate::node::{Booking, Guest};
 use crate::peer::signal::token::Duty;
 use axum::Json as JsonAnswer;
@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The header that makes a repeated request one.
-const KEY: &str = "Idempotency-Key";
+pub(super) const KEY: &str = "Idempotency-Key";
 /// Longest idempotency key, in bytes.
 const KEY_BYTES: usize = 255;
 /// Most participants with a token: the largest capacity of a policy.
@@ -108,7 +108,7 @@ async fn asked_before(
     Ok(found.await?)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(value) = headers.get(KEY) else {
         return Ok(None);
     };
@@ -175,6 +175,7 @@ fn draft(
         base: bookings.links.base(headers)?,
         token_ttl_s,
         created_unix_ms: caller.now.unix,
+        grants: Grants::default(),
     })
 }
 

@@ -1,10 +1,13 @@
 //! The Sessions API: sessions are booked, listed, read, extended, paused and ended over HTTP.
 
+mod administered;
 pub(super) mod body;
 pub(super) mod bookings;
 pub(super) mod change;
 pub(super) mod create;
+mod etag;
 mod fields;
+pub(super) mod grants;
 mod id;
 pub(super) mod intervals;
 pub(super) mod links;

@@ -5,6 +5,7 @@ use crate::api::ports::ledger::Known;
 use crate::base::{Identity, Millis, SessionId, Verdict};
 use crate::node::SessionView;
 use crate::node::billing::Clock;
+use crate::usage::ledger::SessionRecord;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -60,7 +61,9 @@ pub(super) fn session(
     Session {
         summary: summary(known),
         continues: continues.map(SessionId::to_string),
-        policy: policy.or_else(|| facts.and_then(|facts| facts.carried.policy.clone())),
+        policy: policy
+            .or_else(|| facts.and_then(|facts| facts.carried.policy.clone()))
+            .map(|policy| with_terms(policy, view.is_none().then_some(record).flatten())),
         quota_left_ms,
         time_left_ms,
         presence: view.as_ref().and_then(|v| v.prompt.clone()).map(Into::into),
@@ -78,6 +81,17 @@ pub(super) fn session(
             .map(Into::into)
             .collect(),
     }
+}
+
+/// The rules with what was changed since the session began.
+fn with_terms(mut policy: Value, record: Option<&SessionRecord>) -> Value {
+    let terms = record.and_then(|record| record.terms.as_ref());
+    let duration = policy.get_mut("duration").and_then(Value::as_object_mut);
+    if let Some((terms, duration)) = terms.zip(duration) {
+        duration.insert("quota_s".to_owned(), terms.quota_s.into());
+        duration.insert("max_min".to_owned(), terms.max_min.into());
+    }
+    policy
 }
 
 fn totals(totals: &crate::usage::Totals) -> Totals {

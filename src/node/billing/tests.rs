@@ -137,7 +137,9 @@ fn a_chain_of_crashes_shares_its_clocks_terms_and_policy() {
     let policy: Policy = serde_json::from_str(json).unwrap();
     let mut first = met(policy.clone());
     talk(&mut first, 0, 4_000);
-    assert!(first.handle_extend(Some(100), None, at(4_000)));
+    assert!(first.handle_extend(Some(40), None, at(4_000)));
+    let bought = GrantKey::of("bought");
+    assert_eq!(first.handle_grant(&bought, 60, at(4_000)), Ok(true));
     assert!(first.handle_pause_request(at(4_000)));
     talk(&mut first, 4_100, 9_000);
     let record = crashed(&mut first, at(9_000));
@@ -160,6 +162,7 @@ fn a_chain_of_crashes_shares_its_clocks_terms_and_policy() {
         ..opening(kept.clone())
     };
     let mut second = Billing::new(next(inherited), at(20_000));
+    assert_eq!(second.handle_grant(&bought, 60, at(20_000)), Ok(true));
     second.handle_connected(join("eve", Role::Expert), at(20_000));
     second.handle_connected(join("carl", Role::Customer), at(20_000));
     talk(&mut second, 20_000, 22_000);
@@ -175,6 +178,9 @@ fn a_chain_of_crashes_shares_its_clocks_terms_and_policy() {
     );
     let terms = inherited.terms.as_ref().unwrap();
     assert_eq!((terms.quota_s, terms.paused), (Some(100), false));
+    // Given once, over both sessions.
+    let grant = inherited.grants.get(&bought).unwrap();
+    assert_eq!((grant.seconds, grant.quota_s), (60, 100));
     assert_eq!(terms.ask_at_ms, Some(Millis(60_000)));
 }
 

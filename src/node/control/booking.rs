@@ -1,11 +1,11 @@
 //! A session that is booked and has not begun, and its end if it never does.
 
 use crate::base::{
-    EndReason, Identity, Inherited, Millis, NodeId, Now, Rng, Role, RoomKey, RoomSid, SessionId,
-    Unix,
+    Drawn, EndReason, Grant, GrantKey, GrantRefusal, Grants, Identity, Inherited, Millis, NodeId,
+    Now, Rng, Role, RoomKey, RoomSid, SessionId, Unix,
 };
 use crate::node::billing::{Billing, Opening};
-use crate::session::Policy;
+use crate::session::{Allowance, Changed, Extension, Policy};
 use crate::usage::{Append, Carried, SessionFacts};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -35,6 +35,9 @@ pub struct Booking {
     pub token_ttl_s: u64,
     /// When it was booked.
     pub created_unix_ms: Unix,
+    /// What was added to its prepaid time.
+    #[serde(default, skip_serializing_if = "Grants::is_empty")]
+    pub grants: Grants,
 }
 
 /// Someone for whom a token is made.
@@ -78,6 +81,40 @@ impl fmt::Debug for Booking {
 }
 
 impl Booking {
+    /// New totals.
+    ///
+    /// # Errors
+    /// They have changed meanwhile.
+    pub fn extend(&mut self, extension: &Extension) -> Result<(), Changed> {
+        let totals = extension.apply(Allowance::of(&self.policy))?;
+        self.policy = totals.applied_to(&self.policy);
+        Ok(())
+    }
+
+    /// Adds to the prepaid time, once under this key. The grant, whether it was given now or before.
+    ///
+    /// # Errors
+    /// There is no quota, or no such grant.
+    pub fn grant(&mut self, key: &GrantKey, seconds: u64) -> Result<Grant, GrantRefusal> {
+        let totals = &mut self.policy.duration;
+        match self.grants.draw(key, seconds, totals.quota_s)? {
+            Drawn::Before(grant) => Ok(grant),
+            Drawn::Now(grant) => {
+                totals.quota_s = Some(grant.quota_s);
+                self.grants.insert(grant.clone());
+                Ok(grant)
+            }
+        }
+    }
+
+    /// What its session takes over.
+    pub(in crate::node) fn inherited(&self) -> Inherited {
+        Inherited {
+            grants: self.grants.clone(),
+            ..Inherited::default()
+        }
+    }
+
     /// When it expires if nobody has come.
     pub fn expires(&self) -> Unix {
         let closes = self.policy.window.closes_at;
@@ -109,7 +146,7 @@ impl Booking {
         let opening = Opening {
             facts,
             policy: self.policy.clone(),
-            inherited: Inherited::default(),
+            inherited: self.inherited(),
         };
         let mut billing = Billing::new(opening, now);
         billing.handle_end(reason, now);
@@ -134,6 +171,7 @@ pub(crate) mod tests {
             base: "http://node".to_owned(),
             token_ttl_s: 60,
             created_unix_ms: Unix(1_000),
+            grants: Grants::default(),
         }
     }
 

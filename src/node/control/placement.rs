@@ -352,26 +352,14 @@ impl Control {
         booking
     }
 
-    /// Changes a booking to which nobody has come yet. None if it is not there any more.
-    pub fn rebook(
-        &mut self,
-        session: &SessionId,
-        change: impl FnOnce(&mut Booking),
-    ) -> Option<Arc<Booking>> {
-        let booking = self.cancellable(session)?;
-        let mut changed = Booking::clone(&booking);
-        change(&mut changed);
-        Some(self.keep(changed))
-    }
-
     /// Takes a booking away to which nobody has come yet.
     pub fn cancel(&mut self, session: &SessionId) -> Option<Arc<Booking>> {
-        let booking = self.cancellable(session)?;
+        let booking = self.changeable(session)?;
         self.bookings.remove(&booking.room)
     }
 
     /// A booking whose room is not about to open.
-    fn cancellable(&self, session: &SessionId) -> Option<Arc<Booking>> {
+    pub fn changeable(&self, session: &SessionId) -> Option<Arc<Booking>> {
         let booking = self.booked(session)?;
         (!self.rooms.contains_key(&booking.room)).then_some(booking)
     }

@@ -6,7 +6,6 @@ use super::recording::Recordings;
 use crate::base::{Direction, Now, TrackSource};
 use crate::node::io::{CommandRefusal, ParticipantView, SessionCommand, SubscriptionView};
 use crate::room::{Room, View};
-use crate::session::Policy;
 
 /// Carries out all but the end, which is the room's.
 ///
@@ -16,7 +15,6 @@ pub(in crate::node) fn handle(
     command: SessionCommand,
     parts: &mut Parts,
     recordings: &mut Recordings,
-    policy: &mut Policy,
     now: Now,
 ) -> Result<(), CommandRefusal> {
     let billing = &mut parts.billing;
@@ -34,13 +32,14 @@ pub(in crate::node) fn handle(
             let confirmed = billing.handle_confirm(who.as_ref(), now);
             taken(confirmed, CommandRefusal::NoPrompt)
         }
-        SessionCommand::Extend { quota_s, max_min } => {
-            let extended = billing.handle_extend(quota_s, max_min, now);
-            taken(extended, CommandRefusal::Gone)?;
-            let duration = &mut policy.duration;
-            duration.quota_s = quota_s.or(duration.quota_s);
-            duration.max_min = max_min.unwrap_or(duration.max_min);
-            Ok(())
+        SessionCommand::Extend(extension) => {
+            extension.check(billing.allowance())?;
+            let extended = billing.handle_extend(extension.quota_s, extension.max_min, now);
+            taken(extended, CommandRefusal::Gone)
+        }
+        SessionCommand::Grant { key, seconds } => {
+            let granted = billing.handle_grant(&key, seconds, now)?;
+            taken(granted, CommandRefusal::Gone)
         }
     }
 }

@@ -287,7 +287,7 @@ impl LiveRoom {
             Ok(())
         } else {
             let (parts, recordings) = (&mut self.parts, &mut self.recordings);
-            commands::handle(command, parts, recordings, &mut self.policy, now)
+            commands::handle(command, parts, recordings, now)
         };
         self.parts.billing.handle_timeout(now);
         self.finish(context);
@@ -298,7 +298,7 @@ impl LiveRoom {
         SessionView {
             session: self.session.clone(),
             room: self.name.clone(),
-            policy: self.policy.clone(),
+            policy: self.parts.billing.allowance().applied_to(&self.policy),
             clock: self.contract.shown(),
             prompt: self.parts.billing.prompt(),
             participants: commands::participants(&self.parts.members),

@@ -1,6 +1,6 @@
 //! What a room opens with: the rules of its session, and what the ledger and clients are told of it.
 
-use crate::base::{Inherited, Millis, Now, Rng, RoomSid};
+use crate::base::{Millis, Now, Rng, RoomSid};
 use crate::node::billing::Opening;
 use crate::node::control::booking::session_of;
 use crate::node::io::{Continued, JoinRequest, ShardConfig};
@@ -41,7 +41,9 @@ pub(in crate::node) fn open(
         },
     };
     let room = room_facts(&room_sid, join, &policy, now);
-    let inherited = continues.map_or_else(Inherited::default, |lost| lost.inherited.clone());
+    let booked = join.booking.as_ref().map(|booking| booking.inherited());
+    let inherited = continues.map(|lost| lost.inherited.clone());
+    let inherited = inherited.or(booked).unwrap_or_default();
     let opening = Opening {
         facts,
         policy,

@@ -1,7 +1,8 @@
 //! What a session announces, what it shows of an open prompt, and why it wants to be woken.
 
 use crate::base::{
-    Direction, Identity, LimitedBy, Millis, Mono, OpenPrompt, SessionState, Terms, Warning,
+    Direction, Identity, LimitedBy, Millis, Mono, OpenPrompt, SessionState, Terms, TermsChange,
+    Warning,
 };
 use crate::session::Who;
 
@@ -58,7 +59,7 @@ pub enum Output {
         /// What they are.
         terms: Terms,
         /// Set where the change is worth an entry of its own.
-        change: Option<Change>,
+        change: Option<TermsChange>,
     },
     /// Someone's floor is breached from now on, or no longer. Who goes absent is breached no longer,
     /// without a word.
@@ -81,15 +82,6 @@ pub enum Output {
         /// Of what.
         warning: Warning,
     },
-}
-
-/// Why the terms changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// More time or quota, or less.
-    Extended,
-    /// Someone said that they are there; nobody where the app did.
-    Confirmed(Option<Identity>),
 }
 
 impl Output {

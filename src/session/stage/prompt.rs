@@ -5,10 +5,11 @@
 use super::Stage;
 use super::clocks::minutes;
 use super::members::{Attendance, Members};
-use super::output::{Change, Output, Prompt};
+use super::output::{Output, Prompt};
 use super::sides::{attends, side};
 use crate::base::{
-    EndReason, Identity, Mono, OpenPrompt, PauseReason, Role, SessionState, Warning, WarningKind,
+    EndReason, Identity, Mono, OpenPrompt, PauseReason, Role, SessionState, TermsChange, Warning,
+    WarningKind,
 };
 use crate::session::{Basis, Who};
 
@@ -79,10 +80,10 @@ impl Stage {
             self.terms.ask_at_ms =
                 minutes(self.policy.presence.repeat_min).map(|repeat| self.clocks.used() + repeat);
         }
-        self.say_terms(t, Some(Change::Confirmed(who)));
+        self.say_terms(t, Some(TermsChange::Confirmed(who)));
     }
 
-    pub(super) fn say_terms(&mut self, at: Mono, change: Option<Change>) {
+    pub(super) fn say_terms(&mut self, at: Mono, change: Option<TermsChange>) {
         let terms = self.terms.clone();
         self.outputs.push_back(Output::Terms { at, terms, change });
     }

@@ -225,6 +225,7 @@ fn lost(due: u64, overdue: bool) -> Inherited {
             }),
             ..Terms::default()
         }),
+        ..Inherited::default()
     }
 }
 
@@ -277,6 +278,7 @@ fn after_a_crash_the_next_prompt_comes_where_it_would_have_come() {
             ask_at_ms: Some(Millis(60_000)),
             ..Terms::default()
         }),
+        ..Inherited::default()
     };
     let mut play = Play::continuing(EVERY_MINUTE, &inherited);
     play.talk("eve", EXPERT)

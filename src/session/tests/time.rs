@@ -222,6 +222,7 @@ fn a_chain_shares_quota_and_maximum_and_warns_of_no_mark_twice() {
             max_min: 5,
             ..Terms::default()
         }),
+        ..Inherited::default()
     };
     let mut play = Play::continuing("{}", &inherited);
     play.talk("eve", EXPERT)
@@ -250,6 +251,7 @@ fn a_chain_whose_quota_is_used_up_is_live_for_no_time_at_all() {
                 max_min: 480,
                 ..Terms::default()
             }),
+            ..Inherited::default()
         };
         let json = format!(r#"{{"duration":{{"on_exhausted":"{on}"}}}}"#);
         let mut play = Play::continuing(&json, &inherited);

@@ -1,7 +1,9 @@
 //! Golden bodies in `tests/golden/events`: `BEISTAND_BLESS=1 cargo test` writes them anew.
 
 use super::*;
-use crate::base::{ConsentState, EndReason, RecordingResult, RecordingStep, RoomKey, WarningKind};
+use crate::base::{
+    ConsentState, EndReason, Grants, RecordingResult, RecordingStep, RoomKey, WarningKind,
+};
 use crate::usage::EntryKind;
 use std::path::Path;
 
@@ -81,6 +83,7 @@ fn entry(kind: EntryKind, cause: &str, state: SessionState) -> Entry {
         terms: None,
         warning: None,
         confirmed_by: None,
+        grants: Grants::default(),
         consent: None,
         recording: None,
         estimated: false,

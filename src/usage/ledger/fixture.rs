@@ -2,9 +2,9 @@
 
 use super::after_stop;
 use crate::base::{
-    Actor, Consent, ConsentState, EndReason, Identity, Millis, Mono, NodeId, Now, ParticipantSid,
-    PauseReason, Purpose, RecordingId, RecordingNote, RecordingResult, RecordingStep, Role,
-    RoomKey, RoomSid, SessionId, SessionState, Terms, Unix,
+    Actor, Consent, ConsentState, EndReason, Grants, Identity, Millis, Mono, NodeId, Now,
+    ParticipantSid, PauseReason, Purpose, RecordingId, RecordingNote, RecordingResult,
+    RecordingStep, Role, RoomKey, RoomSid, SessionId, SessionState, Terms, Unix,
 };
 use crate::usage::event::event;
 use crate::usage::{
@@ -167,6 +167,7 @@ pub fn life(session: &str) -> Vec<Append> {
                     terms: None,
                     warning: None,
                     confirmed_by: None,
+                    grants: Grants::default(),
                     consent: None,
                     recording: None,
                     estimated: false,

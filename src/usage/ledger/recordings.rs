@@ -2,7 +2,7 @@
 //! and the entry that tells a step after the session's end.
 
 use crate::base::{
-    Identity, Millis, RecordingId, RecordingNote, RecordingResult, RecordingStep, RoomKey,
+    Grants, Identity, Millis, RecordingId, RecordingNote, RecordingResult, RecordingStep, RoomKey,
     SessionId, Unix,
 };
 use crate::usage::event::event;
@@ -133,6 +133,7 @@ pub fn after_stop(
         facts: None,
         warning: None,
         confirmed_by: None,
+        grants: Grants::default(),
         consent: None,
         recording: Some(note),
         ..last.clone()

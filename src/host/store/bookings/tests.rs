@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::api::{SessionFilter, Within, Work};
-use crate::base::{EndReason, NodeId, Rng, RoomKey, SessionId};
+use crate::base::{EndReason, Grants, NodeId, Rng, RoomKey, SessionId};
 use crate::host::store::fixture::{Dir, running, soon};
 use crate::host::store::job::Job;
 use crate::host::store::pending::Confirmed;
@@ -43,6 +43,7 @@ fn booked(room: &str) -> Booking {
         base: "http://node".to_owned(),
         token_ttl_s: 60,
         created_unix_ms: Unix(1_000),
+        grants: Grants::default(),
     }
 }
 
