@@ -9,8 +9,8 @@ use super::presence::PresenceTracker;
 use super::stage::{Command, Group, Output, Prompt, Reason, Stage};
 use super::{Allowance, Policy, Standing};
 use crate::base::{
-    Direction, EndReason, FloorReport, GrantKey, GrantRefusal, Identity, Inherited, Millis, Mono,
-    Now, SessionState, Terms, Warning,
+    Direction, Drawn, EndReason, FloorReport, GrantKey, GrantRefusal, Grants, Identity, Inherited,
+    Millis, Mono, Now, SessionState, Terms, TermsChange, Warning,
 };
 use std::collections::VecDeque;
 
@@ -28,6 +28,8 @@ pub struct Session {
     commands: VecDeque<(Mono, Command)>,
     stage: Stage,
     settled: Mono,
+    /// What was added to the prepaid time.
+    grants: Grants,
     stats: Stats,
 }
 
@@ -55,6 +57,7 @@ impl Session {
             commands: VecDeque::new(),
             stage: Stage::new(policy, inherited, now),
             settled: now.mono,
+            grants: inherited.grants.clone(),
             stats: Stats::default(),
         }
     }
@@ -119,7 +122,7 @@ impl Session {
             self.stats.ignored += 1;
             return false;
         }
-        let extend = Command::Extend { quota_s, max_min };
+        let extend = Command::Extend(quota_s, max_min, TermsChange::Extended);
         self.stage.handle_command(self.settled, extend);
         true
     }
@@ -143,7 +146,13 @@ impl Session {
             self.stats.ignored += 1;
             return Ok(false);
         }
-        self.stage.handle_grant(self.settled, key, seconds)?;
+        let quota_s = self.stage.terms().quota_s;
+        if let Drawn::Now(grant) = self.grants.draw(key, seconds, quota_s)? {
+            self.grants.insert(grant.clone());
+            let total = Some(grant.quota_s);
+            let extend = Command::Extend(total, None, TermsChange::Granted(grant));
+            self.stage.handle_command(self.settled, extend);
+        }
         Ok(true)
     }
 

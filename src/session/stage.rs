@@ -14,8 +14,8 @@ pub(super) use sides::Group;
 use super::presence::Fact;
 use super::{OnBreach, OnExhausted, Policy};
 use crate::base::{
-    Direction, Drawn, EndReason, FloorReport, GrantKey, GrantRefusal, Grants, Identity, Inherited,
-    Millis, Mono, Now, PauseReason, SessionState, Terms, TermsChange, Warning,
+    Direction, EndReason, FloorReport, Identity, Inherited, Millis, Mono, Now, PauseReason,
+    SessionState, Terms, TermsChange, Warning,
 };
 use clocks::Clocks;
 use members::Members;
@@ -31,11 +31,8 @@ pub(super) enum Command {
     Resume,
     /// Someone is still there; nobody: the app says so.
     Confirm(Option<Identity>),
-    /// New totals.
-    Extend {
-        quota_s: Option<u64>,
-        max_min: Option<u64>,
-    },
+    /// New totals of quota and minutes, and why.
+    Extend(Option<u64>, Option<u64>, TermsChange),
     /// How someone's floor stands.
     Floor(Identity, Direction, FloorReport),
     /// Somebody else has to warn of something.
@@ -47,8 +44,6 @@ pub(super) enum Command {
 pub(super) struct Stage {
     policy: Policy,
     terms: Terms,
-    /// What was added to the prepaid time.
-    grants: Grants,
     clocks: Clocks,
     members: Members,
     state: SessionState,
@@ -71,7 +66,6 @@ impl Stage {
         Stage {
             clocks: Clocks::new(inherited, &terms, at),
             terms,
-            grants: inherited.grants.clone(),
             members: Members::new(policy.billing.basis, at),
             state: SessionState::Waiting,
             overlap: false,
@@ -122,7 +116,9 @@ impl Stage {
             Command::Pause => self.on_request(t, true),
             Command::Resume => self.on_request(t, false),
             Command::Confirm(who) => self.on_confirm(t, who),
-            Command::Extend { quota_s, max_min } => self.on_extend(t, quota_s, max_min),
+            Command::Extend(quota_s, max_min, change) => {
+                self.on_extend(t, quota_s, max_min, change);
+            }
             Command::Floor(who, direction, report) => self.on_floor(t, &who, direction, report),
             Command::Warn(warning) => self.warn(t, [*warning]),
         }
@@ -169,7 +165,13 @@ impl Stage {
     }
 
     /// New totals of quota and duration.
-    fn on_extend(&mut self, t: Mono, quota_s: Option<u64>, max_min: Option<u64>) {
+    fn on_extend(
+        &mut self,
+        t: Mono,
+        quota_s: Option<u64>,
+        max_min: Option<u64>,
+        change: TermsChange,
+    ) {
         if quota_s.is_some() {
             self.terms.quota_s = quota_s;
             self.clocks.on_quota(&self.terms);
@@ -178,28 +180,7 @@ impl Stage {
             self.terms.max_min = max_min;
             self.clocks.on_duration(&self.terms, t);
         }
-        self.say_terms(t, Some(TermsChange::Extended));
-    }
-
-    /// Adds to the quota at `t`. What was given before under this key is not given twice.
-    ///
-    /// # Errors
-    /// There is no quota, or no grant of this kind.
-    pub(super) fn handle_grant(
-        &mut self,
-        t: Mono,
-        key: &GrantKey,
-        seconds: u64,
-    ) -> Result<(), GrantRefusal> {
-        if let Drawn::Now(grant) = self.grants.draw(key, seconds, self.terms.quota_s)? {
-            self.count(t);
-            self.grants.insert(grant.clone());
-            self.terms.quota_s = Some(grant.quota_s);
-            self.clocks.on_quota(&self.terms);
-            self.say_terms(t, Some(TermsChange::Granted(grant)));
-            self.refresh(t);
-        }
-        Ok(())
+        self.say_terms(t, Some(change));
     }
 
     fn on_floor(&mut self, t: Mono, who: &Identity, direction: Direction, report: FloorReport) {
