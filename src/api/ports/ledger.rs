@@ -9,9 +9,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// How long the ledger may take to answer. A commit takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// Something to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -147,36 +144,44 @@ pub struct Ledger {
     pub sessions: Read<Within<(SessionFilter, u64)>, Vec<Known>>,
     /// What a request has made, with its digest.
     pub request: Read<Within<String>, Option<(String, Booking)>>,
+    /// How long a request waits for the answer to what it wrote.
+    pub patience: Duration,
 }
 
 impl Ledger {
     /// Writes, and waits until it is on disk: nothing is claimed before.
     pub(in crate::api) async fn written(&self, work: Work) -> Result<(), Unwritten> {
-        self.written_holding(work, ()).await
+        let answered = (self.write)(work).ok_or(Unwritten::NoPlace)?;
+        self.told(answered).await
     }
 
-    /// Writes likewise. What is `held` stays so until it is on disk, or lost, however long that takes.
+    /// Writes likewise. What is `held` stays so until it is on disk, or lost, however long that takes, and
+    /// whether or not somebody still waits: who asked may hang up.
     pub(in crate::api) async fn written_holding<T: Send + 'static>(
         &self,
         work: Work,
         held: T,
     ) -> Result<(), Unwritten> {
-        let mut answered = (self.write)(work).ok_or(Unwritten::NoPlace)?;
-        match timeout(PATIENCE, &mut answered).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Unwritten::Silent),
-            Err(_) => {
-                #[expect(
-                    clippy::disallowed_methods,
-                    reason = "it ends when the writer has answered, or has ended"
-                )]
-                tokio::spawn(async move {
-                    drop(answered.await);
-                    drop(held);
-                });
-                Err(Unwritten::Silent)
-            }
-        }
+        let answered = (self.write)(work).ok_or(Unwritten::NoPlace)?;
+        let (tell, told) = oneshot::channel();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it ends when the writer has answered, or has ended"
+        )]
+        tokio::spawn(async move {
+            let answer = answered.await;
+            drop(held);
+            answer.map(|()| tell.send(()))
+        });
+        self.told(told).await
+    }
+
+    async fn told(&self, answered: oneshot::Receiver<()>) -> Result<(), Unwritten> {
+        let answer = timeout(self.patience, answered).await;
+        answer
+            .is_ok_and(|answer| answer.is_ok())
+            .then_some(())
+            .ok_or(Unwritten::Silent)
     }
 }
 
