@@ -17,10 +17,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, yield_now};
+use tokio::time::timeout;
 
 const KEY: &str = "order-7";
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(3_600);
+/// Ends a test that waits in vain.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// What the writer does with a booking.
 #[derive(Clone, Copy)]
@@ -171,7 +174,10 @@ impl Desk {
             headers,
             Json(body.clone()),
         );
-        let response = asked.await.into_response();
+        let response = timeout(DEADLINE, asked)
+            .await
+            .expect("an answer")
+            .into_response();
         let status = response.status().as_u16();
         let retry_after = response.headers().contains_key(header::RETRY_AFTER);
         let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await;
@@ -198,9 +204,7 @@ impl Desk {
     /// What was sent is on disk, and those who wait for it know.
     async fn commit(&self) {
         self.disk.commit();
-        for _ in 0..16 {
-            yield_now().await;
-        }
+        everyone_goes_on().await;
     }
 
     /// Bookings that came to the writer.
@@ -215,6 +219,13 @@ impl Desk {
 }
 
 const KEY_HEADER: &str = "idempotency-key";
+
+/// Whoever has something to do does it.
+async fn everyone_goes_on() {
+    for _ in 0..16 {
+        yield_now().await;
+    }
+}
 
 fn now() -> Now {
     Now {
@@ -312,6 +323,7 @@ async fn whoever_hangs_up_and_asks_again_has_booked_once() {
             let mut first = pin!(desk.ask(KEY, &body));
             desk.sent(&mut first).await;
         }
+        everyone_goes_on().await;
         let told = desk.ask(KEY, &body).await;
         assert!(told.is_under_way(), "{told:?}");
         let sent = lock(&desk.disk.sent)[0].0.session.to_string();
