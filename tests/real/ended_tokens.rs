@@ -37,6 +37,7 @@ enum Then {
     CustomerLeaves,
     EndedByApi,
     LinkNarrows,
+    NobodyAnswers,
 }
 
 /// How a session comes to its end.
@@ -186,18 +187,19 @@ impl Scene {
         match way.then {
             Then::Nothing => {}
             Then::AllLeave => {
-                self.live_until(id);
+                self.until_state(id, "live");
                 self.leave(way, "karl");
                 self.leave(way, "erika");
             }
             Then::CustomerLeaves => {
-                self.live_until(id);
+                self.until_state(id, "live");
                 self.leave(way, "karl");
             }
             Then::EndedByApi => {
                 self.api
                     .expect(200, &format!("POST /v1/sessions/{id}/end"), &Value::Null);
             }
+            Then::NobodyAnswers => self.until_state(id, "paused"),
             Then::LinkNarrows => {
                 let picture = json!({"do": "shows", "who": name("karl", way.room), "sender": "erika", "width": 320});
                 self.driver.ask(&picture);
@@ -216,16 +218,28 @@ impl Scene {
             .expect(200, &format!("GET /v1/sessions/{id}"), &Value::Null)
     }
 
-    /// Until it has been live.
-    fn live_until(&self, id: &str) {
-        wait::until(&format!("{id} goes live"), wait::PATIENCE, || {
+    fn until_state(&self, id: &str, state: &str) {
+        wait::until(&format!("{id} is {state}"), LIFE, || {
             let record = self.record(id);
-            if record["state"] == "live" {
+            if record["state"] == state {
                 Ok(())
             } else {
                 Err(record.to_string())
             }
         });
+    }
+
+    /// Whoever is told to go, and knocks again at once, learns why.
+    fn those_inside_learn_why(&mut self, way: &Way, old: &Booked) {
+        let inside = match way.then {
+            Then::Nothing | Then::LinkNarrows | Then::EndedByApi | Then::NobodyAnswers => way.come,
+            Then::AllLeave | Then::CustomerLeaves => 0,
+        };
+        if inside > 0 {
+            self.driver
+                .ask(&json!({"do": "gone", "who": name("erika", way.room)}));
+            self.refuses(way, old, "told to go");
+        }
     }
 
     /// Billing hears of the end, and the API says the same.
@@ -303,8 +317,8 @@ impl Scene {
         let running = self.record(&next.id);
         assert_eq!(running["state"], "waiting", "{running}");
         let people = running["participants"].as_array().expect("a list");
-        let came = people.iter().filter(|one| !one["totals"].is_null());
-        assert_eq!(came.count(), 1, "{running}");
+        let inside = people.iter().filter(|one| one["connected"] == true);
+        assert_eq!(inside.count(), 1, "{running}");
     }
 }
 
@@ -324,6 +338,7 @@ fn every_end_spends_the_tokens(ways: &[Way]) {
     }
     drop(turn);
     for (way, old) in lives.iter().rev() {
+        scene.those_inside_learn_why(way, old);
         scene.ends(way, &old.id);
         scene.tokens_are_spent(way, old);
     }
@@ -339,5 +354,10 @@ fn after_the_end_a_token_of_a_booking_lets_nobody_in_whatever_is_in_its_room_and
 #[test]
 fn nor_does_one_of_a_session_that_ended_because_nobody_answered() {
     let asked = json!({"presence": {"after_min": 1, "grace_min": 1}});
-    every_end_spends_the_tokens(&[Way::new("presence_timeout", asked, SIDES, Then::Nothing)]);
+    every_end_spends_the_tokens(&[Way::new(
+        "presence_timeout",
+        asked,
+        SIDES,
+        Then::NobodyAnswers,
+    )]);
 }
