@@ -119,13 +119,13 @@ impl Told {
 
 /// Where sessions are booked, and the disk behind it.
 #[derive(Clone)]
-struct Desk {
+struct Bench {
     bookings: Arc<Bookings>,
     disk: Arc<Disk>,
 }
 
-impl Desk {
-    fn new(writer: Writer, patience: Duration) -> Desk {
+impl Bench {
+    fn new(writer: Writer, patience: Duration) -> Bench {
         let disk = Disk::new(writer);
         let secret = "a secret of at least thirty-two bytes";
         let settings = Settings {
@@ -155,7 +155,7 @@ impl Desk {
             rng: Mutex::new(Rng::from_seed(7)),
             asking: Mutex::default(),
         };
-        Desk {
+        Bench {
             bookings: Arc::new(bookings),
             disk,
         }
@@ -266,122 +266,122 @@ fn another_body() -> Value {
 #[tokio::test]
 async fn a_repeat_waits_for_the_first_and_then_gets_its_answer() {
     for body in bodies() {
-        let desk = Desk::new(Writer::Waits, LONG);
-        let mut first = pin!(desk.ask(KEY, &body));
-        desk.sent(&mut first).await;
+        let bench = Bench::new(Writer::Waits, LONG);
+        let mut first = pin!(bench.ask(KEY, &body));
+        bench.sent(&mut first).await;
         for repeated in [&body, &another_body()] {
-            let told = desk.ask(KEY, repeated).await;
+            let told = bench.ask(KEY, repeated).await;
             assert!(told.is_under_way(), "{told:?}");
         }
-        desk.commit().await;
+        bench.commit().await;
         let first = first.await;
         assert_eq!(first.status, 201, "{first:?}");
         // Byte for byte: the tokens as well.
-        assert_eq!(desk.ask(KEY, &body).await, first);
-        assert_eq!((desk.booked(), desk.known()), (1, 1), "{body}");
+        assert_eq!(bench.ask(KEY, &body).await, first);
+        assert_eq!((bench.booked(), bench.known()), (1, 1), "{body}");
     }
 }
 
 #[tokio::test]
 async fn a_key_is_good_for_one_body_alone() {
     for body in bodies() {
-        let desk = Desk::new(Writer::Writes, LONG);
-        assert_eq!(desk.ask(KEY, &body).await.status, 201);
-        let told = desk.ask(KEY, &another_body()).await;
+        let bench = Bench::new(Writer::Writes, LONG);
+        assert_eq!(bench.ask(KEY, &body).await.status, 201);
+        let told = bench.ask(KEY, &another_body()).await;
         assert_eq!(told.status, 422, "{told:?}");
         assert_eq!(told.body["field"], "Idempotency-Key", "{told:?}");
-        let other = desk.ask("order-8", &another_body()).await;
+        let other = bench.ask("order-8", &another_body()).await;
         assert_eq!(other.status, 201, "{other:?}");
-        assert_eq!(desk.booked(), 2);
+        assert_eq!(bench.booked(), 2);
     }
 }
 
 #[tokio::test]
 async fn what_a_silent_ledger_writes_later_is_the_answer_to_the_repeat() {
     for body in bodies() {
-        let desk = Desk::new(Writer::Waits, Duration::ZERO);
-        let first = desk.ask(KEY, &body).await;
+        let bench = Bench::new(Writer::Waits, Duration::ZERO);
+        let first = bench.ask(KEY, &body).await;
         assert_eq!((first.status, first.retry_after), (503, true), "{first:?}");
         for _ in 0..3 {
-            let told = desk.ask(KEY, &body).await;
+            let told = bench.ask(KEY, &body).await;
             assert!(told.is_under_way(), "{told:?}");
         }
-        let sent = lock(&desk.disk.sent)[0].0.session.to_string();
-        desk.commit().await;
+        let sent = lock(&bench.disk.sent)[0].0.session.to_string();
+        bench.commit().await;
         for _ in 0..3 {
-            assert_eq!(desk.ask(KEY, &body).await.session(), sent);
+            assert_eq!(bench.ask(KEY, &body).await.session(), sent);
         }
-        assert_eq!((desk.booked(), desk.known()), (1, 1), "{body}");
+        assert_eq!((bench.booked(), bench.known()), (1, 1), "{body}");
     }
 }
 
 #[tokio::test]
 async fn whoever_hangs_up_and_asks_again_has_booked_once() {
     for body in bodies() {
-        let desk = Desk::new(Writer::Waits, LONG);
+        let bench = Bench::new(Writer::Waits, LONG);
         {
-            let mut first = pin!(desk.ask(KEY, &body));
-            desk.sent(&mut first).await;
+            let mut first = pin!(bench.ask(KEY, &body));
+            bench.sent(&mut first).await;
         }
         everyone_goes_on().await;
-        let told = desk.ask(KEY, &body).await;
+        let told = bench.ask(KEY, &body).await;
         assert!(told.is_under_way(), "{told:?}");
-        let sent = lock(&desk.disk.sent)[0].0.session.to_string();
-        desk.commit().await;
-        assert_eq!(desk.ask(KEY, &body).await.session(), sent);
-        assert_eq!((desk.booked(), desk.known()), (1, 1), "{body}");
+        let sent = lock(&bench.disk.sent)[0].0.session.to_string();
+        bench.commit().await;
+        assert_eq!(bench.ask(KEY, &body).await.session(), sent);
+        assert_eq!((bench.booked(), bench.known()), (1, 1), "{body}");
     }
 }
 
 #[tokio::test]
 async fn what_the_writer_has_no_place_for_is_taken_back_and_the_repeat_books() {
     for body in bodies() {
-        let desk = Desk::new(Writer::HasNoPlace, LONG);
+        let bench = Bench::new(Writer::HasNoPlace, LONG);
         for _ in 0..2 {
-            let told = desk.ask(KEY, &body).await;
+            let told = bench.ask(KEY, &body).await;
             assert_eq!((told.status, told.retry_after), (503, true), "{told:?}");
-            assert_eq!((desk.booked(), desk.known()), (0, 0), "{body}");
+            assert_eq!((bench.booked(), bench.known()), (0, 0), "{body}");
         }
-        *lock(&desk.disk.writer) = Writer::Writes;
-        let first = desk.ask(KEY, &body).await;
+        *lock(&bench.disk.writer) = Writer::Writes;
+        let first = bench.ask(KEY, &body).await;
         assert_eq!(first.status, 201, "{first:?}");
-        assert_eq!(desk.ask(KEY, &body).await, first);
-        assert_eq!((desk.booked(), desk.known()), (1, 1), "{body}");
+        assert_eq!(bench.ask(KEY, &body).await, first);
+        assert_eq!((bench.booked(), bench.known()), (1, 1), "{body}");
     }
 }
 
 #[tokio::test]
 async fn a_key_is_free_again_when_its_request_was_refused() {
-    let desk = Desk::new(Writer::Writes, LONG);
+    let bench = Bench::new(Writer::Writes, LONG);
     for (wrong, status) in [
         (json!({"policy": "none"}), 422),
         (json!({"colour": "red"}), 422),
     ] {
         for _ in 0..2 {
-            assert_eq!(desk.ask(KEY, &wrong).await.status, status, "{wrong}");
+            assert_eq!(bench.ask(KEY, &wrong).await.status, status, "{wrong}");
         }
     }
     let [_, named] = bodies();
-    assert_eq!(desk.ask("order-8", &named).await.status, 201);
-    let taken = desk.ask(KEY, &named).await;
+    assert_eq!(bench.ask("order-8", &named).await.status, 201);
+    let taken = bench.ask(KEY, &named).await;
     assert_eq!((taken.status, taken.retry_after), (409, false), "{taken:?}");
-    assert_eq!(desk.ask(KEY, &another_body()).await.status, 201);
+    assert_eq!(bench.ask(KEY, &another_body()).await.status, 201);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_requests_with_one_key_at_one_time_one_books() {
     for body in bodies() {
-        let desk = Desk::new(Writer::Writes, LONG);
+        let bench = Bench::new(Writer::Writes, LONG);
         let mut requests = JoinSet::new();
         for _ in 0..32 {
-            let (desk, body) = (desk.clone(), body.clone());
-            requests.spawn(async move { desk.ask(KEY, &body).await });
+            let (bench, body) = (bench.clone(), body.clone());
+            requests.spawn(async move { bench.ask(KEY, &body).await });
         }
         let told = requests.join_all().await;
         let (booked, waits): (Vec<_>, Vec<_>) = told.iter().partition(|told| told.status == 201);
         assert!(waits.iter().all(|told| told.is_under_way()), "{waits:?}");
         let first = booked.first().expect("one of them books");
         assert!(booked.iter().all(|told| told == first), "{booked:?}");
-        assert_eq!((desk.booked(), desk.known()), (1, 1), "{body}");
+        assert_eq!((bench.booked(), bench.known()), (1, 1), "{body}");
     }
 }
