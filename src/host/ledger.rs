@@ -5,6 +5,10 @@ use super::store::pending::Confirmed;
 use super::store::read::LedgerReader;
 use crate::api::{Ledger, Unreadable};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a request waits until what it wrote is on disk. A commit takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The ways to the ledger in `dir`, whose writer is behind `writer`.
 pub(super) fn ledger(dir: &Path, writer: Confirmed) -> Ledger {
@@ -15,6 +19,7 @@ pub(super) fn ledger(dir: &Path, writer: Confirmed) -> Ledger {
         session: Box::new(move |asked| read(&one, |reader| reader.session(asked))),
         sessions: Box::new(move |page| read(&many, |reader| reader.sessions(page))),
         request: Box::new(move |key| read(&asked, |reader| reader.request(key))),
+        patience: PATIENCE,
     }
 }
 

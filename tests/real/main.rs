@@ -10,6 +10,7 @@ mod crash;
 mod deliveries;
 mod doors;
 mod driver;
+mod ended_tokens;
 mod grants;
 mod hostile;
 mod links;

@@ -1,5 +1,6 @@
-//! Tokens of a booking are for its session: after its end they let nobody in, and after a stop of the node
-//! they lead to the session that continues it.
+//! Tokens of a booking are for its session: its window holds for each of them, and after a stop of the node or
+//! a crash they lead to the session that continues it. What they are good for after any other end is in
+//! `ended_tokens.rs`.
 
 use crate::api::Api;
 use crate::doors::get;
@@ -53,64 +54,6 @@ fn enter(driver: &mut Driver, node: &Node, booked: &Value) {
     }
 }
 
-/// How a session comes to its end, in its booking's overrides and in what is asked of the API.
-const ENDS: [(&str, &str, u64, bool); 3] = [
-    (
-        "quota_exhausted",
-        r#"{"duration": {"quota_s": 3, "on_exhausted": "end"}}"#,
-        0,
-        true,
-    ),
-    ("no_show", r#"{"window": {"closes_at": 0}}"#, 3, false),
-    ("ended_by_api", "{}", 0, false),
-];
-
-#[test]
-fn after_the_end_a_token_of_a_booking_lets_nobody_in_whatever_is_in_its_room_and_says_why() {
-    let _turn = turn::shared();
-    let node = Node::with(&[]);
-    let api = Api::of(&node);
-    let mut driver = Driver::people();
-    for (reason, overrides, closes_s, joins) in ENDS {
-        let mut overrides: Value = serde_json::from_str(overrides).expect("JSON");
-        if closes_s > 0 {
-            let closes = json!(unix_s() + closes_s);
-            overrides["window"]["closes_at"] = closes;
-        }
-        let booked = book(&api, reason, &overrides);
-        let (id, old) = (text(&booked["id"]), tokens(&booked));
-        if joins {
-            enter(&mut driver, &node, &booked);
-        }
-        if reason == "ended_by_api" {
-            api.expect(200, &format!("POST /v1/sessions/{id}/end"), &Value::Null);
-        }
-        until(&api, &id, "reason", reason);
-        let refused = |when: &str| {
-            for token in &old {
-                let (status, why) = validate(&node, token);
-                let named = why.contains(&format!("has ended ({reason})"));
-                assert!(status == 403 && named, "{reason}, {when}: {status} {why}");
-            }
-        };
-        refused("the room is empty");
-        // Another session of that room: booked, then with its first participant in.
-        let next = book(&api, reason, &json!({}));
-        refused("another is booked");
-        driver.ask(&join(
-            &node,
-            &format!("first-{reason}"),
-            &observer(&api, &next),
-            &[],
-        ));
-        refused("another runs");
-        let words = driver.refused(&join(&node, "late", &old[1], &[]));
-        assert!(words.contains(reason), "what an SDK shows: {words}");
-        assert_eq!(validate(&node, &tokens(&next)[0]).0, 200, "{reason}");
-    }
-    node.verify_ledger();
-}
-
 /// A token for one more participant.
 fn observer(api: &Api, booked: &Value) -> String {
     let guest = json!({"identity": "otto", "role": "observer"});
@@ -129,13 +72,16 @@ fn a_window_that_is_over_is_over_for_the_second_to_join_as_well() {
     let _turn = turn::shared();
     let node = Node::with(&[]);
     let api = Api::of(&node);
-    let closes = unix_s() + 8;
+    let closes = unix_s() + 25;
     let booked = book(&api, "late", &json!({"window": {"closes_at": closes}}));
+    let late = observer(&api, &booked);
     let mut driver = Driver::people();
-    driver.ask(&join(&node, "otto", &observer(&api, &booked), &[]));
-    let [_, customer] = tokens(&booked);
+    // One that is live then goes on, so that it is the window that refuses, and no end.
+    enter(&mut driver, &node, &booked);
+    until(&api, &text(&booked["id"]), "state", "live");
+    assert_eq!(validate(&node, &late).0, 200, "the window is open");
     let refused = wait::until("the window is over", wait::PATIENCE, || {
-        match validate(&node, &customer) {
+        match validate(&node, &late) {
             (403, why) => Ok(why),
             other => Err(format!("{other:?}")),
         }
@@ -145,32 +91,74 @@ fn a_window_that_is_over_is_over_for_the_second_to_join_as_well() {
 
 #[test]
 fn a_stop_of_the_node_costs_a_prepaid_session_nothing_and_its_tokens_lead_to_what_continues_it() {
+    let stop = |node: &mut Node| assert_eq!(node.terminate().code(), Some(0));
+    the_chain_goes_on_and_ends(stop, ("node_drained", 2_000.0));
+}
+
+#[test]
+fn nor_does_a_crash_and_once_the_chain_is_over_its_tokens_let_nobody_in() {
+    the_chain_goes_on_and_ends(Node::kill, ("node_lost", 1_000.0));
+}
+
+/// The first of two sessions ends so, with at least so much used; the second one by the API.
+fn the_chain_goes_on_and_ends(stop: impl FnOnce(&mut Node), (reason, least_ms): (&str, f64)) {
     let _turn = turn::shared();
     let mut node = Node::with(&[]);
+    let api = Api::of(&node);
     let booked = book(
-        &Api::of(&node),
+        &api,
         "prepaid",
         &json!({"duration": {"quota_s": 3600}, "billing": {"interim_s": 1}}),
     );
     let first = text(&booked["id"]);
+    // Of the two who come, and of one who never does.
+    let [expert, customer] = tokens(&booked);
+    let all = [expert, customer, observer(&api, &booked)];
     let mut driver = Driver::people();
     enter(&mut driver, &node, &booked);
     driver.ask(&json!({"do": "live_for", "ms": 3_000}));
-    assert_eq!(node.terminate().code(), Some(0));
+    stop(&mut node);
     driver.kill();
     node.restart();
     let api = Api::of(&node);
-    let ended = until(&api, &first, "reason", "node_drained");
+    let ended = until(&api, &first, "reason", reason);
     let used = ms(&ended["totals"]["accrued_ms"]);
-    assert!(used >= 2_000.0, "{ended}");
-    for token in tokens(&booked) {
-        assert_eq!(validate(&node, &token).0, 200, "the link still works");
+    assert!(used >= least_ms, "{ended}");
+    for token in &all {
+        assert_eq!(validate(&node, token).0, 200, "the link still works");
     }
     let mut driver = Driver::people();
     enter(&mut driver, &node, &booked);
     driver.ask(&json!({"do": "live_for", "ms": 1_000}));
+    for token in &all {
+        assert_eq!(validate(&node, token).0, 200, "and beside those who are in");
+    }
     let listed = api.expect(200, "GET /v1/sessions?state=running", &Value::Null);
     let second = text(&listed["sessions"][0]["id"]);
+    it_continues(&api, [&first, &second], used);
+    api.expect(
+        200,
+        &format!("POST /v1/sessions/{second}/end"),
+        &Value::Null,
+    );
+    // Both sessions are over for the old links once the second one is, and beside another one.
+    let refused = |when: &str| {
+        for token in &all {
+            let (status, why) = validate(&node, token);
+            let says = why.contains(&format!("has ended ({reason})"));
+            assert!(status == 403 && says, "{when}: {status} {why}");
+        }
+    };
+    refused("the room is empty");
+    let next = book(&api, "prepaid", &json!({}));
+    refused("another is booked");
+    driver.ask(&join(&node, "otto", &observer(&api, &next), &[]));
+    refused("another runs");
+    node.verify_ledger();
+}
+
+/// The second session has reference and prepaid time of the first one, which used so much of it.
+fn it_continues(api: &Api, [first, second]: [&str; 2], used: f64) {
     let running = api.expect(200, &format!("GET /v1/sessions/{second}"), &Value::Null);
     assert_eq!(running["continues"], json!(first), "{running}");
     assert_eq!(running["external_ref"], "prepaid", "{running}");
@@ -180,16 +168,4 @@ fn a_stop_of_the_node_costs_a_prepaid_session_nothing_and_its_tokens_lead_to_wha
         (3_599_500.0..=3_600_500.0).contains(&left),
         "{used} of the first: {running}"
     );
-    // Both sessions are over for the old link once the second one is.
-    api.expect(
-        200,
-        &format!("POST /v1/sessions/{second}/end"),
-        &Value::Null,
-    );
-    let (status, why) = validate(&node, &tokens(&booked)[0]);
-    assert!(
-        status == 403 && why.contains("has ended (node_drained)"),
-        "{status} {why}"
-    );
-    node.verify_ledger();
 }

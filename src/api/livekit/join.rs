@@ -5,7 +5,7 @@ use super::admission::{Admission, JoinRefusal};
 use crate::api::events::{ApiEvent, Counters};
 use crate::api::gate::Gate;
 use crate::api::locks::lock;
-use crate::api::ports::ledger::{Known, Ledger, Within, read};
+use crate::api::ports::ledger::{Known, Ledger, Unreadable, Within, Work, read};
 use crate::api::ports::worker::Workers;
 use crate::api::preflights::book::Preflights;
 use crate::api::problem::retry_after;
@@ -83,12 +83,7 @@ impl Entrance {
 
     /// Why the session of a token is not in the room of the token.
     pub async fn not_here(&self, room: &RoomKey, session: SessionId) -> JoinRefusal {
-        let asked = Within::new(&room.project, session);
-        let known = read(&self.ledger, move |ledger| (ledger.session)(&asked)).await;
-        match known {
-            Ok(known) => refusal(403, why_not_here(room, known.as_ref())),
-            Err(_) => refusal(503, "the ledger cannot be read: try again in a few seconds"),
-        }
+        not_here(&self.ledger, room, session).await
     }
 
     fn checked(&self, knock: &Knock<'_>, now: Now) -> Result<JoinRequest, Refused> {
@@ -172,6 +167,34 @@ fn too_often(after_s: u32) -> JoinRefusal {
     }
 }
 
+async fn not_here(ledger: &Arc<Ledger>, room: &RoomKey, session: SessionId) -> JoinRefusal {
+    let look = || {
+        let asked = Within::new(&room.project, session.clone());
+        read(ledger, move |ledger| (ledger.session)(&asked))
+    };
+    let mut known = look().await;
+    if is_closing(room, &known) {
+        if ledger.written(Work::Flush).await.is_err() {
+            let what = "the session of this token is over, and the ledger does not say why yet: \
+                        try again in a few seconds";
+            return refusal(503, what);
+        }
+        known = look().await;
+    }
+    match known {
+        Ok(known) => refusal(403, why_not_here(room, known.as_ref())),
+        Err(_) => refusal(503, "the ledger cannot be read: try again in a few seconds"),
+    }
+}
+
+/// A room closes, and its people are told, before the end of its session is on disk.
+fn is_closing(room: &RoomKey, known: &Result<Option<Known>, Unreadable>) -> bool {
+    let Ok(Some(known)) = known else {
+        return false;
+    };
+    known.end_reason().is_none() && known.room() == *room
+}
+
 /// What is said to a token whose session is not in the token's room.
 fn why_not_here(room: &RoomKey, known: Option<&Known>) -> String {
     let ask = "ask the app for a new link";
@@ -208,3 +231,6 @@ pub(in crate::api) fn bearer(
         .map(|(_, value)| value);
     token::presented(header, query.map(String::as_str)).map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// How long the ledger may take to answer. A commit takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// Something to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -149,6 +146,8 @@ pub struct Ledger {
     pub sessions: Read<Within<(SessionFilter, u64)>, Vec<Known>>,
     /// What a request has made, with its digest.
     pub request: Read<Within<String>, Option<(String, Booking)>>,
+    /// How long a request waits for the answer to what it wrote.
+    pub patience: Duration,
 }
 
 impl Ledger {
@@ -157,7 +156,8 @@ impl Ledger {
         self.written_holding(work, ()).await
     }
 
-    /// Writes likewise. What is `held` stays so until it is on disk, or lost, however long that takes.
+    /// Writes likewise. What is `held` stays so until it is on disk, or lost, however long that takes, and
+    /// whether or not somebody still waits: who asked may hang up.
     pub(in crate::api) async fn written_holding<T: Send + 'static>(
         &self,
         work: Work,
@@ -175,23 +175,21 @@ impl Ledger {
     /// Waits until what was handed over is on disk, and holds what is `held` as `written_holding` does.
     pub(in crate::api) async fn confirmed<T: Send + 'static>(
         &self,
-        mut answered: Writing,
+        answered: Writing,
         held: T,
     ) -> Result<(), Unwritten> {
-        match timeout(PATIENCE, &mut answered).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Unwritten::Silent),
-            Err(_) => {
-                #[expect(
-                    clippy::disallowed_methods,
-                    reason = "it ends when the writer has answered, or has ended"
-                )]
-                tokio::spawn(async move {
-                    drop(answered.await);
-                    drop(held);
-                });
-                Err(Unwritten::Silent)
-            }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it ends when the writer has answered, or has ended"
+        )]
+        let written = tokio::spawn(async move {
+            let written = answered.await;
+            drop(held);
+            written
+        });
+        match timeout(self.patience, written).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(_)) | Err(_)) | Err(_) => Err(Unwritten::Silent),
         }
     }
 }

@@ -239,3 +239,6 @@ fn answer(bookings: &Bookings, caller: &Caller, booking: &Booking) -> Result<Res
     )];
     Ok((StatusCode::CREATED, place, JsonAnswer(created)).into_response())
 }
+
+#[cfg(test)]
+mod tests;
