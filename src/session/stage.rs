@@ -131,9 +131,9 @@ impl Stage {
         self.members.floor(who, direction)
     }
 
-    /// What is left of `duration.max_min` at `t`; nothing to say before it is live.
-    pub(super) fn time_left(&self, t: Mono) -> Option<Millis> {
-        self.clocks.time_left(&self.terms, t)
+    /// What is left of `duration.max_min` at `t`, by these terms; nothing to say before it is live.
+    pub(super) fn time_left(&self, terms: &Terms, t: Mono) -> Option<Millis> {
+        self.clocks.time_left(terms, t)
     }
 
     /// What is left of the quota at `t`, which is not before the newest fact.

@@ -8,8 +8,10 @@
 mod consents;
 mod consumer;
 mod course;
+mod disk;
 mod drift;
 mod gate;
+mod kinds;
 mod layers;
 mod ledger;
 mod links;
@@ -21,6 +23,7 @@ mod projects;
 mod recording;
 mod rejects;
 mod scenario;
+mod shown;
 mod tracks;
 mod world;
 
@@ -37,6 +40,9 @@ struct Tally {
     /// Of the crashed ones, those that lost more than a second of provable time.
     above_bound: u64,
     worst_ms: u64,
+    /// The furthest that a clock that was told lay behind the disk, and how often one was told.
+    behind_ms: u64,
+    told: u64,
     /// Sessions in which each state, end and warning occurred.
     occurred: BTreeMap<String, u64>,
     failures: Vec<String>,
@@ -53,11 +59,12 @@ fn run_seed(seed: u64, tally: &Mutex<Tally>) {
     let outcome = std::panic::catch_unwind(|| {
         let cases = world::run(scenario::scenario(seed), seed);
         let faults = ledger::faults(&cases);
-        (cases, faults)
+        let verdicts: Vec<_> = cases.iter().map(oracle::judge).collect();
+        (cases, faults, verdicts)
     });
     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
     let again = format!("BEISTAND_SIM_FIRST={seed} BEISTAND_SIM_SEEDS=1 cargo test --test sim");
-    let (cases, faults) = match outcome {
+    let (cases, faults, verdicts) = match outcome {
         Ok(outcome) => outcome,
         Err(_) => {
             tally
@@ -73,13 +80,15 @@ fn run_seed(seed: u64, tally: &Mutex<Tally>) {
     };
     faults.into_iter().for_each(&mut fail);
     let mut lost = Vec::new();
-    for (case, number) in cases.iter().zip(1..) {
-        match oracle::judge(case) {
+    for ((case, verdict), number) in cases.iter().zip(verdicts).zip(1..) {
+        match verdict {
             Ok(cost) => lost.extend(cost),
             Err(error) => fail(format!("session {number} ({:?}): {error}", case.fate)),
         }
     }
     for case in &cases {
+        tally.behind_ms = tally.behind_ms.max(case.shown.behind.0);
+        tally.told += case.shown.times;
         for what in occurrences(case) {
             *tally.occurred.entry(what).or_default() += 1;
         }
@@ -107,6 +116,7 @@ fn occurrences(case: &world::Case) -> BTreeSet<String> {
             None => entry.state.as_str().to_owned(),
         })
         .collect();
+    what.extend(case.kinds.iter().cloned());
     let told = case.entries.iter().chain(&case.after);
     what.extend(told.map(|entry| entry.cause.clone()));
     if let world::Fate::Lost(_) = case.fate {
@@ -119,6 +129,10 @@ fn occurrences(case: &world::Case) -> BTreeSet<String> {
     let terms = case.entries.first().and_then(|start| start.terms.as_ref());
     if let Some(terms) = terms.filter(|_| case.continues.is_some()) {
         what.insert("inherited".to_owned());
+        let before = case.before.as_ref().and_then(|case| case.entries.last());
+        if let Some(reason) = before.and_then(|stop| stop.state.reason()) {
+            what.insert(format!("inherited after {reason}"));
+        }
         if let Some(prompt) = &terms.prompt {
             what.insert(format!("inherited prompt, overdue {}", prompt.overdue));
         }

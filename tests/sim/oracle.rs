@@ -354,6 +354,9 @@ fn nobody(
 
 /// Judges a session; answers what a crash cost (milliseconds), where there was one.
 pub fn judge(case: &Case) -> Result<Option<u64>, String> {
+    if let Some(fault) = &case.shown.fault {
+        return Err(format!("the shown clock: {fault}"));
+    }
     if case.entries.is_empty() {
         return judge_unknown(case);
     }
