@@ -339,10 +339,7 @@ impl Billing {
     /// What a row says of the clock, and no more: the session may have come further since.
     fn clock_of(&self, entry: &Entry) -> Clock {
         let (accrued, settled) = (entry.totals.accrued_ms, self.account.settled());
-        let (used, terms) = (
-            self.facts().carried.used_ms + accrued,
-            self.account.terms(),
-        );
+        let (used, terms) = (self.facts().carried.used_ms + accrued, self.account.terms());
         let quota = terms.quota_s.map(Millis::from_secs);
         Clock {
             state: entry.state,

@@ -113,7 +113,12 @@ impl Store {
         self.queue.extend(newest);
     }
 
-    pub fn step(&mut self, now: Micros, trouble: Option<Trouble>, (disk, rng): (&mut Disk, &mut Rng)) {
+    pub fn step(
+        &mut self,
+        now: Micros,
+        trouble: Option<Trouble>,
+        (disk, rng): (&mut Disk, &mut Rng),
+    ) {
         if let Some((count, done)) = self.writing
             && done <= now
         {

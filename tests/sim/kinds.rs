@@ -6,7 +6,7 @@ use beistand::base::{Millis, Now, SessionState};
 use beistand::node::billing::Clock;
 
 /// Top-ups in the last seconds of a quota are the ones that can go wrong.
-const NEARLY: Millis = Millis::from_secs(5);
+pub const NEARLY: Millis = Millis::from_secs(5);
 
 pub const fn of_trouble(trouble: Trouble) -> &'static str {
     match trouble {

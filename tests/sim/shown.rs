@@ -80,14 +80,16 @@ impl Shown {
         // All but the newest have been heard of.
         let heard = claims.partition_point(|claim| claim.on_disk + NEWS <= now);
         let Some(newest) = heard.checked_sub(1) else {
-            return self.check(shown.is_none_or(|clock| among(claims, &clock, before)), || {
-                format!("{shown:?} is shown, and nothing is on disk")
-            });
+            return self.check(
+                shown.is_none_or(|clock| among(claims, &clock, before)),
+                || format!("{shown:?} is shown, and nothing is on disk"),
+            );
         };
         let late = &claims[newest..];
-        self.check(shown.is_some_and(|clock| among(late, &clock, before)), || {
-            format!("at {now}: {shown:?} is shown; on disk since {NEWS} us, or later: {late:?}")
-        });
+        self.check(
+            shown.is_some_and(|clock| among(late, &clock, before)),
+            || format!("at {now}: {shown:?} is shown; on disk since {NEWS} us, or later: {late:?}"),
+        );
         let told = self.told;
         let accrued = told.map_or(Millis::ZERO, |clock| clock.accrued_ms);
         self.behind = self.behind.max(late[0].accrued.saturating_sub(accrued));

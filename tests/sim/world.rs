@@ -78,6 +78,8 @@ impl Case {
 pub struct World {
     scenario: Scenario,
     rng: Rng,
+    /// When apps top up at the last moment. Drawn apart.
+    late: Rng,
     disk: Disk,
     sessions: BTreeMap<SessionId, Case>,
     count: u64,
@@ -99,6 +101,7 @@ pub fn run(scenario: Scenario, seed: u64) -> Vec<Case> {
     let mut world = World {
         scenario,
         rng: Rng::from_seed(seed ^ 0x5eed),
+        late: Rng::from_seed(seed ^ 0x1a7e),
         disk: Disk::default(),
         sessions: BTreeMap::new(),
         count: 0,
@@ -127,6 +130,9 @@ impl World {
         let mut actions: VecDeque<Action> = life.actions.iter().copied().collect();
         while let Some(now) = self.next_moment(&process, &actions, life) {
             self.feed(&mut process, &mut actions, (now, life));
+            if life.tops_up_late {
+                self.top_up_late(&mut process, (now, life));
+            }
             self.tick(&mut process, (now, life));
         }
         self.finish(process, life)
@@ -176,19 +182,50 @@ impl World {
             if action.act == Act::Connect && process.room.is_none() && !full {
                 self.open(process, now);
             }
-            if let Some((session, billing)) = &mut process.room {
-                let case = self.sessions.get_mut(session).unwrap();
-                process.joins += 1;
-                let clock = clock(process.boot, now);
-                let before = billing.clock();
-                let settled = process.boot + before.settled.micros();
-                if put(billing, &action, (process.boot, process.joins), clock) {
-                    let kinds = kinds::of_input(case, &action, (before, clock, life.trouble(now)));
-                    case.kinds.extend(kinds);
-                    take(&mut case.inputs, action, settled);
-                }
-            }
+            self.input(process, action, (now, life));
         }
+    }
+
+    fn input(&mut self, process: &mut Process, action: Action, (now, life): (Micros, &Life)) {
+        let Some((session, billing)) = &mut process.room else {
+            return;
+        };
+        let case = self.sessions.get_mut(session).unwrap();
+        process.joins += 1;
+        let clock = clock(process.boot, now);
+        let before = billing.clock();
+        let settled = process.boot + before.settled.micros();
+        if put(billing, &action, (process.boot, process.joins), clock) {
+            let kinds = kinds::of_input(case, &action, (before, clock, life.trouble(now)));
+            case.kinds.extend(kinds);
+            take(&mut case.inputs, action, settled);
+        }
+    }
+
+    /// The app tops up when next to nothing is left, or nothing, and that is not announced.
+    fn top_up_late(&mut self, process: &mut Process, (now, life): (Micros, &Life)) {
+        let Some((session, billing)) = &process.room else {
+            return;
+        };
+        let clock = billing.clock();
+        let open = self::clock(process.boot, now).mono.since(clock.settled);
+        let left = clock.quota_left_ms.filter(|left| *left > Millis::ZERO);
+        let live = clock.state == SessionState::Live;
+        let Some(left) = left.filter(|left| live && *left <= kinds::NEARLY) else {
+            return;
+        };
+        // What is used up and not announced is the rarer moment.
+        if self.late.below(if left <= open { 3 } else { 30 }) > 0 {
+            return;
+        }
+        let used = (billing.facts().carried.used_ms + clock.accrued_ms).0;
+        let quota_s = Some(used / 1000 + 6 + self.late.below(40));
+        let who = self.sessions[session].inputs[0].who;
+        let act = Act::Extend {
+            quota_s,
+            max_min: None,
+        };
+        self.input(process, Action { at: now, who, act }, (now, life));
     }
 
     fn open(&mut self, process: &mut Process, now: Micros) {
