@@ -72,7 +72,7 @@ impl Stage {
             members: Members::new(policy.billing.basis, at),
             state: SessionState::Waiting,
             overlap: false,
-            away: Away::both(at),
+            away: Away::default(),
             below_since: None,
             window_closes: closes
                 .map(|secs| at + Millis::from_secs(secs).saturating_sub(Millis(now.unix.0))),
@@ -262,6 +262,10 @@ impl Stage {
     }
 
     fn set_state(&mut self, t: Mono, state: SessionState) {
+        if self.state == SessionState::Waiting {
+            // They have met: how long one waited for the other is no absence.
+            self.away = Away::default();
+        }
         self.state = state;
         self.next_interim = None;
         if state == SessionState::Live {

@@ -5,6 +5,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
+mod absence;
 mod consents;
 mod consumer;
 mod course;
