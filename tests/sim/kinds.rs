@@ -1,12 +1,15 @@
 //! What the generator has to make: counted over the seeds, so that it cannot silently stop.
 
-use crate::scenario::{Act, Action, Ending, Life, Trouble};
+use crate::scenario::{Act, Action, Ending, Life, Micros, SEC, Trouble};
 use crate::world::Case;
 use beistand::base::{Millis, Now, SessionState};
 use beistand::node::billing::Clock;
 
 /// Top-ups in the last seconds of a quota are the ones that can go wrong.
 pub const NEARLY: Millis = Millis::from_secs(5);
+
+/// A process is down for less than this.
+pub const LONGEST_DOWN: Micros = 10 * SEC;
 
 pub const fn of_trouble(trouble: Trouble) -> &'static str {
     match trouble {

@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Wall-clock time at the start of the world.
 pub const EPOCH: u64 = 1_800_000_000_000;
+/// A rejoin within this time continues what a stop or a crash of the node cut off.
+const CONTINUES_WITHIN: Micros = 600 * SEC;
 /// Checkpoints are at most this far apart.
 const CHECKPOINT: Micros = 500 * MS;
 /// For how long a mark that the process lives holds, where the machine is in time.
@@ -65,6 +67,14 @@ impl Case {
     /// label is that of the wall clock, which may have been set since the session began.
     pub fn moment(&self, label: Unix) -> u64 {
         (label.0 + JUMP_MS).wrapping_sub(self.label_zero) % JUMP_MS
+    }
+
+    /// When it was cut off, if it was.
+    fn ended(&self) -> Micros {
+        match self.fate {
+            Fate::Own => Micros::MAX,
+            Fate::Api(at) | Fate::Crash(at) | Fate::Lost(at) => at,
+        }
     }
 
     /// When the window closes, on the world's clock; not before the session was opened.
@@ -231,7 +241,14 @@ impl World {
     fn open(&mut self, process: &mut Process, now: Micros) {
         self.count += 1;
         let session = SessionId::from(format!("SE_sim{:09}", self.count));
-        let continues = process.lost.take();
+        let lost = process.lost.take();
+        let ended = |lost: &SessionId| self.sessions[lost].ended();
+        let continues = lost.filter(|lost| now <= ended(lost).saturating_add(CONTINUES_WITHIN));
+        let mut kinds = BTreeSet::new();
+        let skipped = |lost: &SessionId| ended(lost) + kinds::LONGEST_DOWN < process.boot;
+        if continues.as_ref().is_some_and(skipped) {
+            kinds.insert("inherited over a life without anyone".to_owned());
+        }
         let facts = SessionFacts {
             continues: continues.clone(),
             ..SessionFacts::new(
@@ -272,7 +289,7 @@ impl World {
             after: Vec::new(),
             deliveries: Vec::new(),
             shown: Shown::default(),
-            kinds: BTreeSet::new(),
+            kinds,
         };
         self.sessions.insert(session, case);
     }
@@ -321,7 +338,9 @@ impl World {
         match (life.ending, process.room.take()) {
             (Ending::Crash, _) => {
                 self.cut_off(process.store, life);
-                return session.filter(|session| self.disk.entries.contains_key(session));
+                let known = session.filter(|session| self.disk.entries.contains_key(session));
+                // Nobody came in this life: what the one before left can still be continued.
+                return known.or(process.lost);
             }
             (Ending::Api, Some((session, mut billing))) => {
                 let case = self.sessions.get_mut(&session)?;
@@ -348,7 +367,7 @@ impl World {
                     // It says that it lost something.
                     self.cut_off(process.store, life);
                     let on_disk = self.disk.entries.contains_key(&session);
-                    return on_disk.then_some(session);
+                    return on_disk.then_some(session).or(process.lost);
                 }
                 process.store.flush(life.end, &mut self.disk);
                 return Some(session);
@@ -357,7 +376,7 @@ impl World {
             (Ending::Quiet, Some(_)) => panic!("{session:?} does not end"),
         }
         process.store.flush(life.end, &mut self.disk);
-        None
+        process.lost
     }
 
     /// The process is gone, and what it had not written.
