@@ -7,8 +7,12 @@ use crate::base::{
     Warning,
 };
 use crate::session::{Allowance, Output, Policy, Prompt, Reason, Session, Standing, Stats};
-use crate::usage::{Account, Append, Carried, Checkpoint, SessionFacts};
+use crate::usage::{Account, Append, Carried, Checkpoint, Entry, SessionFacts, Stored};
 use std::collections::VecDeque;
+
+mod shown;
+
+pub use shown::ShownClock;
 
 /// What a session starts with.
 #[derive(Clone, Debug)]
@@ -58,6 +62,9 @@ pub struct Billing {
     /// Granted connections whose turn in event time has not come. At most one per join of the
     /// last few seconds: the watermark is never further behind.
     joins: VecDeque<Join>,
+    /// Rows on their way to the ledger, each with what it says of the clock.
+    appends: VecDeque<(Append, Clock)>,
+    shown: ShownClock,
 }
 
 impl Billing {
@@ -83,6 +90,8 @@ impl Billing {
             account: Account::new(facts, session.terms().clone(), now),
             session,
             joins: VecDeque::new(),
+            appends: VecDeque::new(),
+            shown: ShownClock::new(now.mono),
         }
     }
 
@@ -228,19 +237,45 @@ impl Billing {
         self.session.poll_timeout()
     }
 
-    /// The next row for the ledger, with its events.
+    /// The next row for the ledger, with its events. Answered by [`Billing::handle_committed`].
     pub fn poll_output(&mut self) -> Option<Append> {
-        self.account.poll_output()
+        self.collect();
+        let (append, clock) = self.appends.pop_front()?;
+        let written = Stored::entry(append.entry.entry_seq);
+        self.shown.handle_written(written, clock);
+        Some(append)
     }
 
-    /// The running totals, if they changed. Ask at least every 500 ms, after the outputs, and
-    /// write it after them.
+    /// The running totals, if they changed. Ask at least every 500 ms, and write it after the outputs: none
+    /// while there are any, since it counts on what stands in them. Answered by
+    /// [`Billing::handle_committed`].
     pub fn checkpoint(&mut self, now: Now) -> Option<Checkpoint> {
         self.handle_timeout(now);
-        self.account.checkpoint(now)
+        if !self.appends.is_empty() {
+            return None;
+        }
+        let checkpoint = self.account.checkpoint(now)?;
+        let written = Stored::checkpoint(checkpoint.number);
+        self.shown.handle_written(written, self.clock());
+        Some(checkpoint)
     }
 
-    /// The billed clock.
+    /// So much of the session is on disk.
+    pub fn handle_committed(&mut self, stored: Stored) {
+        self.shown.handle_committed(stored);
+    }
+
+    /// The billed clock as it may be shown.
+    pub const fn shown(&self) -> &ShownClock {
+        &self.shown
+    }
+
+    /// The same, to tell it.
+    pub const fn shown_mut(&mut self) -> &mut ShownClock {
+        &mut self.shown
+    }
+
+    /// The billed clock, of which not all is on disk.
     pub fn clock(&self) -> Clock {
         Clock {
             state: self.session.state(),
@@ -273,6 +308,7 @@ impl Billing {
 
     /// Hands what the session announced to the account, in event-time order.
     fn drain(&mut self) {
+        self.collect();
         while let Some(output) = self.session.poll_output() {
             self.witness(output.at());
             match output {
@@ -304,9 +340,32 @@ impl Billing {
                 }
                 Output::Warning { at, warning } => self.account.handle_warning(at, warning),
             }
+            self.collect();
         }
         self.witness(self.session.settled());
         self.account.settle(self.session.settled());
+    }
+
+    /// Takes the account's new rows while its clock stands at them: the session is ahead of it.
+    fn collect(&mut self) {
+        while let Some(append) = self.account.poll_output() {
+            let clock = self.clock_of(&append.entry);
+            self.appends.push_back((append, clock));
+        }
+    }
+
+    /// What a row says of the clock, and no more: the session may have come further since.
+    fn clock_of(&self, entry: &Entry) -> Clock {
+        let (accrued, settled) = (entry.totals.accrued_ms, self.account.settled());
+        let (used, terms) = (self.facts().carried.used_ms + accrued, self.account.terms());
+        let quota = terms.quota_s.map(Millis::from_secs);
+        Clock {
+            state: entry.state,
+            accrued_ms: accrued,
+            quota_left_ms: quota.map(|quota| quota.saturating_sub(used)),
+            time_left_ms: self.session.time_left_at(terms, settled),
+            settled,
+        }
     }
 
     /// Whoever is present is so up to their last packet, and at most up to `at`.

@@ -309,7 +309,7 @@ impl Shard {
             let taken: Vec<Checkpoint> = self
                 .indices()
                 .into_iter()
-                .filter_map(|index| self.with_room(index, now, |room, _| room.checkpoint(now))?)
+                .filter_map(|index| self.with_room(index, now, LiveRoom::checkpoint)?)
                 .collect();
             if !taken.is_empty() {
                 self.outputs.push_back(Output::Checkpoints(taken));

@@ -249,7 +249,12 @@ impl Session {
 
     /// What is left of `duration.max_min` at [`Session::settled`]; none before it was live.
     pub fn time_left(&self) -> Option<Millis> {
-        self.stage.time_left(self.settled)
+        self.time_left_at(self.terms(), self.settled)
+    }
+
+    /// The same at an earlier moment, by the terms that held then.
+    pub fn time_left_at(&self, terms: &Terms, at: Mono) -> Option<Millis> {
+        self.stage.time_left(terms, at)
     }
 
     /// The prompt that is open at [`Session::settled`].

@@ -69,7 +69,7 @@ impl Stage {
             members: Members::new(policy.billing.basis, at),
             state: SessionState::Waiting,
             overlap: false,
-            away: Away::both(at),
+            away: Away::default(),
             below_since: None,
             window_closes: closes
                 .map(|secs| at + Millis::from_secs(secs).saturating_sub(Millis(now.unix.0))),
@@ -130,9 +130,9 @@ impl Stage {
         self.members.floor(who, direction)
     }
 
-    /// What is left of `duration.max_min` at `t`; nothing to say before it is live.
-    pub(super) fn time_left(&self, t: Mono) -> Option<Millis> {
-        self.clocks.time_left(&self.terms, t)
+    /// What is left of `duration.max_min` at `t`, by these terms; nothing to say before it is live.
+    pub(super) fn time_left(&self, terms: &Terms, t: Mono) -> Option<Millis> {
+        self.clocks.time_left(terms, t)
     }
 
     /// What is left of the quota at `t`, which is not before the newest fact.
@@ -267,6 +267,10 @@ impl Stage {
     }
 
     fn set_state(&mut self, t: Mono, state: SessionState) {
+        if self.state == SessionState::Waiting {
+            // They have met: how long one waited for the other is no absence.
+            self.away = Away::default();
+        }
         self.state = state;
         self.next_interim = None;
         if state == SessionState::Live {

@@ -299,6 +299,16 @@ impl Account {
         self.meter.accrued()
     }
 
+    /// The terms that hold there.
+    pub const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Up to here the totals are certain.
+    pub const fn settled(&self) -> Mono {
+        self.settled
+    }
+
     /// The session's facts.
     pub const fn facts(&self) -> &SessionFacts {
         &self.facts

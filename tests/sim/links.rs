@@ -11,6 +11,8 @@ const NOTICE_MS: u64 = 2_000;
 const BACK_MS: u64 = 15_000;
 /// Of it, the time after which an end of the evidence ends a breach.
 const RESTORE_MS: u64 = 5_000;
+/// Within this time a picture is back, whenever its link becomes wide again.
+const BACK_AT_WORST_MS: u64 = 30_000;
 
 /// What a data packet carries.
 fn json(packet: &[u8]) -> serde_json::Value {
@@ -228,6 +230,31 @@ fn a_picture_alone_that_was_paused_comes_back_too() {
     assert_eq!(call.got(15), 0);
     call.down(2_000);
     assert!(call.got(BACK_MS / 1_000) > 1_200_000, "{:?}", call.changes);
+}
+
+#[test]
+fn a_picture_comes_back_whenever_its_link_becomes_wide_again() {
+    for (phase, sound) in (0..6).flat_map(|phase| [(phase, true), (phase, false)]) {
+        let mut call = Call::new(Bitrate::kbps(2_000));
+        call.sound = sound;
+        call.run(20);
+        call.down(300);
+        call.run(15);
+        for _ in 0..phase * 97 {
+            call.tick();
+        }
+        call.down(2_000);
+        let wide = call.at;
+        let seconds = 1..=BACK_AT_WORST_MS / 1_000;
+        let is_back = seconds.into_iter().any(|_| {
+            let before = call.world.clients[1].received_bytes;
+            call.run(1);
+            (call.world.clients[1].received_bytes - before) * 8 > 1_200_000
+        });
+        let took = call.at - wide;
+        println!("phase {phase}, sound {sound}: {took} ms");
+        assert!(is_back, "phase {phase}, sound {sound}: {:?}", call.changes);
+    }
 }
 
 #[test]

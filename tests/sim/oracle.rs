@@ -8,9 +8,7 @@ use beistand::base::{Direction, PauseReason, Role, SessionState};
 use beistand::usage::{EntryKind, Totals};
 use std::collections::BTreeMap;
 
-const PRESENT: Micros = 5 * SEC;
-const GRACE: Micros = 20 * SEC;
-const ABANDON: Micros = 300 * SEC;
+pub const PRESENT: Micros = 5 * SEC;
 const MEDIA: Micros = 2 * SEC;
 const CRASH_BOUND: Micros = SEC;
 
@@ -167,11 +165,11 @@ fn tracks(case: &Case, horizon: Micros) -> BTreeMap<&'static str, Track> {
     tracks
 }
 
-struct Sides {
-    expert: Spans,
-    customer: Spans,
-    attending: Spans,
-    both: Spans,
+pub struct Sides {
+    pub expert: Spans,
+    pub customer: Spans,
+    pub attending: Spans,
+    pub both: Spans,
 }
 
 fn sides(tracks: &BTreeMap<&'static str, Track>) -> Sides {
@@ -235,7 +233,7 @@ pub fn truth(case: &Case, horizon: Micros) -> Truth {
     let anyone = union(tracks.values().flat_map(|t| t.runs.clone()).collect());
     let whole = course(case, &tracks, stand.clone(), horizon);
     let first_live = whole.first_live;
-    let alone = end(case, &tracks, &sides, (&anyone, first_live));
+    let alone = crate::absence::end(case, &tracks, &sides, (&anyone, first_live));
     let (end, reason) = whole.end.into_iter().chain([alone]).min().unwrap();
     let course = course(case, &tracks, stand, end.min(horizon));
     let roles = tracks.values().any(|t| t.role.is_some());
@@ -268,6 +266,7 @@ fn begins(case: &Case) -> Stand {
     let Some(before) = &case.before else {
         return Stand::fresh(&case.policy);
     };
+    let before = &as_recorded(before);
     let stop = &before.entries[before.entries.len() - 1];
     // The totals reach further than the moment of an entry that tells of someone's past leave.
     let intervals = &stop.totals.intervals;
@@ -280,80 +279,25 @@ fn begins(case: &Case) -> Stand {
     stand
 }
 
-/// When the session ends because someone is not here, and why.
-fn end(
-    case: &Case,
-    tracks: &BTreeMap<&'static str, Track>,
-    sides: &Sides,
-    (anyone, first_live): (&Spans, Option<Micros>),
-) -> (Micros, &'static str) {
-    let mut ends = vec![nobody(case, tracks, anyone, first_live)];
-    if let Some(live) = first_live {
-        let both = if case.policy.connected {
-            [&sides.attending; 2]
-        } else {
-            [&sides.expert, &sides.customer]
-        };
-        for side in both {
-            let starts = side.iter().map(|span| span.0).skip(1).chain([Micros::MAX]);
-            let gaps = side.iter().map(|span| span.1).zip(starts);
-            ends.extend(
-                gaps.filter(|(from, to)| *from >= live && to - from > ABANDON)
-                    .map(|(from, _)| (from + ABANDON, "abandoned")),
-            );
-        }
-    }
-    ends.into_iter().min().unwrap()
-}
-
-/// The first 20 s without anyone; a connection granted meanwhile begins them anew.
-fn nobody(
-    case: &Case,
-    tracks: &BTreeMap<&'static str, Track>,
-    anyone: &Spans,
-    first_live: Option<Micros>,
-) -> (Micros, &'static str) {
-    let mut connects: Vec<_> = tracks.values().flat_map(|t| t.connects.clone()).collect();
-    connects.sort_unstable();
-    let gaps = [case.created]
-        .into_iter()
-        .chain(anyone.iter().map(|span| span.1));
-    let nexts = anyone.iter().map(|span| span.0).chain([Micros::MAX]);
-    let mut end = Micros::MAX;
-    for (gap, next) in gaps.zip(nexts) {
-        let mut since = gap;
-        for connect in connects.iter().filter(|c| **c >= gap && **c <= next) {
-            if *connect <= since + GRACE {
-                since = since.max(*connect);
-            }
-        }
-        if next > since + GRACE {
-            end = since + GRACE;
-            break;
-        }
-    }
-    if first_live.is_none_or(|live| live > end) {
-        return (end, "no_show");
-    }
-    let last = tracks
-        .values()
-        .filter_map(|t| {
-            Some((
-                t.runs
-                    .iter()
-                    .filter(|run| run.1 <= end)
-                    .map(|run| run.1)
-                    .max()?,
-                t,
-            ))
-        })
-        .max_by_key(|(at, _)| *at);
-    let said = last.is_some_and(|(at, t)| t.leaves.iter().any(|l| (at..=end).contains(l)));
-    (end, if said { "left" } else { "abandoned" })
+/// Without the top-ups that the disk did not hear of: their app had no answer.
+fn as_recorded(case: &Case) -> Case {
+    let rows = case.entries.iter();
+    let mut recorded = rows.filter(|entry| entry.cause == "extended").count();
+    let mut case = case.clone();
+    case.inputs.retain(|input| {
+        let extends = matches!(input.act, Act::Extend { .. });
+        let known = !extends || recorded > 0;
+        recorded -= usize::from(extends && known);
+        known
+    });
+    case
 }
 
 /// Judges a session; answers what a crash cost (milliseconds), where there was one.
 pub fn judge(case: &Case) -> Result<Option<u64>, String> {
+    if let Some(fault) = &case.shown.fault {
+        return Err(format!("the shown clock: {fault}"));
+    }
     if case.entries.is_empty() {
         return judge_unknown(case);
     }
@@ -493,7 +437,8 @@ fn judge_warnings(case: &Case, truth: &Truth) -> Result<(), String> {
 /// `safe`. Answers how much less than the truth it is.
 fn judge_cut(case: &Case, totals: &Totals, (at, safe): (Micros, Micros)) -> Result<u64, String> {
     let whole = truth(case, at);
-    let sure = truth(case, safe);
+    // A bound may be longer than the session: before it nothing is sure.
+    let sure = truth(case, safe.max(case.created));
     let least = length(&cut(&sure.live, 0, sure.decided));
     let (billed, most) = (totals.accrued_ms.0, length(&whole.live));
     if billed > most || billed < least {

@@ -86,6 +86,8 @@ pub struct Life {
     pub actions: Vec<Action>,
     /// When its disk is in trouble.
     pub troubles: Vec<(Range<Micros>, Trouble)>,
+    /// Prepaid time is topped up when it is nearly used up.
+    pub tops_up_late: bool,
 }
 
 /// What is wrong with a disk.
@@ -195,7 +197,11 @@ pub fn scenario(seed: u64) -> Scenario {
     let mut draw = Draw(Rng::from_seed(seed));
     let sparse = draw.chance(40);
     let people = people(&mut draw);
-    let policy = policy(&mut draw);
+    let mut policy = policy(&mut draw);
+    let mut late = Draw(Rng::from_seed(seed ^ 0x1a7e5));
+    if policy.quota_s.is_none() && late.chance(20) {
+        policy.quota_s = Some(late.between(10, 150));
+    }
     // Minutes of presence checks need minutes.
     let longest = if policy.after_min > 0 && draw.chance(70) {
         450 * SEC
@@ -238,6 +244,7 @@ pub fn scenario(seed: u64) -> Scenario {
             ending,
             actions,
             troubles: troubles(&mut disk, boot..end),
+            tops_up_late: late.chance(50),
         });
         // The next process starts on a whole millisecond, as every reading of its clock does.
         boot = (end / MS + draw.between(200, 3_000)) * MS;

@@ -1,25 +1,25 @@
 //! The node, its store and its clock: runs a scenario through `node::billing`, crashes it, and keeps
 //! what was on disk.
 
+use crate::disk::{Disk, Store, Write};
+use crate::kinds;
 use crate::scenario::{Act, Action, Ending, Life, MS, Micros, Policy, SEC, Scenario, Trouble};
+use crate::shown::Shown;
 use beistand::base::{
     EndReason, FloorReport, Identity, Inherited, LimitedBy, Millis, Mono, Now, Rng, RoomKey,
     SessionId, SessionState, Unix,
 };
 use beistand::node::billing::{Billing, Join, Opening};
 use beistand::usage::ledger::{Death, Remains};
-use beistand::usage::{Append, Checkpoint, Entry, Event, SessionFacts, ledger};
-use std::collections::{BTreeMap, VecDeque};
+use beistand::usage::{Entry, Event, SessionFacts, ledger};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Wall-clock time at the start of the world.
 pub const EPOCH: u64 = 1_800_000_000_000;
+/// A rejoin within this time continues what a stop or a crash of the node cut off.
+const CONTINUES_WITHIN: Micros = 600 * SEC;
 /// Checkpoints are at most this far apart.
 const CHECKPOINT: Micros = 500 * MS;
-/// From queueing to durability at most 250 ms: a group gathers, and is written.
-const GATHER: Micros = 120 * MS;
-const WRITE: Micros = 100 * MS;
-/// How often a full disk is tried again.
-const RETRY: Micros = SEC;
 /// For how long a mark that the process lives holds, where the machine is in time.
 const ALIVE: Millis = Millis(150);
 
@@ -53,6 +53,10 @@ pub struct Case {
     pub after: Vec<Entry>,
     /// Every event as often as it was delivered.
     pub deliveries: Vec<Event>,
+    /// What was shown and told of its clock, as it ran.
+    pub shown: Shown,
+    /// What happened to it, of what the generator has to make.
+    pub kinds: BTreeSet<String>,
 }
 
 /// What the wall clock is set by.
@@ -65,6 +69,14 @@ impl Case {
         (label.0 + JUMP_MS).wrapping_sub(self.label_zero) % JUMP_MS
     }
 
+    /// When it was cut off, if it was.
+    fn ended(&self) -> Micros {
+        match self.fate {
+            Fate::Own => Micros::MAX,
+            Fate::Api(at) | Fate::Crash(at) | Fate::Lost(at) => at,
+        }
+    }
+
     /// When the window closes, on the world's clock; not before the session was opened.
     pub fn closes(&self) -> Option<Micros> {
         let closes = (EPOCH / 1000 + self.policy.closes_s?) * 1000;
@@ -73,104 +85,11 @@ impl Case {
     }
 }
 
-/// The disk.
-#[derive(Default)]
-struct Disk {
-    entries: BTreeMap<SessionId, Vec<Entry>>,
-    events: BTreeMap<SessionId, Vec<Event>>,
-    checkpoints: BTreeMap<SessionId, Checkpoint>,
-}
-
-enum Write {
-    Append(Box<Append>),
-    Checkpoint(Box<Checkpoint>),
-}
-
-impl Disk {
-    fn apply(&mut self, write: Write) {
-        match write {
-            Write::Append(append) => {
-                let Append { entry, events } = *append;
-                self.events
-                    .entry(entry.session.clone())
-                    .or_default()
-                    .extend(events);
-                self.entries
-                    .entry(entry.session.clone())
-                    .or_default()
-                    .push(entry);
-            }
-            Write::Checkpoint(checkpoint) => {
-                self.checkpoints
-                    .insert(checkpoint.facts.session.clone(), *checkpoint);
-            }
-        }
-    }
-}
-
-/// Group commit: what is queued is gathered, then written; only then it is on disk.
-#[derive(Default)]
-struct Store {
-    queue: VecDeque<Write>,
-    /// How many of the queue are being written, and when that is done.
-    writing: Option<(usize, Micros)>,
-    /// When the next group starts.
-    start: Option<Micros>,
-}
-
-impl Store {
-    fn push(&mut self, write: Write, now: Micros, rng: &mut Rng) {
-        self.queue.push_back(write);
-        if self.writing.is_none() && self.start.is_none() {
-            self.start = Some(now + rng.below(GATHER));
-        }
-    }
-
-    fn wake(&self) -> Option<Micros> {
-        self.writing.map(|(_, done)| done).or(self.start)
-    }
-
-    fn step(&mut self, now: Micros, trouble: Option<Trouble>, (disk, rng): (&mut Disk, &mut Rng)) {
-        if let Some((count, done)) = self.writing
-            && done <= now
-        {
-            self.writing = None;
-            if trouble == Some(Trouble::Full) {
-                self.start = Some(now + RETRY);
-            } else {
-                self.queue
-                    .drain(..count)
-                    .for_each(|write| disk.apply(write));
-                // What came meanwhile has waited already: it goes at once.
-                self.start = (!self.queue.is_empty()).then_some(now);
-            }
-        }
-        if self.writing.is_none() && self.start.is_some_and(|start| start <= now) {
-            let takes = match trouble {
-                Some(Trouble::Slow(takes)) => takes,
-                Some(Trouble::Full) | None => rng.below(WRITE),
-            };
-            self.start = None;
-            self.writing = Some((self.queue.len(), now + takes));
-        }
-    }
-
-    /// The machine stops: what was not written is lost; a write on its way may have made it.
-    fn crash(mut self, trouble: Option<Trouble>, (disk, rng): (&mut Disk, &mut Rng)) {
-        if let Some((count, _)) = self.writing
-            && trouble != Some(Trouble::Full)
-            && rng.below(2) == 0
-        {
-            self.queue
-                .drain(..count)
-                .for_each(|write| disk.apply(write));
-        }
-    }
-}
-
 pub struct World {
     scenario: Scenario,
     rng: Rng,
+    /// When apps top up at the last moment. Drawn apart.
+    late: Rng,
     disk: Disk,
     sessions: BTreeMap<SessionId, Case>,
     count: u64,
@@ -192,6 +111,7 @@ pub fn run(scenario: Scenario, seed: u64) -> Vec<Case> {
     let mut world = World {
         scenario,
         rng: Rng::from_seed(seed ^ 0x5eed),
+        late: Rng::from_seed(seed ^ 0x1a7e),
         disk: Disk::default(),
         sessions: BTreeMap::new(),
         count: 0,
@@ -220,6 +140,9 @@ impl World {
         let mut actions: VecDeque<Action> = life.actions.iter().copied().collect();
         while let Some(now) = self.next_moment(&process, &actions, life) {
             self.feed(&mut process, &mut actions, (now, life));
+            if life.tops_up_late {
+                self.top_up_late(&mut process, (now, life));
+            }
             self.tick(&mut process, (now, life));
         }
         self.finish(process, life)
@@ -269,22 +192,63 @@ impl World {
             if action.act == Act::Connect && process.room.is_none() && !full {
                 self.open(process, now);
             }
-            if let Some((session, billing)) = &mut process.room {
-                let case = self.sessions.get_mut(session).unwrap();
-                process.joins += 1;
-                let clock = clock(process.boot, now);
-                let settled = process.boot + billing.clock().settled.micros();
-                if put(billing, &action, (process.boot, process.joins), clock) {
-                    take(&mut case.inputs, action, settled);
-                }
-            }
+            self.input(process, action, (now, life));
         }
+    }
+
+    fn input(&mut self, process: &mut Process, action: Action, (now, life): (Micros, &Life)) {
+        let Some((session, billing)) = &mut process.room else {
+            return;
+        };
+        let case = self.sessions.get_mut(session).unwrap();
+        process.joins += 1;
+        let clock = clock(process.boot, now);
+        let before = billing.clock();
+        let settled = process.boot + before.settled.micros();
+        if put(billing, &action, (process.boot, process.joins), clock) {
+            let kinds = kinds::of_input(case, &action, (before, clock, life.trouble(now)));
+            case.kinds.extend(kinds);
+            take(&mut case.inputs, action, settled);
+        }
+    }
+
+    /// The app tops up when next to nothing is left, or nothing, and that is not announced.
+    fn top_up_late(&mut self, process: &mut Process, (now, life): (Micros, &Life)) {
+        let Some((session, billing)) = &process.room else {
+            return;
+        };
+        let clock = billing.clock();
+        let open = self::clock(process.boot, now).mono.since(clock.settled);
+        let left = clock.quota_left_ms.filter(|left| *left > Millis::ZERO);
+        let live = clock.state == SessionState::Live;
+        let Some(left) = left.filter(|left| live && *left <= kinds::NEARLY) else {
+            return;
+        };
+        // What is used up and not announced is the rarer moment.
+        if self.late.below(if left <= open { 3 } else { 30 }) > 0 {
+            return;
+        }
+        let used = (billing.facts().carried.used_ms + clock.accrued_ms).0;
+        let quota_s = Some(used / 1000 + 6 + self.late.below(40));
+        let who = self.sessions[session].inputs[0].who;
+        let act = Act::Extend {
+            quota_s,
+            max_min: None,
+        };
+        self.input(process, Action { at: now, who, act }, (now, life));
     }
 
     fn open(&mut self, process: &mut Process, now: Micros) {
         self.count += 1;
         let session = SessionId::from(format!("SE_sim{:09}", self.count));
-        let continues = process.lost.take();
+        let lost = process.lost.take();
+        let ended = |lost: &SessionId| self.sessions[lost].ended();
+        let continues = lost.filter(|lost| now <= ended(lost).saturating_add(CONTINUES_WITHIN));
+        let mut kinds = BTreeSet::new();
+        let skipped = |lost: &SessionId| ended(lost) + kinds::LONGEST_DOWN < process.boot;
+        if continues.as_ref().is_some_and(skipped) {
+            kinds.insert("inherited over a life without anyone".to_owned());
+        }
         let facts = SessionFacts {
             continues: continues.clone(),
             ..SessionFacts::new(
@@ -324,14 +288,20 @@ impl World {
             entries: Vec::new(),
             after: Vec::new(),
             deliveries: Vec::new(),
+            shown: Shown::default(),
+            kinds,
         };
         self.sessions.insert(session, case);
     }
 
     /// The rest of a worker's round: timers, outputs, checkpoint, store.
     fn tick(&mut self, process: &mut Process, (now, life): (Micros, &Life)) {
-        if let Some((_, billing)) = &mut process.room {
+        let mut news = process.store.take_news(now);
+        if let Some((session, billing)) = &mut process.room {
             let clock = clock(process.boot, now);
+            if let Some(stored) = news.remove(session) {
+                billing.handle_committed(stored);
+            }
             billing.handle_timeout(clock);
             while let Some(append) = billing.poll_output() {
                 process
@@ -347,6 +317,11 @@ impl World {
                 process.next_checkpoint += CHECKPOINT;
                 process.next_checkpoint = process.next_checkpoint.max(now);
             }
+            let case = self.sessions.get_mut(session).unwrap();
+            let claims = self.disk.claims.get(session).map_or(&[][..], Vec::as_slice);
+            case.shown.look(billing, claims, (now, clock.mono));
+            let trouble = life.trouble(now).map(kinds::of_trouble);
+            case.kinds.extend(trouble.map(str::to_owned));
             if matches!(billing.clock().state, SessionState::Ended(_)) {
                 process.room = None;
             }
@@ -357,10 +332,15 @@ impl World {
 
     fn finish(&mut self, mut process: Process, life: &Life) -> Option<SessionId> {
         let session = process.room.as_ref().map(|(session, _)| session.clone());
+        if let Some(case) = session.as_ref().and_then(|id| self.sessions.get_mut(id)) {
+            case.kinds.extend(kinds::of_ending(life));
+        }
         match (life.ending, process.room.take()) {
             (Ending::Crash, _) => {
                 self.cut_off(process.store, life);
-                return session.filter(|session| self.disk.entries.contains_key(session));
+                let known = session.filter(|session| self.disk.entries.contains_key(session));
+                // Nobody came in this life: what the one before left can still be continued.
+                return known.or(process.lost);
             }
             (Ending::Api, Some((session, mut billing))) => {
                 let case = self.sessions.get_mut(&session)?;
@@ -387,26 +367,22 @@ impl World {
                     // It says that it lost something.
                     self.cut_off(process.store, life);
                     let on_disk = self.disk.entries.contains_key(&session);
-                    return on_disk.then_some(session);
+                    return on_disk.then_some(session).or(process.lost);
                 }
-                let queue = process.store.queue.drain(..);
-                queue.for_each(|write| self.disk.apply(write));
+                process.store.flush(life.end, &mut self.disk);
                 return Some(session);
             }
             (Ending::Api | Ending::Drain | Ending::Quiet, None) => {}
             (Ending::Quiet, Some(_)) => panic!("{session:?} does not end"),
         }
-        process
-            .store
-            .queue
-            .drain(..)
-            .for_each(|write| self.disk.apply(write));
-        None
+        process.store.flush(life.end, &mut self.disk);
+        process.lost
     }
 
     /// The process is gone, and what it had not written.
     fn cut_off(&mut self, store: Store, life: &Life) {
-        store.crash(life.trouble(life.end), (&mut self.disk, &mut self.rng));
+        let trouble = life.trouble(life.end);
+        store.crash((life.end, trouble), (&mut self.disk, &mut self.rng));
         for (session, case) in &mut self.sessions {
             let entries = self.disk.entries.get(session);
             let last = entries.and_then(|entries| entries.last());
@@ -450,7 +426,7 @@ impl World {
                 event_seq: seq,
                 death,
             });
-            self.disk.apply(Write::Append(Box::new(append)));
+            self.disk.apply(Write::Append(Box::new(append)), 0);
         }
     }
 

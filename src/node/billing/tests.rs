@@ -66,6 +66,7 @@ fn ten_seconds_together_are_billed_as_ten_seconds() {
         SessionState::Paused(crate::base::PauseReason::CustomerAway)
     );
     assert_eq!(clock.accrued_ms, Millis(10_030));
+    while billing.poll_output().is_some() {}
     let totals = billing.checkpoint(at(10_100)).unwrap().totals;
     assert_eq!(
         totals.participants[&"carl".into()].connected_ms,
@@ -88,6 +89,7 @@ fn the_policys_reference_and_minimum_go_into_the_record() {
     let facts = start.entry.facts.unwrap();
     assert_eq!(facts.external_ref.as_deref(), Some("b-1"));
     assert_eq!(facts.metadata, Some(serde_json::json!({"a": 1})));
+    while billing.poll_output().is_some() {}
     let totals = billing.checkpoint(at(4_000)).unwrap().totals;
     assert_eq!(
         (totals.accrued_ms, totals.billable_ms),

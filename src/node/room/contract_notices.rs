@@ -2,19 +2,11 @@
 
 use super::membership::Membership;
 use super::notices::Notices;
-use crate::base::{Identity, Millis, Mono, Role, SessionId, Warning};
-use crate::node::billing::{Billing, Clock};
+use crate::base::{Identity, Mono, Role, SessionId, Warning};
+use crate::node::billing::Billing;
 use crate::node::context::Context;
 use crate::node::io::Output;
 use crate::session::{Prompt, Who};
-use crate::usage::Stored;
-use std::collections::VecDeque;
-
-/// The billed clock is told once a second.
-const CLOCK_EVERY: Millis = Millis::from_secs(1);
-
-/// Clocks on their way to the disk; with a full disk the newest are shown late, not wrong.
-const MAX_PENDING: usize = 256;
 
 /// The attribute that shows who is asked whether they are still there.
 const ASKED: &str = "beistand.presence";
@@ -22,11 +14,6 @@ const ASKED: &str = "beistand.presence";
 /// What clients know of the contract.
 pub(in crate::node) struct ContractNotices {
     session: SessionId,
-    /// What the appends and checkpoints on their way to the disk say, in their order.
-    pending: VecDeque<(Stored, Clock)>,
-    /// The newest clock that is on disk: no other is ever told.
-    shown: Option<Clock>,
-    clock_told: Mono,
     /// What was told of the open prompt: overdue, and who has answered.
     prompt_told: Option<(bool, Vec<Identity>)>,
     /// Who has to confirm, by the policy.
@@ -34,42 +21,12 @@ pub(in crate::node) struct ContractNotices {
 }
 
 impl ContractNotices {
-    pub(in crate::node) const fn new(session: SessionId, who: Who, now: Mono) -> ContractNotices {
+    pub(in crate::node) const fn new(session: SessionId, who: Who) -> ContractNotices {
         ContractNotices {
             session,
-            pending: VecDeque::new(),
-            shown: None,
-            clock_told: now,
             prompt_told: None,
             who,
         }
-    }
-
-    /// The newest clock that is on disk.
-    pub(in crate::node) const fn shown(&self) -> Option<Clock> {
-        self.shown
-    }
-
-    /// An append or a checkpoint goes out now, and says this.
-    pub(in crate::node) fn handle_written(&mut self, written: Stored, clock: Clock) {
-        if self.pending.len() == MAX_PENDING {
-            self.pending.pop_front();
-        }
-        self.pending.push_back((written, clock));
-    }
-
-    /// So much is on disk: the newest clock of it is shown, whatever was folded or left out on the way.
-    /// True if that changed the state that is shown.
-    pub(in crate::node) fn handle_committed(&mut self, stored: Stored) -> bool {
-        let covered = |(written, _): &(Stored, Clock)| stored.covers(*written);
-        let Some(newest) = self.pending.iter().rposition(covered) else {
-            return false;
-        };
-        let Some((_, clock)) = self.pending.drain(..=newest).next_back() else {
-            return false;
-        };
-        let before = self.shown.replace(clock);
-        before.map(|before| before.state) != Some(clock.state)
     }
 
     /// Passes on what billing has for the ledger.
@@ -80,8 +37,6 @@ impl ContractNotices {
         context: &mut Context<'_>,
     ) {
         while let Some(append) = billing.poll_output() {
-            let written = Stored::entry(append.entry.entry_seq);
-            self.handle_written(written, billing.clock());
             if let Some(warning) = &append.entry.warning {
                 tell_warning(warning, notices);
             }
@@ -89,23 +44,24 @@ impl ContractNotices {
         }
     }
 
-    pub(in crate::node) fn clock_is_due(&self, now: Mono) -> bool {
-        now.since(self.clock_told) >= CLOCK_EVERY
-    }
-
-    /// Tells the newest clock that is on disk, and while a prompt is open that as well, for those who
-    /// came after it opened.
-    pub(in crate::node) fn tell_clock(
-        &mut self,
-        prompt: Option<&Prompt>,
+    /// Tells the newest clock that is on disk, if that is due, and while a prompt is open that as well, for
+    /// those who came after it opened.
+    pub(in crate::node) fn handle_timeout(
+        &self,
+        billing: &mut Billing,
         notices: &mut Notices,
         now: Mono,
     ) {
-        self.clock_told = now;
-        if prompt.is_some() {
-            self.tell_prompt(prompt, notices);
+        if !billing.shown().is_due(now) {
+            return;
         }
-        let Some(clock) = self.shown else { return };
+        let prompt = billing.prompt();
+        if prompt.is_some() {
+            self.tell_prompt(prompt.as_ref(), notices);
+        }
+        let Some(clock) = billing.shown_mut().tell(now) else {
+            return;
+        };
         let json = serde_json::json!({
             "session": self.session.as_str(),
             "state": clock.state.as_str(),
@@ -174,62 +130,5 @@ fn is_asked(role: Option<Role>) -> bool {
     match role {
         Some(Role::Expert | Role::Customer) | None => true,
         Some(Role::Guest | Role::Observer) => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::SessionState;
-
-    fn clock(accrued: u64) -> Clock {
-        Clock {
-            state: SessionState::Live,
-            accrued_ms: Millis(accrued),
-            quota_left_ms: None,
-            time_left_ms: None,
-            settled: Mono::ZERO,
-        }
-    }
-
-    #[test]
-    fn what_is_shown_is_the_newest_that_is_on_disk_however_the_news_of_it_are_folded() {
-        let (entry, checkpoint) = (Stored::entry, Stored::checkpoint);
-        let written = [
-            (entry(1), 10),
-            (checkpoint(1), 20),
-            (checkpoint(2), 30),
-            (entry(2), 40),
-            (checkpoint(3), 50),
-            (entry(3), 60),
-        ];
-        for (name, stored, shown) in [
-            ("nothing of ours", Stored::default(), None),
-            ("one by one", entry(1), Some(10)),
-            ("folded", entry(1).with(checkpoint(2)), Some(30)),
-            ("a checkpoint was left out", entry(2), Some(40)),
-            ("all of it", entry(3).with(checkpoint(3)), Some(60)),
-        ] {
-            let mut notices = ContractNotices::new(SessionId::from("SE_a"), Who::Any, Mono::ZERO);
-            for (stored, accrued) in written {
-                notices.handle_written(stored, clock(accrued));
-            }
-            notices.handle_committed(stored);
-            let accrued = notices.shown().map(|clock| clock.accrued_ms.0);
-            assert_eq!(accrued, shown, "{name}");
-        }
-    }
-
-    #[test]
-    fn after_a_stall_of_any_length_the_next_commit_shows_the_newest() {
-        let mut notices = ContractNotices::new(SessionId::from("SE_a"), Who::Any, Mono::ZERO);
-        let most = u64::try_from(MAX_PENDING).unwrap() * 3;
-        for number in 1..=most {
-            notices.handle_written(Stored::checkpoint(number), clock(number));
-        }
-        assert_eq!(notices.pending.len(), MAX_PENDING);
-        notices.handle_committed(Stored::checkpoint(most));
-        assert_eq!(notices.shown(), Some(clock(most)));
-        assert!(notices.pending.is_empty());
     }
 }

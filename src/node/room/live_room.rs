@@ -73,7 +73,7 @@ impl LiveRoom {
             name: opening.facts.room.clone(),
             egress: Egress::default(),
             bandwidth: Bandwidth::new(session.clone(), now.mono),
-            contract: ContractNotices::new(session.clone(), policy.presence.who, now.mono),
+            contract: ContractNotices::new(session.clone(), policy.presence.who),
             recordings: Recordings::new(&policy.recording, session.clone(), now.mono),
             parts: Parts {
                 members: Membership::new(grace),
@@ -247,16 +247,18 @@ impl LiveRoom {
 
     /// An entry or a checkpoint is on disk.
     pub(in crate::node) fn handle_committed(&mut self, stored: Stored, context: &mut Context<'_>) {
-        if self.contract.handle_committed(stored) {
+        self.parts.billing.handle_committed(stored);
+        if self.parts.billing.shown().has_news() {
             self.tell_clock(context.now.mono);
         }
         self.finish(context);
     }
 
     fn tell_clock(&mut self, now: Mono) {
-        let prompt = self.parts.billing.prompt();
-        self.contract
-            .tell_clock(prompt.as_ref(), &mut self.parts.notices, now);
+        let Parts {
+            billing, notices, ..
+        } = &mut self.parts;
+        self.contract.handle_timeout(billing, notices, now);
     }
 
     /// The disk does not take a recording.
@@ -299,7 +301,7 @@ impl LiveRoom {
             session: self.session.clone(),
             room: self.name.clone(),
             policy: self.parts.billing.allowance().applied_to(&self.policy),
-            clock: self.contract.shown(),
+            clock: self.parts.billing.shown().newest(),
             prompt: self.parts.billing.prompt(),
             participants: commands::participants(&self.parts.members),
             subscriptions: commands::subscriptions(&self.parts.room, &self.parts.members),
@@ -367,9 +369,7 @@ impl LiveRoom {
         {
             self.recordings.handle_timeout(now);
         }
-        if self.contract.clock_is_due(now.mono) {
-            self.tell_clock(now.mono);
-        }
+        self.tell_clock(now.mono);
     }
 
     /// The end of a step: all that follows from it is carried out here, and nowhere else. The room of a
@@ -422,16 +422,16 @@ impl LiveRoom {
         self.recordings.abandon()
     }
 
-    pub(in crate::node) fn checkpoint(&mut self, now: Now) -> Option<Checkpoint> {
+    /// The running totals; the rows that they count on go out before them.
+    pub(in crate::node) fn checkpoint(&mut self, context: &mut Context<'_>) -> Option<Checkpoint> {
+        let now = context.now;
         evidence::flush(&mut self.parts.members, &mut self.parts.billing, now);
         evidence::all_bytes(&self.parts.members, &mut self.parts.billing);
         #[cfg(test)]
         assert!(!self.panics_at_its_checkpoint, "a room that is wrong");
-        let checkpoint = self.parts.billing.checkpoint(now)?;
-        let written = Stored::checkpoint(checkpoint.number);
-        self.contract
-            .handle_written(written, self.parts.billing.clock());
-        Some(checkpoint)
+        self.parts.billing.handle_timeout(now);
+        self.finish(context);
+        self.parts.billing.checkpoint(now)
     }
 
     pub(in crate::node) fn poll_timeout(&self) -> Option<Mono> {

@@ -106,7 +106,8 @@ impl Downlink {
         let estimate = look.budget.estimate;
         let ceiling = self.ceiling.handle_estimate(estimate);
         let climbing = allocated.minimum > Bitrate::ZERO;
-        let pads = self.padding.handle_demand(climbing, now);
+        let uncongested = (!look.budget.congested).then_some(estimate);
+        let pads = self.padding.handle_demand(climbing, uncongested, now);
         let wanted = climbing || estimate < self.config.floor;
         let stands = self.watchdog.handle_estimate(estimate, wanted, now);
         DownlinkDecision {

@@ -1,10 +1,12 @@
 //! When to fill a link up to its estimate with padding: it lets the estimate grow towards a better
 //! layer, and keeps a narrow link on the brink of its queue.
 
-use crate::base::{Millis, Mono};
+use crate::base::{Bitrate, Millis, Mono};
 
 /// Long enough for a controller to see whether there is more.
 const PAD: Millis = Millis::from_secs(3);
+/// It brought something if the estimate grew to more than so many hundredths.
+const GREW_PERCENT: u64 = 120;
 /// Rest after it brought nothing; doubled each time.
 const FIRST_REST: Millis = Millis::from_secs(4);
 /// Longest rest: a link that is wide again is to be noticed within 15 s.
@@ -13,7 +15,8 @@ const LONGEST_REST: Millis = Millis::from_secs(8);
 /// The padding of one connection.
 #[derive(Clone, Debug)]
 pub struct Padding {
-    since: Option<Mono>,
+    /// When it began, or brought something last, and the estimate then.
+    since: Option<(Mono, Bitrate)>,
     rest: Millis,
     resting_until: Mono,
 }
@@ -29,8 +32,9 @@ impl Default for Padding {
 }
 
 impl Padding {
-    /// True while padding is to flow. `wanted`: there is a better layer to be had.
-    pub fn handle_demand(&mut self, wanted: bool, now: Mono) -> bool {
+    /// True while padding is to flow. `wanted`: there is a better layer to be had; `estimate`: none where the
+    /// link is congested.
+    pub fn handle_demand(&mut self, wanted: bool, estimate: Option<Bitrate>, now: Mono) -> bool {
         if !wanted {
             *self = Padding::default();
             return false;
@@ -38,7 +42,14 @@ impl Padding {
         if now < self.resting_until {
             return false;
         }
-        let since = *self.since.get_or_insert(now);
+        let at = estimate.unwrap_or(Bitrate::ZERO);
+        let (since, from) = *self.since.get_or_insert((now, at));
+        if from > Bitrate::ZERO && at > from.percent(GREW_PERCENT) {
+            // It brings something: on it goes.
+            self.since = Some((now, at));
+            self.rest = FIRST_REST;
+            return true;
+        }
         if now.since(since) < PAD {
             return true;
         }
@@ -58,7 +69,7 @@ mod tests {
         let mut padding = Padding::default();
         let mut flows = |second: u64, wanted| {
             let now = Mono::from_millis(second * 1_000);
-            padding.handle_demand(wanted, now)
+            padding.handle_demand(wanted, Some(Bitrate::kbps(400)), now)
         };
         let story: String = (0..40)
             .map(|second| if flows(second, true) { '#' } else { '.' })
@@ -66,5 +77,35 @@ mod tests {
         assert_eq!(story, "###....###........###........###........");
         assert!(!flows(40, false));
         assert!(flows(41, true));
+    }
+
+    #[test]
+    fn it_goes_on_while_it_brings_something() {
+        for (name, grows_until, congested, expected) in [
+            ("it grows for six seconds", 6, false, "########....###."),
+            (
+                "it grows for want of a queue alone",
+                6,
+                true,
+                "###....###......",
+            ),
+        ] {
+            let mut padding = Padding::default();
+            let mut estimate = 400;
+            let story: String = (0..16)
+                .map(|second| {
+                    estimate = if second <= grows_until {
+                        400 + 150 * second
+                    } else {
+                        estimate
+                    };
+                    let known = (!congested).then_some(Bitrate::kbps(estimate));
+                    let flows =
+                        padding.handle_demand(true, known, Mono::from_millis(second * 1_000));
+                    if flows { '#' } else { '.' }
+                })
+                .collect();
+            assert_eq!(story, expected, "{name}");
+        }
     }
 }

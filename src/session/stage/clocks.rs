@@ -114,7 +114,9 @@ impl Clocks {
 
     /// What is left of `duration.max_min` at `t`; nothing to say before it is live.
     pub(super) fn time_left(&self, terms: &Terms, t: Mono) -> Option<Millis> {
-        self.duration_ends(terms).map(|ends| ends.since(t))
+        let live = self.first_live.is_some_and(|live| live <= t);
+        let ends = self.duration_ends(terms).filter(|_| live);
+        ends.map(|ends| ends.since(t))
     }
 
     /// What is left of the quota at `t`, which is not before the newest fact and was reached in `state`.

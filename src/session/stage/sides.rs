@@ -55,24 +55,13 @@ impl Absence {
 }
 
 /// Since when each side is away.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Away {
     expert: Option<Absence>,
     customer: Option<Absence>,
 }
 
 impl Away {
-    pub(super) const fn both(at: Mono) -> Away {
-        let absence = Some(Absence {
-            since: at,
-            back: None,
-        });
-        Away {
-            expert: absence,
-            customer: absence,
-        }
-    }
-
     /// The sides at `t`.
     pub(super) fn follow(&mut self, sides: Sides, t: Mono) {
         self.expert = Absence::follow(self.expert, sides.expert, t);

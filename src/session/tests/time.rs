@@ -259,3 +259,15 @@ fn a_chain_whose_quota_is_used_up_is_live_for_no_time_at_all() {
         play.check(&expected);
     }
 }
+
+#[test]
+fn how_long_one_waited_for_the_other_is_no_absence_after_they_met_for_a_moment() {
+    let mut play = Play::new("{}");
+    play.talk("carl", CUSTOMER).until(400_000);
+    play.talk("eve", EXPERT).until(402_000).leave("eve");
+    play.until(800_000).check(&[
+        "400000 live",
+        "402000 paused expert_away",
+        "702000 ended abandoned",
+    ]);
+}

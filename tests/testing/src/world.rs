@@ -443,6 +443,14 @@ impl World {
                 }
                 Output::Checkpoints(all) => {
                     for checkpoint in all {
+                        let session = &checkpoint.facts.session;
+                        let rows = self.appended.iter();
+                        let rows = rows.filter(|append| append.entry.session == *session);
+                        let newest = rows.map(|append| append.entry.entry_seq).max();
+                        assert!(
+                            Some(checkpoint.entry_seq) <= newest,
+                            "a checkpoint counts on entries that come after it"
+                        );
                         let stored = Stored::checkpoint(checkpoint.number);
                         self.shard
                             .handle_committed(&checkpoint.facts.session, stored, self.now);
