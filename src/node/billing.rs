@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 mod shown;
 
-pub use shown::ShownClock;
+pub use shown::{Clock, ShownClock};
 
 /// What a session starts with.
 #[derive(Clone, Debug)]
@@ -36,21 +36,6 @@ pub struct Join {
     pub role: Option<Role>,
     /// A visible standard participant.
     pub counts: bool,
-}
-
-/// The billed clock, as far as it is certain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clock {
-    /// The state at that moment.
-    pub state: SessionState,
-    /// What had accrued by then.
-    pub accrued_ms: Millis,
-    /// What is left of the prepaid time; none where there is no quota.
-    pub quota_left_ms: Option<Millis>,
-    /// What is left until `duration.max_min`; none before it was live.
-    pub time_left_ms: Option<Millis>,
-    /// That moment.
-    pub settled: Mono,
 }
 
 /// The money of one room. Within a batch feed the joins and packets first, which moves nothing, then

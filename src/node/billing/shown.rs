@@ -1,7 +1,6 @@
 //! The billed clock as outsiders may know it: never more than what is on disk, and never long behind it.
 
-use super::Clock;
-use crate::base::{Millis, Mono};
+use crate::base::{Millis, Mono, SessionState};
 use crate::usage::Stored;
 use std::collections::VecDeque;
 
@@ -13,6 +12,21 @@ const MAX_BEHIND: Millis = Millis::from_secs(1);
 
 /// Clocks on their way to the disk; with a full disk the newest are shown late, not wrong.
 const MAX_PENDING: usize = 256;
+
+/// The billed clock, as far as it is certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// The state at that moment.
+    pub state: SessionState,
+    /// What had accrued by then.
+    pub accrued_ms: Millis,
+    /// What is left of the prepaid time; none where there is no quota.
+    pub quota_left_ms: Option<Millis>,
+    /// What is left until `duration.max_min`; none before it was live.
+    pub time_left_ms: Option<Millis>,
+    /// That moment.
+    pub settled: Mono,
+}
 
 /// What is shown of the billed clock, and what of that was told.
 #[derive(Debug)]
@@ -85,7 +99,7 @@ impl ShownClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{PauseReason, SessionState};
+    use crate::base::PauseReason;
 
     fn clock(accrued: u64) -> Clock {
         Clock {

@@ -98,6 +98,16 @@ fn the_policys_reference_and_minimum_go_into_the_record() {
 }
 
 #[test]
+fn no_checkpoint_is_made_before_the_rows_that_it_counts_on_are_taken() {
+    let mut billing = met(Policy::default());
+    talk(&mut billing, 0, 4_000);
+    assert_eq!(billing.checkpoint(at(4_000)), None);
+    let rows = std::iter::from_fn(|| billing.poll_output()).last().unwrap();
+    let checkpoint = billing.checkpoint(at(4_000)).unwrap();
+    assert_eq!(checkpoint.entry_seq, rows.entry.entry_seq);
+}
+
+#[test]
 fn an_ended_session_asks_for_nothing_and_takes_nothing_in() {
     let mut billing = met(Policy::default());
     talk(&mut billing, 0, 4_000);
@@ -117,10 +127,11 @@ fn an_ended_session_asks_for_nothing_and_takes_nothing_in() {
 /// What the fold after a crash makes of a session whose entries and newest checkpoint were on disk.
 fn crashed(billing: &mut Billing, now: Now) -> crate::usage::ledger::SessionRecord {
     use crate::usage::ledger::{Remains, fold, fold_orphan, unfold};
-    let checkpoint = billing.checkpoint(now);
+    billing.handle_timeout(now);
     let mut entries: Vec<_> = std::iter::from_fn(|| billing.poll_output())
         .map(|append| append.entry)
         .collect();
+    let checkpoint = billing.checkpoint(now);
     let last = unfold(&entries, checkpoint.as_ref()).unwrap();
     let stop = fold_orphan(Remains {
         last: &last,
