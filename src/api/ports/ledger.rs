@@ -1,6 +1,6 @@
 //! What is asked of the ledger, in words of our own: the host answers.
 
-use crate::base::{EndReason, ProjectId, RoomKey, SessionId, SessionState};
+use crate::base::{EndReason, Millis, ProjectId, RoomKey, SessionId, SessionState, Unix};
 use crate::node::Booking;
 use crate::usage::Append;
 use crate::usage::ledger::SessionRecord;
@@ -12,6 +12,9 @@ use tokio::time::timeout;
 /// How long the ledger may take to answer. A commit takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long it is remembered which request made what, and what it was answered.
+pub const REMEMBERED: Millis = Millis::from_secs(24 * 3600);
+
 /// Something to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -21,6 +24,8 @@ pub enum Work {
     Book(Box<Booking>, Option<Request>),
     /// What has changed in a booking.
     Rebook(Box<Booking>),
+    /// What a request with an idempotency key is answered.
+    Answer(Box<KeptAnswer>),
     /// The wall clock was set, by so many milliseconds.
     ClockStep(i64),
     /// The whole life of a session to which nobody came.
@@ -47,13 +52,64 @@ impl<Q> Within<Q> {
     }
 }
 
-/// Which request made a booking: asked again, it gets the same answer.
+/// Which request made a booking, or had an answer: asked again, it gets the same answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The project, and the app's own idempotency key: [`request_key`].
     pub key: String,
-    /// Of the body.
+    /// Of the body; of method and path as well where it made no booking.
     pub digest: String,
+}
+
+/// What a request with an idempotency key is answered, and among whose keys that one counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// Whose it is.
+    pub project: ProjectId,
+    /// Who pays for it within the project: the number of keys of each is limited. Empty: the project.
+    pub payer: String,
+    /// The request.
+    pub request: Request,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// What an app or a participant is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The header `Content-Type`.
+    pub media_type: Option<String>,
+    /// The header `Location`.
+    pub location: Option<String>,
+    /// The body; none if it was too long to be kept.
+    pub body: Option<String>,
+}
+
+/// An idempotency key that is looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyLookup {
+    /// As in [`Request`].
+    pub key: String,
+    /// As in [`KeptAnswer`].
+    pub payer: String,
+    /// What is older is forgotten.
+    pub since: Unix,
+}
+
+/// What is kept under an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyFound {
+    /// This answer, of the request with this digest.
+    Answer(String, Answer),
+    /// None yet. The payer has so many others.
+    Free {
+        /// Keys.
+        keys: u64,
+        /// Bytes of their answers' bodies.
+        bytes: u64,
+    },
 }
 
 /// What a request is called in the ledger. Neither a project's name nor an idempotency key has a space.
@@ -147,6 +203,8 @@ pub struct Ledger {
     pub sessions: Read<Within<(SessionFilter, u64)>, Vec<Known>>,
     /// What a request has made, with its digest.
     pub request: Read<Within<String>, Option<(String, Booking)>>,
+    /// What is kept under an idempotency key that made no booking.
+    pub answer: Read<Within<KeyLookup>, KeyFound>,
 }
 
 impl Ledger {
@@ -155,27 +213,26 @@ impl Ledger {
         self.written_holding(work, ()).await
     }
 
-    /// Writes likewise. What is `held` stays so until it is on disk, or lost, however long that takes.
+    /// Writes likewise. What is `held` stays so until it is on disk, or lost, however long that takes and
+    /// whether or not the caller still waits: theirs may have gone.
     pub(in crate::api) async fn written_holding<T: Send + 'static>(
         &self,
         work: Work,
         held: T,
     ) -> Result<(), Unwritten> {
-        let mut answered = (self.write)(work).ok_or(Unwritten::NoPlace)?;
-        match timeout(PATIENCE, &mut answered).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Unwritten::Silent),
-            Err(_) => {
-                #[expect(
-                    clippy::disallowed_methods,
-                    reason = "it ends when the writer has answered, or has ended"
-                )]
-                tokio::spawn(async move {
-                    drop(answered.await);
-                    drop(held);
-                });
-                Err(Unwritten::Silent)
-            }
+        let answered = (self.write)(work).ok_or(Unwritten::NoPlace)?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it ends when the writer has answered, or has ended"
+        )]
+        let written = tokio::spawn(async move {
+            let written = answered.await;
+            drop(held);
+            written
+        });
+        match timeout(PATIENCE, written).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(_)) | Err(_)) | Err(_) => Err(Unwritten::Silent),
         }
     }
 }

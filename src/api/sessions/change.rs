@@ -4,13 +4,18 @@ use super::body::{Patch, Session};
 use super::bookings::Bookings;
 use super::fields::Fields;
 use super::id::Id;
-use super::refusals::unended;
+use super::refusals::{running, unended};
 use super::running::{Answered, Sessions};
 use crate::api::caller::{Caller, Json};
-use crate::api::problem::{Always, InTheWay, OfOne, WithBody};
+use crate::api::idempotency::asker::Asker;
+use crate::api::idempotency::key::IdempotencyKey;
+use crate::api::idempotency::once::Once;
+use crate::api::ports::ledger::Answer;
+use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody};
 use crate::base::{EndReason, PauseReason, SessionState};
 use crate::node::{Booking, SessionCommand};
 use axum::extract::State;
+use serde_json::Value;
 use std::sync::Arc;
 
 fn is_paused(state: Option<SessionState>) -> bool {
@@ -61,7 +66,7 @@ pub(crate) async fn extend(
     post,
     path = "/v1/sessions/{id}/end",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session.")),
+    params(("id" = String, Path, description = "The session."), IdempotencyKey),
     responses(
         (status = 200, description = "The final record.", body = Session),
         Always, OfOne, InTheWay
@@ -73,13 +78,19 @@ pub(crate) async fn end(
     State(bookings): State<Arc<Bookings>>,
     caller: Caller,
     Id(id): Id,
-) -> Answered {
-    unended(&sessions.administered(&caller, &id).await?)?;
-    if !bookings.cancel(&id).await? {
-        let asked = SessionCommand::End(EndReason::EndedByApi);
-        sessions.command(&id, asked).await?;
-    }
-    sessions.answer(&caller, &id).await
+    once: Once,
+) -> Result<Answer, Problem> {
+    let known = sessions.administered(&caller, &id).await?;
+    let asker = Asker::app(&caller);
+    let work = async move {
+        unended(&known)?;
+        if !bookings.cancel(&id).await? {
+            let asked = SessionCommand::End(EndReason::EndedByApi);
+            sessions.command(&id, asked).await?;
+        }
+        sessions.answer(&caller, &id).await
+    };
+    once.answer(asker, &Value::Null, work).await
 }
 
 /// An operation that gives one command to a running session, and answers with its record once the
@@ -91,7 +102,7 @@ macro_rules! step {
             post,
             path = $path,
             tag = "sessions",
-            params(("id" = String, Path, description = "The session.")),
+            params(("id" = String, Path, description = "The session."), IdempotencyKey),
             responses(
                 (status = 200, description = "The record.", body = Session),
                 Always, OfOne, InTheWay
@@ -102,8 +113,15 @@ macro_rules! step {
             State(sessions): State<Arc<Sessions>>,
             caller: Caller,
             Id(id): Id,
-        ) -> Answered {
-            sessions.settle(&caller, &id, $command, $done).await
+            once: Once,
+        ) -> Result<Answer, Problem> {
+            let known = sessions.administered(&caller, &id).await?;
+            let asker = Asker::app(&caller);
+            let work = async move {
+                running(&known)?;
+                sessions.settle(&caller, &id, $command, $done).await
+            };
+            once.answer(asker, &Value::Null, work).await
         }
     };
 }
