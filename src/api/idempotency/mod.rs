@@ -4,3 +4,6 @@ pub(super) mod asker;
 pub(super) mod key;
 pub(super) mod once;
 pub(super) mod repeats;
+
+#[cfg(test)]
+pub(super) mod fixture;

@@ -29,15 +29,16 @@ const KEPT_BYTES: usize = 64 * 1024;
 /// that work goes on though the caller goes away, and its answer is on disk before it is sent. An answer
 /// that is no 2xx is not kept, so that the same key may succeed later.
 ///
-/// A crash between the work and its answer leaves a key without one: the repeat is done like a new request.
-/// That is no second effect where the work is of such a kind:
-/// - `pause`, `resume`, `presence`, `consent` and a recording's start and stop set a state: to set it again
-///   changes nothing.
+/// A crash between the work and its answer leaves a key without one, and so does a ledger that has no place
+/// (503): the repeat is done like a new request. That adds nothing to the first where the work is of such a
+/// kind:
+/// - `pause`, `resume`, `presence`, `consent` and the start and stop of a recording set a state, and write
+///   nothing where it is so already. Besides, a crash ends the session: 409.
 /// - `end` finds the session ended: 409, and a GET shows its record.
-/// - `tokens` changes nothing. The token of the repeat is as good as that which nobody has seen.
-/// - A preflight is lost with its node.
+/// - `tokens` changes nothing: a token that nobody got opens no other door than that of the repeat.
+/// - A preflight ends with its node.
 ///
-/// What adds up must not be built on this: a booking and a grant have their key in the entry itself.
+/// What adds up must not be built on this: a booking has its key in its own transaction.
 pub(in crate::api) struct Once {
     repeats: Arc<Repeats>,
     key: Result<Option<String>, Problem>,

@@ -262,3 +262,38 @@ where
     let read = read.unwrap_or_else(|error| Err(Unreadable(error.to_string())));
     read.inspect_err(|error| tracing::error!(%error, "the Sessions API cannot read the ledger"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[tokio::test]
+    async fn what_is_held_stays_so_until_it_is_on_disk_though_the_caller_goes_away() {
+        let waiting = Arc::new(Mutex::new(Vec::new()));
+        let writer = waiting.clone();
+        let ledger = Ledger {
+            write: Box::new(move |_| {
+                let (answer, answered) = oneshot::channel();
+                writer.lock().unwrap().push(answer);
+                Some(answered)
+            }),
+            session: Box::new(|_| Ok(None)),
+            sessions: Box::new(|_| Ok(Vec::new())),
+            request: Box::new(|_| Ok(None)),
+            answer: Box::new(|_| Ok(KeyFound::Free { keys: 0, bytes: 0 })),
+        };
+        let held = Arc::new(());
+        let gone = timeout(
+            Duration::ZERO,
+            ledger.written_holding(Work::Flush, held.clone()),
+        );
+        assert!(gone.await.is_err(), "the caller waits no more");
+        assert_eq!(Arc::strong_count(&held), 2, "the ledger has not answered");
+        let answer = waiting.lock().unwrap().pop().unwrap();
+        answer.send(()).unwrap();
+        while Arc::strong_count(&held) > 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -232,3 +232,6 @@ fn targets(entrance: &Entrance, join: &Join, now: Now) -> Result<Targets, Proble
         down_floor_bps: floor.down_bps,
     })
 }
+
+#[cfg(test)]
+mod tests;
