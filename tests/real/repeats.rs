@@ -170,15 +170,16 @@ fn every_post_gets_its_first_answer_again_also_after_a_kill_and_nothing_is_done_
     scene.keys(&format!("{was}\n{second}"));
     scene.node.kill();
     scene.node.restart();
-    for (key, words) in [
-        (KEY, vec!["--admin"]),
-        ("second", vec!["--admin"]),
-        ("second", vec!["--admin", "--room", "lesson"]),
+    for (key, words, skip) in [
+        (KEY, vec!["--admin"], 0),
+        ("second", vec!["--admin"], 0),
+        // A token of one room books nothing.
+        ("second", vec!["--admin", "--room", "lesson"], 1),
     ] {
         let api = scene.api(key, &words);
         assert_eq!(
-            kept(&ask_all(&api, &session, 0)),
-            expected,
+            kept(&ask_all(&api, &session, skip)),
+            expected[skip..],
             "{key} {words:?}"
         );
     }
@@ -188,7 +189,7 @@ fn every_post_gets_its_first_answer_again_also_after_a_kill_and_nothing_is_done_
     let usage = scene.node.usage();
     assert_eq!(usage.len(), 1, "one booking: {usage:?}");
     let (_, metrics) = get(&scene.node.admin, "/metrics");
-    let answered = "beistand_idempotency_keys_total{outcome=\"answered\"} 21";
+    let answered = "beistand_idempotency_keys_total{outcome=\"answered\"} 20";
     assert!(metrics.contains(answered), "{metrics}");
 }
 
