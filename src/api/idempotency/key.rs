@@ -45,7 +45,7 @@ pub(in crate::api) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str
 
 /// The key belongs to another request.
 pub(in crate::api) fn used_otherwise() -> Problem {
-    let allowed = "a key that was not used with another body in the last day";
+    let allowed = "a key that was not used with another request in the last day";
     Problem::body(KEY, allowed)
 }
 

@@ -11,7 +11,7 @@ use crate::api::problem::Problem;
 use axum::body::to_bytes;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -41,7 +41,7 @@ const KEPT_BYTES: usize = 64 * 1024;
 /// What adds up must not be built on this: a booking has its key in its own transaction.
 pub(in crate::api) struct Once {
     repeats: Arc<Repeats>,
-    key: Result<Option<String>, Problem>,
+    pub headers: HeaderMap,
     method: String,
     path: String,
 }
@@ -54,10 +54,9 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Once, Infallible> {
-        let key = idempotency_key(&parts.headers);
         Ok(Once {
             repeats: Arc::<Repeats>::from_ref(state),
-            key: key.map(|key| key.map(str::to_owned)),
+            headers: parts.headers.clone(),
             method: parts.method.to_string(),
             path: parts.uri.path().to_owned(),
         })
@@ -73,11 +72,11 @@ impl Once {
         body: &Value,
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> Result<Answer, Problem> {
-        let Some(key) = self.key? else {
+        let Some(key) = idempotency_key(&self.headers)? else {
             return answer(work.await?.into_response()).await;
         };
         let request = Request {
-            key: asker.request(&key),
+            key: asker.request(key),
             digest: digest(&(self.method, self.path, body)),
         };
         let turn = self.repeats.turn(&request.key)?;

@@ -11,7 +11,7 @@ use crate::api::idempotency::asker::Asker;
 use crate::api::idempotency::key::IdempotencyKey;
 use crate::api::idempotency::once::Once;
 use crate::api::ports::ledger::Answer;
-use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody};
+use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody, WithKey};
 use crate::base::{EndReason, PauseReason, SessionState};
 use crate::node::{Booking, SessionCommand};
 use axum::extract::State;
@@ -69,7 +69,7 @@ pub(crate) async fn extend(
     params(("id" = String, Path, description = "The session."), IdempotencyKey),
     responses(
         (status = 200, description = "The final record.", body = Session),
-        Always, OfOne, InTheWay
+        Always, OfOne, InTheWay, WithKey
     ),
     security(("token" = []))
 )]
@@ -105,7 +105,7 @@ macro_rules! step {
             params(("id" = String, Path, description = "The session."), IdempotencyKey),
             responses(
                 (status = 200, description = "The record.", body = Session),
-                Always, OfOne, InTheWay
+                Always, OfOne, InTheWay, WithKey
             ),
             security(("token" = []))
         )]

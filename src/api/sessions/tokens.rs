@@ -16,7 +16,6 @@ use crate::node::Guest;
 use crate::peer::signal::token::Duty;
 use axum::Json as JsonAnswer;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -62,7 +61,7 @@ pub(crate) async fn issue(
     State(sessions): State<Arc<Sessions>>,
     caller: Caller,
     Id(id): Id,
-    (once, headers): (Once, HeaderMap),
+    once: Once,
     Json(body): Json,
 ) -> Result<JsonAnswer<Token>, Problem> {
     caller.may(Duty::Administer)?;
@@ -76,7 +75,7 @@ pub(crate) async fn issue(
     let made = Made {
         template: known.template().to_owned(),
         key: caller.claims.key.clone(),
-        base: sessions.links.base(&headers)?,
+        base: sessions.links.base(&once.headers)?,
         from_unix_ms: caller.now.unix,
     };
     let work = async move { unended(&known).map(|()| JsonAnswer(made)) };

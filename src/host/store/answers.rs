@@ -14,7 +14,10 @@ const FORGOTTEN_AT_ONCE: i64 = 256;
 /// Keeps an answer, and forgets the oldest of those whose day is over.
 pub(super) fn keep(conn: &Connection, kept: &KeptAnswer, now: Unix) -> rusqlite::Result<()> {
     forget(conn, now)?;
-    let sql = "INSERT OR REPLACE INTO answer (key, project, payer, digest, status, media_type,
+    // One whose day is over, by the same key. `REPLACE` would not be in the tally.
+    let sql = "DELETE FROM answer WHERE key = ?1";
+    conn.prepare_cached(sql)?.execute([&kept.request.key])?;
+    let sql = "INSERT INTO answer (key, project, payer, digest, status, media_type,
                location, body, bytes, created_unix_ms)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     let KeptAnswer {
@@ -69,8 +72,13 @@ impl LedgerReader {
         if let Some((digest, answer)) = found {
             return Ok(KeyFound::Answer(digest, answer));
         }
-        let sql = "SELECT count(*), coalesce(sum(bytes), 0) FROM answer
-                   WHERE project = ?1 AND payer = ?2 AND created_unix_ms >= ?3";
+        // Few are over and not forgotten, except after a long rest.
+        let sql = "SELECT coalesce(max(tally.keys), 0) - count(answer.key),
+                          coalesce(max(tally.bytes), 0) - coalesce(sum(answer.bytes), 0)
+                   FROM answer_tally AS tally LEFT JOIN answer
+                   ON answer.project = tally.project AND answer.payer = tally.payer
+                      AND answer.created_unix_ms < ?3
+                   WHERE tally.project = ?1 AND tally.payer = ?2";
         let keys = params![project, payer, int(since.0)];
         self.conn.query_row(sql, keys, |row| {
             Ok(KeyFound::Free {

@@ -136,7 +136,8 @@ const TRIES: &str = "
 ALTER TABLE outbox ADD COLUMN tried_ms INTEGER NOT NULL DEFAULT 0;
 ";
 
-/// What version 6 added: what requests with an idempotency key were answered, for a day.
+/// What version 6 added: what requests with an idempotency key were answered, for a day; and how much that
+/// is of each who pays for it, so that nobody has to count 100,000 rows.
 const ANSWERS: &str = "
 CREATE TABLE answer (
     key             TEXT PRIMARY KEY,
@@ -152,6 +153,22 @@ CREATE TABLE answer (
 ) STRICT;
 CREATE INDEX answer_age ON answer (created_unix_ms);
 CREATE INDEX answer_payer ON answer (project, payer, created_unix_ms, bytes);
+CREATE TABLE answer_tally (
+    project TEXT NOT NULL,
+    payer   TEXT NOT NULL,
+    keys    INTEGER NOT NULL,
+    bytes   INTEGER NOT NULL,
+    PRIMARY KEY (project, payer)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER answer_kept AFTER INSERT ON answer BEGIN
+    INSERT INTO answer_tally VALUES (new.project, new.payer, 1, new.bytes)
+    ON CONFLICT DO UPDATE SET keys = keys + 1, bytes = bytes + new.bytes;
+END;
+CREATE TRIGGER answer_forgotten AFTER DELETE ON answer BEGIN
+    UPDATE answer_tally SET keys = keys - 1, bytes = bytes - old.bytes
+    WHERE project = old.project AND payer = old.payer;
+    DELETE FROM answer_tally WHERE project = old.project AND payer = old.payer AND keys <= 0;
+END;
 ";
 
 /// Fills the index from the entries of version 1.

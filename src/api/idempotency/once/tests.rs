@@ -38,9 +38,10 @@ impl Bench {
     }
 
     fn once(&self, key: Option<&str>, path: &str) -> Once {
+        let key = key.map(|key| ("Idempotency-Key".parse().unwrap(), key.parse().unwrap()));
         Once {
             repeats: self.repeats.clone(),
-            key: Ok(key.map(str::to_owned)),
+            headers: HeaderMap::from_iter(key),
             method: "POST".to_owned(),
             path: path.to_owned(),
         }

@@ -122,6 +122,11 @@ fn keys_are_counted_for_each_payer_of_a_project_and_those_of_the_last_day_alone(
         let key = format!("{payer}{}", at.0);
         keep(&conn, &kept(project, &key, payer), at).unwrap();
     }
+    // The same again is one.
+    for _ in 0..3 {
+        let again = kept("acme", &later.0.to_string(), "");
+        keep(&conn, &again, later).unwrap();
+    }
     let counted = |project, payer, now| match looked(&dir, &kept(project, "new", payer), now) {
         KeyFound::Free { keys, bytes } => (keys, bytes > 0),
         KeyFound::Answer(..) => panic!("it is new"),
@@ -164,7 +169,7 @@ fn what_is_over_a_day_old_is_removed_by_what_is_kept_or_booked_later_a_part_at_a
 fn a_ledger_of_version_5_keeps_answers_once_it_was_opened() {
     let dir = Dir::new();
     drop(file(&dir));
-    let sql = "DROP TABLE answer; PRAGMA user_version = 5;";
+    let sql = "DROP TABLE answer; DROP TABLE answer_tally; PRAGMA user_version = 5;";
     dir.sqlite().execute_batch(sql).unwrap();
     let a = kept("default", "a", "");
     let conn = file(&dir);
