@@ -4,7 +4,7 @@ use super::gate::Gate;
 use super::ports::ledger::Within;
 use super::problem::Problem;
 use crate::base::{Now, ProjectId};
-use crate::peer::signal::token::{self, Claims, Duty, authorize_admin};
+use crate::peer::signal::token::{self, Claims, Duty, Keys, authorize_admin};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, FromRef, FromRequest, FromRequestParts, RawPathParams, Request};
@@ -32,6 +32,13 @@ impl Caller {
     /// Whose they are: nothing of another project is shown to them, nor that it is there.
     pub const fn project(&self) -> &ProjectId {
         &self.claims.project
+    }
+
+    /// The API key that signs again what this one signed first: itself, or theirs once it is gone. The keys
+    /// of a project are interchangeable.
+    pub fn signer<'a>(&'a self, first: &'a str, keys: &Keys) -> &'a str {
+        let there = keys.project(first) == Some(self.project());
+        if there { first } else { &self.claims.key }
     }
 
     /// What they ask, of what is theirs.

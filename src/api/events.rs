@@ -13,6 +13,8 @@ pub enum ApiEvent {
     Refused(u16),
     /// A link was measured, or was not.
     Preflight(Preflighted),
+    /// An idempotency key came again, or could not be taken.
+    Repeat(Repeated),
     /// A socket was closed because the client did not read.
     SlowReader,
     /// A socket was closed because the client sent too much.
@@ -32,6 +34,19 @@ pub enum Preflighted {
     Failed,
     /// It did not begin.
     Refused,
+}
+
+/// What became of an idempotency key that was not simply taken, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeated {
+    /// It got the first answer.
+    Answered,
+    /// The first request was under way.
+    UnderWay,
+    /// It was used with another request.
+    Otherwise,
+    /// Too many are kept.
+    TooMany,
 }
 
 /// Who counts what happens.

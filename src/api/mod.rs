@@ -7,6 +7,7 @@ mod caller;
 mod dev;
 mod events;
 mod gate;
+mod idempotency;
 mod limits;
 mod listen;
 mod livekit;
@@ -26,14 +27,15 @@ mod words;
 
 pub use admin::{Admin, Reloaded, admin_router};
 pub use dev::receiver::{DEV_WEBHOOK_NAME, DEV_WEBHOOK_PATH, DEV_WEBHOOK_SECRET, Dev};
-pub use events::{ApiEvent, Counters, Preflighted};
+pub use events::{ApiEvent, Counters, Preflighted, Repeated};
 pub use gate::IsTrusted;
 pub use limits::{Limits, Rate};
 pub use listen::{Listener, Listening, Tls, serve};
 pub use livekit::admission::LostSession;
 pub use ports::clock::ReadClock;
 pub use ports::ledger::{
-    Known, Ledger, Read, Request, SessionFilter, Unreadable, Within, Work, Write,
+    Answer, KeptAnswer, KeyFound, KeyLookup, Known, Ledger, REMEMBERED, Read, Request,
+    SessionFilter, Unreadable, Within, Work, Write,
 };
 pub use ports::recordings::{
     Answering, CHUNK_BYTES, DeleteRefusal, FinishedFile, Later, MakingProgress, Piece,

@@ -294,7 +294,8 @@ pub(super) enum Always {
     /// Not with this method.
     #[response(status = 405, content_type = "application/problem+json")]
     Method(#[to_schema] Problem),
-    /// Too many requests from this address; `Retry-After` says when to come back.
+    /// Too many requests from this address, or too many idempotency keys of a day; `Retry-After` says when to
+    /// come back.
     #[response(status = 429, content_type = "application/problem+json")]
     TooMany(#[to_schema] Problem),
     /// The ledger does not answer, the node is full or shuts down; `Retry-After` says when to come
@@ -364,7 +365,8 @@ pub(super) enum OfFile {
     reason = "read by the derive alone: the document is made of it"
 )]
 pub(super) enum InTheWay {
-    /// The session has ended, is in another state, or another one is in the way.
+    /// The session has ended, is in another state, or another one is in the way; or the first request with
+    /// this idempotency key is under way, and `Retry-After` says when to come back.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(#[to_schema] Problem),
 }
@@ -379,6 +381,18 @@ pub(super) enum IfMatch {
     /// The session has changed: its `ETag` is not that of `If-Match`.
     #[response(status = 412, content_type = "application/problem+json")]
     Changed(#[to_schema] Problem),
+}
+
+/// What an operation that takes an idempotency key and no body may answer besides.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "read by the derive alone: the document is made of it"
+)]
+pub(super) enum WithKey {
+    /// The idempotency key was used with another request in the last day.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Used(#[to_schema] Problem),
 }
 
 /// What an operation that takes a body may answer besides.

@@ -24,7 +24,8 @@ impl From<CommandFailure> for Problem {
     fn from(failure: CommandFailure) -> Problem {
         match failure {
             CommandFailure::Silent => Problem::unavailable("the session does not answer now"),
-            CommandFailure::Unwritten(unwritten) => unwritten.into(),
+            // Whatever the ledger says, it was done.
+            CommandFailure::Unwritten => Unwritten::Silent.into(),
             // A booking that is just about to begin, or a session that is just about to end.
             CommandFailure::Refused(CommandRefusal::Gone) => {
                 Problem::unavailable("the session is just changing: ask again")

@@ -3,6 +3,7 @@
 use super::dev::receiver::Dev;
 use super::events::{ApiEvent, Counters, Preflighted};
 use super::gate::{Gate, IsTrusted};
+use super::idempotency::repeats::Repeats;
 use super::limits::Limits;
 use super::livekit::admission::{Admission, LostSession};
 use super::livekit::join::Entrance;
@@ -67,6 +68,7 @@ pub struct AppState {
     entrance: Arc<Entrance>,
     sessions: Arc<Sessions>,
     bookings: Arc<Bookings>,
+    repeats: Arc<Repeats>,
     recordings: Arc<Recordings>,
     dev: Option<Arc<Dev>>,
 }
@@ -89,6 +91,7 @@ parts! {
     entrance: Arc<Entrance>,
     sessions: Arc<Sessions>,
     bookings: Arc<Bookings>,
+    repeats: Arc<Repeats>,
     recordings: Arc<Recordings>,
     dev: Option<Arc<Dev>>,
 }
@@ -107,6 +110,12 @@ impl AppState {
         let preflights = Preflights::new(parts.preflights, measurements);
         let preflights = Arc::new(Mutex::new(preflights));
         let admission = Admission::new(control.clone(), gate.clone(), parts.lost);
+        let repeats = Arc::new(Repeats {
+            gate: gate.clone(),
+            ledger: ledger.clone(),
+            counters: parts.counters.clone(),
+            asking: Mutex::default(),
+        });
         let entrance = Entrance {
             gate: gate.clone(),
             admission: Arc::new(admission),
@@ -129,7 +138,7 @@ impl AppState {
             links,
             node: parts.node,
             rng: Mutex::new(Rng::from_seed(ids)),
-            asking: Mutex::default(),
+            repeats: repeats.clone(),
         };
         AppState {
             gate,
@@ -138,6 +147,7 @@ impl AppState {
             entrance: Arc::new(entrance),
             sessions: Arc::new(sessions),
             bookings: Arc::new(bookings),
+            repeats,
             recordings: Arc::new(parts.recordings),
             dev: parts.dev.map(Arc::new),
         }

@@ -5,8 +5,8 @@ use super::deliver::DeliverStats;
 use super::metrics::{
     AdmissionTotals, Counts, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction, Expired,
     Floor, ForwardDrop, JoinOutcome, Layer, Limit, LiveState, Metrics, PreflightOutcome, Queue,
-    RecordingDrop, RecordingOutcome, RecordingState, RecordingTotals, SignalError, StoreTotals,
-    WorkerTotals,
+    RecordingDrop, RecordingOutcome, RecordingState, RecordingTotals, RepeatOutcome, SignalError,
+    StoreTotals, WorkerTotals,
 };
 use super::recordings::janitor::JanitorStats;
 use super::recordings::writer::WriterStats;
@@ -15,7 +15,7 @@ use super::store::read::LedgerReader;
 use super::store::running::StoreHandle;
 use super::store::stats::StoreStats;
 use super::worker::{Published, WorkerEnds};
-use crate::api::{ApiEvent, AppState, Preflighted};
+use crate::api::{ApiEvent, AppState, Preflighted, Repeated};
 use crate::base::Millis;
 use crate::record;
 use std::path::PathBuf;
@@ -142,6 +142,12 @@ pub(super) fn note(metrics: &Metrics, event: ApiEvent) {
             Preflighted::Below => PreflightOutcome::Below,
             Preflighted::Failed => PreflightOutcome::Failed,
             Preflighted::Refused => PreflightOutcome::Refused,
+        }),
+        ApiEvent::Repeat(repeated) => metrics.repeated(match repeated {
+            Repeated::Answered => RepeatOutcome::Answered,
+            Repeated::UnderWay => RepeatOutcome::UnderWay,
+            Repeated::Otherwise => RepeatOutcome::OtherRequest,
+            Repeated::TooMany => RepeatOutcome::TooMany,
         }),
         ApiEvent::Joined => metrics.joined(JoinOutcome::Ok),
         ApiEvent::Refused(status) => metrics.joined(match status {

@@ -12,13 +12,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The ways to the ledger in `dir`, whose writer is behind `writer`.
 pub(super) fn ledger(dir: &Path, writer: Confirmed) -> Ledger {
-    let dirs: [PathBuf; 3] = std::array::from_fn(|_| dir.to_path_buf());
-    let [one, many, asked] = dirs;
+    let dirs: [PathBuf; 4] = std::array::from_fn(|_| dir.to_path_buf());
+    let [one, many, asked, answered] = dirs;
     Ledger {
         write: Box::new(move |work| writer.send(work)),
         session: Box::new(move |asked| read(&one, |reader| reader.session(asked))),
         sessions: Box::new(move |page| read(&many, |reader| reader.sessions(page))),
         request: Box::new(move |key| read(&asked, |reader| reader.request(key))),
+        answer: Box::new(move |key| read(&answered, |reader| reader.answer(key))),
         patience: PATIENCE,
     }
 }

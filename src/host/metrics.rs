@@ -14,7 +14,7 @@ mod totals;
 pub use labels::{
     DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop, JoinOutcome, Layer,
     Limit, LiveState, PreflightOutcome, Queue, RecordingDrop, RecordingOutcome, RecordingState,
-    SignalError,
+    RepeatOutcome, SignalError,
 };
 
 pub use totals::{
@@ -100,6 +100,15 @@ impl Metrics {
         self.0
             .page
             .preflights
+            .with_label_values(&[outcome.as_str()])
+            .inc();
+    }
+
+    /// Counts an idempotency key that was not simply taken.
+    pub fn repeated(&self, outcome: RepeatOutcome) {
+        self.0
+            .page
+            .idempotency_keys
             .with_label_values(&[outcome.as_str()])
             .inc();
     }

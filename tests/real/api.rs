@@ -22,6 +22,8 @@ pub struct Answer {
     pub head: String,
     /// The body, if it is JSON.
     pub body: Value,
+    /// The body as it came.
+    pub text: String,
 }
 
 /// A token for the Sessions API, from the command line.
@@ -84,6 +86,7 @@ pub fn exchange(address: &str, request: &str) -> Answer {
         status: status.unwrap_or(0),
         head: head.to_ascii_lowercase(),
         body: serde_json::from_str(&body).unwrap_or_else(|_| Value::from(&*body)),
+        text: body.into_owned(),
     }
 }
 

@@ -28,6 +28,7 @@ mod receiver;
 mod record;
 mod recordings_api;
 mod reload;
+mod repeats;
 mod sessions;
 mod tied_tokens;
 mod turn;

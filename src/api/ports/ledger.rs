@@ -1,6 +1,6 @@
 //! What is asked of the ledger, in words of our own: the host answers.
 
-use crate::base::{EndReason, ProjectId, RoomKey, SessionId, SessionState};
+use crate::base::{EndReason, Millis, ProjectId, RoomKey, SessionId, SessionState, Unix};
 use crate::node::Booking;
 use crate::usage::Append;
 use crate::usage::ledger::SessionRecord;
@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+
+/// How long it is remembered which request made what, and what it was answered.
+pub const REMEMBERED: Millis = Millis::from_secs(24 * 3600);
 
 /// Something to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub enum Work {
     Book(Box<Booking>, Option<Request>),
     /// What has changed in a booking.
     Rebook(Box<Booking>),
+    /// What a request with an idempotency key is answered.
+    Answer(Box<KeptAnswer>),
     /// The wall clock was set, by so many milliseconds.
     ClockStep(i64),
     /// The whole life of a session to which nobody came.
@@ -44,13 +49,64 @@ impl<Q> Within<Q> {
     }
 }
 
-/// Which request made a booking: asked again, it gets the same answer.
+/// Which request made a booking, or had an answer: asked again, it gets the same answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The project, and the app's own idempotency key: [`request_key`].
     pub key: String,
-    /// Of the body.
+    /// Of the body; of method and path as well where it made no booking.
     pub digest: String,
+}
+
+/// What a request with an idempotency key is answered, and among whose keys that one counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// Whose it is.
+    pub project: ProjectId,
+    /// Who pays for it within the project: the number of keys of each is limited. Empty: the project.
+    pub payer: String,
+    /// The request.
+    pub request: Request,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// What an app or a participant is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The header `Content-Type`.
+    pub media_type: Option<String>,
+    /// The header `Location`.
+    pub location: Option<String>,
+    /// The body; none if it was too long to be kept.
+    pub body: Option<String>,
+}
+
+/// An idempotency key that is looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyLookup {
+    /// As in [`Request`].
+    pub key: String,
+    /// As in [`KeptAnswer`].
+    pub payer: String,
+    /// What is older is forgotten.
+    pub since: Unix,
+}
+
+/// What is kept under an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyFound {
+    /// This answer, of the request with this digest.
+    Answer(String, Answer),
+    /// None yet. The payer has so many others.
+    Free {
+        /// Keys.
+        keys: u64,
+        /// Bytes of their answers' bodies.
+        bytes: u64,
+    },
 }
 
 /// What a request is called in the ledger. Neither a project's name nor an idempotency key has a space.
@@ -146,6 +202,8 @@ pub struct Ledger {
     pub sessions: Read<Within<(SessionFilter, u64)>, Vec<Known>>,
     /// What a request has made, with its digest.
     pub request: Read<Within<String>, Option<(String, Booking)>>,
+    /// What is kept under an idempotency key that made no booking.
+    pub answer: Read<Within<KeyLookup>, KeyFound>,
     /// How long a request waits for the answer to what it wrote.
     pub patience: Duration,
 }
@@ -218,4 +276,40 @@ where
     let read = tokio::task::spawn_blocking(move || ask(&port)).await;
     let read = read.unwrap_or_else(|error| Err(Unreadable(error.to_string())));
     read.inspect_err(|error| tracing::error!(%error, "the Sessions API cannot read the ledger"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[tokio::test]
+    async fn what_is_held_stays_so_until_it_is_on_disk_though_the_caller_goes_away() {
+        let waiting = Arc::new(Mutex::new(Vec::new()));
+        let writer = waiting.clone();
+        let ledger = Ledger {
+            write: Box::new(move |_| {
+                let (answer, answered) = oneshot::channel();
+                writer.lock().unwrap().push(answer);
+                Some(answered)
+            }),
+            session: Box::new(|_| Ok(None)),
+            sessions: Box::new(|_| Ok(Vec::new())),
+            request: Box::new(|_| Ok(None)),
+            answer: Box::new(|_| Ok(KeyFound::Free { keys: 0, bytes: 0 })),
+            patience: Duration::from_secs(5),
+        };
+        let held = Arc::new(());
+        let gone = timeout(
+            Duration::ZERO,
+            ledger.written_holding(Work::Flush, held.clone()),
+        );
+        assert!(gone.await.is_err(), "the caller waits no more");
+        assert_eq!(Arc::strong_count(&held), 2, "the ledger has not answered");
+        let answer = waiting.lock().unwrap().pop().unwrap();
+        answer.send(()).unwrap();
+        while Arc::strong_count(&held) > 1 {
+            tokio::task::yield_now().await;
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The ways to the workers: what they are told, and commands to running sessions, which are answered.
 
-use super::ledger::{Ledger, Unwritten, Work};
+use super::ledger::{Ledger, Work};
 use super::sink::Sink;
 use crate::api::locks::lock;
 use crate::base::{ConnectionId, SessionId};
@@ -100,7 +100,7 @@ pub(in crate::api) enum CommandFailure {
     /// The session refuses it, or does not run.
     Refused(CommandRefusal),
     /// It was done, and the ledger does not confirm it.
-    Unwritten(Unwritten),
+    Unwritten,
 }
 
 /// All workers, and which of them has which room.
@@ -161,7 +161,7 @@ impl Workers {
         let view = answer.map_err(CommandFailure::Refused)?;
         if changes {
             let written = ledger.written(Work::Flush).await;
-            written.map_err(CommandFailure::Unwritten)?;
+            written.map_err(|_| CommandFailure::Unwritten)?;
         }
         Ok(view)
     }

@@ -3,10 +3,13 @@
 
 use super::book::TooMany;
 use crate::api::events::{ApiEvent, Preflighted};
+use crate::api::idempotency::asker::Asker;
+use crate::api::idempotency::once::Once;
 use crate::api::limits::BODY_BYTES;
 use crate::api::livekit::admission::JoinRefusal;
 use crate::api::livekit::join::{Entrance, UNKNOWN_POLICY, bearer};
 use crate::api::locks::lock;
+use crate::api::ports::ledger::Answer;
 use crate::api::ports::worker::ToWorker;
 use crate::api::problem::Problem;
 use crate::base::{Now, PreflightId};
@@ -20,7 +23,7 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -73,18 +76,33 @@ pub(in crate::api) async fn begin(
     State(entrance): State<Arc<Entrance>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
+    once: Once,
     body: Result<Json<Ask>, JsonRejection>,
-) -> Result<Response, Problem> {
-    let begun = measure(&entrance, peer, &headers, body).await;
+) -> Result<Answer, Problem> {
+    let asked = asked(&entrance, peer, &headers, body).await;
+    let asked = asked.map_err(|problem| refused(&entrance, problem))?;
+    let asker = Asker::participant(&asked.join.room, &asked.join.identity);
+    let body = serde_json::json!({"sdp": asked.sdp});
+    let begun = once
+        .answer(asker, &body, measure(entrance.clone(), asked))
+        .await;
     begun.map_err(|problem| refused(&entrance, problem))
 }
 
-async fn measure(
+/// What is to be measured.
+struct Asked {
+    join: Join,
+    sdp: String,
+    address: IpAddr,
+    now: Now,
+}
+
+async fn asked(
     entrance: &Entrance,
     peer: SocketAddr,
     headers: &HeaderMap,
     body: Result<Json<Ask>, JsonRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Asked, Problem> {
     let now = entrance.gate.now();
     let address = entrance.gate.client(peer, headers);
     if !entrance.gate.may_join(address, now) {
@@ -101,7 +119,22 @@ async fn measure(
         let allowed = format!("a session description of at most {MAX_SDP_BYTES} bytes");
         return Err(Problem::body("sdp", &allowed));
     }
-    let targets = targets(entrance, &join, now)?;
+    Ok(Asked {
+        join,
+        sdp,
+        address,
+        now,
+    })
+}
+
+async fn measure(entrance: Arc<Entrance>, asked: Asked) -> Result<Response, Problem> {
+    let Asked {
+        join,
+        sdp,
+        address,
+        now,
+    } = asked;
+    let targets = targets(&entrance, &join, now)?;
     let whose = (join.room.clone(), join.identity.clone());
     let id = lock(&entrance.preflights).open(address, whose, now.mono)?;
     let request = PreflightRequest {
@@ -111,7 +144,7 @@ async fn measure(
         targets,
         sdp,
     };
-    let answer = ask_worker(entrance, request).await;
+    let answer = ask_worker(&entrance, request).await;
     let answer = answer.inspect_err(|_| lock(&entrance.preflights).close(&id))?;
     let body = serde_json::json!({
         "id": id,
@@ -199,3 +232,6 @@ fn targets(entrance: &Entrance, join: &Join, now: Now) -> Result<Targets, Proble
         down_floor_bps: floor.down_bps,
     })
 }
+
+#[cfg(test)]
+mod tests;

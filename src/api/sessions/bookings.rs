@@ -2,12 +2,12 @@
 
 use super::links::JoinLinks;
 use crate::api::gate::Gate;
+use crate::api::idempotency::repeats::{Repeats, Turn};
 use crate::api::locks::lock;
 use crate::api::ports::ledger::{Ledger, Request, Unwritten, Work};
 use crate::api::problem::Problem;
 use crate::base::{EndReason, NodeId, Rng, SessionId};
 use crate::node::{BookRefusal, Booking, Control};
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 /// Books sessions.
@@ -21,8 +21,7 @@ pub(in crate::api) struct Bookings {
     pub node: NodeId,
     /// Draws names and ids.
     pub rng: Mutex<Rng>,
-    /// Idempotency keys of requests that are under way, until what they ask for is on disk.
-    pub asking: Mutex<BTreeSet<String>>,
+    pub repeats: Arc<Repeats>,
 }
 
 impl Bookings {
@@ -119,31 +118,5 @@ fn refused(refusal: BookRefusal) -> Problem {
         }
         BookRefusal::Many(_) => Problem::unavailable(refusal),
         BookRefusal::Refused(refusal) => Problem::unavailable(refusal),
-    }
-}
-
-/// A key whose request is under way; given back when dropped.
-pub(in crate::api) struct Turn {
-    bookings: Arc<Bookings>,
-    key: String,
-}
-
-impl Turn {
-    /// The turn of this key, unless another request has it.
-    pub fn take(bookings: &Arc<Bookings>, key: &str) -> Result<Turn, Problem> {
-        if !lock(&bookings.asking).insert(key.to_owned()) {
-            let what = "a request with this Idempotency-Key is under way: repeat it later";
-            return Err(Problem::under_way(what));
-        }
-        Ok(Turn {
-            bookings: bookings.clone(),
-            key: key.to_owned(),
-        })
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        lock(&self.bookings.asking).remove(&self.key);
     }
 }

@@ -6,16 +6,21 @@ use super::bookings::Bookings;
 use super::etag::{Tagged, if_match};
 use super::fields::Fields;
 use super::id::Id;
-use super::refusals::unended;
-use super::running::{Answered, Sessions};
+use super::refusals::{running, unended};
+use super::running::Sessions;
 use crate::api::caller::{Caller, Json};
-use crate::api::problem::{Always, IfMatch, InTheWay, OfOne, Problem, WithBody};
+use crate::api::idempotency::asker::Asker;
+use crate::api::idempotency::key::IdempotencyKey;
+use crate::api::idempotency::once::Once;
+use crate::api::ports::ledger::Answer;
+use crate::api::problem::{Always, IfMatch, InTheWay, OfOne, Problem, WithBody, WithKey};
 use crate::base::{EndReason, PauseReason, SessionState};
 use crate::node::SessionCommand;
 use crate::session::Extension;
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use serde_json::Value;
 use std::sync::Arc;
 
 fn is_paused(state: Option<SessionState>) -> bool {
@@ -71,10 +76,10 @@ pub(crate) async fn extend(
     post,
     path = "/v1/sessions/{id}/end",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session.")),
+    params(("id" = String, Path, description = "The session."), IdempotencyKey),
     responses(
         (status = 200, description = "The final record.", body = Session),
-        Always, OfOne, InTheWay
+        Always, OfOne, InTheWay, WithKey
     ),
     security(("token" = []))
 )]
@@ -83,13 +88,19 @@ pub(crate) async fn end(
     State(bookings): State<Arc<Bookings>>,
     caller: Caller,
     Id(id): Id,
-) -> Answered {
-    unended(&sessions.administered(&caller, &id).await?)?;
-    if !bookings.cancel(&id).await? {
-        let asked = SessionCommand::End(EndReason::EndedByApi);
-        sessions.command(&id, asked).await?;
-    }
-    sessions.answer(&caller, &id).await
+    once: Once,
+) -> Result<Answer, Problem> {
+    let known = sessions.administered(&caller, &id).await?;
+    let asker = Asker::app(&caller);
+    let work = async move {
+        unended(&known)?;
+        if !bookings.cancel(&id).await? {
+            let asked = SessionCommand::End(EndReason::EndedByApi);
+            sessions.command(&id, asked).await?;
+        }
+        sessions.answer(&caller, &id).await
+    };
+    once.answer(asker, &Value::Null, work).await
 }
 
 /// An operation that gives one command to a running session, and answers with its record once the
@@ -101,10 +112,10 @@ macro_rules! step {
             post,
             path = $path,
             tag = "sessions",
-            params(("id" = String, Path, description = "The session.")),
+            params(("id" = String, Path, description = "The session."), IdempotencyKey),
             responses(
                 (status = 200, description = "The record.", body = Session),
-                Always, OfOne, InTheWay
+                Always, OfOne, InTheWay, WithKey
             ),
             security(("token" = []))
         )]
@@ -112,8 +123,15 @@ macro_rules! step {
             State(sessions): State<Arc<Sessions>>,
             caller: Caller,
             Id(id): Id,
-        ) -> Answered {
-            sessions.settle(&caller, &id, $command, $done).await
+            once: Once,
+        ) -> Result<Answer, Problem> {
+            let known = sessions.administered(&caller, &id).await?;
+            let asker = Asker::app(&caller);
+            let work = async move {
+                running(&known)?;
+                sessions.settle(&caller, &id, $command, $done).await
+            };
+            once.answer(asker, &Value::Null, work).await
         }
     };
 }

@@ -1,14 +1,16 @@
 //! `POST /v1/sessions`: books a session.
 
 use super::body::{Created, NewSession, SessionStage};
-use super::bookings::{Bookings, Turn};
+use super::bookings::Bookings;
 use super::fields::Fields;
 use super::links::Mint;
 use super::policy::overridden;
 use super::tokens::{TTL_RANGE_S, TTL_S, guest};
 use crate::api::caller::{Caller, Json};
+use crate::api::events::Repeated;
+use crate::api::idempotency::key::{IdempotencyKey, idempotency_key, used_otherwise};
 use crate::api::locks::lock;
-use crate::api::ports::ledger::{Request, Within, read, request_key};
+use crate::api::ports::ledger::{KeyFound, Request, Within, read, request_key};
 use crate::api::problem::{Always, InTheWay, Problem, WithBody};
 use crate::base::crypto::{hex, sha256};
 use crate::base::{Grants, RoomKey, SessionId, Unix};
@@ -22,10 +24,6 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The header that makes a repeated request one.
-pub(super) const KEY: &str = "Idempotency-Key";
-/// Longest idempotency key, in bytes.
-const KEY_BYTES: usize = 255;
 /// Most participants with a token: the largest capacity of a policy.
 const PARTICIPANTS: usize = 50;
 /// Longest room name, in bytes (livekit-server 1.13.5).
@@ -39,11 +37,7 @@ const ROOM_BYTES: usize = 256;
     post,
     path = "/v1/sessions",
     tag = "sessions",
-    params((
-        "Idempotency-Key" = Option<String>, Header,
-        description = "Of your choice: repeated, it gets the same answer for a day.",
-        min_length = 1, max_length = 255, pattern = "^[!-~]+$"
-    )),
+    params(IdempotencyKey),
     request_body = NewSession,
     responses(
         (status = 201, description = "The session is booked, and on disk.", body = Created,
@@ -67,14 +61,17 @@ pub(crate) async fn create(
         digest: hex(&sha256(body.to_string().as_bytes())),
         key: request_key(caller.project(), key),
     };
-    let turn = Turn::take(&bookings, &request.key)?;
+    let turn = bookings.repeats.turn(&request.key)?;
     match asked_before(&bookings, &caller, key).await? {
-        Some((digest, booking)) if digest == request.digest => answer(&bookings, &caller, &booking),
-        Some(_) => {
-            let allowed = "a key that was not used with another body in the last day";
-            Err(Problem::body(KEY, allowed))
+        Earlier::Booked(digest, booking) if digest == request.digest => {
+            bookings.repeats.note(Repeated::Answered);
+            answer(&bookings, &caller, &booking)
         }
-        None => {
+        Earlier::Booked(..) | Earlier::Otherwise => {
+            bookings.repeats.note(Repeated::Otherwise);
+            Err(used_otherwise())
+        }
+        Earlier::Free => {
             let drafted = draft(&bookings, &caller, &headers, &body)?;
             answer(
                 &bookings,
@@ -85,13 +82,19 @@ pub(crate) async fn create(
     }
 }
 
-/// What the caller's project has booked with this idempotency key, and the digest of that body.
-async fn asked_before(
-    bookings: &Bookings,
-    caller: &Caller,
-    key: &str,
-) -> Result<Option<(String, Booking)>, Problem> {
-    let mut names = vec![request_key(caller.project(), key)];
+/// For what the caller's project has used an idempotency key.
+enum Earlier {
+    Free,
+    /// For this booking, with the digest of its request.
+    Booked(String, Box<Booking>),
+    /// For something that is no booking.
+    Otherwise,
+}
+
+async fn asked_before(bookings: &Bookings, caller: &Caller, key: &str) -> Result<Earlier, Problem> {
+    let name = request_key(caller.project(), key);
+    let other = caller.within(bookings.repeats.lookup(&name, String::new()));
+    let mut names = vec![name];
     if caller.project().is_default() {
         // As it was called before there were projects: for a day after the upgrade.
         names.push(format!("{}:{key}", caller.claims.key));
@@ -99,26 +102,17 @@ async fn asked_before(
     let names = names.into_iter().map(|name| caller.within(name));
     let names: Vec<Within<String>> = names.collect();
     let found = read(&bookings.ledger, move |ledger| {
-        let mut found = None;
         for name in names {
-            found = found.or((ledger.request)(&name)?);
+            if let Some((digest, booking)) = (ledger.request)(&name)? {
+                return Ok(Earlier::Booked(digest, Box::new(booking)));
+            }
         }
-        Ok(found)
+        Ok(match (ledger.answer)(&other)? {
+            KeyFound::Answer(..) => Earlier::Otherwise,
+            KeyFound::Free { .. } => Earlier::Free,
+        })
     });
     Ok(found.await?)
-}
-
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get(KEY) else {
-        return Ok(None);
-    };
-    let key = value.to_str().ok().filter(|key| {
-        (1..=KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
-    });
-    key.map(Some).ok_or_else(|| {
-        let allowed = "1 to 255 visible ASCII characters";
-        Problem::field(StatusCode::BAD_REQUEST, KEY, allowed)
-    })
 }
 
 /// Reads the body.
@@ -206,16 +200,11 @@ fn participants(fields: &mut Fields<'_>) -> Result<Vec<Guest>, Problem> {
 /// The answer follows from the booking alone, so it is the same each time; but for the signatures once
 /// the key that booked is gone: the keys of a project are interchangeable.
 fn answer(bookings: &Bookings, caller: &Caller, booking: &Booking) -> Result<Response, Problem> {
-    let there = bookings.gate.settings().keys.project(&booking.key) == Some(&booking.room.project);
     let mint = Mint {
         room: &booking.room.name,
         session: booking.session.as_str(),
         template: &booking.template,
-        key: if there {
-            &booking.key
-        } else {
-            &caller.claims.key
-        },
+        key: caller.signer(&booking.key, &bookings.gate.settings().keys),
         base: &booking.base,
         ttl_s: booking.token_ttl_s,
         from: Unix(booking.created_unix_ms.0),

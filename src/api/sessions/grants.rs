@@ -3,17 +3,17 @@
 use super::administered::Administered;
 use super::body::{Granted, NewGrant};
 use super::bookings::Bookings;
-use super::create::{KEY, idempotency_key};
 use super::fields::Fields;
 use super::refusals::unended;
 use crate::api::caller::Json;
+use crate::api::idempotency::key::needed_key;
 use crate::api::ports::ledger::Known;
 use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody};
 use crate::base::{Grant, GrantKey, GrantRefusal, Grants, MOST_QUOTA_S, SessionId};
 use crate::node::SessionCommand;
 use axum::Json as JsonAnswer;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use std::sync::Arc;
 
 /// Adds to the prepaid time of a session, or of a booking. Media goes on.
@@ -43,14 +43,7 @@ pub(crate) async fn grant(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<JsonAnswer<Granted>, Problem> {
-    let needed = || {
-        Problem::field(
-            StatusCode::BAD_REQUEST,
-            KEY,
-            "1 to 255 visible ASCII characters, which must be there",
-        )
-    };
-    let key = idempotency_key(&headers)?.ok_or_else(needed)?;
+    let key = needed_key(&headers)?;
     let mut fields = Fields::of(&body, "")?;
     let seconds = fields.whole("seconds", 1..=MOST_QUOTA_S)?;
     let needed = || {

@@ -6,9 +6,12 @@ use super::recorded_body::{NewConsent, NewRecording, RecordingsNow, TakenConsent
 use super::refusals::running;
 use super::running::Sessions;
 use crate::api::caller::{Caller, Json};
-use crate::api::ports::ledger::Known;
+use crate::api::idempotency::asker::Asker;
+use crate::api::idempotency::key::IdempotencyKey;
+use crate::api::idempotency::once::Once;
+use crate::api::ports::ledger::{Answer, Known};
 use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody};
-use crate::base::{Actor, Identity, Purpose};
+use crate::base::{Actor, Identity, Purpose, SessionId};
 use crate::node::{RecordedView, SessionCommand, SessionView};
 use crate::peer::signal::token::{Claims, Duty, authorize_admin, authorize_recordings, session_of};
 use crate::session::{ConsentAnswer, MAX_WORDING_BYTES};
@@ -25,7 +28,7 @@ const IDENTITY_BYTES: usize = 256;
     post,
     path = "/v1/sessions/{id}/consent",
     tag = "recordings",
-    params(("id" = String, Path, description = "The session.")),
+    params(("id" = String, Path, description = "The session."), IdempotencyKey),
     request_body = NewConsent,
     responses(
         (status = 200, description = "What was taken down.", body = TakenConsent),
@@ -37,8 +40,9 @@ pub(crate) async fn consent(
     State(sessions): State<Arc<Sessions>>,
     caller: Caller,
     Id(id): Id,
+    once: Once,
     Json(body): Json,
-) -> Result<JsonAnswer<TakenConsent>, Problem> {
+) -> Result<Answer, Problem> {
     // Who may never say anything here learns nothing of the session or of the body.
     let administers = authorize_admin(&caller.claims, Duty::Administer);
     if caller.claims.video.room_join != Some(true) {
@@ -51,19 +55,34 @@ pub(crate) async fn consent(
         actor: actor.map_err(Problem::forbidden)?,
         ..answer
     };
-    running(&known)?;
+    let asker = match answer.actor {
+        Actor::Participant => Asker::participant(&known.room(), &answer.identity),
+        Actor::App | Actor::Node => Asker::app(&caller),
+    };
+    let work = async move {
+        running(&known)?;
+        take_down(&sessions, &id, answer).await.map(JsonAnswer)
+    };
+    once.answer(asker, &body, work).await
+}
+
+async fn take_down(
+    sessions: &Sessions,
+    id: &SessionId,
+    answer: ConsentAnswer,
+) -> Result<TakenConsent, Problem> {
     let (identity, purpose, given) = (answer.identity.clone(), answer.purpose, answer.given);
     let consent = SessionCommand::Consent(answer);
-    let view = sessions.command(&id, consent).await?;
+    let view = sessions.command(id, consent).await?;
     let stands = stands(&view, purpose, &identity);
-    Ok(JsonAnswer(TakenConsent {
+    Ok(TakenConsent {
         session: id.to_string(),
         identity: identity.to_string(),
         purpose,
         given,
         state: stands.and_then(|person| person.consent),
         recorded: stands.is_some_and(|person| person.recorded),
-    }))
+    })
 }
 
 fn stands<'a>(view: &'a SessionView, purpose: Purpose, who: &Identity) -> Option<&'a RecordedView> {
@@ -142,7 +161,7 @@ struct NotTheirs;
     post,
     path = "/v1/sessions/{id}/recordings",
     tag = "recordings",
-    params(("id" = String, Path, description = "The session.")),
+    params(("id" = String, Path, description = "The session."), IdempotencyKey),
     request_body = NewRecording,
     responses(
         (status = 200, description = "How the recordings stand.", body = RecordingsNow),
@@ -154,16 +173,30 @@ pub(crate) async fn record(
     State(sessions): State<Arc<Sessions>>,
     caller: Caller,
     Id(id): Id,
+    once: Once,
     Json(body): Json,
-) -> Result<JsonAnswer<RecordingsNow>, Problem> {
+) -> Result<Answer, Problem> {
     let reach = authorize_recordings(&caller.claims).map_err(Problem::forbidden)?;
     let (on, purpose) = ordered(&body)?;
     let known = sessions.known(&caller, &id).await?;
     reach
         .direct(known.room().name.as_str())
         .map_err(Problem::forbidden)?;
-    running(&known)?;
-    let mut view = sessions.command(&id, SessionCommand::Inspect).await?;
+    let asker = Asker::app(&caller);
+    let work = async move {
+        running(&known)?;
+        direct(&sessions, &id, on, purpose).await.map(JsonAnswer)
+    };
+    once.answer(asker, &body, work).await
+}
+
+async fn direct(
+    sessions: &Sessions,
+    id: &SessionId,
+    on: bool,
+    purpose: Option<Purpose>,
+) -> Result<RecordingsNow, Problem> {
+    let mut view = sessions.command(id, SessionCommand::Inspect).await?;
     let purposes = match purpose {
         Some(purpose) => vec![purpose],
         None => view.policy.recording.purposes.clone(),
@@ -171,10 +204,10 @@ pub(crate) async fn record(
     for purpose in purposes {
         let actor = Actor::App;
         let asked = SessionCommand::Record { purpose, on, actor };
-        view = sessions.command(&id, asked).await?;
+        view = sessions.command(id, asked).await?;
     }
     let recordings = view.recordings.into_iter().map(Into::into).collect();
-    Ok(JsonAnswer(RecordingsNow { recordings }))
+    Ok(RecordingsNow { recordings })
 }
 
 fn ordered(body: &serde_json::Value) -> Result<(bool, Option<Purpose>), Problem> {

@@ -7,13 +7,16 @@ use super::links::Mint;
 use super::refusals::unended;
 use super::running::Sessions;
 use crate::api::caller::{Caller, Json};
+use crate::api::idempotency::asker::Asker;
+use crate::api::idempotency::key::IdempotencyKey;
+use crate::api::idempotency::once::Once;
 use crate::api::problem::{Always, InTheWay, OfOne, Problem, WithBody};
-use crate::base::{Identity, Role};
+use crate::base::{Identity, Role, Unix};
 use crate::node::Guest;
 use crate::peer::signal::token::Duty;
 use axum::Json as JsonAnswer;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -46,7 +49,7 @@ pub(super) fn guest(fields: &mut Fields<'_>) -> Result<Guest, Problem> {
     post,
     path = "/v1/sessions/{id}/tokens",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session.")),
+    params(("id" = String, Path, description = "The session."), IdempotencyKey),
     request_body = NewToken,
     responses(
         (status = 200, description = "The token, and a join link with it.", body = Token),
@@ -58,7 +61,7 @@ pub(crate) async fn issue(
     State(sessions): State<Arc<Sessions>>,
     caller: Caller,
     Id(id): Id,
-    headers: HeaderMap,
+    once: Once,
     Json(body): Json,
 ) -> Result<JsonAnswer<Token>, Problem> {
     caller.may(Duty::Administer)?;
@@ -69,15 +72,32 @@ pub(crate) async fn issue(
     let known = sessions.known(&caller, &id).await?;
     let room = known.room();
     caller.may(Duty::AdministerRoom(room.name.as_str()))?;
-    unended(&known)?;
+    let made = Made {
+        template: known.template().to_owned(),
+        key: caller.claims.key.clone(),
+        base: sessions.links.base(&once.headers)?,
+        from_unix_ms: caller.now.unix,
+    };
+    let work = async move { unended(&known).map(|()| JsonAnswer(made)) };
+    let made = once.answer(Asker::app(&caller), &body, work).await?;
+    let made: Made = made.json()?;
     let mint = Mint {
         room: &room.name,
         session: id.as_str(),
-        template: known.template(),
-        key: &caller.claims.key,
-        base: &sessions.links.base(&headers)?,
+        template: &made.template,
+        key: caller.signer(&made.key, &sessions.gate.settings().keys),
+        base: &made.base,
         ttl_s,
-        from: caller.now.unix,
+        from: made.from_unix_ms,
     };
     sessions.links.token(&mint, &guest).map(JsonAnswer)
+}
+
+/// What a token follows from, beside its request: the ledger keeps that, and no secret.
+#[derive(Serialize, Deserialize)]
+struct Made {
+    template: String,
+    key: String,
+    base: String,
+    from_unix_ms: Unix,
 }

@@ -153,6 +153,18 @@ labels! {
         Refused = "refused",
     }
 
+    /// What became of an idempotency key that was not simply taken.
+    RepeatOutcome {
+        /// It got the first answer.
+        Answered = "answered",
+        /// The first request was under way.
+        UnderWay = "under_way",
+        /// It was used with another request.
+        OtherRequest = "other_request",
+        /// Too many are kept.
+        TooMany = "too_many",
+    }
+
     /// Why a WebSocket was closed for what came over it.
     SignalError {
         /// No frame of the protocol.

@@ -4,7 +4,7 @@ mod recordings;
 
 use super::labels::{
     DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop, JoinOutcome, Layer,
-    Limit, LiveState, PreflightOutcome, Queue, SignalError,
+    Limit, LiveState, PreflightOutcome, Queue, RepeatOutcome, SignalError,
 };
 use super::registrar::{Registrar, set_total, signed};
 use super::totals::{AdmissionTotals, DeliveryTotals, RecordingTotals, StoreTotals, WorkerTotals};
@@ -33,6 +33,7 @@ pub(super) struct Page {
     pub(super) parts_ended: IntGauge,
     pub(super) joins: IntCounterVec,
     pub(super) preflights: IntCounterVec,
+    pub(super) idempotency_keys: IntCounterVec,
     pub(super) signal_messages: IntCounterVec,
     pub(super) signal_errors: IntCounterVec,
     pub(super) ledger_fsync: Histogram,
@@ -122,6 +123,12 @@ impl Page {
                 "Measurements before a join, by outcome.",
                 "outcome",
                 PreflightOutcome::WORDS,
+            )?,
+            idempotency_keys: to.counters(
+                "beistand_idempotency_keys_total",
+                "Idempotency keys that came again, or could not be taken, by outcome.",
+                "outcome",
+                RepeatOutcome::WORDS,
             )?,
             signal_messages: to.counters(
                 "beistand_signal_messages_total",

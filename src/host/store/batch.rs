@@ -1,12 +1,12 @@
 //! One transaction: its rows, and what the writer will believe once it is committed. Nothing here
 //! changes the writer's own state, so a transaction that fails leaves no trace.
 
-use super::bookings;
 use super::columns::{Newest, int, json, uint};
 use super::job::{Job, StoreReply};
 use super::orphan::Orphan;
 use super::recordings;
 use super::stats::{StoreStats, Tally};
+use super::{answers, bookings};
 use crate::api::Work;
 use crate::base::{Millis, NodeId, Now, ProjectId, RecordingNote, SessionId, Unix};
 use crate::usage::ledger::{
@@ -176,6 +176,7 @@ impl<'a> Batch<'a> {
                 bookings::book(&self.tx, booking, request.as_ref(), self.now.unix)
             }
             Work::Rebook(booking) => bookings::rebook(&self.tx, booking),
+            Work::Answer(kept) => answers::keep(&self.tx, kept, self.now.unix),
             Work::Close(life) => life.iter().try_for_each(|append| self.append(append)),
         }
     }

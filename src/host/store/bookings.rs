@@ -1,15 +1,13 @@
 //! The Sessions API's part of the ledger's file: bookings, the index of all sessions, and which
 //! request made which.
 
+use super::answers;
 use super::columns::{int, json};
-use crate::api::Request;
-use crate::base::{Millis, ProjectId, SessionId, Unix};
+use crate::api::{REMEMBERED, Request};
+use crate::base::{ProjectId, SessionId, Unix};
 use crate::node::Booking;
 use crate::usage::{Entry, EntryKind};
 use rusqlite::{Connection, OptionalExtension, params};
-
-/// How long it is remembered which request made which booking.
-const REMEMBERED: Millis = Millis::from_secs(24 * 3600);
 
 pub(super) fn rebook(conn: &Connection, booking: &Booking) -> rusqlite::Result<()> {
     let sql = "UPDATE booking SET body = ?2 WHERE session = ?1";
@@ -38,6 +36,7 @@ pub(super) fn book(
     let sql = "DELETE FROM request WHERE created_unix_ms < ?1";
     conn.prepare_cached(sql)?
         .execute([int(now.0.saturating_sub(REMEMBERED.0))])?;
+    answers::forget(conn, now)?;
     let Some(request) = request else {
         return Ok(());
     };

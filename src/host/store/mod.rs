@@ -5,6 +5,7 @@
 //! thread; from then on there are only jobs and, once they are on disk, replies.
 
 mod alive;
+mod answers;
 mod ballast;
 mod batch;
 mod bookings;

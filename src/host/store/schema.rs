@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Locked by the one process that writes. A file of its own: readers must be able to open the ledger.
 const LOCK_FILE: &str = "ledger.lock";
 /// The schema below; `PRAGMA user_version` of the file.
-const SCHEMA: i64 = 5;
+const SCHEMA: i64 = 6;
 /// The first schema that has recordings.
 pub(super) const WITH_RECORDINGS: i64 = 3;
 /// The first schema that has projects.
@@ -134,6 +134,41 @@ CREATE INDEX session_project ON session (project, seq);
 /// What version 5 added: how long each event was tried so far.
 const TRIES: &str = "
 ALTER TABLE outbox ADD COLUMN tried_ms INTEGER NOT NULL DEFAULT 0;
+";
+
+/// What version 6 added: what requests with an idempotency key were answered, for a day; and how much that
+/// is of each who pays for it, so that nobody has to count 100,000 rows.
+const ANSWERS: &str = "
+CREATE TABLE answer (
+    key             TEXT PRIMARY KEY,
+    project         TEXT NOT NULL,
+    payer           TEXT NOT NULL,
+    digest          TEXT NOT NULL,
+    status          INTEGER NOT NULL,
+    media_type      TEXT,
+    location        TEXT,
+    body            TEXT,
+    bytes           INTEGER NOT NULL,
+    created_unix_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX answer_age ON answer (created_unix_ms);
+CREATE INDEX answer_payer ON answer (project, payer, created_unix_ms, bytes);
+CREATE TABLE answer_tally (
+    project TEXT NOT NULL,
+    payer   TEXT NOT NULL,
+    keys    INTEGER NOT NULL,
+    bytes   INTEGER NOT NULL,
+    PRIMARY KEY (project, payer)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER answer_kept AFTER INSERT ON answer BEGIN
+    INSERT INTO answer_tally VALUES (new.project, new.payer, 1, new.bytes)
+    ON CONFLICT DO UPDATE SET keys = keys + 1, bytes = bytes + new.bytes;
+END;
+CREATE TRIGGER answer_forgotten AFTER DELETE ON answer BEGIN
+    UPDATE answer_tally SET keys = keys - 1, bytes = bytes - old.bytes
+    WHERE project = old.project AND payer = old.payer;
+    DELETE FROM answer_tally WHERE project = old.project AND payer = old.payer AND keys <= 0;
+END;
 ";
 
 /// Fills the index from the entries of version 1.
@@ -262,11 +297,12 @@ fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), OpenError> {
     let sqlite = OpenError::sqlite(dir);
     match version(conn).map_err(&sqlite)? {
         SCHEMA => Ok(()),
-        0 => create(conn, &[TABLES, SESSIONS, RECORDINGS, PROJECTS, TRIES]).map_err(sqlite),
-        OLDEST => create(conn, &[SESSIONS, INDEX, RECORDINGS, PROJECTS, TRIES]).map_err(sqlite),
-        2 => create(conn, &[RECORDINGS, PROJECTS, TRIES]).map_err(sqlite),
-        3 => create(conn, &[PROJECTS, TRIES]).map_err(sqlite),
-        4 => create(conn, &[TRIES]).map_err(sqlite),
+        0 => create(conn, &[&[TABLES, SESSIONS], &LATER[..]]).map_err(sqlite),
+        OLDEST => create(conn, &[&[SESSIONS, INDEX], &LATER[..]]).map_err(sqlite),
+        2 => create(conn, &[&LATER[..]]).map_err(sqlite),
+        3 => create(conn, &[&LATER[1..]]).map_err(sqlite),
+        4 => create(conn, &[&LATER[2..]]).map_err(sqlite),
+        5 => create(conn, &[&LATER[3..]]).map_err(sqlite),
         found => Err(OpenError::Newer {
             file: dir.join(LEDGER_FILE),
             found,
@@ -275,9 +311,12 @@ fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn create(conn: &mut Connection, parts: &[&str]) -> rusqlite::Result<()> {
+/// What was added from version 3 on, one step each.
+const LATER: [&str; 4] = [RECORDINGS, PROJECTS, TRIES, ANSWERS];
+
+fn create(conn: &mut Connection, parts: &[&[&str]]) -> rusqlite::Result<()> {
     let tx = conn.transaction()?;
-    for part in parts {
+    for part in parts.iter().copied().flatten() {
         tx.execute_batch(part)?;
     }
     tx.pragma_update(None, "user_version", SCHEMA)?;

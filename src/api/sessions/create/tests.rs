@@ -1,7 +1,9 @@
 //! One `Idempotency-Key`, one booking: whatever the ledger does, and whoever hangs up.
 
 use super::*;
+use crate::api::events::Counters;
 use crate::api::gate::Gate;
+use crate::api::idempotency::repeats::Repeats;
 use crate::api::limits::{Limits, Rate};
 use crate::api::ports::ledger::{Ledger, Work};
 use crate::api::sessions::links::JoinLinks;
@@ -90,6 +92,7 @@ impl Disk {
             session: Box::new(|_| Ok(None)),
             sessions: Box::new(|_| Ok(Vec::new())),
             request: Box::new(move |key| Ok(lock(&reads.written).get(&key.asked).cloned())),
+            answer: Box::new(|_| Ok(KeyFound::Free { keys: 0, bytes: 0 })),
             patience,
         }
     }
@@ -146,14 +149,20 @@ impl Bench {
             egress_bps: 0,
             max_cpu: 100,
         };
+        let ledger = Arc::new(Disk::ledger(&disk, patience));
         let bookings = Bookings {
             gate: gate.clone(),
             control: Arc::new(Mutex::new(Control::new(1, capacity))),
-            ledger: Arc::new(Disk::ledger(&disk, patience)),
-            links: Arc::new(JoinLinks::new(gate, site)),
+            ledger: ledger.clone(),
+            links: Arc::new(JoinLinks::new(gate.clone(), site)),
             node: NodeId::from("ND_1"),
             rng: Mutex::new(Rng::from_seed(7)),
-            asking: Mutex::default(),
+            repeats: Arc::new(Repeats {
+                gate,
+                ledger,
+                counters: Arc::new(Counters::new(|_| ())),
+                asking: Mutex::default(),
+            }),
         };
         Bench {
             bookings: Arc::new(bookings),

@@ -162,7 +162,7 @@ fn a_ledger_of_version_1_gets_its_index_and_keeps_its_chain() {
     bench.store.close();
     dir.sqlite()
         .execute_batch(
-            "DROP TABLE session; DROP TABLE booking; DROP TABLE request; DROP TABLE recording;
+            "DROP TABLE session; DROP TABLE booking; DROP TABLE request; DROP TABLE recording; DROP TABLE answer; DROP TABLE answer_tally;
              DROP INDEX entry_stop; DROP INDEX entry_consent;
              ALTER TABLE outbox DROP COLUMN tried_ms; PRAGMA user_version = 1;",
         )
@@ -254,7 +254,8 @@ fn a_ledger_of_version_3_is_of_the_default_project_once_it_was_opened() {
     }
     bench.store.close();
     let sql = "DROP INDEX session_project; ALTER TABLE session DROP COLUMN project;
-               ALTER TABLE outbox DROP COLUMN tried_ms; PRAGMA user_version = 3;";
+               ALTER TABLE outbox DROP COLUMN tried_ms; DROP TABLE answer; DROP TABLE answer_tally;
+               PRAGMA user_version = 3;";
     dir.sqlite().execute_batch(sql).unwrap();
     let old = LedgerReader::open(&dir.0).unwrap();
     assert_eq!(old.records(None).unwrap().len(), 1, "it is read as it is");
