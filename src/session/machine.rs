@@ -122,7 +122,7 @@ impl Session {
             self.stats.ignored += 1;
             return false;
         }
-        let extend = Command::Extend(quota_s, max_min, TermsChange::Extended);
+        let extend = Command::Extend((quota_s, max_min), TermsChange::Extended);
         self.stage.handle_command(self.settled, extend);
         true
     }
@@ -149,8 +149,8 @@ impl Session {
         let quota_s = self.stage.terms().quota_s;
         if let Drawn::Now(grant) = self.grants.draw(key, seconds, quota_s)? {
             self.grants.insert(grant.clone());
-            let total = Some(grant.quota_s);
-            let extend = Command::Extend(total, None, TermsChange::Granted(grant));
+            let totals = (Some(grant.quota_s), None);
+            let extend = Command::Extend(totals, TermsChange::Granted(grant));
             self.stage.handle_command(self.settled, extend);
         }
         Ok(true)

@@ -22,6 +22,9 @@ use members::Members;
 use sides::{Away, Sides};
 use std::collections::{BTreeSet, VecDeque};
 
+/// Prepaid seconds and minutes in all; none stays as it is.
+pub(super) type NewTotals = (Option<u64>, Option<u64>);
+
 /// Something that the app, the node or a participant wants, or reports, at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
@@ -31,8 +34,8 @@ pub(super) enum Command {
     Resume,
     /// Someone is still there; nobody: the app says so.
     Confirm(Option<Identity>),
-    /// New totals of quota and minutes, and why.
-    Extend(Option<u64>, Option<u64>, TermsChange),
+    /// New totals, and why.
+    Extend(NewTotals, TermsChange),
     /// How someone's floor stands.
     Floor(Identity, Direction, FloorReport),
     /// Somebody else has to warn of something.
@@ -116,9 +119,7 @@ impl Stage {
             Command::Pause => self.on_request(t, true),
             Command::Resume => self.on_request(t, false),
             Command::Confirm(who) => self.on_confirm(t, who),
-            Command::Extend(quota_s, max_min, change) => {
-                self.on_extend(t, quota_s, max_min, change);
-            }
+            Command::Extend(totals, change) => self.on_extend(t, totals, change),
             Command::Floor(who, direction, report) => self.on_floor(t, &who, direction, report),
             Command::Warn(warning) => self.warn(t, [*warning]),
         }
@@ -165,13 +166,7 @@ impl Stage {
     }
 
     /// New totals of quota and duration.
-    fn on_extend(
-        &mut self,
-        t: Mono,
-        quota_s: Option<u64>,
-        max_min: Option<u64>,
-        change: TermsChange,
-    ) {
+    fn on_extend(&mut self, t: Mono, (quota_s, max_min): NewTotals, change: TermsChange) {
         if quota_s.is_some() {
             self.terms.quota_s = quota_s;
             self.clocks.on_quota(&self.terms);
