@@ -222,7 +222,7 @@ fn make(dir: &Path, entries: u64) -> (String, u64) {
     let mut session = String::new();
     while made < entries {
         session = format!("SE_{}", rng.alphanumeric(12));
-        let mut life = Life::new(&session, 1_790_000_000_000 + number * 60_000);
+        let mut life = Life::new(&session, 1_790_000_000_000 + number * 20_000);
         (0..ROUNDS).for_each(|_| life.round());
         let end = beistand::base::EndReason::EndedByApi;
         life.billing.handle_end(end, life.now);

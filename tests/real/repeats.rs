@@ -236,6 +236,13 @@ fn a_key_is_of_one_request(scene: &Scene, session: &str) {
             "{path} {key}"
         );
     }
+    // Another end is as good as the first: what was asked for is so.
+    let end = "/v1/sessions/{id}/end";
+    let again = ask(&api, end, session, (&Value::Null, "late"));
+    assert_eq!(
+        (again.status, &again.body["reason"]),
+        (200, &json!("ended_by_api"))
+    );
     for (key, status) in [
         ("", 400),
         ("a b", 400),

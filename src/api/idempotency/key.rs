@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::IntoParams;
 
 /// The header that makes a repeated request one.
-const KEY: &str = "Idempotency-Key";
+pub(super) const KEY: &str = "Idempotency-Key";
 /// Longest idempotency key, in bytes.
 const KEY_BYTES: usize = 255;
 

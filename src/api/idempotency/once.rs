@@ -1,7 +1,7 @@
 //! Does what a request asks for once, and answers its repeats from the ledger.
 
 use super::asker::Asker;
-use super::key::{digest, idempotency_key, used_otherwise};
+use super::key::{KEY, digest, idempotency_key, used_otherwise};
 use super::repeats::{Repeats, Turn};
 use crate::api::events::Repeated;
 use crate::api::ports::ledger::{
@@ -34,7 +34,7 @@ const KEPT_BYTES: usize = 64 * 1024;
 /// kind:
 /// - `pause`, `resume`, `presence`, `consent` and the start and stop of a recording set a state, and write
 ///   nothing where it is so already. Besides, a crash ends the session: 409.
-/// - `end` finds the session ended: 409, and a GET shows its record.
+/// - `end` finds the session ended by the API, and answers its record; else 409.
 /// - `tokens` changes nothing: a token that nobody got opens no other door than that of the repeat.
 /// - A preflight ends with its node.
 ///
@@ -64,6 +64,11 @@ where
 }
 
 impl Once {
+    /// Whether it may be a repeat.
+    pub fn has_key(&self) -> bool {
+        self.headers.contains_key(KEY)
+    }
+
     /// What `asker`, who may do this, is answered: as the first time, or by `work`. `body` is what the
     /// operation reads of the request's.
     pub async fn answer<T: IntoResponse + Send + 'static>(
