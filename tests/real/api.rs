@@ -5,6 +5,7 @@ use crate::wait;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 
 /// The client, with a token for everything.
 #[derive(Debug)]
@@ -31,6 +32,15 @@ pub fn admin_token() -> String {
     let made = beistand(&["token", "--dev", "--admin"])
         .output()
         .expect("the binary runs");
+    assert!(made.status.success(), "{made:?}");
+    String::from_utf8_lossy(&made.stdout).trim().to_owned()
+}
+
+/// A token by a key of this configuration, from the command line.
+pub fn token_of(config: &Path, key: &str, words: &[&str]) -> String {
+    let file = config.display().to_string();
+    let mut command = beistand(&["token", "--config", &file, "--key", key]);
+    let made = command.args(words).output().expect("the binary runs");
     assert!(made.status.success(), "{made:?}");
     String::from_utf8_lossy(&made.stdout).trim().to_owned()
 }

@@ -1,10 +1,10 @@
 //! Tenants of one node: for the keys of a project, what belongs to another does not exist; the keys of one
 //! project are interchangeable.
 
-use crate::api::{Answer, Api};
+use crate::api::{Answer, Api, token_of};
 use crate::doors::get;
 use crate::driver::{Driver, join};
-use crate::node::{KEY, Node, SECRET, beistand};
+use crate::node::{KEY, Node, SECRET};
 use crate::place::Folder;
 use crate::receiver::{self, Receiver};
 use crate::{turn, wait};
@@ -57,11 +57,7 @@ impl Scene {
 
     /// A token by this key.
     fn token(&self, key: &str, words: &[&str]) -> String {
-        let file = self.folder.join("keys.toml").display().to_string();
-        let mut command = beistand(&["token", "--config", &file, "--key", key]);
-        let made = command.args(words).output().expect("the binary runs");
-        assert!(made.status.success(), "{made:?}");
-        String::from_utf8_lossy(&made.stdout).trim().to_owned()
+        token_of(&self.folder.join("keys.toml"), key, words)
     }
 
     /// A client of the API with a token for everything by this key.

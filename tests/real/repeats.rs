@@ -1,10 +1,10 @@
 //! Requests that are sent twice with one `Idempotency-Key`: every POST of the document, also across a
 //! `kill -9`, by whoever may, and by whoever may not.
 
-use crate::api::{Answer, Api};
+use crate::api::{Answer, Api, token_of};
 use crate::doors::get;
 use crate::driver::{Driver, join};
-use crate::node::{KEY, Node, SECRET, beistand};
+use crate::node::{KEY, Node, SECRET};
 use crate::place::Folder;
 use crate::turn;
 use serde_json::{Value, json};
@@ -130,11 +130,7 @@ impl Scene {
     }
 
     fn token(&self, key: &str, words: &[&str]) -> String {
-        let file = self.folder.join("keys.toml").display().to_string();
-        let mut command = beistand(&["token", "--config", &file, "--key", key]);
-        let made = command.args(words).output().expect("the binary runs");
-        assert!(made.status.success(), "{made:?}");
-        String::from_utf8_lossy(&made.stdout).trim().to_owned()
+        token_of(&self.folder.join("keys.toml"), key, words)
     }
 
     fn api(&self, key: &str, words: &[&str]) -> Api {

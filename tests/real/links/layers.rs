@@ -23,6 +23,8 @@ const ARRIVES_PERCENT: usize = 99;
 const HEARD: f64 = 0.98;
 /// Most of what is heard that the decoder had to make up.
 const CONCEALED: f64 = 0.01;
+/// Packets of sound that are no further apart are sent at once.
+const AT_ONCE: Duration = Duration::from_millis(5);
 /// Sound in one packet.
 const PACKET: Duration = Duration::from_millis(20);
 /// A decoder waits for no longer than this for a packet of sound: three are missing.
@@ -133,8 +135,10 @@ fn sound_and_picture_go_on(name: &str, ends: [&Link; 2], (from, to): (Duration, 
         assert!(gap <= most(name) + own, "{name}: {gap:?} without {kind:?}");
     }
     // What is sent all at once after a pause of the publisher's is more than a narrow link takes.
-    let paused = sent.of(Kind::Sound).silent(PAUSE, (from, to));
-    let at_once = usize::try_from(paused.as_millis() / PACKET.as_millis()).expect("few");
+    let sound = sent.of(Kind::Sound);
+    let paused = sound.silent(PAUSE, (from, to)).as_millis() / PACKET.as_millis();
+    let crowded = sound.crowded(AT_ONCE, (from, to));
+    let at_once = usize::try_from(paused).expect("few").min(crowded);
     let [sent, arrived] = [sent, arrived].map(|tape| tape.of(Kind::Sound).len());
     println!("{name}: {arrived} of {sent} packets of sound, {at_once} after pauses");
     let in_time = sent.saturating_sub(at_once);

@@ -116,6 +116,12 @@ impl Tape {
         gaps.into_iter().filter(|gap| *gap > least).sum()
     }
 
+    /// How many packets came with almost nothing between them and the one before: within `most`.
+    pub fn crowded(&self, most: Duration, (from, to): (Duration, Duration)) -> usize {
+        let gaps = self.gaps(from, to);
+        gaps.into_iter().filter(|gap| *gap < most).count()
+    }
+
     fn gaps(&self, from: Duration, to: Duration) -> Vec<Duration> {
         let mut last = from;
         let within = self.between(from, to);

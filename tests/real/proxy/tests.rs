@@ -177,6 +177,8 @@ fn a_tape_tells_sound_from_pictures_and_notes_neither_rtcp_nor_stun() {
     assert_eq!(pictures.longest_gap(at(0), at(1_000)), at(600));
     assert_eq!(pictures.longest_gap(at(0), at(450)), at(300));
     assert_eq!(pictures.silent(at(100), (at(0), at(1_000))), at(900));
+    assert_eq!(pictures.crowded(at(301), (at(0), at(1_000))), 2);
+    assert_eq!(pictures.crowded(at(100), (at(0), at(1_000))), 0);
     assert_eq!(tape.streams().len(), 3);
     assert_eq!(tape.between(at(100), at(400)).len(), 1);
 }
