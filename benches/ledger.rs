@@ -1,6 +1,7 @@
 //! What the ledger costs: from an append to the disk, in bytes an entry, and at the start of a node and for
-//! `beistand usage --session` with many entries. The last two are measured on the binary, with the figures
-//! of a ledger of a thousand entries beside them: the ratio is the one to quote.
+//! `beistand usage --session` with many entries. The last two are measured on the binary, with nothing of the
+//! file in memory and all events pending for an endpoint that the node knows; the figures of a ledger of a
+//! thousand entries stand beside them.
 //!
 //! `cargo bench --bench ledger -- --entries 10000000` (1,000,000 without; ten million take a quarter of an hour to
 //! make, and 20 GB of disk).
@@ -13,7 +14,7 @@ use beistand::node::billing::{Billing, Join, Opening};
 use beistand::session::Policy;
 use beistand::usage::{Append, SessionFacts};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -161,10 +162,15 @@ fn main() {
     let sessions = [make(&dirs[0], FEW), make(&dirs[1], entries)];
     for (dir, (session, count)) in dirs.iter().zip(&sessions) {
         let bytes = std::fs::metadata(dir.join("ledger.sqlite")).map_or(0, |file| file.len());
-        let (usage, start) = (usage(dir, session), start(dir));
+        forget(dir);
+        let usage = usage(dir, session);
+        forget(dir);
+        let starts = ["app", "other"].map(|endpoint| start(dir, endpoint));
         println!(
-            "{count} entries, {} MB: usage --session {usage:.0?}, start {start:.0?}",
-            bytes / 1_000_000
+            "{count} entries, {} MB: usage --session {usage:.0?}, start {:.0?}, again with another endpoint {:.0?}",
+            bytes / 1_000_000,
+            starts[0],
+            starts[1],
         );
     }
     std::fs::remove_dir_all(&home).expect("it was made here");
@@ -260,18 +266,36 @@ fn usage(dir: &Path, session: &str) -> Duration {
     asked.elapsed()
 }
 
-/// From its start to the line that says where it is.
-fn start(dir: &Path) -> Duration {
+/// Drops what the operating system keeps of the file in memory.
+fn forget(dir: &Path) {
+    let file = format!("if={}", dir.join("ledger.sqlite").display());
+    let mut dd = Command::new("dd");
+    dd.args([file.as_str(), "iflag=nocache", "count=0"])
+        .stderr(Stdio::null());
+    assert!(dd.status().expect("dd runs").success());
+}
+
+/// From its start, with this endpoint for events, to the line that says where it is.
+fn start(dir: &Path, endpoint: &str) -> Duration {
+    let config = dir.join("beistand.toml");
+    let text = format!(
+        "[data]\ndir = {:?}\n[http]\nbind = \"127.0.0.1:0\"\n[admin]\nbind = \"127.0.0.1:0\"\n\
+         [rtc]\nudp_bind = \"127.0.0.1:0\"\n[keys]\nbench = \"{}\"\n\
+         [[webhooks.endpoints]]\nname = {endpoint:?}\nurl = \"http://127.0.0.1:1/\"\nallow_http = true\n\
+         secret = \"whsec_{}\"\n",
+        dir.display(),
+        "k".repeat(40),
+        "a".repeat(44),
+    );
+    std::fs::write(&config, text).expect("it is written");
     let asked = Stopwatch::new();
     let mut command = binary(dir);
-    let data: PathBuf = dir.to_path_buf();
-    command
-        .args(["serve", "--dev", "--print-ports", "json", "--data"])
-        .arg(data);
-    for bind in ["--http", "--udp", "--admin"] {
-        command.args([bind, "127.0.0.1:0"]);
-    }
-    let mut node = command.stdout(Stdio::piped()).spawn().expect("it starts");
+    command.args(["serve", "--print-ports", "json", "--config"]);
+    let mut node = command
+        .arg(config)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     let mut line = String::new();
     let stdout = node.stdout.take().expect("it is piped");
     BufReader::new(stdout).read_line(&mut line).expect("a line");

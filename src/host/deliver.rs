@@ -107,6 +107,19 @@ struct Letters {
     heads: Vec<(Lane, Option<OutboxRow>)>,
     /// At most one for each [`Job::Bury`] under way.
     buried: Vec<(Arc<str>, u64)>,
+    /// The answer to [`Job::Lanes`], of which one is under way at most: where to go on.
+    named: Option<Option<Lane>>,
+}
+
+/// How far the store has named the lanes that were pending before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Naming {
+    /// To the end.
+    Done,
+    /// A part is on its way.
+    Asked,
+    /// Likewise, and the endpoints have changed since: from the beginning after that.
+    Stale,
 }
 
 /// Checked endpoints with their clients, and the limit of an attempt.
@@ -189,7 +202,11 @@ impl Inlet {
                 });
                 pending.extend(lanes);
             }
-            StoreReply::Lanes(lanes) => self.0.letters().pending.extend(lanes.iter().cloned()),
+            StoreReply::Lanes(named) => {
+                let mut letters = self.0.letters();
+                letters.pending.extend(named.lanes.iter().cloned());
+                letters.named = Some(named.next.clone());
+            }
             StoreReply::Head { lane, row } => {
                 self.0.letters().heads.push((lane.clone(), row.clone()));
             }
@@ -224,6 +241,7 @@ pub struct Delivery {
     /// Whose lane a task posts for, so that even a panic of it frees the lane.
     flights: HashMap<Id, Lane>,
     jobs: VecDeque<Job>,
+    naming: Naming,
     stats: Arc<DeliverStats>,
 }
 
@@ -249,7 +267,8 @@ impl Delivery {
             limit,
             posts: JoinSet::new(),
             flights: HashMap::new(),
-            jobs: VecDeque::from([Job::Bury, Job::Lanes]),
+            jobs: VecDeque::from([Job::Bury, Job::Lanes { after: None }]),
+            naming: Naming::Asked,
             stats: Arc::default(),
         })
     }
@@ -307,6 +326,9 @@ impl Delivery {
                 "events for an endpoint that is not configured any more: dead letters");
             self.jobs.push_back(Job::Bury);
         }
+        if let Some(next) = letters.named {
+            self.take_named(next);
+        }
         for (lane, row) in letters.heads {
             self.machine.handle_head(&lane, row, now);
         }
@@ -330,8 +352,24 @@ impl Delivery {
         }
         self.limit = change.limit;
         self.machine.handle_endpoints(&named);
-        self.jobs
-            .extend([Job::Endpoints(names), Job::Bury, Job::Lanes]);
+        self.jobs.extend([Job::Endpoints(names), Job::Bury]);
+        match self.naming {
+            Naming::Done => self.name_lanes(None),
+            Naming::Asked | Naming::Stale => self.naming = Naming::Stale,
+        }
+    }
+
+    fn name_lanes(&mut self, after: Option<Lane>) {
+        self.naming = Naming::Asked;
+        self.jobs.push_back(Job::Lanes { after });
+    }
+
+    fn take_named(&mut self, next: Option<Lane>) {
+        match (self.naming, next) {
+            (Naming::Stale, _) => self.name_lanes(None),
+            (Naming::Asked, Some(after)) => self.name_lanes(Some(after)),
+            (Naming::Asked, None) | (Naming::Done, _) => self.naming = Naming::Done,
+        }
     }
 
     fn drain_outputs(&mut self) {

@@ -414,6 +414,35 @@ async fn many_sessions_go_out_side_by_side_each_in_its_order() {
 }
 
 #[tokio::test]
+async fn what_waits_for_many_sessions_goes_out_after_a_restart_though_the_config_changes_meanwhile()
+{
+    let dir = Dir::new();
+    let bench = start(&dir, vec![endpoint("app", "http://127.0.0.1:1/hook")]);
+    let sessions = 1_010;
+    for n in 0..sessions {
+        let first = life(&format!("SE_{n}")).remove(0);
+        let job = Job::Append(Box::new(first));
+        bench.store.handle().send(job).unwrap();
+    }
+    bench.stop().await;
+    assert_eq!(states(&dir).len(), sessions);
+    let server = Server::start(&[]).await;
+    let bench = start(&dir, vec![endpoint("app", &server.url)]);
+    bench.change(&[endpoint("app", &server.url), endpoint("b", &server.url)]);
+    let ok = || bench.stats.ok.load(Relaxed);
+    // The node was gone, so that each session has ended since.
+    let events = 3 * sessions as u64;
+    until("a third", || ok() >= events / 3).await;
+    until("two thirds", || ok() >= events * 2 / 3).await;
+    until("all", || ok() >= events).await;
+    bench.change(&[endpoint("b", &server.url)]);
+    bench.stop().await;
+    let delivered = states(&dir);
+    assert_eq!(delivered.len() as u64, events);
+    assert!(delivered.iter().all(|(_, state, _)| state == "delivered"));
+}
+
+#[tokio::test]
 async fn two_endpoints_of_one_name_are_refused() {
     let dir = Dir::new();
     let endpoints = vec![

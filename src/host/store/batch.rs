@@ -6,13 +6,13 @@ use super::job::{Job, StoreReply};
 use super::orphan::Orphan;
 use super::recordings;
 use super::stats::{StoreStats, Tally};
-use super::{answers, bookings};
+use super::{answers, bookings, outbox};
 use crate::api::Work;
-use crate::base::{Millis, NodeId, Now, ProjectId, RecordingNote, SessionId, Unix};
+use crate::base::{NodeId, Now, ProjectId, RecordingNote, SessionId, Unix};
 use crate::usage::ledger::{
     BootEntry, ChainHead, ClockEntry, Death, NoteRefusal, SessionRecord, fold,
 };
-use crate::usage::outbox::{Lane, Mark, OutboxRow, Verdict};
+use crate::usage::outbox::{Mark, Verdict};
 use crate::usage::{Append, Checkpoint, Entry, EntryKind};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::collections::BTreeMap;
@@ -96,9 +96,11 @@ impl<'a> Batch<'a> {
             },
             Job::Head(lane) => StoreReply::Head {
                 lane: lane.clone(),
-                row: head(&self.tx, lane)?,
+                row: outbox::head(&self.tx, lane)?,
             },
-            Job::Lanes => StoreReply::Lanes(lanes(&self.tx, self.endpoints())?),
+            Job::Lanes { after } => {
+                StoreReply::Lanes(outbox::lanes(&self.tx, self.endpoints(), after.as_ref())?)
+            }
             Job::Endpoints(names) => {
                 self.outcome.endpoints = Some(names.clone());
                 return Ok(());
@@ -153,7 +155,7 @@ impl<'a> Batch<'a> {
 
     /// Makes dead letters of the oldest pending rows of one endpoint that is not configured.
     fn bury(&mut self) -> rusqlite::Result<Option<(Arc<str>, u64)>> {
-        let Some(removed) = removed(&self.tx, self.endpoints())? else {
+        let Some(removed) = outbox::removed(&self.tx, self.endpoints())? else {
             return Ok(None);
         };
         let sql = "UPDATE outbox SET state = 'dead', next_unix_ms = ?2 WHERE rowid IN
@@ -449,64 +451,9 @@ struct Columns<'a> {
     event_seq: u64,
 }
 
-/// The oldest pending row of a lane.
-fn head(conn: &Connection, lane: &Lane) -> rusqlite::Result<Option<OutboxRow>> {
-    let sql = "SELECT event_id, event_seq, type, body, created_unix_ms, attempts, next_unix_ms,
-               tried_ms FROM outbox WHERE state = 'pending' AND endpoint = ?1 AND session = ?2
-               ORDER BY event_seq LIMIT 1";
-    let read = |row: &Row<'_>| {
-        Ok(OutboxRow {
-            event_id: row.get(0)?,
-            lane: lane.clone(),
-            event_seq: uint(row.get(1)?),
-            kind: row.get(2)?,
-            body: row.get(3)?,
-            created_unix_ms: Unix(uint(row.get(4)?)),
-            attempts: row.get(5)?,
-            next_unix_ms: Unix(uint(row.get(6)?)),
-            tried: Millis(uint(row.get(7)?)),
-        })
-    };
-    let keys = [lane.endpoint.as_ref(), lane.session.as_str()];
-    conn.prepare_cached(sql)?.query_row(keys, read).optional()
-}
-
-/// All lanes with something pending, for these endpoints.
-fn lanes(conn: &Connection, endpoints: &[Arc<str>]) -> rusqlite::Result<Vec<Lane>> {
-    let sql = "SELECT DISTINCT session FROM outbox WHERE state = 'pending' AND endpoint = ?1";
-    let mut select = conn.prepare_cached(sql)?;
-    let mut lanes = Vec::new();
-    for endpoint in endpoints {
-        let mut rows = select.query([endpoint.as_ref()])?;
-        while let Some(row) = rows.next()? {
-            let session = SessionId::from(row.get::<_, String>(0)?);
-            lanes.push(Lane {
-                endpoint: endpoint.clone(),
-                session,
-            });
-        }
-    }
-    Ok(lanes)
-}
-
-/// The first endpoint, by name, that has something pending and is not among these. Each step goes down the
-/// index of pending rows, so it takes no longer for more rows.
-fn removed(conn: &Connection, configured: &[Arc<str>]) -> rusqlite::Result<Option<String>> {
-    let sql = "SELECT min(endpoint) FROM outbox WHERE state = 'pending' AND endpoint > ?1";
-    let mut next = conn.prepare_cached(sql)?;
-    let mut name = String::new();
-    loop {
-        let found: Option<String> = next.query_row([&name], |row| row.get(0))?;
-        match found {
-            Some(found) if configured.iter().any(|known| **known == *found) => name = found,
-            other => return Ok(other),
-        }
-    }
-}
-
-/// Counts the outbox anew.
+/// Reads how many events are pending and how many sessions are open.
 pub(super) fn refresh(conn: &Connection, stats: &StoreStats) -> rusqlite::Result<()> {
-    let depth = "SELECT count(*) FROM outbox WHERE state = 'pending'";
+    let depth = "SELECT pending FROM outbox_tally";
     stats.set_depth(uint(conn.query_row(depth, [], |row| row.get(0))?));
     let open = "SELECT count(*) FROM checkpoint";
     let open: i64 = conn.query_row(open, [], |row| row.get(0))?;

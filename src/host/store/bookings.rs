@@ -4,10 +4,14 @@
 use super::answers;
 use super::columns::{int, json};
 use crate::api::{REMEMBERED, Request};
-use crate::base::{ProjectId, SessionId, Unix};
+use crate::base::{ProjectId, SessionId, SessionState, Unix};
 use crate::node::Booking;
 use crate::usage::{Entry, EntryKind};
 use rusqlite::{Connection, OptionalExtension, params};
+
+/// The bookings that no join has opened yet.
+pub(super) const SCHEDULED: &str = "SELECT body FROM session
+    JOIN booking ON booking.session = session.id WHERE session.state = 'scheduled' ORDER BY session.seq";
 
 pub(super) fn rebook(conn: &Connection, booking: &Booking) -> rusqlite::Result<()> {
     let sql = "UPDATE booking SET body = ?2 WHERE session = ?1";
@@ -57,6 +61,10 @@ pub(super) fn index(conn: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     let session = entry.session.as_str();
     match (entry.kind, &entry.facts) {
         (EntryKind::Start, Some(facts)) => {
+            if let Some(continued) = &facts.continues {
+                let sql = "UPDATE session SET cut_unix_ms = NULL WHERE id = ?1";
+                conn.prepare_cached(sql)?.execute([continued.as_str()])?;
+            }
             let sql = "INSERT INTO session (id, room, external_ref, state, project)
                        VALUES (?1, ?2, ?3, 'running', ?4)
                        ON CONFLICT (id) DO UPDATE SET state = 'running'";
@@ -65,8 +73,12 @@ pub(super) fn index(conn: &Connection, entry: &Entry) -> rusqlite::Result<()> {
             conn.prepare_cached(sql)?.execute(row).map(drop)
         }
         (EntryKind::Stop, _) => {
-            let sql = "UPDATE session SET state = 'ended' WHERE id = ?1";
-            conn.prepare_cached(sql)?.execute([session]).map(drop)
+            let of_node = matches!(entry.state, SessionState::Ended(reason) if reason.is_of_node());
+            let cut = of_node.then_some(int(entry.at_unix_ms.0));
+            let sql = "UPDATE session SET state = 'ended', cut_unix_ms = ?2 WHERE id = ?1";
+            conn.prepare_cached(sql)?
+                .execute(params![session, cut])
+                .map(drop)
         }
         (
             EntryKind::Start
@@ -93,10 +105,8 @@ pub(super) fn project(conn: &Connection, session: &SessionId) -> rusqlite::Resul
 
 /// The bookings that no join has opened yet.
 pub(super) fn scheduled(conn: &Connection) -> rusqlite::Result<Vec<Booking>> {
-    let sql = "SELECT body FROM booking JOIN session ON session.id = booking.session
-               WHERE session.state = 'scheduled' ORDER BY session.seq";
     let bodies: Vec<String> = conn
-        .prepare(sql)?
+        .prepare(SCHEDULED)?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let read = |body: &String| match serde_json::from_str(body) {

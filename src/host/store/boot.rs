@@ -3,19 +3,23 @@
 use super::alive;
 use super::batch::{Batch, Chain, chain_head};
 use super::bookings;
-use super::columns::{int, parts};
+use super::columns::{entries, int};
 use super::error::OpenError;
 use super::orphan::Orphan;
 use super::parts::{Boot, StoreConfig};
 use crate::base::crypto::entropy_seed;
-use crate::base::{Millis, NodeId, Now, Rng, RoomKey, SessionId, SessionState, Unix};
+use crate::base::{Millis, NodeId, Now, Rng, RoomKey, SessionId, Unix};
 use crate::usage::ledger::{BootEntry, ChainHead, SessionRecord, fold};
 use crate::usage::{Entry, EntryKind};
-use rusqlite::{Connection, params};
-use std::collections::{BTreeMap, BTreeSet};
+use rusqlite::Connection;
+use std::collections::BTreeMap;
 
 /// A rejoin of the room within this time continues the session (docs/contract.md).
 const CONTINUES_WITHIN: Millis = Millis::from_secs(600);
+
+/// Sessions that ended with their node since, and that none continues.
+pub(super) const CUT: &str =
+    "SELECT id FROM session WHERE cut_unix_ms > ?1 ORDER BY cut_unix_ms, seq";
 
 /// Writes the boot entry and the stop entries of orphans in one transaction.
 pub(super) fn boot(
@@ -107,32 +111,17 @@ fn orphans(conn: &Connection, config: &StoreConfig) -> Result<Vec<Orphan>, OpenE
 /// the newest of each room. A wall clock set back makes more of them recent, never fewer.
 fn recent(conn: &Connection, now: Unix) -> rusqlite::Result<BTreeMap<RoomKey, SessionRecord>> {
     let since = Unix(now.0.saturating_sub(CONTINUES_WITHIN.0));
-    let sql = "SELECT body FROM entry WHERE kind IN ('start', 'stop') AND at_unix_ms > ?1
-               ORDER BY at_unix_ms, boot_epoch, chain_seq";
-    let bodies: Vec<String> = conn
-        .prepare(sql)?
-        .query_map(params![int(since.0)], |row| row.get(0))?
+    let cut: Vec<String> = conn
+        .prepare(CUT)?
+        .query_map([int(since.0)], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let entries: Vec<Entry> = bodies
-        .iter()
-        .filter_map(|body| serde_json::from_str(body).ok())
-        .collect();
-    let continued: BTreeSet<&SessionId> = entries
-        .iter()
-        .filter_map(|entry| entry.facts.as_ref()?.continues.as_ref())
-        .collect();
-    let cut_off = |state: SessionState| match state {
-        SessionState::Ended(reason) => reason.is_of_node(),
-        SessionState::Waiting | SessionState::Live | SessionState::Paused(_) => false,
-    };
     let mut recent = BTreeMap::new();
-    for stop in entries
-        .iter()
-        .filter(|e| cut_off(e.state) && !continued.contains(&e.session))
-    {
-        let start = parts(conn, &stop.session)?.start;
-        let start: Option<Entry> = start.and_then(|body| serde_json::from_str(&body).ok());
-        if let Some(record) = start.and_then(|start| fold([&start, stop]).ok()) {
+    for session in cut {
+        let entries: Vec<Entry> = entries(conn, &session)?
+            .into_iter()
+            .filter_map(Result::ok)
+            .collect();
+        if let Ok(record) = fold(&entries) {
             recent.insert(record.facts.room.clone(), record);
         }
     }

@@ -14,6 +14,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// Takes away what each version of the schema added, from version 2 on.
+const ADDED: [&str; 6] = [
+    "DROP TABLE session; DROP TABLE booking; DROP TABLE request;",
+    "DROP TABLE recording; DROP INDEX entry_stop; DROP INDEX entry_consent;",
+    "DROP INDEX session_project; ALTER TABLE session DROP COLUMN project;",
+    "ALTER TABLE outbox DROP COLUMN tried_ms;",
+    "DROP TABLE answer; DROP TABLE answer_tally;",
+    "DROP TRIGGER outbox_queued; DROP TRIGGER outbox_changed; DROP TRIGGER outbox_removed;
+     DROP TABLE outbox_tally; DROP INDEX session_scheduled; DROP INDEX session_cut;
+     ALTER TABLE session DROP COLUMN cut_unix_ms;",
+];
+
 /// Longest wait for a reply: a failed test, not a synchronisation.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -47,6 +59,15 @@ impl Dir {
     /// The file, for someone behind our back.
     pub fn sqlite(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.0.join("ledger.sqlite")).unwrap()
+    }
+
+    /// Makes it a ledger of this version of the schema, as an older program would have left it.
+    pub fn age(&self, version: u16) {
+        let conn = self.sqlite();
+        for undo in ADDED.iter().skip(usize::from(version) - 1).rev() {
+            conn.execute_batch(undo).unwrap();
+        }
+        conn.pragma_update(None, "user_version", version).unwrap();
     }
 
     /// What `ledger verify` says.

@@ -23,8 +23,12 @@ pub enum Job {
     Checkpoints(Vec<Checkpoint>),
     /// Read the oldest pending row of a lane.
     Head(Lane),
-    /// Name all lanes with something pending (for endpoints that are configured).
-    Lanes,
+    /// Name lanes with something pending (for endpoints that are configured), so many at once: the entries
+    /// of live sessions do not wait for all of them.
+    Lanes {
+        /// Those behind this one; all for none.
+        after: Option<Lane>,
+    },
     /// Write the outcome of an attempt to its row.
     Mark(Mark),
     /// From here on each event gets one outbox row for each of these endpoints.
@@ -83,8 +87,8 @@ pub enum StoreReply {
         /// Its head; none when all is delivered.
         row: Option<OutboxRow>,
     },
-    /// All lanes with something pending.
-    Lanes(Vec<Lane>),
+    /// Lanes with something pending.
+    Lanes(Lanes),
     /// So many rows of this endpoint, which is not configured any more, are dead letters now. There may
     /// be more; none where there were none left.
     Buried(Option<(Arc<str>, u64)>),
@@ -104,6 +108,15 @@ pub enum StoreReply {
         /// The event.
         event_id: String,
     },
+}
+
+/// Lanes with something pending, by endpoint and session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lanes {
+    /// The lanes.
+    pub lanes: Vec<Lane>,
+    /// There may be more behind this one.
+    pub next: Option<Lane>,
 }
 
 /// A job that was not queued.

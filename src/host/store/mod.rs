@@ -16,6 +16,7 @@ pub(super) mod error;
 pub(super) mod job;
 pub(super) mod open;
 mod orphan;
+mod outbox;
 pub(super) mod parts;
 pub(super) mod pending;
 pub mod read;

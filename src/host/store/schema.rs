@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Locked by the one process that writes. A file of its own: readers must be able to open the ledger.
 const LOCK_FILE: &str = "ledger.lock";
 /// The schema below; `PRAGMA user_version` of the file.
-const SCHEMA: i64 = 6;
+pub(super) const SCHEMA: i64 = 7;
 /// The first schema that has recordings.
 pub(super) const WITH_RECORDINGS: i64 = 3;
 /// The first schema that has projects.
@@ -171,6 +171,33 @@ CREATE TRIGGER answer_forgotten AFTER DELETE ON answer BEGIN
 END;
 ";
 
+/// What version 7 added: all that a start reads, where it finds it at once however long the ledger is. How
+/// many events are pending; which sessions ended with their node, while none continues them; and which are
+/// only booked.
+const START: &str = "
+CREATE TABLE outbox_tally (pending INTEGER NOT NULL) STRICT;
+INSERT INTO outbox_tally SELECT count(*) FROM outbox WHERE state = 'pending';
+CREATE TRIGGER outbox_queued AFTER INSERT ON outbox WHEN new.state = 'pending' BEGIN
+    UPDATE outbox_tally SET pending = pending + 1;
+END;
+CREATE TRIGGER outbox_changed AFTER UPDATE OF state ON outbox WHEN new.state <> old.state BEGIN
+    UPDATE outbox_tally SET pending = pending + (new.state = 'pending') - (old.state = 'pending');
+END;
+CREATE TRIGGER outbox_removed AFTER DELETE ON outbox WHEN old.state = 'pending' BEGIN
+    UPDATE outbox_tally SET pending = pending - 1;
+END;
+ALTER TABLE session ADD COLUMN cut_unix_ms INTEGER;
+UPDATE session SET cut_unix_ms = cut.at_unix_ms FROM entry AS cut
+WHERE cut.session = session.id AND cut.kind = 'stop'
+  AND json_extract(cut.body, '$.reason') IN ('node_lost', 'node_drained')
+  AND cut.at_unix_ms > (SELECT max(at_unix_ms) FROM entry WHERE kind IN ('start', 'stop')) - 600000;
+UPDATE session SET cut_unix_ms = NULL WHERE cut_unix_ms IS NOT NULL AND id IN
+    (SELECT json_extract(body, '$.facts.continues') FROM entry WHERE kind = 'start' AND at_unix_ms >
+        (SELECT max(at_unix_ms) FROM entry WHERE kind IN ('start', 'stop')) - 600000);
+CREATE INDEX session_cut ON session (cut_unix_ms) WHERE cut_unix_ms IS NOT NULL;
+CREATE INDEX session_scheduled ON session (seq) WHERE state = 'scheduled';
+";
+
 /// Fills the index from the entries of version 1.
 const INDEX: &str = "
 INSERT INTO session (id, room, external_ref, state)
@@ -303,6 +330,7 @@ fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), OpenError> {
         3 => create(conn, &[&LATER[1..]]).map_err(sqlite),
         4 => create(conn, &[&LATER[2..]]).map_err(sqlite),
         5 => create(conn, &[&LATER[3..]]).map_err(sqlite),
+        6 => create(conn, &[&LATER[4..]]).map_err(sqlite),
         found => Err(OpenError::Newer {
             file: dir.join(LEDGER_FILE),
             found,
@@ -312,7 +340,7 @@ fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), OpenError> {
 }
 
 /// What was added from version 3 on, one step each.
-const LATER: [&str; 4] = [RECORDINGS, PROJECTS, TRIES, ANSWERS];
+const LATER: [&str; 5] = [RECORDINGS, PROJECTS, TRIES, ANSWERS, START];
 
 fn create(conn: &mut Connection, parts: &[&[&str]]) -> rusqlite::Result<()> {
     let tx = conn.transaction()?;

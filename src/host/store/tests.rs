@@ -1,8 +1,12 @@
 //! The store on real files: what is acknowledged is there after a crash, once, in order.
 
+use super::bookings::SCHEDULED;
+use super::boot::CUT;
 use super::check::Look;
 use super::columns::{ENTRIES, STOP};
 use super::fixture::{Dir, PATIENCE, at, clock, soon};
+use super::job::Lanes;
+use super::outbox::{LANES_AT_ONCE, NEXT_LANE, REMOVED};
 use super::read::LedgerReader;
 use super::writer::Writer;
 use super::*;
@@ -92,6 +96,21 @@ impl Bench {
         };
         assert_eq!(of, *lane);
         row
+    }
+
+    /// The lanes behind this one, of which there are few.
+    fn lanes(&self, after: Option<Lane>) -> Vec<Lane> {
+        let named = self.named(after);
+        assert_eq!(named.next, None, "there are few");
+        named.lanes
+    }
+
+    fn named(&self, after: Option<Lane>) -> Lanes {
+        self.send(Job::Lanes { after });
+        let StoreReply::Lanes(named) = self.reply() else {
+            panic!("no lanes");
+        };
+        named
     }
 
     /// Waits until `holds`, a reply at a time: each job that is answered is a commit.
@@ -590,11 +609,7 @@ fn a_lane_is_read_in_order_and_its_outcomes_survive_a_restart() {
         (head.attempts, head.tried, head.next_unix_ms),
         (3, Millis(5_000), Unix(START.0 + 200_000))
     );
-    bench.send(Job::Lanes);
-    assert_eq!(
-        bench.reply(),
-        StoreReply::Lanes(vec![app.clone(), lane("audit", "SE_a")])
-    );
+    assert_eq!(bench.lanes(None), [app.clone(), lane("audit", "SE_a")]);
     bench.send(mark(Verdict::Delivered, 4));
     bench.send(mark(Verdict::Dead, 5)); // too late: it is delivered
     assert_eq!((bench.reply(), bench.reply()), (marked.clone(), marked));
@@ -621,11 +636,10 @@ fn endpoints_change_between_entries_and_rows_of_a_removed_one_become_dead_letter
     assert_eq!(bench.reply(), buried, "one lane of the endpoint `audit`");
     bench.send(Job::Bury);
     assert_eq!(bench.reply(), StoreReply::Buried(None), "there are no more");
-    bench.send(Job::Lanes);
     let lanes = ["app", "new"].map(|endpoint| lane(endpoint, "SE_b"));
     let [app, new] = lanes;
     let pending = vec![lane("app", "SE_a"), app, new];
-    assert_eq!(bench.reply(), StoreReply::Lanes(pending));
+    assert_eq!(bench.lanes(None), pending);
     assert_eq!(bench.head(&lane("audit", "SE_a")), None);
     assert_eq!(bench.store.handle().stats().outbox_depth(), 21);
     bench.store.close();
@@ -655,11 +669,7 @@ fn a_ledger_of_version_4_keeps_what_was_tried_so_far() {
     let bench = start(open(&dir, soon()).0);
     bench.appended(&life("SE_a"));
     bench.store.close();
-    dir.sqlite()
-        .execute_batch(
-            "ALTER TABLE outbox DROP COLUMN tried_ms; DROP TABLE answer; DROP TABLE answer_tally; PRAGMA user_version = 4;",
-        )
-        .unwrap();
+    dir.age(4);
     let bench = start(open(&dir, soon()).0);
     let head = bench.head(&lane("app", "SE_a")).unwrap();
     assert_eq!((head.event_seq, head.tried), (1, Millis::ZERO));
@@ -754,7 +764,7 @@ fn a_failed_write_is_fatal_told_once_and_never_retried() {
     assert!(bench.fatal.try_recv().is_err());
     let handle = bench.store.handle();
     bench.store.close();
-    assert!(matches!(handle.send(Job::Lanes), Err(SendError::Closed)));
+    assert!(matches!(handle.send(Job::Bury), Err(SendError::Closed)));
     assert_eq!(dir.verify().rows, 1);
 }
 
@@ -836,11 +846,18 @@ fn a_long_ledger_is_looked_at_row_by_row_from_its_end_and_a_changed_one_is_found
 }
 
 #[test]
-fn one_session_is_read_by_an_index_however_many_there_are() {
+fn what_the_start_and_one_session_need_is_read_by_an_index_however_many_there_are() {
     let dir = Dir::new();
     drop(open(&dir, soon()));
     let conn = dir.sqlite();
-    for sql in [STOP, ENTRIES] {
+    for (sql, table) in [
+        (STOP, "entry"),
+        (ENTRIES, "entry"),
+        (CUT, "session"),
+        (SCHEDULED, "booking"),
+        (NEXT_LANE, "outbox"),
+        (REMOVED, "outbox"),
+    ] {
         let explain = format!("EXPLAIN QUERY PLAN {sql}");
         let mut select = conn.prepare(&explain).unwrap();
         let mut steps = select.raw_query();
@@ -849,7 +866,8 @@ fn one_session_is_read_by_an_index_however_many_there_are() {
             plan.push(step.get(3).unwrap());
         }
         let has = |what: &str| plan.iter().any(|step| step.contains(what));
-        assert!(has("SEARCH entry") && !has("SCAN entry"), "{plan:?}");
+        let (search, scan) = (format!("SEARCH {table}"), format!("SCAN {table}"));
+        assert!(has(&search) && !has(&scan), "{plan:?}");
     }
 }
 
@@ -929,4 +947,72 @@ fn the_wal_is_emptied_into_the_file_as_it_grows() {
     );
     assert_eq!(bench.store.handle().stats().open_sessions(), 0);
     assert!(matches!(life("SE_a")[5].entry.kind, EntryKind::Stop));
+}
+
+#[test]
+fn lanes_are_named_a_part_at_a_time_in_order() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    let sessions: Vec<String> = (0..700).map(|n| format!("SE_{n:03}")).collect();
+    let starts: Vec<Append> = sessions.iter().map(|s| life(s).remove(0)).collect();
+    bench.appended(&starts);
+    let all = ["app", "audit"].map(|endpoint| sessions.iter().map(move |s| lane(endpoint, s)));
+    let all: Vec<Lane> = all.into_iter().flatten().collect();
+    let first = bench.named(None);
+    assert_eq!(first.lanes, all[..LANES_AT_ONCE]);
+    assert_eq!(first.next.as_ref(), all[..LANES_AT_ONCE].last());
+    // One between them is removed, as is the endpoint that a part ended at: the order holds.
+    bench.send(Job::Endpoints(vec![Arc::from("zeta"), Arc::from("app")]));
+    assert_eq!(bench.lanes(first.next), [], "`audit` is not configured");
+    let last = &all[600];
+    assert_eq!(bench.lanes(Some(last.clone())), all[601..700]);
+}
+
+#[test]
+fn what_is_pending_is_known_without_counting_it_whoever_changes_the_rows() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    bench.appended(&life("SE_a"));
+    bench.store.close();
+    let depth = |dir: &Dir| open(dir, soon()).0.stats.outbox_depth();
+    assert_eq!(depth(&dir), 14);
+    for (sql, left) in [
+        ("UPDATE outbox SET state = 'dead' WHERE event_seq < 3", 10),
+        (
+            "UPDATE outbox SET state = 'dead', attempts = 9 WHERE event_seq = 1",
+            10,
+        ),
+        (
+            "UPDATE outbox SET state = 'pending' WHERE event_seq = 2",
+            12,
+        ),
+        ("DELETE FROM outbox WHERE event_seq < 4", 8),
+    ] {
+        dir.sqlite().execute(sql, []).unwrap();
+        assert_eq!(depth(&dir), left, "{sql}");
+    }
+    dir.age(6);
+    assert_eq!(depth(&dir), 8, "counted once");
+}
+
+#[test]
+fn a_ledger_of_version_6_knows_which_sessions_go_on() {
+    let dir = Dir::new();
+    let bench = start(open(&dir, soon()).0);
+    bench.appended(&life("SE_whole"));
+    let ended = |session: &str, reason| {
+        let mut whole = life(session);
+        whole.last_mut().unwrap().entry.state = SessionState::Ended(reason);
+        bench.appended(&whole);
+    };
+    ended("SE_drained", EndReason::NodeDrained);
+    ended("SE_continued", EndReason::NodeDrained);
+    let mut next = life("SE_next")[0].clone();
+    next.entry.facts.as_mut().unwrap().continues = Some(SessionId::from("SE_continued"));
+    bench.appended(&[next]);
+    bench.store.close();
+    dir.age(6);
+    let (_, boot) = open(&dir, soon());
+    let rooms: Vec<&str> = boot.recent.keys().map(|room| room.name.as_str()).collect();
+    assert_eq!(rooms, ["room-SE_drained", "room-SE_next"]);
 }

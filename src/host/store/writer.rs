@@ -49,7 +49,7 @@ const fn is_lost(job: &Job) -> bool {
         | Job::Checkpoints(_)
         | Job::Write { .. }
         | Job::Note { .. } => true,
-        Job::Head(_) | Job::Lanes | Job::Mark(_) | Job::Endpoints(_) | Job::Bury => false,
+        Job::Head(_) | Job::Lanes { .. } | Job::Mark(_) | Job::Endpoints(_) | Job::Bury => false,
     }
 }
 
@@ -183,7 +183,7 @@ impl Writer {
             job @ (Job::Checkpoints(_)
             | Job::Abandon { .. }
             | Job::Head(_)
-            | Job::Lanes
+            | Job::Lanes { .. }
             | Job::Mark(_)
             | Job::Endpoints(_)
             | Job::Bury
@@ -278,7 +278,7 @@ impl Writer {
                 Job::Append(_)
                 | Job::Abandon { .. }
                 | Job::Head(_)
-                | Job::Lanes
+                | Job::Lanes { .. }
                 | Job::Mark(_)
                 | Job::Endpoints(_)
                 | Job::Bury

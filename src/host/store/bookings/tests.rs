@@ -160,13 +160,7 @@ fn a_ledger_of_version_1_gets_its_index_and_keeps_its_chain() {
         bench.store.handle().send(job).unwrap();
     }
     bench.store.close();
-    dir.sqlite()
-        .execute_batch(
-            "DROP TABLE session; DROP TABLE booking; DROP TABLE request; DROP TABLE recording; DROP TABLE answer; DROP TABLE answer_tally;
-             DROP INDEX entry_stop; DROP INDEX entry_consent;
-             ALTER TABLE outbox DROP COLUMN tried_ms; PRAGMA user_version = 1;",
-        )
-        .unwrap();
+    dir.age(1);
     assert_eq!(
         LedgerReader::open(&dir.0)
             .unwrap()
@@ -253,10 +247,7 @@ fn a_ledger_of_version_3_is_of_the_default_project_once_it_was_opened() {
         bench.store.handle().send(job).unwrap();
     }
     bench.store.close();
-    let sql = "DROP INDEX session_project; ALTER TABLE session DROP COLUMN project;
-               ALTER TABLE outbox DROP COLUMN tried_ms; DROP TABLE answer; DROP TABLE answer_tally;
-               PRAGMA user_version = 3;";
-    dir.sqlite().execute_batch(sql).unwrap();
+    dir.age(3);
     let old = LedgerReader::open(&dir.0).unwrap();
     assert_eq!(old.records(None).unwrap().len(), 1, "it is read as it is");
     drop(old);

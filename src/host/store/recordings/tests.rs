@@ -349,11 +349,7 @@ fn a_ledger_of_version_2_is_read_as_it_is_and_can_record_once_it_was_opened() {
     let life = crate::usage::ledger::fixture::life("SE_old");
     bench.append(&life);
     bench.store.close();
-    let old = "DROP INDEX session_project; ALTER TABLE session DROP COLUMN project;
-               ALTER TABLE outbox DROP COLUMN tried_ms; DROP TABLE answer; DROP TABLE answer_tally;
-               DROP TABLE recording; DROP INDEX entry_stop; DROP INDEX entry_consent;
-               PRAGMA user_version = 2;";
-    dir.sqlite().execute_batch(old).unwrap();
+    dir.age(2);
     let read = reader(&dir);
     assert_eq!(read.recordings(&RecordingQuery::default(), 9).unwrap(), []);
     assert_eq!(read.unfinished().unwrap(), []);
