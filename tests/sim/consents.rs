@@ -77,6 +77,7 @@ pub fn put(billing: &mut Billing, action: &Action, now: Now) -> bool {
         | Act::Resume
         | Act::Confirm { .. }
         | Act::Extend { .. }
+        | Act::Grant { .. }
         | Act::Floor { .. } => false,
     }
 }

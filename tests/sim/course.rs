@@ -20,6 +20,8 @@ pub struct Stand {
     paused: bool,
     ask_at: Option<u64>,
     open: Option<Open>,
+    /// The grants that have counted.
+    given: BTreeSet<u32>,
     /// It continues nothing.
     fresh: bool,
 }
@@ -42,6 +44,7 @@ impl Stand {
             paused: false,
             ask_at: (policy.after_min > 0).then_some(policy.after_min * MINUTE_MS),
             open: None,
+            given: BTreeSet::new(),
             fresh: true,
         }
     }
@@ -373,6 +376,14 @@ impl Walk<'_> {
                 if let Some(max) = max_min {
                     self.course.stand.max = max * MINUTE_MS;
                     self.arm_max();
+                }
+            }
+            Act::Grant { number, seconds } => {
+                if self.course.stand.given.insert(number) {
+                    let quota = self.course.stand.quota.unwrap_or(0);
+                    self.course.stand.quota = Some(quota + seconds * 1000);
+                    self.quota_told = false;
+                    self.arm_quota();
                 }
             }
             Act::Floor { direction, state } => {

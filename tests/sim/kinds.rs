@@ -37,22 +37,27 @@ pub fn of_input(
             let rejoins = earlier.then(|| format!("a rejoin with {disk}"));
             rejoins.into_iter().collect()
         }
-        Act::Extend { quota_s, .. } => {
+        Act::Extend { .. } | Act::Grant { .. } => {
+            let (what, more) = if let Act::Extend { quota_s, .. } = action.act {
+                ("a top-up", quota_s.is_some())
+            } else {
+                ("a grant", true)
+            };
             let mut kinds = vec![
-                format!("a top-up while {}", word(before.state)),
-                format!("a top-up with {disk}"),
+                format!("{what} while {}", word(before.state)),
+                format!("{what} with {disk}"),
             ];
             if case.continues.is_some() {
-                kinds.push("a top-up of a session that continues".to_owned());
+                kinds.push(format!("{what} of a session that continues"));
             }
             let left = before.quota_left_ms.filter(|left| *left > Millis::ZERO);
             if let Some(left) = left.filter(|_| before.state == SessionState::Live) {
                 let open = now.mono.since(before.settled);
-                if quota_s.is_some() && left <= NEARLY {
-                    kinds.push("a top-up of the last seconds".to_owned());
+                if more && left <= NEARLY {
+                    kinds.push(format!("{what} of the last seconds"));
                 }
-                if quota_s.is_some() && left <= open {
-                    kinds.push("a top-up of what is used up and not announced".to_owned());
+                if more && left <= open {
+                    kinds.push(format!("{what} of what is used up and not announced"));
                 }
             }
             kinds

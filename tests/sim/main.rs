@@ -13,6 +13,7 @@ mod course;
 mod disk;
 mod drift;
 mod gate;
+mod grants;
 mod kinds;
 mod layers;
 mod ledger;

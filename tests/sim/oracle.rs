@@ -2,6 +2,7 @@
 //! what the node recorded. Shares no code with `src`: it only reads the records.
 
 use crate::course::{Course, Stand, course};
+use crate::grants::as_recorded;
 use crate::scenario::{Act, Action, Micros, SEC};
 use crate::world::{Case, Fate};
 use beistand::base::{Direction, PauseReason, Role, SessionState};
@@ -154,6 +155,7 @@ fn tracks(case: &Case, horizon: Micros) -> BTreeMap<&'static str, Track> {
             | Act::Resume
             | Act::Confirm { .. }
             | Act::Extend { .. }
+            | Act::Grant { .. }
             | Act::Floor { .. }
             | Act::Consent { .. }
             | Act::Record { .. } => {}
@@ -279,20 +281,6 @@ fn begins(case: &Case) -> Stand {
     stand
 }
 
-/// Without the top-ups that the disk did not hear of: their app had no answer.
-fn as_recorded(case: &Case) -> Case {
-    let rows = case.entries.iter();
-    let mut recorded = rows.filter(|entry| entry.cause == "extended").count();
-    let mut case = case.clone();
-    case.inputs.retain(|input| {
-        let extends = matches!(input.act, Act::Extend { .. });
-        let known = !extends || recorded > 0;
-        recorded -= usize::from(extends && known);
-        known
-    });
-    case
-}
-
 /// Judges a session; answers what a crash cost (milliseconds), where there was one.
 pub fn judge(case: &Case) -> Result<Option<u64>, String> {
     if let Some(fault) = &case.shown.fault {
@@ -304,6 +292,7 @@ pub fn judge(case: &Case) -> Result<Option<u64>, String> {
     check_entries(case)?;
     crate::consents::check(case)?;
     crate::consumer::check(case)?;
+    crate::grants::check(case)?;
     let totals = &case.entries[case.entries.len() - 1].totals;
     check_conservation(case, totals)?;
     match case.fate {
@@ -559,7 +548,7 @@ fn check_conservation(case: &Case, totals: &Totals) -> Result<(), String> {
 }
 
 /// What had accrued in the sessions that this one continues, as it stood on disk.
-fn used_before(case: &Case) -> u64 {
+pub fn used_before(case: &Case) -> u64 {
     let chain = std::iter::successors(case.before.as_deref(), |case| case.before.as_deref());
     let used = |case: &Case| {
         let accrued = case.entries.iter().map(|entry| entry.totals.accrued_ms.0);

@@ -39,6 +39,11 @@ pub enum Act {
         quota_s: Option<u64>,
         max_min: Option<u64>,
     },
+    /// More prepaid time, once under this number.
+    Grant {
+        number: u32,
+        seconds: u64,
+    },
     /// How their floor stands.
     Floor {
         direction: Direction,
@@ -88,6 +93,8 @@ pub struct Life {
     pub troubles: Vec<(Range<Micros>, Trouble)>,
     /// Prepaid time is topped up when it is nearly used up.
     pub tops_up_late: bool,
+    /// The same with grants.
+    pub grants_late: bool,
 }
 
 /// What is wrong with a disk.
@@ -221,6 +228,7 @@ pub fn scenario(seed: u64) -> Scenario {
     let mut evidence = Rng::from_seed(seed ^ 0xe71d);
     let mut disk = Draw(Rng::from_seed(seed ^ 0xd15c));
     let mut stops = Draw(Rng::from_seed(seed ^ 0x5709));
+    let mut grants = Rng::from_seed(seed ^ 0x6a27);
     let mut lives = Vec::new();
     let mut boot = 0;
     for number in 0..=crashes {
@@ -238,17 +246,20 @@ pub fn scenario(seed: u64) -> Scenario {
         actions.extend(requests(&mut draw, &policy, &people, boot..end));
         actions.extend(crate::consents::answers(&mut evidence, &people, boot..end));
         actions.sort_by_key(|action| action.at);
+        let tops_up_late = late.chance(50);
         lives.push(Life {
             boot,
             end,
             ending,
             actions,
             troubles: troubles(&mut disk, boot..end),
-            tops_up_late: late.chance(50),
+            tops_up_late,
+            grants_late: !tops_up_late && grants.below(100) < 60,
         });
         // The next process starts on a whole millisecond, as every reading of its clock does.
         boot = (end / MS + draw.between(200, 3_000)) * MS;
     }
+    crate::grants::asked(&mut grants, &policy, people[0], &mut lives);
     Scenario { policy, lives }
 }
 

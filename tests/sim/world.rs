@@ -2,6 +2,7 @@
 //! what was on disk.
 
 use crate::disk::{Disk, Store, Write};
+use crate::grants::{Apps, key_of};
 use crate::kinds;
 use crate::scenario::{Act, Action, Ending, Life, MS, Micros, Policy, SEC, Scenario, Trouble};
 use crate::shown::Shown;
@@ -39,6 +40,9 @@ pub enum Fate {
 /// One session: what it was fed and what is on disk of it at the end.
 #[derive(Clone, Debug)]
 pub struct Case {
+    pub id: String,
+    /// The first session of its chain.
+    pub chain: String,
     pub policy: Policy,
     pub created: Micros,
     pub inputs: Vec<Action>,
@@ -53,6 +57,8 @@ pub struct Case {
     pub after: Vec<Entry>,
     /// Every event as often as it was delivered.
     pub deliveries: Vec<Event>,
+    /// What the app was told of its grants: what they came to; nothing, where one was refused wrongly.
+    pub answers: Vec<(u32, Option<u64>)>,
     /// What was shown and told of its clock, as it ran.
     pub shown: Shown,
     /// What happened to it, of what the generator has to make.
@@ -90,6 +96,7 @@ pub struct World {
     rng: Rng,
     /// When apps top up at the last moment. Drawn apart.
     late: Rng,
+    apps: Apps,
     disk: Disk,
     sessions: BTreeMap<SessionId, Case>,
     count: u64,
@@ -112,6 +119,7 @@ pub fn run(scenario: Scenario, seed: u64) -> Vec<Case> {
         scenario,
         rng: Rng::from_seed(seed ^ 0x5eed),
         late: Rng::from_seed(seed ^ 0x1a7e),
+        apps: Apps::new(Rng::from_seed(seed ^ 0x6a28)),
         disk: Disk::default(),
         sessions: BTreeMap::new(),
         count: 0,
@@ -140,7 +148,8 @@ impl World {
         let mut actions: VecDeque<Action> = life.actions.iter().copied().collect();
         while let Some(now) = self.next_moment(&process, &actions, life) {
             self.feed(&mut process, &mut actions, (now, life));
-            if life.tops_up_late {
+            self.ask_again(&mut process, (now, life));
+            if life.tops_up_late || life.grants_late {
                 self.top_up_late(&mut process, (now, life));
             }
             self.tick(&mut process, (now, life));
@@ -205,10 +214,38 @@ impl World {
         let clock = clock(process.boot, now);
         let before = billing.clock();
         let settled = process.boot + before.settled.micros();
+        if let Act::Grant { number, seconds } = action.act {
+            let entries = self.disk.entries.get(session);
+            let entries = entries.map_or(&[][..], Vec::as_slice);
+            let asked = (number, seconds);
+            if self
+                .apps
+                .answer_from_record(case, (entries, process.boot), asked)
+            {
+                return;
+            }
+        }
         if put(billing, &action, (process.boot, process.joins), clock) {
             let kinds = kinds::of_input(case, &action, (before, clock, life.trouble(now)));
             case.kinds.extend(kinds);
             take(&mut case.inputs, action, settled);
+        } else if let Act::Grant { number, .. } = action.act {
+            self.apps.refused(case, billing, number);
+        }
+    }
+
+    /// The app asks the session that goes on for what it had no answer to.
+    fn ask_again(&mut self, process: &mut Process, (now, life): (Micros, &Life)) {
+        let Some((session, _)) = &process.room else {
+            return;
+        };
+        let case = &self.sessions[session];
+        let Some(first) = case.inputs.first() else {
+            return;
+        };
+        let who = first.who;
+        if let Some(act) = self.apps.again(&case.chain, process.boot) {
+            self.input(process, Action { at: now, who, act }, (now, life));
         }
     }
 
@@ -224,13 +261,19 @@ impl World {
         let Some(left) = left.filter(|left| live && *left <= kinds::NEARLY) else {
             return;
         };
+        let who = self.sessions[session].inputs[0].who;
+        if life.grants_late {
+            if let Some(act) = self.apps.late(left <= open) {
+                self.input(process, Action { at: now, who, act }, (now, life));
+            }
+            return;
+        }
         // What is used up and not announced is the rarer moment.
         if self.late.below(if left <= open { 3 } else { 30 }) > 0 {
             return;
         }
         let used = (billing.facts().carried.used_ms + clock.accrued_ms).0;
         let quota_s = Some(used / 1000 + 6 + self.late.below(40));
-        let who = self.sessions[session].inputs[0].who;
         let act = Act::Extend {
             quota_s,
             max_min: None,
@@ -277,7 +320,10 @@ impl World {
         let billing = Billing::new(opening, clock);
         process.room = Some((session.clone(), billing));
         process.next_checkpoint = process.next_checkpoint.max(now);
+        let chain = before.as_ref().map(|case| case.chain.clone());
         let case = Case {
+            id: session.to_string(),
+            chain: chain.unwrap_or_else(|| session.to_string()),
             policy: self.scenario.policy,
             created: now,
             inputs: Vec::new(),
@@ -288,6 +334,7 @@ impl World {
             entries: Vec::new(),
             after: Vec::new(),
             deliveries: Vec::new(),
+            answers: Vec::new(),
             shown: Shown::default(),
             kinds,
         };
@@ -299,6 +346,10 @@ impl World {
         let mut news = process.store.take_news(now);
         if let Some((session, billing)) = &mut process.room {
             let clock = clock(process.boot, now);
+            let case = self.sessions.get_mut(session).unwrap();
+            let entries = self.disk.entries.get(session);
+            let entries = entries.map_or(&[][..], Vec::as_slice);
+            self.apps.hear(case, entries, process.boot);
             if let Some(stored) = news.remove(session) {
                 billing.handle_committed(stored);
             }
@@ -317,7 +368,6 @@ impl World {
                 process.next_checkpoint += CHECKPOINT;
                 process.next_checkpoint = process.next_checkpoint.max(now);
             }
-            let case = self.sessions.get_mut(session).unwrap();
             let claims = self.disk.claims.get(session).map_or(&[][..], Vec::as_slice);
             case.shown.look(billing, claims, (now, clock.mono));
             let trouble = life.trouble(now).map(kinds::of_trouble);
@@ -456,7 +506,7 @@ impl World {
 
 /// Keeps an input at the moment at which it takes effect: more time does at the watermark.
 fn take(inputs: &mut Vec<Action>, mut action: Action, settled: Micros) {
-    if matches!(action.act, Act::Extend { .. }) {
+    if matches!(action.act, Act::Extend { .. } | Act::Grant { .. }) {
         action.at = settled;
     }
     let place = inputs.partition_point(|input| input.at <= action.at);
@@ -484,6 +534,10 @@ fn put(billing: &mut Billing, action: &Action, (boot, number): (Micros, u64), no
         Act::Resume => return billing.handle_resume_request(now),
         Act::Confirm { app } => return billing.handle_confirm((!app).then_some(&who), now),
         Act::Extend { quota_s, max_min } => return billing.handle_extend(quota_s, max_min, now),
+        Act::Grant { number, seconds } => {
+            let granted = billing.handle_grant(&key_of(number), seconds, now);
+            return granted == Ok(true);
+        }
         Act::Floor { direction, state } => {
             let report = FloorReport {
                 state,
