@@ -34,7 +34,9 @@ pub enum SecretError {
     )]
     Base64,
     /// Too short or too long.
-    #[error("a webhook secret holds 24 to 64 bytes after base64; this one holds {0}")]
+    #[error(
+        "a webhook secret holds 24 to 64 bytes after base64; this one holds {0}; make one with: echo whsec_$(openssl rand -base64 32)"
+    )]
     Length(usize),
 }
 

@@ -18,6 +18,7 @@ pub fn faults(cases: &[Case]) -> Vec<String> {
             place,
             session,
             entry_seq,
+            labels: serde_json::from_str(&body).ok(),
             prev_hash,
             hash,
             body,

@@ -176,7 +176,7 @@ fn start(dir: &Dir, endpoints: Vec<Endpoint>) -> Bench {
         outbox: OutboxConfig {
             first_retry: Millis(10),
             longest_retry: Millis(40),
-            gone_after: Millis(60),
+            gone_after: Millis(1),
             ..OutboxConfig::default()
         },
         seed: 7,

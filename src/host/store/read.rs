@@ -4,9 +4,9 @@ use super::columns::{entries, int, uint};
 use super::error::OpenError;
 use super::schema::{WITH_PROJECTS, WITH_RECORDINGS, open_read_only, version};
 use crate::api::{Known, SessionFilter, Within};
-use crate::base::{NodeId, SessionId};
+use crate::base::{NodeId, SessionId, Unix};
 use crate::node::Booking;
-use crate::usage::ledger::{ChainPosition, Hash, Row, SessionRecord, fold, unfold};
+use crate::usage::ledger::{ChainPosition, Hash, Labels, Row, SessionRecord, fold, unfold};
 use crate::usage::{Checkpoint, Entry};
 use rusqlite::{Connection, OptionalExtension, ToSql};
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl LedgerReader {
         let mut run = || -> rusqlite::Result<()> {
             let sql =
                 "SELECT boot.node, entry.boot_epoch, chain_seq, session, entry_seq, prev_hash,
-                       hash, body FROM entry LEFT JOIN boot ON boot.epoch = entry.boot_epoch
+                       hash, body, kind, at_unix_ms FROM entry LEFT JOIN boot ON boot.epoch = entry.boot_epoch
                        ORDER BY entry.boot_epoch, chain_seq";
             let mut select = self.conn.prepare(sql)?;
             let mut rows = select.query([])?;
@@ -207,6 +207,13 @@ impl LedgerReader {
     }
 }
 
+fn labels(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Labels>> {
+    let kind = serde_json::Value::String(row.get(8)?);
+    let at_unix_ms = Unix(uint(row.get(9)?));
+    let kind = serde_json::from_value(kind).ok();
+    Ok(kind.map(|kind| Labels { kind, at_unix_ms }))
+}
+
 /// A row as it lies there: what does not fit its column becomes something that `verify` refuses.
 fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let node: Option<String> = row.get(0)?;
@@ -219,6 +226,7 @@ fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         },
         session: row.get::<_, Option<String>>(3)?.map(SessionId::from),
         entry_seq: row.get::<_, Option<i64>>(4)?.map(uint),
+        labels: labels(row)?,
         prev_hash: hash(row.get(5)?),
         hash: hash(row.get(6)?),
         body: row.get(7)?,

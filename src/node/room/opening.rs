@@ -63,10 +63,10 @@ fn inherit(mut policy: Policy, join: &JoinRequest) -> Policy {
     policy
 }
 
-/// The token's `beistand.external_ref` and `beistand.metadata`, where they are valid. What was booked
-/// says it all already.
+/// The token's `beistand.external_ref` and `beistand.metadata`, where they are valid. What was booked, and
+/// what the session had that goes on, says it all already: nobody's rejoin moves it to another booking.
 fn override_policy(policy: &mut Policy, join: &JoinRequest) {
-    if join.booking.is_some() {
+    if join.booking.is_some() || join.continues.is_some() {
         return;
     }
     let attributes = &join.join.attributes;

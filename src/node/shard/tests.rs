@@ -201,3 +201,38 @@ fn a_session_goes_on_with_its_rules_though_its_policy_is_configured_no_more() {
         assert_eq!(policy, opens.then_some("gold"), "kept: {kept}");
     }
 }
+
+#[test]
+fn whoever_comes_back_first_does_not_move_the_rest_of_a_session_to_another_booking() {
+    for (external_ref, metadata) in [
+        (
+            Some("booking-4711".to_owned()),
+            Some(serde_json::json!({"lesson": 1})),
+        ),
+        (None, None),
+    ] {
+        let mut facts = crate::usage::ledger::fixture::facts("SE_old");
+        (facts.external_ref, facts.metadata) = (external_ref.clone(), metadata.clone());
+        let mut shard = shard();
+        let mut join = request("karl", None);
+        join.join.room = RoomKey::of_keys("another");
+        let own = [
+            ("beistand.external_ref", "shift-9"),
+            ("beistand.metadata", "{}"),
+        ];
+        join.join
+            .attributes
+            .extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        join.continues = Some(Continued {
+            facts,
+            inherited: crate::base::Inherited::default(),
+        });
+        shard.handle_join(ConnectionId(2), join, at(2));
+        let (_, room) = shard.rooms.iter().nth(1).unwrap();
+        let goes_on = room.facts();
+        assert_eq!(
+            (&goes_on.external_ref, &goes_on.metadata),
+            (&external_ref, &metadata)
+        );
+    }
+}

@@ -152,6 +152,15 @@ pub struct ClockEntry {
     pub step_ms: i64,
 }
 
+/// What every body says of itself, and the columns repeat: queries go by those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Labels {
+    /// Its kind.
+    pub kind: EntryKind,
+    /// Its moment.
+    pub at_unix_ms: Unix,
+}
+
 /// A ledger row as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -161,6 +170,8 @@ pub struct Row {
     pub session: Option<SessionId>,
     /// The session's sequence number; none in a row of the node's own.
     pub entry_seq: Option<u64>,
+    /// What it is filed under; none if that is no kind of entry.
+    pub labels: Option<Labels>,
     /// The stored hash of the row before.
     pub prev_hash: Hash,
     /// The stored hash of this row.

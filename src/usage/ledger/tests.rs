@@ -39,6 +39,7 @@ fn chain(epoch: u64, previous: Option<ChainHead>, appends: &[Append]) -> Vec<Row
             place: next.place.clone(),
             session: owner.clone().map(|(session, _)| session),
             entry_seq: owner.map(|(_, seq)| seq),
+            labels: serde_json::from_str(&body).ok(),
             prev_hash: head.hash,
             hash: next.hash,
             body,

@@ -1,6 +1,8 @@
 //! Says of a stored ledger whether it is whole, and names every fault.
 
-use super::chain::{BootEntry, ChainHead, ChainPosition, ClockEntry, Hash, Row, chain_hash};
+use super::chain::{
+    BootEntry, ChainHead, ChainPosition, ClockEntry, Hash, Labels, Row, chain_hash,
+};
 use super::recordings::Stages;
 use super::seals::Seals;
 use crate::base::{Identity, Millis, PauseReason, SessionId, SessionState};
@@ -112,7 +114,9 @@ impl FaultKind {
             FaultKind::Unreadable => {
                 "this row cannot be relied on; the session's later rows carry its totals"
             }
-            FaultKind::ColumnsDiffer => "the row was filed under another session or number",
+            FaultKind::ColumnsDiffer => {
+                "the row was filed under another session, number, kind or time"
+            }
             FaultKind::EntryGap => "entries of this session are missing or repeated",
             FaultKind::StartMisplaced => "the session's beginning is missing or repeated",
             FaultKind::AfterStop => "the session was billed on after its end",
@@ -173,46 +177,25 @@ impl Verifier {
         self.report.rows += 1;
         self.check_chain(row);
         let previous = self.step_head(row);
-        match (
-            serde_json::from_str::<Kind>(&row.body),
-            row.place.chain_seq == 1,
-        ) {
-            (
-                Ok(Kind {
-                    kind: EntryKind::Boot,
-                }),
-                true,
-            ) => self.check_boot(row, previous.as_ref()),
-            (
-                Ok(Kind {
-                    kind: EntryKind::Boot,
-                }),
-                false,
-            ) => {
-                self.fault(
-                    row,
-                    FaultKind::BootMisplaced,
-                    "a boot entry inside the epoch".into(),
-                );
-            }
-            (
-                Ok(Kind {
-                    kind: EntryKind::Clock,
-                }),
-                false,
-            ) => self.check_clock(row),
-            (Ok(_), first) => {
-                if first {
-                    self.fault(
-                        row,
-                        FaultKind::BootMisplaced,
-                        "no boot entry comes first".into(),
-                    );
-                }
-                self.check_entry(row);
-            }
-            (Err(error), _) => self.fault(row, FaultKind::Unreadable, error.to_string()),
+        let labels = match serde_json::from_str::<Labels>(&row.body) {
+            Ok(labels) => labels,
+            Err(error) => return self.fault(row, FaultKind::Unreadable, error.to_string()),
+        };
+        if row.labels != Some(labels) {
+            let detail = format!("filed as {:?}, the body says {labels:?}", row.labels);
+            self.fault(row, FaultKind::ColumnsDiffer, detail);
         }
+        let boot = |verifier: &mut Verifier, detail: &str| {
+            verifier.fault(row, FaultKind::BootMisplaced, detail.to_owned());
+        };
+        match (labels.kind, row.place.chain_seq == 1) {
+            (EntryKind::Boot, true) => return self.check_boot(row, previous.as_ref()),
+            (EntryKind::Boot, false) => return boot(self, "a boot entry inside the epoch"),
+            (EntryKind::Clock, false) => return self.check_clock(row),
+            (_, true) => boot(self, "no boot entry comes first"),
+            (_, false) => {}
+        }
+        self.check_entry(row);
     }
 
     fn check_chain(&mut self, row: &Row) {
@@ -355,12 +338,6 @@ impl Verifier {
         self.report.open_sessions = u64::try_from(open).unwrap_or(u64::MAX);
         self.report
     }
-}
-
-/// Enough of a body to know what else to read.
-#[derive(Deserialize)]
-struct Kind {
-    kind: EntryKind,
 }
 
 fn same_chain(a: &ChainPosition, b: &ChainPosition) -> bool {

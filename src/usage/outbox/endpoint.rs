@@ -135,7 +135,7 @@ impl Endpoint {
             Outcome::Status {
                 code: 200..=299, ..
             } => self.on_success(),
-            Outcome::Status { code: 410, .. } => self.on_gone(now, config),
+            Outcome::Status { code: 410, .. } => self.on_gone(session, now, config),
             Outcome::Status { .. } | Outcome::TimedOut | Outcome::Network => {
                 self.on_failure(session, outcome, now, config)
             }
@@ -153,7 +153,12 @@ impl Endpoint {
         Finding::Well
     }
 
-    fn on_gone(&mut self, now: Mono, config: &OutboxConfig) -> Finding {
+    /// It may be a mistake of a moment: it rests as after any failure, and one attempt probes it. The last
+    /// 410 that it takes is to come as soon as it decides.
+    fn on_gone(&mut self, session: &SessionId, now: Mono, config: &OutboxConfig) -> Finding {
+        if self.is_probe(session) {
+            self.failed_probes = self.failed_probes.saturating_add(1);
+        }
         let mut gone = self.gone.unwrap_or(Gone {
             first: now,
             count: 0,
@@ -163,7 +168,13 @@ impl Endpoint {
         if gone.count >= config.gone_answers && now.since(gone.first) >= config.gone_after {
             return Finding::Gone;
         }
-        self.rest_until(now + config.rest_when_gone())
+        let rest = config.wait_after(self.failed_probes.saturating_add(1));
+        let decides = (gone.first + config.gone_after).since(now);
+        let rest = match decides {
+            Millis::ZERO => rest,
+            left => rest.min(left),
+        };
+        self.rest_until(now + rest)
     }
 
     fn on_failure(

@@ -181,14 +181,4 @@ impl OutboxConfig {
         let full = self.first_retry.0.saturating_mul(1 << doublings);
         Millis(full.min(self.longest_retry.0))
     }
-
-    /// The rest of an endpoint that says it is gone: so that the last 410 that it takes comes after
-    /// [`OutboxConfig::gone_after`].
-    pub(super) fn rest_when_gone(&self) -> Millis {
-        Millis(
-            self.gone_after
-                .0
-                .div_ceil(u64::from(self.gone_answers.max(2) - 1)),
-        )
-    }
 }

@@ -20,6 +20,7 @@ fn stored(text: &str) -> Vec<Row> {
             },
             session: entry.as_ref().map(|entry| entry.session.clone()),
             entry_seq: entry.map(|entry| entry.entry_seq),
+            labels: serde_json::from_str(parts[3]).ok(),
             prev_hash: before.map_or(Hash::GENESIS, |row| row.hash),
             hash: serde_json::from_value(parts[2].into()).unwrap(),
             body: parts[3].to_owned(),

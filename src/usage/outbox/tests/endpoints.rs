@@ -221,15 +221,16 @@ fn a_success_does_not_make_an_event_be_tried_faster_whose_fault_is_its_own() {
 
 #[test]
 fn three_410s_over_ten_minutes_disable_an_endpoint_and_fewer_do_not() {
-    let (mut bench, lanes) = crowd(100, &[code(410); 9]);
+    let (mut bench, lanes) = crowd(100, &[code(410); 12]);
     let first = bench.posted.len();
     assert!((1..=16).contains(&first), "{first} requests at once");
     run(&mut bench, Millis(599_999));
     assert!(bench.disabled.is_empty(), "not before ten minutes");
-    assert_eq!(bench.posted.len(), first + 1, "and asked once within them");
+    let probes = [1, 2, 4, 8, 16, 32, 64, 128, 256].len();
+    assert_eq!(bench.posted.len(), first + probes, "after 1 s, doubling");
     run(&mut bench, Millis(1));
     assert_eq!(bench.disabled, [Arc::from("app")]);
-    assert_eq!(bench.posted.len(), first + 2);
+    assert_eq!(bench.posted.len(), first + probes + 1);
     let stats = bench.outbox.stats();
     assert_eq!((stats.disabled, stats.lanes, stats.busy), (1, 0, 0));
     assert_eq!(bench.outbox.poll_timeout(), None, "it is left alone");
@@ -244,6 +245,15 @@ fn three_410s_over_ten_minutes_disable_an_endpoint_and_fewer_do_not() {
 }
 
 #[test]
+fn one_410_holds_up_nobody_for_longer_than_another_failure_would() {
+    let (mut bench, _) = crowd(100, &[code(410)]);
+    bench.answers.clear();
+    run(&mut bench, Millis(1_000));
+    assert_eq!(bench.outbox.stats().delivered_total, 100);
+    assert!(bench.disabled.is_empty());
+}
+
+#[test]
 fn a_success_between_410s_counts_them_anew_and_other_failures_do_not() {
     let mut bench = Bench::new(OutboxConfig::default(), &["app", "other"]);
     let (well, gone) = (lane("app", "SE_a"), lane("other", "SE_a"));
@@ -251,17 +261,7 @@ fn a_success_between_410s_counts_them_anew_and_other_failures_do_not() {
         &well,
         [code(410), code(410), code(200), code(410), code(410)],
     );
-    bench.answer(
-        &gone,
-        [
-            code(410),
-            code(500),
-            code(410),
-            code(500),
-            code(410),
-            code(410),
-        ],
-    );
+    bench.answer(&gone, [code(410), code(500)].repeat(15));
     bench.pend(&well, 2);
     bench.pend(&gone, 2);
     bench.drain();
@@ -296,7 +296,7 @@ fn a_410_while_other_lanes_post_lets_them_end_and_raises_one_alarm() {
 
 #[test]
 fn an_endpoint_named_anew_is_enabled_and_nothing_is_held_against_it() {
-    let (mut bench, lanes) = crowd(20, &[code(410); 3]);
+    let (mut bench, lanes) = crowd(20, &[code(410); 12]);
     run(&mut bench, Millis::from_secs(600));
     assert_eq!(bench.disabled.len(), 1);
     bench.answers.clear();
