@@ -148,7 +148,7 @@ fn occurrences(case: &world::Case) -> BTreeSet<String> {
 
 /// In how many sessions of a thousand seeds each of these has to occur at least: about half of what does,
 /// so that the generator cannot silently stop making it.
-const MUST_OCCUR: [(&str, u64); 68] = [
+const MUST_OCCUR: [(&str, u64); 90] = [
     ("waiting", 1_000),
     ("live", 800),
     ("paused by_request", 150),
@@ -199,6 +199,34 @@ const MUST_OCCUR: [(&str, u64); 68] = [
     ("a top-up of a session that continues", 80),
     ("a top-up of the last seconds", 40),
     ("a top-up of what is used up and not announced", 5),
+    ("a grant with a good disk", 120),
+    ("a grant with a slow disk", 8),
+    ("a grant with a full disk", 25),
+    ("a grant while waiting", 50),
+    ("a grant while live", 60),
+    ("a grant while below_floor", 12),
+    ("a grant while by_request", 7),
+    ("a grant while customer_away", 15),
+    ("a grant while expert_away", 2),
+    ("a grant while reconnecting", 7),
+    ("a grant while quota_exhausted", 2),
+    ("a grant of a session that continues", 45),
+    ("a grant of the last seconds", 2),
+    ("a grant of what is used up and not announced", 1),
+    ("a grant refused for want of a quota", 30),
+    ("a grant that was answered", 120),
+    ("a grant asked for again and answered by the record", 70),
+    ("a grant asked for again on its way", 15),
+    ("a grant asked for again after a restart", 2),
+    (
+        "a grant asked for again without an answer, which had counted",
+        1,
+    ),
+    (
+        "a grant asked for again without an answer, which had not counted",
+        8,
+    ),
+    ("granted", 120),
     ("warning_duration", 60),
     ("warning_quota", 80),
     ("warning_presence", 120),
