@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// The promise: so many bad tokens, so many hostile frames at least.
 const LEAST_TOKENS: usize = 40;
-const LEAST_FRAMES: usize = 20;
+const LEAST_FRAMES: usize = 50;
 /// Enough sockets for every case of the driver.
 const SOCKETS: usize = 64;
 /// Names of the session that must not notice.

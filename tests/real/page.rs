@@ -1,6 +1,7 @@
 //! The page and the schemas of the data messages: it understands what they say, shows it, and
 //! ignores whatever else bears such a topic.
 
+use crate::api::Api;
 use crate::doors::get;
 use crate::driver::Driver;
 use crate::node::Node;
@@ -105,6 +106,25 @@ fn the_page_says_in_words_what_is_left_and_whose_connection_is_below_the_floor()
         notice.starts_with("Your connection is below the promised minimum"),
         "{shown}"
     );
+}
+
+#[test]
+fn the_page_says_that_a_session_has_ended_and_why_and_offers_no_way_back() {
+    let _turn = turn::shared();
+    let node = Node::dev();
+    let mut driver = Driver::browsers();
+    page(&node, &mut driver);
+    let api = Api::of(&node);
+    let open = api.expect(200, "GET /v1/sessions?state=running", &Value::Null);
+    let id = open["sessions"][0]["id"].as_str().expect("it is open");
+    api.expect(200, &format!("POST /v1/sessions/{id}/end"), &Value::Null);
+    let shown = driver.ask(&json!({"do": "farewell", "who": "customer"}));
+    assert_eq!(shown["title"], "The session has ended", "{shown}");
+    assert_eq!(shown["text"], "It was closed by its organiser.", "{shown}");
+    assert_eq!(shown["rejoin"], false, "{shown}");
+    assert_eq!(shown["connection"], "Ended", "{shown}");
+    let clock = shown["clock"].as_str().unwrap_or_default();
+    assert!(clock.starts_with("Billed so far"), "{shown}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod consumer;
 mod course;
 mod disk;
 mod drift;
+mod floods;
 mod gate;
 mod grants;
 mod kinds;

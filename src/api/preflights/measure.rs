@@ -17,6 +17,7 @@ use crate::node::preflight::{
     PreflightAnswer, PreflightRefusal, PreflightRequest, Targets, outcome_json,
 };
 use crate::peer::signal::token::{self, Join, authorize_join};
+use crate::peer::transport::MAX_SDP_BYTES;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, Path, State};
@@ -30,8 +31,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// Longest offer: two sections of video and a data channel of any browser take less than 16 KiB.
-const MAX_SDP_BYTES: usize = 64 * 1024;
 /// A worker answers within its round.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 

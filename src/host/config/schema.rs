@@ -306,7 +306,7 @@ impl Default for Limits {
             preflights_per_address: 4,
             ws_messages_per_s: 50,
             ws_message_burst: 400,
-            ws_message_bytes: 2_097_152,
+            ws_message_bytes: 262_144,
             ws_queue_bytes: 2_097_152,
             handshake_timeout_ms: Millis(5_000),
         }

@@ -66,6 +66,11 @@ impl Tracks {
         Ok(())
     }
 
+    /// What is announced and not published.
+    pub(in crate::node) fn announced(&self) -> impl Iterator<Item = &PublishRequest> {
+        self.announced.iter().map(|track| &track.request)
+    }
+
     /// A track is announced: it has a place from now on, and nobody else hears of it yet.
     pub(in crate::node) fn announce(&mut self, sid: TrackSid, request: PublishRequest, now: Mono) {
         self.announced.push(Announced {
@@ -88,8 +93,7 @@ impl Tracks {
         let published = self.published.values();
         let published = published.filter_map(|track| Some((track.mid, track.codec?)));
         let mut wanted: BTreeMap<Mid, Codec> = published.collect();
-        let mut announced: Vec<&PublishRequest> =
-            self.announced.iter().map(|track| &track.request).collect();
+        let mut announced: Vec<&PublishRequest> = self.announced().collect();
         for section in &self.fresh(offered) {
             let request = announced_in(section, announced.iter().copied());
             if let Some(codec) = request.and_then(|index| announced.remove(index).codec()) {

@@ -84,7 +84,7 @@ impl Parts {
             if let Some(conn) = member.conn {
                 context.sockets.insert(conn, (room, key));
             }
-            self.notices.card(key, member);
+            self.notices.card(key);
         }
         self.room.handle_joined(MemberKey(key), options);
         self.subscriptions.request_offer(key);
@@ -124,7 +124,7 @@ impl Parts {
         }
         if side == member.primary() && !std::mem::replace(&mut member.active, true) {
             member.card.active();
-            self.notices.card(key, member);
+            self.notices.card(key);
             self.room.handle_active(MemberKey(key));
         }
     }

@@ -95,7 +95,7 @@ impl ContractNotices {
                 }
             });
             if member.card.set_attribute(ASKED, value) {
-                notices.card(key, member);
+                notices.card(key);
             }
         }
     }

@@ -101,10 +101,9 @@ impl Parts {
         for (_, ufrag) in member.connections.ufrags() {
             context.demux.remove(ufrag);
         }
-        if !member.hidden() {
-            let gone = member.card.clone().gone(leave.reason);
-            self.notices.tell_all(Response::Gone(Box::new(gone)));
-        }
+        let card = || member.card.clone().gone(leave.reason);
+        let told = (!member.hidden()).then(|| Response::Gone(Box::new(card())));
+        self.notices.gone(key, told);
         Some(member)
     }
 }

@@ -326,7 +326,7 @@ impl LiveRoom {
     /// The session has ended: everyone goes, and so does the room.
     fn close(&mut self, leave: Leave, now: Now) {
         self.recordings.handle_end(now);
-        self.parts.members.leave_all(leave);
+        self.parts.leave_all(leave);
         self.over = true;
     }
 
@@ -394,7 +394,9 @@ impl LiveRoom {
             let Some((key, leave)) = self.parts.members.poll_leaving() else {
                 break;
             };
-            self.parts.notices.deliver(&mut self.parts.members, context);
+            self.parts
+                .notices
+                .deliver_all(&mut self.parts.members, context);
             if let Some(gone) = self.parts.take_out(key, leave, context) {
                 counts::add_member(&gone, &mut self.past);
                 let left = News::Left(self.name.clone(), gone.identity().clone());

@@ -29,7 +29,8 @@ pub(in crate::node) fn update(
         let why = "role, policy, minor, recording and beistand.* are the server's";
         (RequestRefusal::NotAllowed, why)
     } else if !member.card.update(name, metadata, attributes) {
-        let why = "name 256 bytes, attributes 64 KiB, metadata 512 KiB";
+        let why =
+            "a name has at most 256 bytes; name, metadata, attributes and tracks together 16 KiB";
         (RequestRefusal::LimitExceeded, why)
     } else {
         (RequestRefusal::Ok, "")

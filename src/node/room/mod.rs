@@ -3,6 +3,7 @@
 mod arrivals;
 mod awaited_tracks;
 mod bandwidth;
+mod cards;
 mod commands;
 mod contract_notices;
 mod counts;

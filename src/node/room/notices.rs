@@ -1,9 +1,10 @@
 //! What clients are told: queued in the order in which it was said, and delivered at the end of the step.
 
+use super::cards::Cards;
 use super::membership::Membership;
 use crate::node::context::Context;
 use crate::node::member::Member;
-use crate::peer::signal::{Card, Response, RoomFacts};
+use crate::peer::signal::{Response, RoomFacts};
 use std::collections::VecDeque;
 
 /// Something to be told.
@@ -13,12 +14,8 @@ pub(in crate::node) enum Notice {
     To(usize, Box<Response>),
     /// A message to all.
     All(Box<Response>),
-    /// How a member is now: to the others if it is visible, and to itself.
-    Card {
-        of: usize,
-        card: Box<Card>,
-        hidden: bool,
-    },
+    /// How a member is then: to the others if it is visible, and to itself.
+    Card(usize),
     /// A packet of the server's own, by data channel: to one member, or to all.
     Data {
         to: Option<usize>,
@@ -30,6 +27,7 @@ pub(in crate::node) enum Notice {
 /// The notices of a room, and the room as clients see it.
 pub(in crate::node) struct Notices {
     queue: VecDeque<Notice>,
+    cards: Cards,
     room: RoomFacts,
 }
 
@@ -37,6 +35,7 @@ impl Notices {
     pub(in crate::node) const fn new(room: RoomFacts) -> Notices {
         Notices {
             queue: VecDeque::new(),
+            cards: Cards::new(),
             room,
         }
     }
@@ -49,13 +48,17 @@ impl Notices {
         self.queue.push_back(Notice::All(Box::new(response)));
     }
 
-    /// Tells the others (and itself) how a member is now.
-    pub(in crate::node) fn card(&mut self, of: usize, member: &Member) {
-        self.queue.push_back(Notice::Card {
-            of,
-            card: Box::new(member.card.clone()),
-            hidden: member.hidden(),
-        });
+    /// Tells the others (and itself) how a member is: at once, or soon if it was told a moment ago.
+    pub(in crate::node) fn card(&mut self, of: usize) {
+        self.queue.push_back(Notice::Card(of));
+    }
+
+    /// A member is gone: the last that is told of it.
+    pub(in crate::node) fn gone(&mut self, key: usize, told: Option<Response>) {
+        self.cards.forget(key);
+        if let Some(told) = told {
+            self.tell_all(told);
+        }
     }
 
     /// A packet of the server's own to one member, if its channel is open.
@@ -89,11 +92,33 @@ impl Notices {
         }
     }
 
-    /// Delivers all of them.
+    /// Delivers all of them, and what would have waited: someone goes, and hears the last of it.
+    pub(in crate::node) fn deliver_all(
+        &mut self,
+        members: &mut Membership,
+        context: &mut Context<'_>,
+    ) {
+        self.deliver(members, context);
+        for of in self.cards.all() {
+            tell_card(of, members, context);
+        }
+    }
+
+    /// Delivers all of them; cards that were told a moment ago wait.
     pub(in crate::node) fn deliver(&mut self, members: &mut Membership, context: &mut Context<'_>) {
+        let now = context.now.mono;
+        for of in self.cards.due(now) {
+            tell_card(of, members, context);
+        }
         while let Some(notice) = self.queue.pop_front() {
             match notice {
                 Notice::To(key, response) => {
+                    // Clients drop a track of which they have not heard when its section arrives.
+                    if matches!(*response, Response::Offer(_)) {
+                        for of in self.cards.all() {
+                            tell_card(of, members, context);
+                        }
+                    }
                     if let Some(member) = members.at(key) {
                         send(member, *response, context);
                     }
@@ -103,10 +128,9 @@ impl Notices {
                         send(member, Response::clone(&response), context);
                     }
                 }
-                Notice::Card { of, card, hidden } => {
-                    let concerned = members.iter().filter(|(key, _)| *key == of || !hidden);
-                    for (_, member) in concerned {
-                        send(member, Response::Update(vec![Card::clone(&card)]), context);
+                Notice::Card(of) => {
+                    if self.cards.handle_changed(of, now) {
+                        tell_card(of, members, context);
                     }
                 }
                 Notice::Data { to, topic, json } => {
@@ -117,6 +141,18 @@ impl Notices {
                 }
             }
         }
+    }
+}
+
+/// Tells how a member is: the others if it is visible, and itself.
+fn tell_card(of: usize, members: &Membership, context: &mut Context<'_>) {
+    let Some(subject) = members.at(of) else {
+        return;
+    };
+    let concerned = members.iter();
+    for (_, member) in concerned.filter(|(key, _)| *key == of || !subject.hidden()) {
+        let told = Response::Update(vec![subject.card.clone()]);
+        send(member, told, context);
     }
 }
 

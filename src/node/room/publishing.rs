@@ -5,8 +5,8 @@ use super::parts::Parts;
 use super::requests::accepted;
 use crate::base::{Bitrate, Mono, Now, TrackSid};
 use crate::node::member::{Announced, Published, Side};
-use crate::peer::signal::{AnnouncedLayer, PublishRequest, Response};
-use crate::peer::transport::{Section, sections};
+use crate::peer::signal::{AnnouncedLayer, PublishRequest, RequestRefusal, Response};
+use crate::peer::transport::{Section, check_length, sections};
 use crate::room::{LayerSpec, MemberKey, PublicationSpec};
 
 impl Parts {
@@ -25,6 +25,13 @@ impl Parts {
         let permissions = &member.join.permissions;
         if let Err((refusal, why)) = member.tracks.may_announce(&request, permissions) {
             self.notices.tell(key, Response::Outcome(0, refusal, why));
+            return false;
+        }
+        let announced = member.tracks.announced().chain([&request]);
+        if !member.card.has_room_for(announced) {
+            let why = "what others are told of a participant has at most 16 KiB";
+            let outcome = Response::Outcome(0, RequestRefusal::LimitExceeded, why);
+            self.notices.tell(key, outcome);
             return false;
         }
         let mut card = member.card.clone();
@@ -50,6 +57,9 @@ impl Parts {
         let permissions = &member.join.permissions;
         if !permissions.can_publish && !permissions.can_publish_data {
             return false;
+        }
+        if let Err(error) = check_length(sdp) {
+            return accepted("an offer", Err(error));
         }
         let offered = sections(sdp);
         let wanted = member.tracks.wanted_codecs(&offered);
@@ -92,7 +102,7 @@ impl Parts {
             let audible = (&sid, !request.muted());
             evidence::published(member, audible, &mut self.billing, now.mono);
             // Clients drop a track of which they have not heard when its section arrives.
-            self.notices.card(key, member);
+            self.notices.card(key);
             self.room.bind(track, section.mid);
             self.subscriptions.handle_published(track, &mut self.room);
         }
@@ -106,7 +116,7 @@ impl Parts {
         if let Some(track) = member.tracks.unpublish(sid) {
             member.card.remove_track(sid);
             self.room.unpublish(track.key);
-            self.notices.card(key, member);
+            self.notices.card(key);
         }
     }
 
@@ -127,7 +137,7 @@ impl Parts {
         self.room.handle_muted(track.key, muted);
         member.card.set_muted(sid, muted);
         evidence::published(member, (sid, !muted), &mut self.billing, now);
-        self.notices.card(key, member);
+        self.notices.card(key);
         true
     }
 }

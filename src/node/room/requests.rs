@@ -7,7 +7,9 @@ use super::subscriptions::{SubscriberAnswer, SubscriptionRequest, track_settings
 use crate::base::{Now, TrackSid};
 use crate::node::context::Context;
 use crate::node::member::Side;
-use crate::peer::signal::{LeaveReason, Request, RequestRefusal, Response, Target, TrackSetting};
+use crate::peer::signal::{
+    LeaveReason, Request, RequestRefusal, Response, Target, TooMuch, TrackSetting,
+};
 use crate::peer::transport::TransportError;
 use crate::room::MemberKey;
 
@@ -56,6 +58,16 @@ pub(in crate::node) fn handle(
             };
             handle_metadata(parts, key, request, &update);
             true
+        }
+        Request::TooMuch {
+            request,
+            allowed: TooMuch(why),
+        } => {
+            let refusal = RequestRefusal::LimitExceeded;
+            parts
+                .notices
+                .tell(key, Response::Outcome(request, refusal, why));
+            false
         }
         Request::Ping | Request::PingRequest(_) | Request::Other => true,
     }
@@ -117,7 +129,7 @@ fn handle_metadata(parts: &mut Parts, key: usize, request: u32, update: &Update<
     let outcome = Response::Outcome(request, refusal, why);
     parts.notices.tell(key, outcome);
     if refusal == RequestRefusal::Ok {
-        parts.notices.card(key, member);
+        parts.notices.card(key);
     }
 }
 

@@ -4,7 +4,7 @@ use super::answered::Answered;
 use super::negotiation::Negotiation;
 use crate::base::{Now, TrackSid};
 use crate::media::Mid;
-use crate::peer::transport::{Transport, TransportError, rewrite_msid};
+use crate::peer::transport::{Transport, TransportError, check_length, rewrite_msid};
 use std::collections::BTreeMap;
 
 /// An offer for the client.
@@ -53,6 +53,7 @@ impl Negotiation {
         id: u32,
         sdp: &str,
     ) -> Result<Vec<(TrackSid, Mid)>, TransportError> {
+        check_length(sdp)?;
         let answered = Answered::read(id, sdp);
         self.check_answer(&answered)?;
         transport.handle_answer(sdp)?;

@@ -7,12 +7,16 @@ use crate::base::{Now, ParticipantSid, Role, TrackKind, TrackSid, TrackSource};
 use crate::media::Codec;
 use livekit_protocol as proto;
 use livekit_protocol::participant_info::State;
+use prost::Message as _;
 use std::collections::BTreeMap;
 
-/// Limits of livekit-server 1.13.5, in bytes.
-const MAX_METADATA: usize = 512 * 1024;
-const MAX_ATTRIBUTES: usize = 64 * 1024;
+/// Longest name, in bytes (livekit-server 1.13.5).
 const MAX_NAME: usize = 256;
+/// Largest card, in bytes: each change of it goes to everyone. A participant's own metadata and attributes
+/// have room in it (livekit-server 1.13.5 allows 512 and 64 KiB, and closes what cannot keep up).
+const MAX_CARD: usize = 16 * 1024;
+/// What is added to a track once it is negotiated, at most: its section, its codec, the time.
+const LATER: usize = 128;
 
 /// A client's announcement of a track.
 #[derive(Clone, Debug)]
@@ -290,6 +294,16 @@ impl Card {
         true
     }
 
+    /// Whether these tracks, none of which is on it yet, have room beside what is.
+    pub fn has_room_for<'a>(&self, requests: impl Iterator<Item = &'a PublishRequest>) -> bool {
+        let (sid, version) = (
+            TrackSid::from("TR_AMxxxxxxxxxx"),
+            proto::TimedVersion::default(),
+        );
+        let track = |request: &PublishRequest| request.track(&sid, version).encoded_len() + LATER;
+        self.0.encoded_len() + requests.map(track).sum::<usize>() <= MAX_CARD
+    }
+
     /// Changes name, metadata, attributes by the participant's own wish. False if too large.
     pub fn update(
         &mut self,
@@ -305,21 +319,19 @@ impl Card {
                 merged.insert(key.clone(), value.clone());
             }
         }
-        let size: usize = merged
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
-        if name.len() > MAX_NAME || metadata.len() > MAX_METADATA || size > MAX_ATTRIBUTES {
-            return false;
-        }
-        let info = self.change();
-        info.attributes = merged;
+        let mut changed = self.0.clone();
+        changed.attributes = merged;
         if !name.is_empty() {
-            name.clone_into(&mut info.name);
+            name.clone_into(&mut changed.name);
         }
         if !metadata.is_empty() {
-            metadata.clone_into(&mut info.metadata);
+            metadata.clone_into(&mut changed.metadata);
         }
+        if name.len() > MAX_NAME || changed.encoded_len() > MAX_CARD {
+            return false;
+        }
+        self.0 = changed;
+        self.change();
         true
     }
 

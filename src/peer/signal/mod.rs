@@ -1,6 +1,7 @@
 //! The LiveKit signalling protocol, v0: tokens, frames, and the messages as our own words. The one
 //! door to LiveKit's protobuf types (protocol 17, livekit-protocol 0.8.2).
 
+mod bounds;
 mod card;
 mod client;
 mod data;
@@ -17,6 +18,6 @@ pub use client::ClientParams;
 pub use data::{Destinations, server_packet, stamp, user_message};
 pub use frame::{Frame, FrameError};
 pub use leave::{LeaveAction, LeaveReason};
-pub use request::{Request, Target, TrackSetting, decode};
+pub use request::{Request, Target, TooMuch, TrackSetting, decode};
 pub use response::{RequestRefusal, Response, encode};
 pub use room_facts::RoomFacts;

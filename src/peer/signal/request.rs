@@ -1,5 +1,6 @@
 //! What clients ask, in our own words.
 
+use super::bounds;
 use super::frame::{Frame, FrameError};
 use super::{PublishRequest, Response};
 use crate::base::Unix;
@@ -51,9 +52,20 @@ pub enum Request {
         /// An empty value deletes.
         attributes: BTreeMap<String, String>,
     },
+    /// More than one message may hold.
+    TooMuch {
+        /// To be named in the answer; 0 where the message has no id.
+        request: u32,
+        /// What is allowed.
+        allowed: TooMuch,
+    },
     /// A message of the protocol that asks nothing of this version.
     Other,
 }
+
+/// Of what a message holds too much, and how much it may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMuch(pub &'static str);
 
 /// What a client wants of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +91,20 @@ pub fn decode(frame: &Frame) -> Result<Request, FrameError> {
         Frame::Binary(bytes) => proto::SignalRequest::decode(bytes.as_ref())?,
         Frame::Text(text) => serde_json::from_str(text)?,
     };
-    Ok(request.message.map_or(Request::Other, translate))
+    let Some(message) = request.message else {
+        return Ok(Request::Other);
+    };
+    Ok(match bounds::check(&message) {
+        Ok(()) => translate(message),
+        Err(allowed) => Request::TooMuch {
+            request: if let Wire::UpdateMetadata(update) = &message {
+                update.request_id
+            } else {
+                0
+            },
+            allowed,
+        },
+    })
 }
 
 #[expect(
@@ -154,6 +179,7 @@ impl Request {
             | Request::TrackSetting(..)
             | Request::Leave
             | Request::Metadata { .. }
+            | Request::TooMuch { .. }
             | Request::Other => None,
         }
     }

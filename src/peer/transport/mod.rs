@@ -22,7 +22,9 @@ mod output;
 mod probe;
 
 pub use connection::Transport;
-pub use control::{Change, Channel, Origin, Section, rewrite_msid, sections};
+pub use control::{
+    Change, Channel, MAX_SDP_BYTES, Origin, Section, check_length, rewrite_msid, sections,
+};
 pub use error::TransportError;
 pub use factory::Factory;
 pub use media::{LinkReport, Purpose};

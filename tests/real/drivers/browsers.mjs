@@ -185,6 +185,20 @@ const COMMANDS = {
     await until(page(who), `${who} sends media`, () => window.__marks.media !== null);
     return {};
   },
+  /** The panel after the session: its words, and whether it offers a way back. */
+  async farewell({ who }) {
+    return await until(page(who), `${who} is not in the session any more`, () => {
+      const panel = document.getElementById('farewell');
+      const words = (id) => document.getElementById(id).innerText;
+      return panel.checkVisibility() && {
+        title: words('farewell-title'),
+        text: words('farewell-text'),
+        clock: words('farewell-clock'),
+        rejoin: document.getElementById('rejoin').checkVisibility(),
+        connection: document.querySelector('[data-testid="connection-state"]').textContent,
+      };
+    });
+  },
   async press({ who, button }) {
     await page(who).getByTestId(button).click();
     return {};

@@ -17,7 +17,7 @@ from wire import Wire
 
 ANSWERS, CLOSES, EITHER = "answers", "closes", "either"
 SPEC = json.loads(sys.argv[1])
-TWO_MIB = 2 * 1024 * 1024
+LONGEST = 256 * 1024
 # Seeded: what failed once can fail again.
 NOISE = random.Random(20261124)
 
@@ -52,6 +52,12 @@ MEDIA = (
 )
 
 
+def candidates(count, first=0):
+    """Lines of a description, each another candidate."""
+    return "".join(f"a=candidate:{n} 1 udp {1_000_000 + n} 10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255} 9 typ host\r\n"
+                   for n in range(first, first + count))
+
+
 def frames():
     """(what, want, frames)"""
     return [
@@ -65,8 +71,8 @@ def frames():
         ("an unknown field", ANSWERS, [b"\xfa\x7f\x03abc"]),
         ("100 deep of nothing", EITHER, [nested(100)]),
         ("10,000 deep of nothing", EITHER, [nested(10_000)]),
-        ("2 MiB and one byte", CLOSES, [b"\x0a" * (TWO_MIB + 1)]),
-        ("2 MiB and one byte of text", CLOSES, ["x" * (TWO_MIB + 1)]),
+        ("256 KiB and one byte", CLOSES, [b"\x0a" * (LONGEST + 1)]),
+        ("256 KiB and one byte of text", CLOSES, ["x" * (LONGEST + 1)]),
         ("text that is no JSON", EITHER, ["{not json"]),
         ("text of 100,000 brackets", EITHER, ["[" * 100_000]),
         ("text that is JSON of nothing", EITHER, ["{}"]),
@@ -75,6 +81,12 @@ def frames():
         ("an offer that is no SDP", EITHER, [sdp("offer", "hello\r\n" * 10)]),
         ("an offer of 1 MiB", EITHER, [sdp("offer", HEAD + MEDIA + "a=x:" + "y" * 1_000_000 + "\r\n")]),
         ("an offer of 3,000 sections", EITHER, [sdp("offer", HEAD + MEDIA * 3000)]),
+        ("an offer of 65 sections", ANSWERS, [sdp("offer", HEAD + MEDIA * 65)]),
+        ("an offer of 700 candidates", ANSWERS, [sdp("offer", HEAD + MEDIA + candidates(700))]),
+        ("an offer of 30,000 candidates", CLOSES, [sdp("offer", HEAD + MEDIA + candidates(30_000))]),
+        ("50 offers of 20 candidates", ANSWERS, [sdp("offer", HEAD + MEDIA + candidates(20, n * 20)) for n in range(50)]),
+        ("an offer of 2,500 ssrcs", ANSWERS, [sdp("offer", HEAD + MEDIA + "".join(f"a=ssrc:{n} cname:x\r\n" for n in range(1, 2501)))]),
+        ("an offer of 3,000 rids", ANSWERS, [sdp("offer", HEAD + MEDIA + "".join(f"a=rid:r{n} send\r\n" for n in range(3000)))]),
         ("an offer with NULs", EITHER, [sdp("offer", HEAD.replace("-", "\0") + MEDIA)]),
         ("an offer with no fingerprint", EITHER, [sdp("offer", HEAD + MEDIA.replace("a=fingerprint", "a=finger"))]),
         ("an offer of odd numbers", EITHER, [sdp("offer", HEAD + MEDIA.replace(" 96", " 99999999999999999999"))]),
@@ -96,6 +108,9 @@ def frames():
         ("a track's sid that is another's", EITHER, [request(add_track=rtc.AddTrackRequest(cid="c", sid="TR_ffffffffffff", type=1))]),
         ("mute of an unknown track", ANSWERS, [request(mute=rtc.MuteTrackRequest(sid="TR_unknown", muted=True))]),
         ("subscription to unknown tracks", ANSWERS, [request(subscription=rtc.UpdateSubscription(track_sids=["TR_x", "", "PA_y"], subscribe=True))]),
+        ("subscription to 20,000 unknown tracks", ANSWERS, [request(subscription=rtc.UpdateSubscription(
+            track_sids=[f"TR_{n:05}" for n in range(20_000)], subscribe=True))]),
+        ("a track with a name of 60 kB", ANSWERS, [request(add_track=rtc.AddTrackRequest(cid="c", name="n" * 60_000, type=0, source=2))]),
         ("settings of unknown tracks", ANSWERS, [request(track_setting=rtc.UpdateTrackSettings(track_sids=["TR_x"], disabled=True))]),
         ("a role by update of attributes", ANSWERS, [request(update_metadata=rtc.UpdateParticipantMetadata(attributes={"role": "expert"}, request_id=9))]),
         ("names of odd letters", ANSWERS, [request(update_metadata=rtc.UpdateParticipantMetadata(name="\u202e\u0000\ud7ff🜏" * 40, request_id=1))]),

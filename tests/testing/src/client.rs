@@ -22,6 +22,8 @@ pub struct Client {
     pub addresses: [SocketAddr; 2],
     pub joined: Option<proto::JoinResponse>,
     pub others: BTreeMap<String, proto::ParticipantInfo>,
+    /// Messages that told how participants are.
+    pub updates: usize,
     pub left: Option<proto::LeaveRequest>,
     /// The room says that someone is recorded.
     pub recording: bool,
@@ -79,6 +81,7 @@ impl Client {
             addresses,
             joined: None,
             others: BTreeMap::new(),
+            updates: 0,
             left: None,
             recording: false,
             received: BTreeMap::new(),
@@ -220,6 +223,7 @@ impl Client {
             Some(Response::Offer(offer)) => return Some(self.on_offer(&offer)),
             Some(Response::Answer(answer)) => self.on_answer(answer.sdp),
             Some(Response::Update(update)) => {
+                self.updates += 1;
                 for info in update.participants {
                     self.others.insert(info.sid.clone(), info);
                 }

@@ -2,7 +2,6 @@
 import { need, note, say } from '../dom';
 import { duration } from '../duration';
 import type { Measure } from './preflight/check';
-import { endInWords } from './messages/clock';
 import { hook, noteWarning } from './hook';
 import { receive } from './messages/inbox';
 import { readParams, type JoinParams } from './link/params';
@@ -19,6 +18,7 @@ const rejoin = need('rejoin', HTMLButtonElement);
 
 const TITLES: Record<Ending['how'], string> = {
   left: 'Goodbye',
+  over: 'The session has ended',
   lost: 'You are no longer connected',
   refused: 'You could not join',
 };
@@ -75,7 +75,7 @@ function begin(params: JoinParams, token: TokenView): void {
         view.refused(refused);
       },
       onEnd: (ending) => {
-        view.close(ending.how === 'left' ? 'left' : 'lost');
+        view.close(ending.how === 'refused' ? 'lost' : ending.how);
         showFarewell(TITLES[ending.how], ending.text, ending.detail);
         showRecordings(playback, params, token.role, session.token);
         // The tracks of this connection are closed; a rejoin opens the same devices again.
@@ -85,7 +85,8 @@ function begin(params: JoinParams, token: TokenView): void {
           if (ending.how === 'refused' && params.preflight && !hook.verdict?.passed) return location.reload();
           join({ ...setup, cameraTrack: null, micTrack: null });
         };
-        rejoin.focus();
+        rejoin.hidden = ending.how === 'over';
+        if (!rejoin.hidden) rejoin.focus();
       },
     });
     hook.room = session.room;
@@ -124,7 +125,7 @@ function showRecordings(playback: Playback, params: JoinParams, role: string, to
 function showFarewell(title: string, text: string, detail: string | null): void {
   say(need('farewell-title', HTMLElement), title);
   say(need('farewell-text', HTMLElement), text);
-  note(need('farewell-detail', HTMLElement), detail ?? (hook.clock && endInWords(hook.clock)));
+  note(need('farewell-detail', HTMLElement), detail);
   need('farewell-clock', HTMLElement).hidden = hook.clock === null;
   if (hook.clock) say(need('final-clock', HTMLElement), duration(hook.clock.accrued_ms));
   // The bar's clock would say "Live" of a session that we no longer see.

@@ -19,6 +19,25 @@ export function lossInWords(reason: DisconnectReason | undefined): string {
   return LOST[reason ?? DisconnectReason.UNKNOWN_REASON] ?? 'The connection to the server was lost.';
 }
 
+/** The attribute by which the server says why it ended the session, before it says goodbye. */
+export const END_ATTRIBUTE = 'beistand.end';
+
+const ENDED: Record<string, string> = {
+  left: 'Everyone has left.',
+  ended_by_api: 'It was closed by its organiser.',
+  room_deleted: 'It was closed by its organiser.',
+  max_duration: 'The longest duration is reached.',
+  presence_timeout: 'Nobody confirmed being still there.',
+  floor_breached: 'The connection stayed below the promised minimum.',
+  quota_exhausted: 'The prepaid time is used up.',
+  no_show: 'The other side did not come.',
+  abandoned: 'One side stayed away.',
+};
+
+export function endInWords(reason: string): string {
+  return ENDED[reason] ?? 'The server ended it.';
+}
+
 const REFUSED: Record<ConnectionErrorReason, string> = {
   [ConnectionErrorReason.NotAllowed]: 'The server did not accept this link. It may have expired: ask for a new one.',
   [ConnectionErrorReason.ServerUnreachable]: 'The server cannot be reached. Check your internet connection.',

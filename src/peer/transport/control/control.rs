@@ -1,6 +1,7 @@
 //! ICE, DTLS, SDP and SCTP of one peer connection, by str0m.
 
 use super::channel::Channel;
+use super::description::{Candidates, take_candidates};
 use super::sdp::{Change, prefer};
 use crate::base::{Mono, TrackKind};
 use crate::media::{Codec, Mid};
@@ -29,6 +30,7 @@ pub struct Control {
     /// An offer was made: the data channels are on their way.
     has_offered: bool,
     pending: Option<SdpPendingOffer>,
+    candidates: Candidates,
     connected: bool,
     closed: Closed,
     counts: DatagramCounts,
@@ -78,6 +80,7 @@ impl Control {
             channels: BTreeMap::new(),
             has_offered: false,
             pending: None,
+            candidates: Candidates::default(),
             connected: false,
             closed: Closed::No,
             counts: DatagramCounts::default(),
@@ -152,9 +155,11 @@ impl Control {
         wanted: impl Fn(Mid) -> Option<Codec>,
     ) -> Result<String, TransportError> {
         let refused = |error: &dyn std::fmt::Display| TransportError::Sdp(error.to_string());
-        let offer = SdpOffer::from_sdp_string(sdp).map_err(|error| refused(&error))?;
+        let (sdp, candidates) = take_candidates(sdp);
+        let offer = SdpOffer::from_sdp_string(&sdp).map_err(|error| refused(&error))?;
         let answer = self.rtc.sdp_api().accept_offer(offer);
         let answer = answer.map_err(|error| refused(&error))?;
+        self.read_candidates(&candidates);
         Ok(prefer(&answer.to_sdp_string(), wanted))
     }
 
@@ -197,16 +202,29 @@ impl Control {
     /// The answer to the newest offer. One that does not parse leaves the offer open.
     pub fn handle_answer(&mut self, sdp: &str) -> Result<(), TransportError> {
         let refused = |error: &dyn std::fmt::Display| TransportError::Sdp(error.to_string());
-        let answer = SdpAnswer::from_sdp_string(sdp).map_err(|error| refused(&error))?;
+        let (sdp, candidates) = take_candidates(sdp);
+        let answer = SdpAnswer::from_sdp_string(&sdp).map_err(|error| refused(&error))?;
         let pending = self.pending.take().ok_or(TransportError::NoOpenOffer)?;
         let accepted = self.rtc.sdp_api().accept_answer(pending, answer);
-        accepted.map_err(|error| refused(&error))
+        accepted.map_err(|error| refused(&error))?;
+        self.read_candidates(&candidates);
+        Ok(())
+    }
+
+    /// Those of a description. One that cannot be read is no reason to refuse the others.
+    fn read_candidates(&mut self, candidates: &[&str]) {
+        for candidate in candidates {
+            if let Err(error) = self.handle_candidate(candidate) {
+                tracing::debug!(%error, "a candidate of a description is passed over");
+            }
+        }
     }
 
     /// A trickled candidate. Addresses are learnt from STUN anyway (ICE-lite), so one of a kind that
     /// we do not use (TCP, mDNS) is no error.
     pub fn handle_candidate(&mut self, candidate: &str) -> Result<(), TransportError> {
-        if candidate.is_empty() || candidate.contains(".local ") {
+        let is_used = !candidate.is_empty() && !candidate.contains(".local ");
+        if !is_used || !self.candidates.admit(candidate) {
             return Ok(());
         }
         let candidate = Candidate::from_sdp_string(candidate)

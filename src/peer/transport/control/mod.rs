@@ -10,8 +10,11 @@ mod channel;
     reason = "the type that the folder is named after"
 )]
 mod control;
+mod description;
 mod sdp;
 
 pub use channel::Channel;
 pub(super) use control::{Control, DTLS_PROBE, Engine, Polled};
+pub(super) use description::{Candidates, take_candidates};
+pub use description::{MAX_SDP_BYTES, check_length};
 pub use sdp::{Change, Origin, Section, rewrite_msid, sections};

@@ -4,7 +4,9 @@
 
 use crate::base::Mono;
 use crate::peer::transport::anchor::Anchor;
-use crate::peer::transport::control::{DTLS_PROBE, sections};
+use crate::peer::transport::control::{
+    Candidates, DTLS_PROBE, check_length, sections, take_candidates,
+};
 use crate::peer::transport::error::TransportError;
 use crate::peer::transport::factory::Factory;
 use crate::peer::transport::media::Evidence;
@@ -144,6 +146,9 @@ impl Probe {
     /// The offer does not parse or does not fit.
     pub fn handle_offer(&mut self, sdp: &str, up_bps: u64) -> Result<String, TransportError> {
         let refused = |what: &str| TransportError::Sdp(what.to_owned());
+        check_length(sdp)?;
+        let (sdp, candidates) = take_candidates(sdp);
+        let sdp = sdp.as_ref();
         let ours = sections(sdp)
             .into_iter()
             .find(|section| !section.sends)
@@ -151,6 +156,12 @@ impl Probe {
         let offer = SdpOffer::from_sdp_string(sdp).map_err(|e| refused(&e.to_string()))?;
         let answer = self.rtc.sdp_api().accept_offer(offer);
         let answer = answer.map_err(|e| refused(&e.to_string()))?;
+        let mut known = Candidates::default();
+        for candidate in candidates.iter().filter(|text| known.admit(text)) {
+            if let Ok(candidate) = Candidate::from_sdp_string(candidate) {
+                self.rtc.add_remote_candidate(candidate);
+            }
+        }
         self.sends_in = Some(Mid::from(ours.mid.as_str()));
         self.drain();
         Ok(with_bitrate(&answer.to_sdp_string(), up_bps))

@@ -47,11 +47,6 @@ export function isUrgent({ quota_left_ms, time_left_ms }: ClockMessage): boolean
   return Math.min(quota_left_ms ?? Infinity, time_left_ms ?? Infinity) <= URGENT_MS;
 }
 
-/** Why a session is over, where the clock knows better than the connection. */
-export function endInWords(clock: ClockMessage): string | null {
-  return clock.state === 'ended' ? (ENDED[clock.reason ?? ''] ?? null) : null;
-}
-
 /** Who looks at the clock, which decides how a state reads. */
 export interface Onlooker {
   role: string;

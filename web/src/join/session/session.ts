@@ -7,12 +7,13 @@ import { pick, type Setup } from '../prejoin/prejoin';
 import { encodeAnswer, PRESENCE_TOPIC } from '../messages/presence';
 import { PROBE_TOPIC, Prober } from '../messages/probe';
 import { CONSENT_TOPIC, encodeConsent, encodeRequest, RECORDING_TOPIC, type Purpose } from '../messages/recording';
-import { failureInWords, failureOf, lossInWords, refusalInWords, serverWords, type Device } from '../words';
+import { END_ATTRIBUTE, endInWords, failureInWords, failureOf, lossInWords, refusalInWords, serverWords, type Device } from '../words';
 
 export type Connection = 'connecting' | 'connected' | 'reconnecting';
 
 export interface Ending {
-  how: 'left' | 'lost' | 'refused';
+  /** `over`: the session itself has ended, and there is nothing to come back to. */
+  how: 'left' | 'over' | 'lost' | 'refused';
   text: string;
   /** The server's own words, where it gave some. */
   detail: string | null;
@@ -56,6 +57,7 @@ export class Session {
   private joined = false;
   private leaving = false;
   private ended = false;
+  private endReason: string | null = null;
 
   constructor(
     private readonly params: JoinParams,
@@ -184,8 +186,12 @@ export class Session {
     room.on(RoomEvent.DataReceived, (payload, participant, _kind, topic, _encryption, identity) => {
       if (isFromServer(participant, identity)) receive(topic, payload, this.inbox);
     });
+    room.on(RoomEvent.ParticipantAttributesChanged, (changed, participant) => {
+      if (participant.isLocal) this.endReason = changed[END_ATTRIBUTE] ?? this.endReason;
+    });
     room.on(RoomEvent.Disconnected, (reason) => {
       if (this.leaving || reason === DisconnectReason.CLIENT_INITIATED) return this.end(LEFT);
+      if (this.endReason !== null) return this.end({ how: 'over', text: endInWords(this.endReason), detail: null });
       // Before the first connection, connect() itself rejects, and knows more.
       if (this.joined) this.end({ how: 'lost', text: lossInWords(reason), detail: null });
     });

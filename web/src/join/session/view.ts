@@ -14,16 +14,20 @@ import type { Connection, Session } from './session';
 import { Stage } from '../stage/stage';
 import { warningInWords, type WarningMessage } from '../messages/warning';
 
+/** How a session is shown that we are no longer in. */
+export type Closed = 'left' | 'over' | 'lost';
+
 type Control = 'mic' | 'camera' | 'screen' | 'record' | 'leave';
 
 const KEYS: Record<string, Control> = { m: 'mic', c: 'camera', s: 'screen', r: 'record', l: 'leave' };
 
-const CONNECTION: Record<Connection | 'lost' | 'left', string> = {
+const CONNECTION: Record<Connection | Closed, string> = {
   connecting: 'Connecting…',
   connected: 'Connected',
   reconnecting: 'Reconnecting…',
   lost: 'Connection lost',
   left: 'Not connected',
+  over: 'Ended',
 };
 
 /** How long a notice stands. It tells of a change; what holds is told by the clock and the badges for as long as it holds. */
@@ -93,7 +97,7 @@ export class SessionView {
     this.buttons.mic.focus({ preventScroll: true });
   }
 
-  close(how: 'left' | 'lost'): void {
+  close(how: Closed): void {
     this.session = null;
     this.showOwn(null);
     this.stage.clear();
@@ -105,7 +109,7 @@ export class SessionView {
     this.connection(how);
   }
 
-  connection(connection: Connection | 'lost' | 'left'): void {
+  connection(connection: Connection | Closed): void {
     this.state.dataset['state'] = connection;
     say(this.state, CONNECTION[connection]);
     // While we are not connected, the clock shows what was said last, and looks so.
