@@ -11,6 +11,8 @@ const TOLD_EVERY: Millis = Millis(50);
 #[derive(Debug, Default)]
 pub(in crate::node) struct Cards {
     told: BTreeMap<usize, Told>,
+    /// One of them has changed since: nothing is looked for otherwise, as it is asked at each step.
+    any_changed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,7 @@ impl Cards {
     pub(in crate::node) const fn new() -> Cards {
         Cards {
             told: BTreeMap::new(),
+            any_changed: false,
         }
     }
 
@@ -32,7 +35,7 @@ impl Cards {
         if let Some(told) = self.told.get_mut(&of)
             && now.since(told.at) < TOLD_EVERY
         {
-            told.changed = true;
+            (told.changed, self.any_changed) = (true, true);
             return false;
         }
         let told = Told {
@@ -54,15 +57,18 @@ impl Cards {
     }
 
     fn take(&mut self, is_due: impl Fn(&Told) -> bool, now: Option<Mono>) -> Vec<usize> {
-        let changed = self
-            .told
-            .iter_mut()
-            .filter(|(_, told)| told.changed && is_due(told));
+        if !self.any_changed {
+            return Vec::new();
+        }
+        let changed = self.told.iter_mut();
+        let changed = changed.filter(|(_, told)| told.changed && is_due(told));
         let taken = changed.map(|(of, told)| {
             (told.at, told.changed) = (now.unwrap_or(told.at), false);
             *of
         });
-        taken.collect()
+        let taken = taken.collect();
+        self.any_changed = self.told.values().any(|told| told.changed);
+        taken
     }
 
     /// A member is gone, and its number may be another's.
