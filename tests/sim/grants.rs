@@ -69,6 +69,15 @@ struct Ask {
     answered: bool,
 }
 
+/// What an app asks for, and what the process that it asks has on disk of the session.
+pub struct Asked<'a> {
+    pub entries: &'a [Entry],
+    /// When that process began.
+    pub boot: Micros,
+    pub number: u32,
+    pub seconds: u64,
+}
+
 /// The apps: each knows what it asked of a chain of sessions.
 #[derive(Debug)]
 pub struct Apps {
@@ -113,12 +122,13 @@ impl Apps {
     }
 
     /// As the API does it: what the record has is answered from there, and the room is not asked.
-    pub fn answer_from_record(
-        &mut self,
-        case: &mut Case,
-        (entries, boot): (&[Entry], Micros),
-        (number, seconds): (u32, u64),
-    ) -> bool {
+    pub fn answer_from_record(&mut self, case: &mut Case, asked: Asked<'_>) -> bool {
+        let Asked {
+            entries,
+            boot,
+            number,
+            seconds,
+        } = asked;
         let place = (case.chain.clone(), number);
         let ask = |answered| Ask {
             seconds,

@@ -2,7 +2,7 @@
 //! what was on disk.
 
 use crate::disk::{Disk, Store, Write};
-use crate::grants::{Apps, key_of};
+use crate::grants::{Apps, Asked, key_of};
 use crate::kinds;
 use crate::scenario::{Act, Action, Ending, Life, MS, Micros, Policy, SEC, Scenario, Trouble};
 use crate::shown::Shown;
@@ -217,11 +217,13 @@ impl World {
         if let Act::Grant { number, seconds } = action.act {
             let entries = self.disk.entries.get(session);
             let entries = entries.map_or(&[][..], Vec::as_slice);
-            let asked = (number, seconds);
-            if self
-                .apps
-                .answer_from_record(case, (entries, process.boot), asked)
-            {
+            let asked = Asked {
+                entries,
+                boot: process.boot,
+                number,
+                seconds,
+            };
+            if self.apps.answer_from_record(case, asked) {
                 return;
             }
         }

@@ -394,9 +394,7 @@ impl LiveRoom {
             let Some((key, leave)) = self.parts.members.poll_leaving() else {
                 break;
             };
-            self.parts
-                .notices
-                .deliver_all(&mut self.parts.members, context);
+            self.parts.notices.flush(&mut self.parts.members, context);
             if let Some(gone) = self.parts.take_out(key, leave, context) {
                 counts::add_member(&gone, &mut self.past);
                 let left = News::Left(self.name.clone(), gone.identity().clone());

@@ -93,11 +93,7 @@ impl Notices {
     }
 
     /// Delivers all of them, and what would have waited: someone goes, and hears the last of it.
-    pub(in crate::node) fn deliver_all(
-        &mut self,
-        members: &mut Membership,
-        context: &mut Context<'_>,
-    ) {
+    pub(in crate::node) fn flush(&mut self, members: &mut Membership, context: &mut Context<'_>) {
         self.deliver(members, context);
         for of in self.cards.all() {
             tell_card(of, members, context);

@@ -1,9 +1,12 @@
 //! How much one message of a client may hold. What is beyond costs its sender an answer, and nobody else
 //! anything: each list and each text has a bound, and everything behind them is linear in their lengths.
 
-use super::request::TooMuch;
 use livekit_protocol as proto;
 use livekit_protocol::signal_request::Message as Wire;
+
+/// Of what a message holds too much, and how much it may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMuch(pub &'static str);
 
 /// Texts of a track that others are told: its names and ids, in bytes.
 const MAX_TEXT_BYTES: usize = 256;

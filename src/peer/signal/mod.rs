@@ -13,11 +13,12 @@ mod response;
 mod room_facts;
 pub mod token;
 
+pub use bounds::TooMuch;
 pub use card::{AnnouncedLayer, Card, PublishRequest};
 pub use client::ClientParams;
 pub use data::{Destinations, server_packet, stamp, user_message};
 pub use frame::{Frame, FrameError};
 pub use leave::{LeaveAction, LeaveReason};
-pub use request::{Request, Target, TooMuch, TrackSetting, decode};
+pub use request::{Request, Target, TrackSetting, decode};
 pub use response::{RequestRefusal, Response, encode};
 pub use room_facts::RoomFacts;

@@ -1,6 +1,6 @@
 //! What clients ask, in our own words.
 
-use super::bounds;
+use super::bounds::{self, TooMuch};
 use super::frame::{Frame, FrameError};
 use super::{PublishRequest, Response};
 use crate::base::Unix;
@@ -62,10 +62,6 @@ pub enum Request {
     /// A message of the protocol that asks nothing of this version.
     Other,
 }
-
-/// Of what a message holds too much, and how much it may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooMuch(pub &'static str);
 
 /// What a client wants of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
