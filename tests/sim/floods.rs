@@ -109,6 +109,11 @@ fn a_message_that_holds_too_much_is_refused_with_its_limit_and_nobody_hears_of_i
             subscribe: true,
             participant_tracks: Vec::new(),
         }),
+        Ask::Subscription(proto::UpdateSubscription {
+            track_sids: vec![long.clone()],
+            subscribe: true,
+            participant_tracks: Vec::new(),
+        }),
         Ask::TrackSetting(proto::UpdateTrackSettings {
             track_sids: sids,
             ..proto::UpdateTrackSettings::default()

@@ -33,18 +33,22 @@ pub(super) fn check(message: &Wire) -> Result<(), TooMuch> {
         }
         Wire::Subscription(update) => {
             let nested = update.participant_tracks.iter();
-            let nested: usize = nested.map(|list| list.track_sids.len()).sum();
-            named(nested + update.track_sids.len())
+            let nested = nested.flat_map(|list| &list.track_sids);
+            named(nested.chain(&update.track_sids))
         }
-        Wire::TrackSetting(setting) => named(setting.track_sids.len()),
-        Wire::UpdateMetadata(update) => named(update.attributes.len()),
+        Wire::TrackSetting(setting) => named(setting.track_sids.iter()),
+        Wire::UpdateMetadata(update) => named(update.attributes.keys()),
         _ => Ok(()),
     }
 }
 
-fn named(count: usize) -> Result<(), TooMuch> {
-    if count > MAX_TRACKS_NAMED {
-        return Err(TooMuch("a message names at most 256 tracks or attributes"));
+/// Those that are waited for are kept, so their length counts too.
+fn named<'a>(mut names: impl Iterator<Item = &'a String> + Clone) -> Result<(), TooMuch> {
+    let too_many = names.clone().nth(MAX_TRACKS_NAMED).is_some();
+    if too_many || names.any(|name| name.len() > MAX_TEXT_BYTES) {
+        return Err(TooMuch(
+            "a message names at most 256 tracks or attributes, by 256 bytes each",
+        ));
     }
     Ok(())
 }
