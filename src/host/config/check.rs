@@ -1,6 +1,7 @@
 //! What a type cannot say: ranges, pairs, and what must not stand together.
 
 use super::advertise::Advertise;
+use super::blank::check_ends;
 use super::flags::{DEV_SECRET, Flags};
 use super::origin::Origins;
 use super::schema::{Config, Endpoint, MAX_WORKERS, Rtc};
@@ -170,6 +171,8 @@ fn check_secrets(path: &str, keys: &BTreeMap<String, Secret>, public: bool, foun
                 format!("the name of an API key has 1 to {MAX_NAME_BYTES} bytes"),
             );
         }
+        check_ends(&key, "the name", name, found);
+        check_ends(&key, "the secret", secret.expose(), found);
         let bytes = secret.expose().len();
         if bytes < MIN_SECRET_BYTES {
             let what = format!(
@@ -372,6 +375,9 @@ fn check_url(path: &str, endpoint: &Endpoint, found: &mut Origins) {
 fn check_webhook_secret(path: &str, endpoint: &Endpoint, found: &mut Origins) {
     let key = format!("{path}.secret");
     let text = endpoint.secret.expose();
+    if !check_ends(&key, "the secret", text, found) {
+        return;
+    }
     if let Err(error) = webhook::Secret::parse(text) {
         return found.refuse(&key, error);
     }

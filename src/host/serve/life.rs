@@ -5,6 +5,7 @@ use super::stop::{REQUESTS, blocking};
 use crate::host::cli::ServeArgs;
 use crate::host::cli::args::{Exit, environment};
 use crate::host::clock::Clock;
+use crate::host::config::env::of_services;
 use crate::host::config::schema::Config;
 use crate::host::logs;
 use crate::host::shutdown::{self, Asked, Signals};
@@ -24,6 +25,11 @@ pub(in crate::host) fn serve(config: &Config, args: &ServeArgs) -> anyhow::Resul
         std::env::var("BEISTAND_LOG").ok().as_deref(),
         clock,
     )?;
+    let services = of_services(environment());
+    if !services.is_empty() {
+        tracing::debug!(variables = ?services,
+            "Kubernetes describes a Service with these: they are no settings, and are not read");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
