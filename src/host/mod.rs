@@ -21,6 +21,7 @@ mod serve;
 mod shutdown;
 pub mod space;
 pub mod store;
+mod story;
 pub mod tls;
 pub mod udp;
 pub mod worker;
