@@ -154,6 +154,7 @@ impl ServeArgs {
             udp: self.udp,
             admin: self.admin,
             data: self.data.clone(),
+            opens: true,
         };
         Config::load(self.source.config.as_deref(), env, &flags)
     }

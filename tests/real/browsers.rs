@@ -38,6 +38,18 @@ fn see_and_hear_each_other(width: u32, height: u32) {
         driver.ask(&json!({"do": "billed", "who": who, "ms": 2_000}));
     }
     for who in sides {
+        let told = driver.ask(&json!({"do": "told", "who": who}));
+        assert_eq!(
+            told["sockets"],
+            json!(["/rtc"]),
+            "it knocks at one door: {told}"
+        );
+        let lines = told["lines"].to_string();
+        for word in ["access_token", "token=", "Content Security Policy"] {
+            assert!(!lines.contains(word), "{word} in the console: {lines}");
+        }
+    }
+    for who in sides {
         driver.ask(&json!({"do": "leave", "who": who}));
     }
     the_dev_receiver_verifies(&node);

@@ -17,6 +17,8 @@ use std::net::SocketAddr;
 const MAX_NAME_BYTES: usize = 64;
 /// Most addresses to advertise: each becomes an ICE candidate of every join.
 const MAX_ADVERTISED: usize = 8;
+/// Most origins that may embed the page: each answer of the node names them.
+const MAX_EMBEDDERS: usize = 16;
 /// Most webhook endpoints of a project: each event is kept once for each.
 const MAX_ENDPOINTS: usize = 16;
 /// Most projects beside the one of `[keys]`: each has clients, templates and bookings of its own.
@@ -28,6 +30,13 @@ const MAX_BALLAST_MIB: u64 = 65_536;
 pub(super) fn check(config: &Config, flags: &Flags, found: &mut Origins) {
     check_binds(config, flags, found);
     check_tls(config, found);
+    if config.http.embed_origins.len() > MAX_EMBEDDERS {
+        let what = format!(
+            "has {} origins: at most {MAX_EMBEDDERS}",
+            config.http.embed_origins.len()
+        );
+        found.refuse("http.embed_origins", what);
+    }
     check_rtc(config, found);
     check_keys(config, flags, found);
     check_limits(config, found);

@@ -1,5 +1,6 @@
 //! File, environment and flags, laid one over the other.
 
+use super::certificate;
 use super::check::check;
 use super::env::{Meant, Variable, meant};
 use super::flags::{DEV_KEY, DEV_SECRET, Flags};
@@ -93,8 +94,17 @@ pub(super) fn finish(
     if !origins.has_problems() {
         config.apply(flags, &mut origins);
         check(&config, flags, &mut origins);
+        if flags.opens {
+            check_files(&config, &mut origins);
+        }
     }
     origins.into_result(config)
+}
+
+fn check_files(config: &Config, origins: &mut Origins) {
+    for fault in certificate::read(&config.tls).err().unwrap_or_default() {
+        origins.refuse(fault.key, fault.what);
+    }
 }
 
 /// The file with the environment laid over it. Each value is first tried alone against

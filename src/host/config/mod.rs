@@ -5,7 +5,9 @@
 
 pub(super) mod advertise;
 mod blank;
+pub(super) mod certificate;
 mod check;
+mod der;
 pub(super) mod env;
 pub(super) mod flags;
 pub(super) mod key;

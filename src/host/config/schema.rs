@@ -3,6 +3,7 @@
 use super::advertise::Advertise;
 use super::net::Network;
 use super::secret::Secret;
+use crate::api::base_of;
 use crate::base::{Millis, ProjectId};
 use crate::peer::signal::token::{KeyError, Keys};
 use crate::session::{Policies, Policy};
@@ -127,7 +128,13 @@ pub struct Http {
     /// Where to listen.
     #[serde(deserialize_with = "bind")]
     pub bind: SocketAddr,
-    /// Whose `X-Forwarded-*` headers are believed.
+    /// What links begin with.
+    #[serde(deserialize_with = "public_url")]
+    pub public_url: Option<String>,
+    /// Whose pages may have ours within them.
+    #[serde(deserialize_with = "origins")]
+    pub embed_origins: Vec<String>,
+    /// Whose `X-Forwarded-*` and `Forwarded` headers are believed.
     pub trusted_proxies: Vec<Network>,
     /// The built web page.
     pub web_dir: Option<PathBuf>,
@@ -137,6 +144,8 @@ impl Default for Http {
     fn default() -> Http {
         Http {
             bind: any(7880),
+            public_url: None,
+            embed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             web_dir: None,
         }
@@ -412,4 +421,29 @@ fn bind<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
              \"[::]:7880\" (IPv4 and IPv6)"
         ))
     })
+}
+
+fn public_url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    let base = base_of(&text).ok_or_else(|| {
+        de::Error::custom(format!(
+            "{text:?} is no address that links could begin with: write SCHEME://HOST, with :PORT and \
+             /PREFIX where people need them, such as \"https://media.example.com\""
+        ))
+    })?;
+    Ok(Some(base))
+}
+
+fn origins<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let origins = Vec::<String>::deserialize(from)?;
+    let origin = |text: String| {
+        let base = base_of(&text).filter(|base| base.matches('/').count() == 2);
+        base.ok_or_else(|| {
+            de::Error::custom(format!(
+                "{text:?} is no origin: write SCHEME://HOST, with :PORT where it has one, such as \
+                 \"https://app.example.com\""
+            ))
+        })
+    };
+    origins.into_iter().map(origin).collect()
 }

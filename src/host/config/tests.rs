@@ -494,3 +494,38 @@ fn a_variable_that_is_no_text_is_refused_by_its_name_and_those_of_a_service_are_
     let says = "BEISTAND_DATA_DIR: its name or its value is no text in UTF-8";
     assert_eq!(problems.to_string(), says);
 }
+
+#[test]
+fn links_begin_with_an_address_and_those_who_embed_the_page_are_origins() {
+    let config = load("[http]\npublic_url = \"https://media.example/calls/\"\nembed_origins = [\"https://a.example:1\"]").unwrap();
+    assert_eq!(
+        config.http.public_url.as_deref(),
+        Some("https://media.example/calls")
+    );
+    assert_eq!(config.http.embed_origins, ["https://a.example:1"]);
+    let many = vec!["https://a.example"; 17];
+    for (line, says) in [
+        (
+            "public_url = \"media.example\"".to_owned(),
+            "write SCHEME://HOST",
+        ),
+        (
+            "public_url = \"wss://media.example\"".to_owned(),
+            "write SCHEME://HOST",
+        ),
+        (
+            "embed_origins = [\"https://a.example/page\"]".to_owned(),
+            "is no origin",
+        ),
+        ("embed_origins = [\"*\"]".to_owned(), "is no origin"),
+        (
+            "embed_origins = [\"https://a.example; script-src *\"]".to_owned(),
+            "is no origin",
+        ),
+        (format!("embed_origins = {many:?}"), "at most 16"),
+    ] {
+        let problems = load(&format!("[http]\n{line}")).unwrap_err();
+        assert_eq!(problems.0[0].place, "my.toml:4", "{line}: {problems}");
+        assert!(problems.0[0].what.contains(says), "{line}: {problems}");
+    }
+}

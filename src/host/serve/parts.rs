@@ -1,7 +1,7 @@
 //! The parts of a node, as the configuration wants them.
 
 use crate::api::ReadClock;
-use crate::api::{self, Limits, PreflightLimits, Rate};
+use crate::api::{self, Limits, PreflightLimits, Rate, Rules};
 use crate::base::Now;
 use crate::base::crypto::entropy_seed;
 use crate::host::config::schema::Config;
@@ -86,28 +86,44 @@ pub(super) fn delivery(
     Ok(Delivery::new(deliver, inlet, store, clock)?)
 }
 
-/// Admission, with what was booked before.
-pub(super) fn control(config: &Config, workers: usize, boot: &Boot) -> anyhow::Result<Control> {
-    let capacity = Capacity {
+/// What the node has to give.
+pub(super) fn capacity(config: &Config) -> anyhow::Result<Capacity> {
+    Ok(Capacity {
         max_sessions: usize::try_from(config.limits.max_sessions)?,
         egress_bps: config.node.egress_bps,
         max_cpu: config.node.max_cpu,
-    };
-    let mut control = Control::new(workers, capacity);
+    })
+}
+
+/// Admission, with what was booked before.
+pub(super) fn control(config: &Config, workers: usize, boot: &Boot) -> anyhow::Result<Control> {
+    let mut control = Control::new(workers, capacity(config)?);
     for booking in &boot.bookings {
         control.keep(booking.clone());
     }
     Ok(control)
 }
 
-pub(super) fn preflight_limits(config: &Config) -> anyhow::Result<PreflightLimits> {
+/// What everybody who knocks is held against.
+pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
+    let trusted = config.http.trusted_proxies.clone();
+    Ok(Rules {
+        limits: limits(config)?,
+        preflights: preflight_limits(config)?,
+        is_trusted: Box::new(move |ip| trusted.iter().any(|network| network.contains(ip))),
+        public_url: config.http.public_url.clone(),
+        embed_origins: config.http.embed_origins.clone(),
+    })
+}
+
+fn preflight_limits(config: &Config) -> anyhow::Result<PreflightLimits> {
     Ok(PreflightLimits {
         at_once: usize::try_from(config.limits.max_preflights)?,
         per_address: usize::try_from(config.limits.preflights_per_address)?,
     })
 }
 
-pub(super) fn limits(config: &Config) -> anyhow::Result<Limits> {
+fn limits(config: &Config) -> anyhow::Result<Limits> {
     let limits = &config.limits;
     Ok(Limits {
         connections: usize::try_from(limits.max_connections)?,
