@@ -39,8 +39,10 @@ pub struct Rate {
 /// What strangers and clients may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// WebSockets at once.
+    /// Sockets at once, WebSockets among them.
     pub connections: usize,
+    /// The same of one address, or one /64 of IPv6.
+    pub connections_per_address: usize,
     /// Joins from one address.
     pub joins: Rate,
     /// Requests to the Sessions API from one address.

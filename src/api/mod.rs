@@ -25,12 +25,13 @@ mod refusals;
 mod router;
 mod sessions;
 mod site;
+mod sockets;
 mod state;
 mod words;
 
 pub use admin::{Admin, Reloaded, admin_router};
 pub use dev::receiver::{DEV_WEBHOOK_NAME, DEV_WEBHOOK_PATH, DEV_WEBHOOK_SECRET, Dev};
-pub use events::{ApiEvent, Counters, Preflighted, Repeated};
+pub use events::{ApiEvent, Counters, Crowded, Preflighted, Repeated};
 pub use gate::{IsTrusted, Rules};
 pub use limits::{Limits, PreflightLimits, Rate};
 pub use listen::{Listener, Listening, Tls, serve};
@@ -49,4 +50,5 @@ pub use ports::worker::{CommandAnswer, CommandReply, ToWorker, WorkerDoor, Worke
 pub use reached::base_of;
 pub use router::router;
 pub use site::Site;
+pub use sockets::Sockets;
 pub use state::{AppParts, AppState};

@@ -16,6 +16,7 @@ use super::sessions::bookings::Bookings;
 use super::sessions::links::JoinLinks;
 use super::sessions::running::Sessions;
 use super::site::Site;
+use super::sockets::Sockets;
 use crate::base::{NodeId, PreflightId, Rng, RoomKey};
 use crate::node::preflight::Outcome;
 use crate::node::{Capacity, Control, News, Settings};
@@ -167,6 +168,12 @@ impl AppState {
         lock(&self.entrance.preflights).set_limits(rules.preflights);
         lock(&self.entrance.workers.control).set_capacity(capacity);
         self.gate.set_rules(rules);
+    }
+
+    /// Who is let in at the doors, as one listener needs it.
+    pub fn sockets(&self) -> Arc<Sockets> {
+        let (gate, counters) = (self.gate.clone(), self.entrance.counters.clone());
+        Arc::new(Sockets::new(gate, counters))
     }
 
     /// What happens at the doors.

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod deliver;
+mod descriptors;
 mod gauges;
 mod ledger;
 pub mod logs;

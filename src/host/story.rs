@@ -16,7 +16,7 @@ fn line(append: &Append, event: &Event) {
     match event.kind {
         EventKind::SessionStarted => {
             let facts = entry.facts.as_ref();
-            tracing::info!(%session, room = ?facts.map(|facts| &facts.room.name),
+            tracing::info!(%session, room = facts.map(|facts| tracing::field::debug(&facts.room.name)),
                 policy = facts.map(|facts| facts.policy.as_str()),
                 continues = facts.and_then(|facts| facts.continues.as_ref()).map(tracing::field::display),
                 "a session started");
@@ -32,7 +32,7 @@ fn line(append: &Append, event: &Event) {
         }
         EventKind::ParticipantJoined => {
             let who = Person::of(event);
-            tracing::info!(%session, participant = who.sid, identity = ?who.identity, role = who.role,
+            tracing::info!(%session, participant = who.sid, identity = who.identity.as_ref().map(tracing::field::debug), role = who.role,
                 "a participant joined");
         }
         EventKind::RecordingStarted => {

@@ -9,6 +9,8 @@ use crate::receiver::Receiver;
 use crate::reload::reload;
 use crate::{doors, turn, wait};
 use serde_json::json;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 /// A request with these headers, `Host` among them.
 fn request(node: &Node, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -369,4 +371,104 @@ fn begin(node: &Node, path: &str, headers: &[(&str, &str)]) -> Answer {
         text += &format!("{name}: {value}\r\n");
     }
     exchange(&node.http, &format!("{text}\r\n"))
+}
+
+#[test]
+fn idle_sockets_of_one_address_are_held_to_their_share_and_leave_after_a_rest_and_the_operator_is_answered()
+ {
+    let _turn = turn::shared();
+    let node = Node::with(&[]);
+    node.reconfigure(|text| {
+        text.replace(
+            "connections_per_address = 10000",
+            "connections_per_address = 8",
+        )
+    });
+    assert_eq!(reload(&node).status, 200);
+    let mut idle: Vec<TcpStream> = (0..100)
+        .map(|_| TcpStream::connect(&node.http).expect("the kernel accepts connections"))
+        .collect();
+    assert_eq!(doors::get(&node.admin, "/healthz").0, 200);
+    let refused = "beistand_sockets_refused_total{limit=\"address\"} ";
+    let refused = wait::until("the others are refused", wait::PATIENCE, || {
+        let page = doors::get(&node.admin, "/metrics").1;
+        let count = page.lines().find_map(|line| line.strip_prefix(refused));
+        let count: u32 = count.and_then(|count| count.parse().ok()).unwrap_or(0);
+        if count >= 92 { Ok(count) } else { Err(page) }
+    });
+    assert_eq!(refused, 92);
+    assert!(
+        node.logged().contains("limits.connections_per_address"),
+        "the log names the cause"
+    );
+    // A handshake's time is over for those who say nothing; then there is place again.
+    wait::until("there is place again", wait::PATIENCE, || {
+        let mut stream = TcpStream::connect(&node.http).map_err(|error| error.to_string())?;
+        let asked = write!(stream, "GET /rtc/validate HTTP/1.0\r\nHost: a\r\n\r\n");
+        asked.map_err(|error| error.to_string())?;
+        let mut answer = String::new();
+        stream
+            .read_to_string(&mut answer)
+            .map_err(|error| error.to_string())?;
+        if answer.starts_with("HTTP/1.0 401") {
+            Ok(())
+        } else {
+            Err(answer)
+        }
+    });
+    idle.clear();
+}
+
+/// HTTP/2 without TLS, of which nothing follows its preface: it rests, and is closed.
+#[test]
+fn a_socket_that_speaks_http_2_and_rests_is_closed_within_20_s() {
+    let _turn = turn::shared();
+    let node = Node::with(&[]);
+    let mut stream = TcpStream::connect(&node.http).expect("the node accepts connections");
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    hello.extend(settings);
+    // A request for nothing that there is: the first one, so that the time for it is not what ends it.
+    let get = [
+        0, 0, 9, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84, 0x41, 0x04, b'n', b'o', b'd', b'e',
+    ];
+    hello.extend(get);
+    stream.write_all(&hello).expect("it is sent");
+    stream
+        .set_read_timeout(Some(wait::PATIENCE))
+        .expect("a limit of time can be set");
+    let begun = wait::now();
+    let mut all = Vec::new();
+    // An answer, and then the end.
+    drop(stream.read_to_end(&mut all));
+    assert!(all.len() > 20, "{all:?}");
+    let took = begun.elapsed().as_secs();
+    assert!((13..20).contains(&took), "closed after {took} s");
+}
+
+/// The limit of open files is low: what the node needs itself is kept.
+#[test]
+fn a_flood_of_idle_sockets_takes_no_descriptor_that_the_node_needs() {
+    let _turn = turn::shared();
+    let node = Node::with(&[]);
+    node.limit_files(600);
+    assert_eq!(reload(&node).status, 200);
+    let idle: Vec<TcpStream> = (0..1_000)
+        .map(|_| TcpStream::connect(&node.http).expect("the kernel accepts connections"))
+        .collect();
+    let begun = wait::now();
+    assert_eq!(doors::get(&node.admin, "/healthz").0, 200);
+    assert!(begun.elapsed().as_millis() < 1_000, "{:?}", begun.elapsed());
+    wait::until("the cause is in the log", wait::PATIENCE, || {
+        let logged = node.logged();
+        let named =
+            logged.contains("the limit of open files") && logged.contains("a socket was refused");
+        if named { Ok(()) } else { Err(logged) }
+    });
+    assert!(
+        !node.logged().contains("Too many open files"),
+        "{}",
+        node.logged()
+    );
+    drop(idle);
 }

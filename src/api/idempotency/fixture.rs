@@ -104,6 +104,7 @@ pub(in crate::api) fn gate(settings: Settings) -> Arc<Gate> {
     };
     let limits = Limits {
         connections: 1,
+        connections_per_address: 1,
         joins: rate,
         requests: rate,
         messages: rate,

@@ -208,6 +208,12 @@ fn check_limits(config: &Config, found: &mut Origins) {
             1,
             1_000_000,
         ),
+        (
+            "limits.connections_per_address",
+            limits.connections_per_address,
+            1,
+            1_000_000,
+        ),
         ("limits.joins_per_s", limits.joins_per_s, 1, 100_000),
         ("limits.join_burst", limits.join_burst, 1, 100_000),
         ("limits.requests_per_s", limits.requests_per_s, 1, 100_000),

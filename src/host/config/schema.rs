@@ -276,8 +276,10 @@ impl Default for Node {
 pub struct Limits {
     /// Sessions at once.
     pub max_sessions: u32,
-    /// WebSockets at once.
+    /// Sockets at once, WebSockets among them.
     pub max_connections: u32,
+    /// The same of one address, or one /64 of IPv6.
+    pub connections_per_address: u32,
     /// Joins a second from one address.
     pub joins_per_s: u32,
     /// Joins from one address that may come at once.
@@ -307,6 +309,7 @@ impl Default for Limits {
         Limits {
             max_sessions: 1_000,
             max_connections: 4_000,
+            connections_per_address: 64,
             joins_per_s: 20,
             join_burst: 100,
             requests_per_s: 50,

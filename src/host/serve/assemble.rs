@@ -235,31 +235,33 @@ impl Node {
 
     fn start_listening(
         &mut self,
-        sockets: Sockets,
+        bound: Sockets,
         config: &Config,
         certificate: Option<Certificate>,
         gauges: Gauges,
     ) {
         let handshake = config.limits.handshake_timeout_ms.duration();
         let listening = self.listening.clone();
-        let listener = |socket: TcpListener, tls: Option<api::Tls>| Listener {
+        let listener = |socket: TcpListener, tls: Option<api::Tls>, sockets| Listener {
             socket,
             tls,
             listening: listening.clone(),
             handshake,
+            sockets,
         };
+        let sockets = Some(self.state.sockets());
         let tls = certificate
             .as_ref()
             .map(|certificate| certificate.tls.clone());
         let app = api::router(self.state.clone());
-        if let Some(receiver) = sockets.receiver {
-            self.serve(api::serve(listener(receiver, None), app.clone()));
+        if let Some(receiver) = bound.receiver {
+            self.serve(api::serve(listener(receiver, None, None), app.clone()));
         }
-        self.serve(api::serve(listener(sockets.http, tls), app));
+        self.serve(api::serve(listener(bound.http, tls, sockets), app));
         let watch = admission::watch(self.state.clone(), self.store.handle(), self.clock);
         self.work("watch", watch);
         let page = api::admin_router(Arc::new(self.admin_page(gauges)));
-        self.serve(api::serve(listener(sockets.admin, None), page));
+        self.serve(api::serve(listener(bound.admin, None, None), page));
         if let Some(certificate) = certificate {
             self.work("tls", tls::watch(certificate));
         }

@@ -8,6 +8,7 @@ use crate::host::cli::args::{Exit, environment};
 use crate::host::clock::Clock;
 use crate::host::config::env::of_services;
 use crate::host::config::schema::Config;
+use crate::host::descriptors;
 use crate::host::logs;
 use crate::host::shutdown::{self, Asked, Signals};
 use anyhow::Context;
@@ -22,6 +23,7 @@ const CONTROL_THREADS: usize = 2;
 pub(in crate::host) fn serve(config: &Config, args: &ServeArgs) -> anyhow::Result<Exit> {
     let clock = Clock::new();
     let filter = logs::start(&config.log, std::env::var("BEISTAND_LOG").ok(), clock)?;
+    descriptors::raise();
     let services = of_services(environment());
     if !services.is_empty() {
         tracing::debug!(variables = ?services,

@@ -6,6 +6,7 @@ use crate::base::Now;
 use crate::base::crypto::entropy_seed;
 use crate::host::config::schema::Config;
 use crate::host::deliver::{DeliverConfig, Delivery, Endpoint, Inlet};
+use crate::host::descriptors;
 use crate::host::recordings::mark::recognise;
 use crate::host::store::open::Store;
 use crate::host::store::parts::{Boot, StoreConfig};
@@ -123,10 +124,26 @@ fn preflight_limits(config: &Config) -> anyhow::Result<PreflightLimits> {
     })
 }
 
+/// No more sockets than files may be open, but for those that the node itself needs.
+fn connections(wanted: u32) -> u64 {
+    let wanted = u64::from(wanted);
+    let possible = descriptors::sockets().unwrap_or(wanted);
+    if possible < wanted {
+        tracing::warn!(
+            wanted,
+            possible,
+            "fewer sockets are let in than limits.max_connections: the limit \
+             of open files is too low (ulimit -n, LimitNOFILE)"
+        );
+    }
+    possible.min(wanted)
+}
+
 fn limits(config: &Config) -> anyhow::Result<Limits> {
     let limits = &config.limits;
     Ok(Limits {
-        connections: usize::try_from(limits.max_connections)?,
+        connections: usize::try_from(connections(limits.max_connections))?,
+        connections_per_address: usize::try_from(limits.connections_per_address)?,
         joins: Rate {
             per_s: limits.joins_per_s,
             burst: limits.join_burst,

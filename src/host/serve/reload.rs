@@ -151,7 +151,7 @@ fn changed(was: &Config, wanted: &Config) -> Vec<String> {
     let found = differences! { was, is:
         keys, policies, projects, webhooks.endpoints, webhooks.timeout_ms,
         http.public_url, http.embed_origins, http.trusted_proxies, tls.cert, tls.key, node.egress_bps, node.max_cpu,
-        limits.max_sessions, limits.max_connections, limits.joins_per_s, limits.join_burst,
+        limits.max_sessions, limits.max_connections, limits.connections_per_address, limits.joins_per_s, limits.join_burst,
         limits.requests_per_s, limits.request_burst, limits.max_preflights,
         limits.preflights_per_address, limits.ws_messages_per_s, limits.ws_message_burst,
         limits.ws_message_bytes, limits.ws_queue_bytes, log.level,
@@ -211,6 +211,7 @@ mod tests {
         [limits]
         max_sessions = 1
         max_connections = 1
+        connections_per_address = 1
         joins_per_s = 1
         join_burst = 1
         requests_per_s = 1
@@ -247,7 +248,7 @@ mod tests {
     fn each_key_of_the_configuration_either_changes_at_once_or_is_named_as_one_that_does_not() {
         let (was, is) = (Config::default(), other());
         let mut named = changed(&was, &is);
-        assert_eq!(named.len(), 23, "{named:?}");
+        assert_eq!(named.len(), 24, "{named:?}");
         named.extend(fixed(&was, &is).iter().map(ToString::to_string));
         let named: BTreeSet<String> = named.into_iter().collect();
         assert_eq!(named, names_of::<Config>());

@@ -146,7 +146,7 @@ function tone({ identity, threshold }) {
 const page = (who) => pages.get(who);
 
 /** What the console of each page said, and the WebSockets that it opened. */
-const told = new Map();
+const consoles = new Map();
 
 const COMMANDS = {
   /**
@@ -163,7 +163,7 @@ const COMMANDS = {
     if (preflight) url.searchParams.set('preflight', '1');
     const opened = await browser.newPage();
     const seen = { lines: [], sockets: [] };
-    told.set(who, seen);
+    consoles.set(who, seen);
     opened.on('websocket', (socket) => seen.sockets.push(new URL(socket.url()).pathname));
     opened.on('console', (line) => seen.lines.push(line.text()));
     opened.on('console', (line) => console.error(`[${who}] ${line.type()}: ${line.text()}`));
@@ -179,8 +179,8 @@ const COMMANDS = {
     return { identity: await opened.evaluate(() => window.beistand.room.localParticipant.identity) };
   },
   /** What its console says, and at which paths it opened WebSockets. */
-  async told({ who }) {
-    return told.get(who);
+  async console({ who }) {
+    return consoles.get(who);
   },
   async sees({ who, identity, width, height }) {
     await page(who).evaluate(() => (window.__pixels = null));

@@ -254,6 +254,7 @@ fn limits() -> Limits {
     };
     Limits {
         connections: 1,
+        connections_per_address: 1,
         joins: rate,
         requests: rate,
         messages: rate,
