@@ -6,7 +6,7 @@ use super::metrics::{
     AdmissionTotals, Counts, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction, Expired,
     Floor, ForwardDrop, JoinOutcome, Layer, Limit, LiveState, Metrics, PreflightOutcome, Queue,
     RecordingDrop, RecordingOutcome, RecordingState, RecordingTotals, RepeatOutcome, SignalError,
-    StoreTotals, WorkerTotals,
+    SocketRefusal, StoreTotals, WorkerTotals,
 };
 use super::recordings::janitor::JanitorStats;
 use super::recordings::writer::WriterStats;
@@ -15,7 +15,7 @@ use super::store::read::LedgerReader;
 use super::store::running::StoreHandle;
 use super::store::stats::StoreStats;
 use super::worker::{Published, WorkerEnds};
-use crate::api::{ApiEvent, AppState, Preflighted, Repeated};
+use crate::api::{ApiEvent, AppState, Crowded, Preflighted, Repeated};
 use crate::base::Millis;
 use crate::record;
 use std::path::PathBuf;
@@ -163,6 +163,10 @@ pub(super) fn note(metrics: &Metrics, event: ApiEvent) {
             metrics.signal_failed(SignalError::SlowReader);
         }
         ApiEvent::Flood => metrics.signal_failed(SignalError::RateLimited),
+        ApiEvent::SocketRefused(crowded) => metrics.socket_refused(match crowded {
+            Crowded::Address => SocketRefusal::Address,
+            Crowded::Node => SocketRefusal::Node,
+        }),
         ApiEvent::Silent => metrics.signal_failed(SignalError::Timeout),
     }
 }

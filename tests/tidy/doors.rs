@@ -43,7 +43,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("httpdate", &["host/deliver"]),
     ("object_store", HOST),
     ("cap_std", HOST),
-    ("rustix", &["host/space"]),
+    ("rustix", &["host/space", "host/descriptors"]),
     ("prometheus", HOST),
     ("clap", HOST),
     ("toml", HOST),

@@ -165,6 +165,14 @@ labels! {
         TooMany = "too_many",
     }
 
+    /// Which limit a socket was refused by.
+    SocketRefusal {
+        /// That of one address.
+        Address = "address",
+        /// That of the node.
+        Node = "node",
+    }
+
     /// Why a WebSocket was closed for what came over it.
     SignalError {
         /// No frame of the protocol.

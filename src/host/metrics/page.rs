@@ -4,7 +4,7 @@ mod recordings;
 
 use super::labels::{
     DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop, JoinOutcome, Layer,
-    Limit, LiveState, PreflightOutcome, Queue, RepeatOutcome, SignalError,
+    Limit, LiveState, PreflightOutcome, Queue, RepeatOutcome, SignalError, SocketRefusal,
 };
 use super::registrar::{Registrar, set_total, signed};
 use super::totals::{AdmissionTotals, DeliveryTotals, RecordingTotals, StoreTotals, WorkerTotals};
@@ -36,6 +36,7 @@ pub(super) struct Page {
     pub(super) idempotency_keys: IntCounterVec,
     pub(super) signal_messages: IntCounterVec,
     pub(super) signal_errors: IntCounterVec,
+    pub(super) sockets_refused: IntCounterVec,
     pub(super) ledger_fsync: Histogram,
 }
 
@@ -80,14 +81,16 @@ struct StoreMetrics {
     outbox_oldest: Gauge,
 }
 
+fn fsync() -> HistogramOpts {
+    let name = "beistand_ledger_fsync_seconds";
+    let help = "Time that a commit of the ledger took to reach the disk.";
+    HistogramOpts::new(name, help).buckets(FSYNC_SECONDS.to_vec())
+}
+
 impl Page {
     pub(super) fn new(started: Unix) -> Result<Page> {
         let to = Registrar(Registry::new());
         to.process(started)?;
-        let fsync = HistogramOpts::new(
-            "beistand_ledger_fsync_seconds",
-            "Time that a commit of the ledger took to reach the disk.",
-        );
         Ok(Page {
             media: Media::new(&to)?,
             store: StoreMetrics::new(&to)?,
@@ -142,7 +145,13 @@ impl Page {
                 "reason",
                 SignalError::WORDS,
             )?,
-            ledger_fsync: to.keep(Histogram::with_opts(fsync.buckets(FSYNC_SECONDS.to_vec()))?)?,
+            sockets_refused: to.counters(
+                "beistand_sockets_refused_total",
+                "Sockets that were not let in, by the limit that is reached.",
+                "limit",
+                SocketRefusal::WORDS,
+            )?,
+            ledger_fsync: to.keep(Histogram::with_opts(fsync())?)?,
             registry: to.0,
         })
     }

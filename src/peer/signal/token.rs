@@ -112,8 +112,11 @@ pub fn presented<'a>(
     query: Option<&'a str>,
 ) -> Result<&'a str, TokenError> {
     let token = match authorization {
+        // The name of a scheme has no case, and one or more spaces follow it (RFC 9110 §11.1, §11.4).
         Some(header) => header
-            .strip_prefix("Bearer ")
+            .split_once(' ')
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))
+            .map(|(_, token)| token.trim_matches(' '))
             .ok_or(TokenError::NotBearer)?,
         None => query.ok_or(TokenError::Missing)?,
     };

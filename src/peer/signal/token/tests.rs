@@ -388,7 +388,10 @@ fn a_refreshed_token_lives_for_what_remains_and_ten_minutes_at_least() {
 fn the_header_wins_over_the_query_and_must_be_bearer() {
     assert_eq!(presented(Some("Bearer a"), Some("b")), Ok("a"));
     assert_eq!(presented(None, Some("b")), Ok("b"));
-    for header in ["Basic a", "bearer a", "a", ""] {
+    for header in ["bearer a", "BEARER a", "bEaReR   a"] {
+        assert_eq!(presented(Some(header), None), Ok("a"), "{header}");
+    }
+    for header in ["Basic a", "bearers a", "bearer\ta", "a", ""] {
         assert_eq!(
             presented(Some(header), Some("b")),
             Err(TokenError::NotBearer)
