@@ -7,7 +7,7 @@ use crate::base::{Bitrate, Millis, Mono, TrackKind, TrackSid, TrackSource};
 use crate::media::{Mid, Packet, StreamId};
 use crate::room::dynacast::Dynacast;
 use crate::room::keys::{MemberKey, Subscriber};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A publisher that sends nothing at all for so long has stopped.
 const STALL: Millis = Millis::from_secs(5);
@@ -42,6 +42,8 @@ pub struct Publication {
     /// What its publisher was told to send.
     pub(in crate::room) dynacast: Dynacast,
     pub(in crate::room) subscriptions: BTreeMap<Subscriber, Subscription>,
+    /// Members who want it and whom its publisher does not admit: they get it as soon as it does.
+    pub(in crate::room) denied: BTreeSet<MemberKey>,
 }
 
 impl Publication {
@@ -55,6 +57,7 @@ impl Publication {
             layers: Vec::new(),
             dynacast: Dynacast::default(),
             subscriptions: BTreeMap::new(),
+            denied: BTreeSet::new(),
         }
     }
 
