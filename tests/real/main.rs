@@ -30,7 +30,6 @@ mod record;
 mod recordings_api;
 mod reload;
 mod repeats;
-mod sections;
 mod sessions;
 mod tied_tokens;
 mod turn;

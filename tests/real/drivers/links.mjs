@@ -36,9 +36,8 @@ async function until(who, what, method, argument, timeout = PATIENCE_MS) {
 }
 
 const COMMANDS = {
-  /** `agent`: as which browser it gives itself out. */
-  async open({ who, ws, token, agent }) {
-    const opened = await browser.newPage(agent ? { userAgent: agent } : {});
+  async open({ who, ws, token }) {
+    const opened = await browser.newPage();
     pages.set(who, opened);
     opened.on('console', (line) => console.error(`[${who}] ${line.type()}: ${line.text().slice(0, LINE_CHARS)}`));
     opened.on('pageerror', (error) => console.error(`[${who}] ${error}`));
@@ -56,11 +55,6 @@ const COMMANDS = {
   /** So many encodings of video go out. */
   async sends({ who, encodings }) {
     return { sent: await until(who, `${encodings} encodings are sent`, 'sends', encodings) };
-  },
-  /** So many pictures are shown, and so many sections were ever offered for one. */
-  async shows({ who, pictures, sections }) {
-    await until(who, `${pictures} pictures are shown, in ${sections} sections`, 'shows', { pictures, sections });
-    return {};
   },
   /** The newest word on the floor of a participant's direction is this state, or any other. */
   async floor({ who, identity, direction, state, other }) {

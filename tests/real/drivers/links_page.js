@@ -186,12 +186,6 @@
       const grown = Object.entries(newest.sent).filter(([name, sent]) => sent.frames > (before.sent[name]?.frames ?? sent.frames));
       return grown.length >= encodings && newest.sent;
     },
-    shows({ pictures, sections }) {
-      const offers = connections.map((one) => one.remoteDescription).filter((description) => description?.type === 'offer');
-      const offered = offers.flatMap(({ sdp }) => sdp.match(/^m=video /gm) ?? []).length;
-      const live = [...document.querySelectorAll('video')].filter((video) => video.videoWidth > 0).length;
-      return live === pictures && offered === sections;
-    },
     /** When the state that holds began, as this client heard; `other` asks for any other state. */
     floor({ identity, direction, state, other }) {
       const of = (message) => message.data.participants.find((one) => one.identity === identity)?.[direction]?.state;

@@ -34,12 +34,6 @@ def permit(karl, everyone, **named):
     )
 
 
-def has(person):
-    """The kinds of karl's tracks that it is given."""
-    kinds = {rtc.TrackKind.KIND_AUDIO: "audio", rtc.TrackKind.KIND_VIDEO: "video"}
-    return sorted(kinds[track.kind] for track in person.remote.values())
-
-
 async def gets(person):
     """The kinds of which something new is decoded within the time."""
     frames = lambda: {kind: person.seen.get(("karl", kind), {}).get("frames", 0) for kind in ("audio", "video")}
@@ -49,11 +43,13 @@ async def gets(person):
 
 
 async def settled(found, what, people, wanted):
+    """Waits until each gets what it should, and keeps what they get then."""
     for person, kinds in zip(people, wanted):
-        await until(lambda: f"{what}: {person.identity} has {kinds}, not {has(person)}", lambda: has(person) == kinds)
-    # Sound that was decoded is played for a moment still.
-    end = now_ms() + WATCHED_MS
-    await until("the time goes by", lambda: now_ms() >= end)
+
+        async def fits(person=person, kinds=kinds):
+            return await gets(person) == kinds
+
+        await until(f"{what}: {person.identity} gets {kinds} of karl", fits)
     found[what] = {person.identity: await gets(person) for person in people}
 
 
