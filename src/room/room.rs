@@ -186,20 +186,9 @@ impl Room {
         let Some(publication) = self.publications.get_mut(track.0) else {
             return;
         };
-        let (publisher, sid) = (publication.publisher, &publication.spec.sid);
-        let access = |member: &MemberKey| self.members.access(*member, publisher, sid);
-        let subscribers = publication.subscriptions.keys();
-        let subscribers = subscribers.filter_map(|subscriber| subscriber.member());
-        let lost: Vec<MemberKey> = subscribers
-            .filter(|member| access(member) == Access::Denied)
-            .collect();
-        let waiting = publication.denied.iter().copied();
-        let admitted: Vec<MemberKey> = waiting
-            .filter(|member| access(member) == Access::Granted)
-            .collect();
-        publication
-            .denied
-            .retain(|member| !admitted.contains(member));
+        let (publisher, sid) = (publication.publisher, publication.spec.sid.clone());
+        let access = |member| self.members.access(member, publisher, &sid);
+        let (lost, admitted) = publication.revise(|member| access(member) == Access::Granted);
         for member in lost {
             self.unsubscribe(member, track);
             self.deny(member, track);

@@ -16,6 +16,7 @@ const PACKET_DESTINATIONS: u32 = 5;
 const TRANSCRIPTION: u32 = 7;
 const METRICS: u32 = 8;
 const STREAM_HEADER: u32 = 13;
+const STREAM_TRAILER: u32 = 15;
 const PACKET_SID: u32 = 17;
 const USER_SID: u32 = 1;
 const USER_PAYLOAD: u32 = 2;
@@ -24,6 +25,8 @@ const USER_TOPIC: u32 = 4;
 const USER_IDENTITY: u32 = 5;
 const USER_DESTINATIONS: u32 = 6;
 const STREAM_TOPIC: u32 = 3;
+const HEADER_ATTRIBUTES: u32 = 8;
+const TRAILER_ATTRIBUTES: u32 = 3;
 const TRANSCRIBED: u32 = 2;
 
 /// The members of the packet's `oneof`: at most one of them may be there.
@@ -219,20 +222,32 @@ fn value_of<'a>(packet: &[Field<'a>]) -> Result<Value<'a>, PacketRefusal> {
     let parts = parts.ok_or(PacketRefusal::Malformed)?;
     let (last, repeated): (u32, &[u32]) = match value.number {
         USER => (11, &[USER_DESTINATION_SIDS, USER_DESTINATIONS]),
-        STREAM_HEADER => (12, &[8]),
+        STREAM_HEADER => (12, &[HEADER_ATTRIBUTES]),
+        STREAM_TRAILER => (3, &[TRAILER_ATTRIBUTES]),
         TRANSCRIPTION => (5, &[4]),
         SPEAKER => return Err(PacketRefusal::Impersonation),
         METRICS => return Ok(Value::Metrics),
         _ => return Ok(Value::Other),
     };
-    if !are_single(&parts, last, repeated) {
+    let is_map = matches!(value.number, STREAM_HEADER | STREAM_TRAILER);
+    let mut entries = parts
+        .iter()
+        .filter(|f| is_map && repeated.contains(&f.number));
+    if !are_single(&parts, last, repeated) || !entries.all(is_entry) {
         return Err(PacketRefusal::Malformed);
     }
     Ok(match value.number {
         USER => Value::User(parts),
         STREAM_HEADER => Value::Stream(parts),
-        _ => Value::Transcription(parts),
+        TRANSCRIPTION => Value::Transcription(parts),
+        _ => Value::Other,
     })
+}
+
+/// Whether a field is an entry of a map, and nothing else: not every decoder steps over more.
+fn is_entry(field: &Field<'_>) -> bool {
+    let parts = field.payload.and_then(fields);
+    parts.is_some_and(|parts| parts.iter().all(|f| f.number <= 2) && are_single(&parts, 2, &[]))
 }
 
 /// Whether each field up to the number `last` is there at most once, but for `repeated` ones: decoders

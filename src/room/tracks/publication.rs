@@ -61,6 +61,20 @@ impl Publication {
         }
     }
 
+    /// Who lost it and who is admitted, by what each may have now: the latter do not wait any more.
+    pub(in crate::room) fn revise(
+        &mut self,
+        may: impl Fn(MemberKey) -> bool,
+    ) -> (Vec<MemberKey>, Vec<MemberKey>) {
+        let subscribers = self.subscriptions.keys();
+        let subscribers = subscribers.filter_map(|subscriber| subscriber.member());
+        let lost = subscribers.filter(|member| !may(*member)).collect();
+        let waiting = self.denied.iter().copied();
+        let admitted: Vec<MemberKey> = waiting.filter(|member| may(*member)).collect();
+        self.denied.retain(|member| !admitted.contains(member));
+        (lost, admitted)
+    }
+
     /// Notes that a packet of a stream came; false if the publisher sends too many streams.
     pub(in crate::room) fn saw(&mut self, packet: &Packet, now: Mono) -> bool {
         let Some(index) = self.index(packet.stream, now) else {
