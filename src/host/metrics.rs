@@ -12,9 +12,9 @@ mod tests;
 mod totals;
 
 pub use labels::{
-    DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop, JoinOutcome, Layer,
-    Limit, LiveState, PreflightOutcome, Queue, RecordingDrop, RecordingOutcome, RecordingState,
-    RepeatOutcome, SignalError, SocketRefusal,
+    DataRefusal, DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop,
+    JoinOutcome, Layer, Limit, LiveState, PreflightOutcome, Queue, RecordingDrop, RecordingOutcome,
+    RecordingState, RepeatOutcome, SignalError, SocketRefusal,
 };
 
 pub use totals::{

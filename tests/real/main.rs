@@ -17,6 +17,7 @@ mod hostile;
 mod links;
 mod node;
 mod oracle;
+mod packets;
 mod page;
 mod page_playback;
 mod page_recording;

@@ -243,7 +243,7 @@ fn who_is_in_a_session_comes_back_to_it_though_its_policy_was_removed() {
     assert_eq!(answer.body["changed"], json!(["policies"]), "{answer:?}");
     assert_eq!(
         [validate(&node, &token), validate(&node, &other)],
-        [200, 400],
+        [200, 403],
         "the rules are those of the session that is open, and nothing new begins by them"
     );
     drop((driver, turn));

@@ -100,7 +100,7 @@ impl Entrance {
         let claims = claims.map_err(|e| refusal(e.status(), e))?;
         let join = authorize_join(&claims).map_err(|e| refusal(e.status(), e))?;
         if !self.admission.has_rules(&join, now) {
-            return Err(refusal(400, UNKNOWN_POLICY).into());
+            return Err(refusal(403, UNKNOWN_POLICY).into());
         }
         if self.admission.draining.load(Relaxed) {
             return Err(refusal(503, "this node is shutting down: join another").into());

@@ -247,6 +247,20 @@ labels! {
         DiskFailed = "disk_failed",
     }
 
+    /// Why a client's data packet went nowhere.
+    DataRefusal {
+        /// Decoders would not agree on it.
+        Malformed = "malformed",
+        /// Its topic looks like one of the server's.
+        Topic = "topic",
+        /// It speaks for somebody else.
+        Impersonation = "impersonation",
+        /// Its sender may send none.
+        NotAllowed = "not_allowed",
+        /// It is larger than a client may send.
+        TooLarge = "too_large",
+    }
+
     /// A bounded queue that drops when it is full.
     Queue {
         /// Data packets to a client.

@@ -344,6 +344,14 @@ const COMMANDS = {
   async receive({ who, topic, message }) {
     return await page(who).evaluate(({ topic, message }) => ({ understood: window.beistand.receive(topic, message), shown: window.__shown() }), { topic, message });
   },
+  /** The SDK hands the page a refusal that comes from an identity, whether or not that is seen in the room: what the page took. */
+  async refusal({ who, identity, text }) {
+    return await page(who).evaluate(({ identity, text }) => {
+      const payload = new TextEncoder().encode(JSON.stringify({ topic: 'beistand.recording', text }));
+      window.beistand.room.emit('dataReceived', payload, undefined, 0, 'beistand.refused', 0, identity);
+      return { took: window.beistand.refused };
+    }, { identity, text });
+  },
 };
 
 await serve(browser, COMMANDS);
