@@ -10,9 +10,21 @@ pub(super) fn client(
     headers: &HeaderMap,
     is_trusted: &dyn Fn(IpAddr) -> bool,
 ) -> IpAddr {
-    let peer = peer.ip().to_canonical();
+    walk(peer.ip().to_canonical(), headers, is_trusted).0
+}
+
+/// How many trusted proxies the request came through, the peer included.
+pub(super) fn hops(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    is_trusted: &dyn Fn(IpAddr) -> bool,
+) -> usize {
+    walk(peer, headers, is_trusted).1
+}
+
+fn walk(peer: IpAddr, headers: &HeaderMap, is_trusted: &dyn Fn(IpAddr) -> bool) -> (IpAddr, usize) {
     if !is_trusted(peer) {
-        return peer;
+        return (peer, 0);
     }
     let hops = headers
         .get_all("x-forwarded-for")
@@ -22,19 +34,25 @@ pub(super) fn client(
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .collect();
-    let mut nearest = peer;
+    let (mut nearest, mut ours) = (peer, 1);
     for hop in hops.into_iter().rev() {
         let Some(address) = parse(hop) else { break };
         nearest = address;
         if !is_trusted(address) {
             break;
         }
+        ours += 1;
     }
-    nearest
+    (nearest, ours)
 }
 
-fn parse(hop: &str) -> Option<IpAddr> {
-    let address = hop
+/// An address, with a port or without; one of IPv6 may be in brackets.
+pub(super) fn parse(hop: &str) -> Option<IpAddr> {
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let address = bare
+        .unwrap_or(hop)
         .parse::<IpAddr>()
         .or_else(|_| hop.parse::<SocketAddr>().map(|s| s.ip()));
     address.ok().map(|address| address.to_canonical())

@@ -1,6 +1,7 @@
 //! Who calls: rate, token, body; each failure is a problem with a name.
 
 use super::gate::Gate;
+use super::limits::BODY_WITHIN;
 use super::ports::ledger::Within;
 use super::problem::Problem;
 use crate::base::{Now, ProjectId};
@@ -13,6 +14,7 @@ use axum::http::{StatusCode, header};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::time::timeout;
 
 /// Longest body of a request: metadata of 4 KiB and 50 participants stay far below.
 const BODY_BYTES: usize = 64 * 1024;
@@ -119,8 +121,9 @@ impl<S: Send + Sync> FromRequest<S> for Json {
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(Problem::media_type());
         }
-        let bytes = Bytes::from_request(request, state)
+        let bytes = timeout(BODY_WITHIN, Bytes::from_request(request, state))
             .await
+            .map_err(|_| Problem::slow())?
             .map_err(|rejection| unread(&rejection))?;
         if bytes.len() > BODY_BYTES {
             return Err(Problem::too_large(BODY_BYTES));

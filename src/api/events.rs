@@ -21,6 +21,17 @@ pub enum ApiEvent {
     Flood,
     /// A socket was closed because the client was silent.
     Silent,
+    /// A socket was not let in.
+    SocketRefused(Crowded),
+}
+
+/// Which limit of sockets is reached, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crowded {
+    /// That of one address.
+    Address,
+    /// That of the node.
+    Node,
 }
 
 /// How a request to measure ended, for metrics.

@@ -1,7 +1,7 @@
 //! The gate that every request passes: who knocks, how often, and whose tokens are good.
 
 use super::address;
-use super::limits::{Addresses, Identities, Limits};
+use super::limits::{Addresses, Identities, Limits, Lines, PreflightLimits};
 use super::locks::lock;
 use super::ports::clock::ReadClock;
 use crate::base::{Identity, Now, RoomKey};
@@ -10,53 +10,66 @@ use axum::http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// Whether a peer is a proxy whose `X-Forwarded-For` is believed.
+/// Whether a peer is a proxy whose `X-Forwarded-*` and `Forwarded` are believed.
 pub type IsTrusted = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// What everybody who knocks is held against, always of one configuration.
+pub struct Rules {
+    /// What strangers may cost.
+    pub limits: Limits,
+    /// How many measurements there may be at once.
+    pub preflights: PreflightLimits,
+    /// Whether a peer is a proxy whose `X-Forwarded-*` and `Forwarded` are believed.
+    pub is_trusted: IsTrusted,
+    /// What links begin with, whatever a request says.
+    pub public_url: Option<String>,
+    /// Whose pages may have ours within them.
+    pub embed_origins: Vec<String>,
+}
 
 /// What every request is held against before anything else.
 pub(super) struct Gate {
     /// Keys and policies, always of one configuration.
     settings: RwLock<Arc<Settings>>,
-    /// What strangers may cost.
-    pub limits: Limits,
+    rules: RwLock<Arc<Rules>>,
     clock: ReadClock,
-    is_trusted: IsTrusted,
     joins: Mutex<Addresses>,
     identities: Mutex<Identities>,
     requests: Mutex<Addresses>,
+    lines: Mutex<Lines>,
 }
 
 impl Gate {
-    pub fn new(
-        settings: Settings,
-        limits: Limits,
-        clock: ReadClock,
-        is_trusted: IsTrusted,
-    ) -> Gate {
+    pub fn new(settings: Settings, rules: Rules, clock: ReadClock) -> Gate {
         Gate {
             settings: RwLock::new(Arc::new(settings)),
-            limits,
+            rules: RwLock::new(Arc::new(rules)),
             clock,
-            is_trusted,
             joins: Mutex::default(),
             identities: Mutex::default(),
             requests: Mutex::default(),
+            lines: Mutex::default(),
         }
     }
 
     /// Who may sign tokens, and the policies, as they are now.
     pub fn settings(&self) -> Arc<Settings> {
-        let settings = self.settings.read();
-        settings.unwrap_or_else(PoisonError::into_inner).clone()
+        current(&self.settings)
     }
 
     /// These hold for every request that comes from now on.
     pub fn set_settings(&self, settings: Settings) {
-        let mut current = self
-            .settings
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        *current = Arc::new(settings);
+        replace(&self.settings, settings);
+    }
+
+    /// What everybody is held against, as it is now.
+    pub fn rules(&self) -> Arc<Rules> {
+        current(&self.rules)
+    }
+
+    /// This holds for whoever knocks from now on.
+    pub fn set_rules(&self, rules: Rules) {
+        replace(&self.rules, rules);
     }
 
     pub fn now(&self) -> Now {
@@ -65,12 +78,13 @@ impl Gate {
 
     /// Whose request this is.
     pub fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
-        address::client(peer, headers, &self.is_trusted)
+        address::client(peer, headers, &self.rules().is_trusted)
     }
 
     /// Whether this address may join, or measure, now.
     pub fn may_join(&self, client: IpAddr, now: Now) -> bool {
-        lock(&self.joins).take(client, self.limits.joins, now.mono)
+        let rate = self.rules().limits.joins;
+        lock(&self.joins).take(client, rate, now.mono)
     }
 
     /// Whether this participant may join once more now, or in how many seconds.
@@ -83,8 +97,23 @@ impl Gate {
         lock(&self.identities).take(room, who, now.mono)
     }
 
+    /// Whether a refusal may be logged now, and how many were not since the last one that was: strangers
+    /// shall not fill a disk.
+    pub fn may_log(&self, now: Now) -> Option<u64> {
+        lock(&self.lines).take(now.mono)
+    }
+
     /// Whether this address may ask for something else now.
     pub fn may_ask(&self, client: IpAddr, now: Now) -> bool {
-        lock(&self.requests).take(client, self.limits.requests, now.mono)
+        let rate = self.rules().limits.requests;
+        lock(&self.requests).take(client, rate, now.mono)
     }
+}
+
+fn current<T>(of: &RwLock<Arc<T>>) -> Arc<T> {
+    of.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn replace<T>(of: &RwLock<Arc<T>>, with: T) {
+    *of.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(with);
 }

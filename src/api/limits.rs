@@ -24,6 +24,9 @@ const JOIN_EVERY: Millis = Millis::from_secs(20);
 /// Largest body: that of a webhook, whose metadata and lists stay far below.
 pub(super) const BODY_BYTES: usize = 1024 * 1024;
 
+/// Within which a body has come to its end: 64 KiB at 64 kbit/s.
+pub(super) const BODY_WITHIN: Duration = Duration::from_secs(10);
+
 /// How much at once, and how much a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -36,8 +39,10 @@ pub struct Rate {
 /// What strangers and clients may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// WebSockets at once.
+    /// Sockets at once, WebSockets among them.
     pub connections: usize,
+    /// The same of one address, or one /64 of IPv6.
+    pub connections_per_address: usize,
     /// Joins from one address.
     pub joins: Rate,
     /// Requests to the Sessions API from one address.
@@ -50,6 +55,15 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// Time for a handshake and for the first request.
     pub handshake: Duration,
+}
+
+/// How many measurements before a join there may be at once.
+#[derive(Clone, Copy, Debug)]
+pub struct PreflightLimits {
+    /// On this node.
+    pub at_once: usize,
+    /// From one address.
+    pub per_address: usize,
 }
 
 /// One bucket, in millionths of a token: integers, and a microsecond refills `per_s` of them.
@@ -174,6 +188,31 @@ impl Bucket {
     }
 }
 
+/// Lines of the log that strangers cause: 10 a second keep a day below 200 MB.
+const LINES: Rate = Rate {
+    per_s: 10,
+    burst: 100,
+};
+
+/// Which of the lines that strangers cause are written.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    bucket: Option<Bucket>,
+    left_out: u64,
+}
+
+impl Lines {
+    /// Whether a line may be written now, and how many were left out before it.
+    pub fn take(&mut self, now: Mono) -> Option<u64> {
+        let bucket = self.bucket.get_or_insert_with(|| Bucket::full(LINES, now));
+        if bucket.take(LINES, now) {
+            return Some(std::mem::take(&mut self.left_out));
+        }
+        self.left_out += 1;
+        None
+    }
+}
+
 pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
@@ -264,6 +303,22 @@ mod tests {
                 assert_eq!(join(&mut identities, KARL, at), Ok(()), "at {at} ms");
             }
         }
+    }
+
+    #[test]
+    fn a_flood_of_refusals_writes_ten_lines_a_second_and_says_how_many_are_missing() {
+        let mut lines = Lines::default();
+        let mut written = Vec::new();
+        for ms in 0..60_000 {
+            written.extend(lines.take(Mono::from_millis(ms)));
+        }
+        let most = LINES.burst + 60 * LINES.per_s;
+        assert_eq!(written.len(), usize::try_from(most).unwrap() - 1);
+        let missing: u64 = written.iter().sum();
+        assert_eq!(
+            missing + lines.left_out,
+            60_000 - u64::try_from(written.len()).unwrap()
+        );
     }
 
     #[test]

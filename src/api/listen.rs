@@ -1,10 +1,12 @@
 //! Serves a router on a socket, plainly or with TLS.
 
+use super::sockets::{Gatekeeper, REST, Sockets};
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A certificate that can be replaced while the server runs.
@@ -15,10 +17,6 @@ pub type Listening = Handle<SocketAddr>;
 /// Read buffer of a connection: a request line of 64 KiB (a v1 join that could not be compressed
 /// has 25 kB) and as much again of headers.
 const READ_BYTES: usize = 128 * 1024;
-/// How long a kept connection may rest, or take for the headers of a further request: idle ones
-/// cost a file descriptor each.
-const IDLE: Duration = Duration::from_secs(15);
-
 /// A socket, and how it is served.
 pub struct Listener {
     /// The socket.
@@ -29,6 +27,8 @@ pub struct Listener {
     pub listening: Listening,
     /// Limits TLS and the first request.
     pub handshake: Duration,
+    /// Counts its sockets; none: it is for the operator alone.
+    pub sockets: Option<Arc<Sockets>>,
 }
 
 /// Serves until `listening` is told to stop.
@@ -42,11 +42,13 @@ pub async fn serve(listener: Listener, app: Router) -> io::Result<()> {
         .handle(listener.listening)
         .first_request_timeout(handshake);
     let mut http1 = server.http_builder().http1();
-    http1.max_buf_size(READ_BYTES).header_read_timeout(IDLE);
+    http1.max_buf_size(READ_BYTES).header_read_timeout(REST);
+    let gatekeeper = Gatekeeper(listener.sockets);
     match listener.tls {
-        None => server.serve(app).await,
+        None => server.acceptor(gatekeeper).serve(app).await,
         Some(tls) => {
             let acceptor = RustlsAcceptor::new(tls).handshake_timeout(handshake);
+            let acceptor = acceptor.acceptor(gatekeeper);
             server.acceptor(acceptor).serve(app).await
         }
     }

@@ -103,6 +103,11 @@ impl Problem {
         )
     }
 
+    /// Whoever asks takes too long to say what.
+    pub fn slow() -> Problem {
+        Problem::malformed("the body did not come to its end within 10 s")
+    }
+
     /// A good token without the grant.
     pub fn forbidden(detail: impl ToString) -> Problem {
         Problem::new(

@@ -2,8 +2,11 @@
 //! cannot read the status and never falls back to v0.
 
 use super::dev::receiver::{self, Dev};
+use super::headers::{guard, is_own_origin, only_own_host};
 use super::limits::BODY_BYTES;
+use super::pages::{may_be_served, only_plain};
 use super::preflights::measure;
+use super::reached::check_host;
 use super::site::Site;
 use super::state::AppState;
 use super::{livekit, openapi, recordings, sessions};
@@ -11,12 +14,13 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::uri::PathAndQuery;
 use axum::http::{Method, StatusCode, Uri, header};
-use axum::middleware::map_request;
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tower_http::cors::{AllowHeaders, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use tower_http::services::{ServeDir, ServeFile};
 
 /// How long a browser may remember a preflight (livekit-server 1.13.5).
@@ -33,7 +37,11 @@ pub fn router(state: AppState) -> Router {
         .merge(recordings::routes::routes())
         .merge(sessions::routes::routes());
     let routes = match &state.site().web_dir {
-        Some(dir) => routes.fallback_service(ServeDir::new(dir)),
+        Some(dir) => {
+            let pages = Router::new().fallback_service(ServeDir::new(dir));
+            let dir: Arc<Path> = Arc::from(dir.as_path());
+            routes.fallback_service(pages.layer(from_fn_with_state(dir, only_plain)))
+        }
         None => routes.fallback(async || StatusCode::NOT_FOUND),
     };
     // A layer of the inner router would run after its routes are chosen: hence the outer one.
@@ -41,9 +49,10 @@ pub fn router(state: AppState) -> Router {
         .fallback_service(routes.with_state(state.clone()))
         .layer(map_request(collapse))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(cors());
+        .layer(cors(state.dev().is_some()));
+    let guard = from_fn_with_state(state.clone(), guard);
     if state.dev().is_none() {
-        return open;
+        return open.layer(from_fn(check_host)).layer(guard);
     }
     // No CORS: a site that a developer visits has no business with links and webhooks.
     Router::new()
@@ -51,13 +60,22 @@ pub fn router(state: AppState) -> Router {
         .route("/dev/webhooks", get(receiver::webhooks))
         .route("/dev/receiver", post(receiver::receiver))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(from_fn_with_state(state.clone(), only_own_host))
         .with_state(state)
         .fallback_service(open)
+        .layer(from_fn(check_host))
+        .layer(guard)
 }
 
 /// `*` does not cover `Authorization` (Fetch standard, CORS-unsafe request headers), so the headers
-/// asked for are mirrored.
-fn cors() -> CorsLayer {
+/// asked for are mirrored. With `--dev` everybody knows the secret: then a site that the developer visits
+/// reads no answer.
+fn cors(dev: bool) -> CorsLayer {
+    let origins = if dev {
+        AllowOrigin::predicate(is_own_origin)
+    } else {
+        AllowOrigin::any()
+    };
     let methods = [
         Method::OPTIONS,
         Method::HEAD,
@@ -67,7 +85,7 @@ fn cors() -> CorsLayer {
         Method::DELETE,
     ];
     CorsLayer::new()
-        .allow_origin(Any)
+        .allow_origin(origins)
         .allow_methods(methods)
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(Any)
@@ -111,7 +129,9 @@ async fn root(
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok());
     let wants_page = dev.is_some() || accept.is_some_and(|a| a.contains("text/html"));
-    if let (true, Some(dir)) = (wants_page, &site.web_dir) {
+    if let (true, Some(dir)) = (wants_page, &site.web_dir)
+        && may_be_served(Arc::from(dir.as_path()), "/index.html".to_owned()).await
+    {
         let page = ServeFile::new(dir.join("index.html"))
             .try_call(request)
             .await;

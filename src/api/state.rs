@@ -2,9 +2,8 @@
 
 use super::dev::receiver::Dev;
 use super::events::{ApiEvent, Counters, Preflighted};
-use super::gate::{Gate, IsTrusted};
+use super::gate::{Gate, Rules};
 use super::idempotency::repeats::Repeats;
-use super::limits::Limits;
 use super::livekit::admission::{Admission, LostSession};
 use super::livekit::join::Entrance;
 use super::locks::lock;
@@ -12,14 +11,15 @@ use super::ports::clock::ReadClock;
 use super::ports::ledger::{Ledger, Work};
 use super::ports::recordings::Recordings;
 use super::ports::worker::{WorkerDoor, Workers};
-use super::preflights::book::{PreflightLimits, Preflights};
+use super::preflights::book::Preflights;
 use super::sessions::bookings::Bookings;
 use super::sessions::links::JoinLinks;
 use super::sessions::running::Sessions;
 use super::site::Site;
+use super::sockets::Sockets;
 use crate::base::{NodeId, PreflightId, Rng, RoomKey};
 use crate::node::preflight::Outcome;
-use crate::node::{Control, News, Settings};
+use crate::node::{Capacity, Control, News, Settings};
 use axum::extract::FromRef;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -35,12 +35,8 @@ pub struct AppParts {
     pub control: Control,
     /// The workers, in the order of `Control::place`.
     pub workers: Vec<WorkerDoor>,
-    /// What strangers may cost.
-    pub limits: Limits,
-    /// How many measurements there may be at once.
-    pub preflights: PreflightLimits,
-    /// Whether a peer is a proxy whose `X-Forwarded-For` is believed.
-    pub is_trusted: IsTrusted,
+    /// What everybody who knocks is held against.
+    pub rules: Rules,
     /// The web page.
     pub site: Site,
     /// This node.
@@ -101,13 +97,12 @@ impl AppState {
     pub fn new(parts: AppParts) -> AppState {
         let [ids, measurements] = parts.seeds;
         let control = Arc::new(Mutex::new(parts.control));
-        let gate = Gate::new(parts.settings, parts.limits, parts.clock, parts.is_trusted);
-        let gate = Arc::new(gate);
+        let preflights = Preflights::new(parts.rules.preflights, measurements);
+        let gate = Arc::new(Gate::new(parts.settings, parts.rules, parts.clock));
         let site = Arc::new(parts.site);
         let ledger = Arc::new(parts.ledger);
-        let links = Arc::new(JoinLinks::new(gate.clone(), site.clone()));
+        let links = Arc::new(JoinLinks::new(gate.clone()));
         let workers = Arc::new(Workers::new(control.clone(), parts.workers));
-        let preflights = Preflights::new(parts.preflights, measurements);
         let preflights = Arc::new(Mutex::new(preflights));
         let admission = Admission::new(control.clone(), gate.clone(), parts.lost);
         let repeats = Arc::new(Repeats {
@@ -166,6 +161,19 @@ impl AppState {
     /// The configuration changed: this holds for every request from now on.
     pub fn set_settings(&self, settings: Settings) {
         self.gate.set_settings(settings);
+    }
+
+    /// The configuration changed: this holds for whoever comes from now on.
+    pub fn set_rules(&self, rules: Rules, capacity: Capacity) {
+        lock(&self.entrance.preflights).set_limits(rules.preflights);
+        lock(&self.entrance.workers.control).set_capacity(capacity);
+        self.gate.set_rules(rules);
+    }
+
+    /// Who is let in at the doors, as one listener needs it.
+    pub fn sockets(&self) -> Arc<Sockets> {
+        let (gate, counters) = (self.gate.clone(), self.entrance.counters.clone());
+        Arc::new(Sockets::new(gate, counters))
     }
 
     /// What happens at the doors.

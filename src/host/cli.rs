@@ -11,6 +11,7 @@ pub(super) mod token;
 pub use args::{DataArgs, Exit, Source, environment};
 pub use recordings::{ExportArgs, ListArgs, RecordingsCommand, ShowArgs, VerifyRecordingArgs};
 
+use super::config::env::Variable;
 use super::config::flags::Flags;
 use super::config::origin::Problems;
 use super::config::schema::Config;
@@ -145,10 +146,7 @@ impl ServeArgs {
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub fn load(
-        &self,
-        env: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Config, Problems> {
+    pub fn load(&self, env: impl IntoIterator<Item = Variable>) -> Result<Config, Problems> {
         let flags = Flags {
             dev: self.source.dev,
             dev_public: self.dev_public,
@@ -156,6 +154,7 @@ impl ServeArgs {
             udp: self.udp,
             admin: self.admin,
             data: self.data.clone(),
+            opens: true,
         };
         Config::load(self.source.config.as_deref(), env, &flags)
     }

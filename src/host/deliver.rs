@@ -424,6 +424,10 @@ impl Delivery {
         };
         self.stats.count(outcome);
         if let Some(lane) = self.flights.remove(&id) {
+            if let Some(why) = failure(outcome) {
+                tracing::info!(endpoint = %lane.endpoint, session = %lane.session, why,
+                    "a delivery failed");
+            }
             self.machine
                 .handle_delivered(&lane, outcome, (self.clock)());
         }
@@ -486,6 +490,16 @@ impl Delivery {
                 Output::LoadHead(_) | Output::Post { .. } | Output::Disabled(_) => {}
             }
         }
+    }
+}
+
+/// Why an attempt failed, if it did.
+fn failure(outcome: Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Status { code, .. } if (200..300).contains(&code) => None,
+        Outcome::Status { code, .. } => Some(format!("it answers {code}")),
+        Outcome::TimedOut => Some("no answer in time".to_owned()),
+        Outcome::Network => Some("no connection, or a broken answer".to_owned()),
     }
 }
 

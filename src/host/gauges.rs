@@ -3,10 +3,10 @@
 use super::clock::Clock;
 use super::deliver::DeliverStats;
 use super::metrics::{
-    AdmissionTotals, Counts, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction, Expired,
-    Floor, ForwardDrop, JoinOutcome, Layer, Limit, LiveState, Metrics, PreflightOutcome, Queue,
-    RecordingDrop, RecordingOutcome, RecordingState, RecordingTotals, RepeatOutcome, SignalError,
-    StoreTotals, WorkerTotals,
+    AdmissionTotals, Counts, DataRefusal, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction,
+    Expired, Floor, ForwardDrop, JoinOutcome, Layer, Limit, LiveState, Metrics, PreflightOutcome,
+    Queue, RecordingDrop, RecordingOutcome, RecordingState, RecordingTotals, RepeatOutcome,
+    SignalError, SocketRefusal, StoreTotals, WorkerTotals,
 };
 use super::recordings::janitor::JanitorStats;
 use super::recordings::writer::WriterStats;
@@ -15,8 +15,9 @@ use super::store::read::LedgerReader;
 use super::store::running::StoreHandle;
 use super::store::stats::StoreStats;
 use super::worker::{Published, WorkerEnds};
-use crate::api::{ApiEvent, AppState, Preflighted, Repeated};
+use crate::api::{ApiEvent, AppState, Crowded, Preflighted, Repeated};
 use crate::base::Millis;
+use crate::node::DataRefused;
 use crate::record;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
@@ -163,6 +164,10 @@ pub(super) fn note(metrics: &Metrics, event: ApiEvent) {
             metrics.signal_failed(SignalError::SlowReader);
         }
         ApiEvent::Flood => metrics.signal_failed(SignalError::RateLimited),
+        ApiEvent::SocketRefused(crowded) => metrics.socket_refused(match crowded {
+            Crowded::Address => SocketRefusal::Address,
+            Crowded::Node => SocketRefusal::Node,
+        }),
         ApiEvent::Silent => metrics.signal_failed(SignalError::Timeout),
     }
 }
@@ -209,6 +214,7 @@ fn worker_totals(published: &Published) -> WorkerTotals {
             (DatagramDrop::UnknownAddress, shard.unknown_address),
             (DatagramDrop::Unauthenticated, shard.unauthenticated),
         ]),
+        data_refused: data_refused(&shard.data_refused),
         nacks: both(shard.nacks_in, shard.nacks_out),
         plis: both(shard.pli_in, shard.pli_out),
         plis_suppressed: shard.pli_held,
@@ -224,6 +230,16 @@ fn worker_totals(published: &Published) -> WorkerTotals {
             (Expired::Offer, shard.offers_expired),
         ]),
     }
+}
+
+fn data_refused(refused: &DataRefused) -> Counts<DataRefusal> {
+    Counts::from_iter([
+        (DataRefusal::Malformed, refused.malformed),
+        (DataRefusal::Topic, refused.topic),
+        (DataRefusal::Impersonation, refused.impersonation),
+        (DataRefusal::NotAllowed, refused.not_allowed),
+        (DataRefusal::TooLarge, refused.too_large),
+    ])
 }
 
 /// What is missing in recordings, by the recorders and by the writer.

@@ -15,22 +15,42 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{self, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
 
-/// Starts the log of this process. `filter` is the variable `BEISTAND_LOG`; without it the level of
+/// What is logged, while it is.
+pub struct Filter {
+    /// The variable `BEISTAND_LOG`: it wins over the configuration.
+    variable: Option<String>,
+    apply: Apply,
+}
+
+type Apply = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send + Sync>;
+
+impl Filter {
+    /// From now on the level of this configuration holds, unless the variable says otherwise.
+    ///
+    /// # Errors
+    /// The log is gone.
+    pub fn set(&self, config: &Log) -> anyhow::Result<()> {
+        (self.apply)(env_filter(config, self.variable.as_deref())?)
+    }
+}
+
+/// Starts the log of this process. `variable` is the variable `BEISTAND_LOG`; without it the level of
 /// the configuration holds, and libraries log warnings only.
 ///
 /// # Errors
 /// The filter cannot be read, or a log was started before.
-pub fn start(config: &Log, filter: Option<&str>, clock: Clock) -> anyhow::Result<()> {
-    let filter = env_filter(config, filter)?;
+pub fn start(config: &Log, variable: Option<String>, clock: Clock) -> anyhow::Result<Filter> {
+    let filter = env_filter(config, variable.as_deref())?;
     let terminal = io::stderr().is_terminal();
-    let subscriber = subscriber(
+    let (subscriber, apply) = subscriber(
         is_json(config.format, terminal),
         terminal,
         filter,
         clock,
         io::stderr,
     );
-    tracing::subscriber::set_global_default(subscriber).context("a log was started before")
+    tracing::subscriber::set_global_default(subscriber).context("a log was started before")?;
+    Ok(Filter { variable, apply })
 }
 
 const fn is_json(format: Format, terminal: bool) -> bool {
@@ -58,16 +78,19 @@ fn subscriber<W>(
     filter: EnvFilter,
     clock: Clock,
     writer: W,
-) -> Box<dyn Subscriber + Send + Sync>
+) -> (Box<dyn Subscriber + Send + Sync>, Apply)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_timer(ClockTime(clock));
+    let builder = tracing_subscriber::fmt().with_timer(ClockTime(clock));
+    // The filter comes last: only then can it be replaced.
     if json {
         let builder = builder.json().with_current_span(true).with_span_list(false);
-        return Box::new(builder.with_writer(EscapedWriter(writer)).finish());
+        let builder = builder.with_writer(EscapedWriter(writer));
+        let builder = builder.with_env_filter(filter).with_filter_reloading();
+        let handle = builder.reload_handle();
+        let apply = Box::new(move |filter| Ok(handle.reload(filter)?));
+        return (Box::new(builder.finish()), apply);
     }
     let fields = format::debug_fn(|to: &mut Writer<'_>, field, value| {
         match field.name() {
@@ -77,7 +100,11 @@ where
         write!(to, "{}", Escaped(&format!("{value:?}")))
     });
     let builder = builder.fmt_fields(fields.delimited(" ")).with_ansi(colour);
-    Box::new(builder.with_writer(writer).finish())
+    let builder = builder.with_writer(writer);
+    let builder = builder.with_env_filter(filter).with_filter_reloading();
+    let handle = builder.reload_handle();
+    let apply = Box::new(move |filter| Ok(handle.reload(filter)?));
+    (Box::new(builder.finish()), apply)
 }
 
 /// Log lines carry the time of the ledger.
@@ -177,7 +204,7 @@ mod tests {
         let shared = Shared::default();
         let to = shared.clone();
         let filter = env_filter(&Log::default(), filter).unwrap();
-        let subscriber = subscriber(json, false, filter, Clock::new(), move || to.clone());
+        let (subscriber, _) = subscriber(json, false, filter, Clock::new(), move || to.clone());
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("session", id = "SE_1", nick = NASTY);
             let _inside = span.enter();
@@ -226,6 +253,37 @@ mod tests {
         );
         let refused = env_filter(&debug, Some("beistand=loud")).unwrap_err();
         assert!(refused.to_string().contains("is no filter"));
+    }
+
+    #[test]
+    fn another_level_holds_from_the_next_line_on() {
+        for json in [true, false] {
+            let shared = Shared::default();
+            let to = shared.clone();
+            let filter = env_filter(&Log::default(), None).unwrap();
+            let (log, apply) = subscriber(json, false, filter, Clock::new(), move || to.clone());
+            let filter = Filter {
+                variable: None,
+                apply,
+            };
+            tracing::subscriber::with_default(log, || {
+                for (level, word) in [
+                    (Level::Info, "first"),
+                    (Level::Debug, "second"),
+                    (Level::Error, "third"),
+                ] {
+                    let config = Log {
+                        level,
+                        ..Log::default()
+                    };
+                    filter.set(&config).unwrap();
+                    tracing::debug!(word, "looked at");
+                }
+            });
+            let text = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(text.lines().count(), 1, "{text}");
+            assert!(text.contains("second"), "{text}");
+        }
     }
 
     #[test]

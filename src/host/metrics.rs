@@ -12,9 +12,9 @@ mod tests;
 mod totals;
 
 pub use labels::{
-    DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop, JoinOutcome, Layer,
-    Limit, LiveState, PreflightOutcome, Queue, RecordingDrop, RecordingOutcome, RecordingState,
-    RepeatOutcome, SignalError,
+    DataRefusal, DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop,
+    JoinOutcome, Layer, Limit, LiveState, PreflightOutcome, Queue, RecordingDrop, RecordingOutcome,
+    RecordingState, RepeatOutcome, SignalError, SocketRefusal,
 };
 
 pub use totals::{
@@ -110,6 +110,15 @@ impl Metrics {
             .page
             .idempotency_keys
             .with_label_values(&[outcome.as_str()])
+            .inc();
+    }
+
+    /// Counts a socket that was not let in.
+    pub fn socket_refused(&self, limit: SocketRefusal) {
+        self.0
+            .page
+            .sockets_refused
+            .with_label_values(&[limit.as_str()])
             .inc();
     }
 

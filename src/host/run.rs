@@ -33,7 +33,11 @@ pub fn run(command: &Command) -> Exit {
         }
         Command::Ledger(LedgerCommand::Verify(args)) => verify(args),
         Command::Config(ConfigCommand::Check { file }) => {
-            let loaded = Config::load(Some(file), environment(), &Flags::default());
+            let flags = Flags {
+                opens: true,
+                ..Flags::default()
+            };
+            let loaded = Config::load(Some(file), environment(), &flags);
             loaded
                 .map_err(Into::into)
                 .and_then(|_| print("the configuration is good\n"))

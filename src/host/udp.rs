@@ -1,6 +1,9 @@
 //! A worker's UDP socket: receives many datagrams in one call (recvmmsg, GRO) into pooled buffers,
 //! and sends runs of datagrams to one address in one call (GSO).
 
+mod asked;
+
+use asked::Asked;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
@@ -44,13 +47,20 @@ pub struct Datagram {
     pub bytes: Vec<u8>,
 }
 
+/// One that waits, with the address that it leaves from if that is not the peer's.
+struct Waiting {
+    datagram: Datagram,
+    from: Option<IpAddr>,
+}
+
 /// The socket with its buffers.
 pub struct Udp {
     socket: UdpSocket,
     state: UdpSocketState,
     is_v6: bool,
     pool: Vec<Vec<u8>>,
-    unsent: VecDeque<Datagram>,
+    unsent: VecDeque<Waiting>,
+    asked: Asked,
     arena: Vec<u8>,
     stats: UdpStats,
 }
@@ -72,6 +82,7 @@ impl Udp {
             is_v6: address.is_ipv6(),
             pool: vec![vec![0; RECV_BYTES]; BATCH_SIZE],
             unsent: VecDeque::new(),
+            asked: Asked::new(address.ip()),
             arena: Vec::with_capacity(GSO_BYTES),
             stats: UdpStats::default(),
         })
@@ -121,6 +132,7 @@ impl Udp {
             let bytes = buffer.get(..meta.len).unwrap_or_default();
             for datagram in bytes.chunks(meta.stride.max(1)) {
                 self.stats.received += 1;
+                self.asked.heard(source, meta.dst_ip, datagram);
                 each(source, datagram, meta.timestamp);
             }
         }
@@ -133,22 +145,35 @@ impl Udp {
             self.stats.send_dropped += 1;
             return;
         }
-        self.unsent.push_back(datagram);
+        let from = self.asked.of_answer(&datagram.bytes);
+        self.unsent.push_back(Waiting { datagram, from });
     }
 
     /// Sends what is queued. False if the kernel takes no more for now.
     pub fn flush(&mut self) -> bool {
-        while let Some(first) = self.unsent.front() {
-            let to = self.reachable(first.to);
-            let segment = first.bytes.len();
+        while let Some(Waiting { datagram, from }) = self.unsent.front() {
+            let peer = datagram.to;
+            let way = Way {
+                to: self.reachable(peer),
+                from: from
+                    .or_else(|| self.asked.of(peer))
+                    .map(|own| self.own(own)),
+            };
+            let segment = datagram.bytes.len();
             let run = self.run();
             self.arena.clear();
-            for datagram in self.unsent.iter().take(run) {
-                self.arena.extend_from_slice(&datagram.bytes);
+            for waiting in self.unsent.iter().take(run) {
+                self.arena.extend_from_slice(&waiting.datagram.bytes);
             }
-            match self.send(to, (run > 1).then_some(segment)) {
+            match self.send(way, (run > 1).then_some(segment)) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-                Err(_) if run > 1 => self.send_singly(to, run),
+                Err(error) if way.from.is_some() && is_gone(&error) => {
+                    // Once more, from where the kernel likes.
+                    self.asked.forget(peer);
+                    self.unsent.iter_mut().take(run).for_each(|w| w.from = None);
+                    continue;
+                }
+                Err(_) if run > 1 => self.send_singly(way, run),
                 Ok(()) => self.stats.sent += run as u64,
                 Err(error) => {
                     self.stats.send_refused += 1;
@@ -167,14 +192,16 @@ impl Udp {
             return 0;
         };
         let most = self.state.max_gso_segments().max(1);
+        let (from, first) = (first.from, &first.datagram);
         let (mut count, mut bytes) = (1, first.bytes.len());
         if bytes == 0 {
             return 1;
         }
         for next in self.unsent.iter().skip(1).take(most - 1) {
+            let (own, next) = (next.from, &next.datagram);
             let size = next.bytes.len();
             let fits = size > 0 && size <= first.bytes.len() && bytes + size <= GSO_BYTES;
-            if next.to != first.to || !fits {
+            if next.to != first.to || own != from || !fits {
                 break;
             }
             count += 1;
@@ -186,29 +213,29 @@ impl Udp {
         count
     }
 
-    fn send(&mut self, to: SocketAddr, segment_size: Option<usize>) -> io::Result<()> {
+    fn send(&mut self, way: Way, segment_size: Option<usize>) -> io::Result<()> {
         self.stats.send_calls += 1;
         let contents = &self.arena;
         let transmit = Transmit {
-            destination: to,
+            destination: way.to,
             ecn: None,
             contents,
             segment_size,
-            src_ip: None,
+            src_ip: way.from,
         };
         self.state
             .try_send(UdpSockRef::from(&self.socket), &transmit)
     }
 
     /// A run that the kernel refused as a whole, one by one; what it refuses again is lost.
-    fn send_singly(&mut self, to: SocketAddr, run: usize) {
+    fn send_singly(&mut self, way: Way, run: usize) {
         for index in 0..run {
-            let Some(datagram) = self.unsent.get(index) else {
+            let Some(waiting) = self.unsent.get(index) else {
                 break;
             };
             self.arena.clear();
-            self.arena.extend_from_slice(&datagram.bytes);
-            match self.send(to, None) {
+            self.arena.extend_from_slice(&waiting.datagram.bytes);
+            match self.send(way, None) {
                 Ok(()) => self.stats.sent += 1,
                 Err(_) => self.stats.send_refused += 1,
             }
@@ -223,16 +250,99 @@ impl Udp {
         }
     }
 
+    /// The same for an address of ours.
+    const fn own(&self, own: IpAddr) -> IpAddr {
+        match own {
+            IpAddr::V4(ip) if self.is_v6 => IpAddr::V6(ip.to_ipv6_mapped()),
+            IpAddr::V4(_) | IpAddr::V6(_) => own,
+        }
+    }
+
     /// Counters.
     pub const fn stats(&self) -> UdpStats {
         self.stats
     }
 }
 
+/// Where datagrams go, and from which address of ours.
+#[derive(Clone, Copy)]
+struct Way {
+    to: SocketAddr,
+    from: Option<IpAddr>,
+}
+
+/// The address that something was to leave from is not ours any more (ip(7)).
+fn is_gone(error: &io::Error) -> bool {
+    let kinds = [
+        ErrorKind::AddrNotAvailable,
+        ErrorKind::InvalidInput,
+        ErrorKind::NetworkUnreachable,
+    ];
+    kinds.contains(&error.kind())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::net::UdpSocket as Plain;
+
+    #[test]
+    fn a_socket_on_the_wildcard_answers_from_the_address_that_was_asked() {
+        // All of 127.0.0.0/8 is this machine; of IPv6 there is one address on loopback.
+        for (bind, asked) in [
+            ("0.0.0.0:0", "127.0.0.2"),
+            ("0.0.0.0:0", "127.0.0.1"),
+            ("[::]:0", "127.0.0.3"),
+            ("[::]:0", "::1"),
+            ("127.0.0.4:0", "127.0.0.4"),
+        ] {
+            let Ok(mut udp) = Udp::bind(bind.parse().unwrap()) else {
+                // A machine without IPv6 has nothing to show here.
+                continue;
+            };
+            let asked: IpAddr = asked.parse().unwrap();
+            let own = if asked.is_ipv4() {
+                "127.0.0.1:0"
+            } else {
+                "[::1]:0"
+            };
+            let peer = Plain::bind(own).unwrap();
+            let at = SocketAddr::new(asked, udp.local_addr().unwrap().port());
+            peer.send_to(b"hello", at).unwrap();
+            let got = receive_all(&mut udp, 1);
+            for size in [4, 4, 4, 2] {
+                udp.push(Datagram {
+                    to: got[0].0,
+                    bytes: vec![7; size],
+                });
+            }
+            assert!(udp.flush());
+            peer.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+            let mut buffer = [0; 16];
+            for size in [4, 4, 4, 2] {
+                let (len, from) = peer.recv_from(&mut buffer).unwrap();
+                assert_eq!((len, from), (size, at), "bound to {bind}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_to_leave_from_an_address_that_is_gone_leaves_from_another() {
+        let mut udp = Udp::bind("0.0.0.0:0".parse().unwrap()).unwrap();
+        let peer = Plain::bind("127.0.0.1:0").unwrap();
+        let to = peer.local_addr().unwrap();
+        udp.asked
+            .heard(to, Some("192.0.2.77".parse().unwrap()), b"media");
+        udp.push(Datagram {
+            to,
+            bytes: b"all the same".to_vec(),
+        });
+        assert!(udp.flush());
+        peer.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(peer.recv_from(&mut buffer).unwrap().0, 12);
+        assert_eq!((udp.stats().sent, udp.stats().send_refused), (1, 0));
+    }
 
     fn receive_all(udp: &mut Udp, wanted: usize) -> Vec<(SocketAddr, Vec<u8>)> {
         let mut poll = mio::Poll::new().unwrap();

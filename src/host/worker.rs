@@ -8,6 +8,7 @@ use super::recordings::writer::{Lost, Outlet};
 use super::roll::Present;
 use super::store::job::{Job, SendError};
 use super::store::running::StoreHandle;
+use super::story::tell;
 use super::udp::{Datagram, Udp, UdpStats};
 use crate::api::{CommandAnswer, CommandReply, Sink, ToWorker};
 use crate::base::{ConnectionId, Mono, Now, PreflightId, RecordingId, RoomKey, SessionId};
@@ -413,7 +414,10 @@ impl Worker {
                 Output::Datagram { to, bytes } => self.udp.push(Datagram { to, bytes }),
                 Output::Signal { conn, frame } => self.signal(conn, frame),
                 Output::CloseSocket { conn } => drop(self.sinks.remove(&conn)),
-                Output::Append(append) => self.keep(Job::Append(append)),
+                Output::Append(append) => {
+                    tell(&append);
+                    self.keep(Job::Append(append));
+                }
                 Output::Checkpoints(checkpoints) => {
                     if self.jobs.len() < CHECKPOINT_JOBS {
                         self.jobs.push_back(Job::Checkpoints(checkpoints));

@@ -191,8 +191,10 @@ pub struct Stats {
     pub subscriptions_expired: u64,
     /// Offers of ours that were not answered in time: the client joins anew.
     pub offers_expired: u64,
-    /// Data packets that were malformed, forbidden or too many.
+    /// Data packets for which a client had no place.
     pub data_dropped: u64,
+    /// Data packets of clients that went nowhere, by reason.
+    pub data_refused: DataRefused,
     /// Data packets that clients sent to the server itself (topics `beistand.*`), filler of uplink
     /// probes among them; they go no further.
     pub data_taken: u64,
@@ -210,6 +212,21 @@ pub struct Stats {
     pub panics: u64,
     /// Signalling frames that were no message, or asked for the impossible.
     pub signal_errors: u64,
+}
+
+/// Data packets of clients that went nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DataRefused {
+    /// Not in protobuf's canonical form, so that decoders would not agree on it.
+    pub malformed: u64,
+    /// The topic looks like one of the server's.
+    pub topic: u64,
+    /// It speaks for somebody else.
+    pub impersonation: u64,
+    /// The token does not allow to send data, or the channel is none for packets.
+    pub not_allowed: u64,
+    /// It has more bytes than a client may send.
+    pub too_large: u64,
 }
 
 /// How many subscriptions and floors are in each state now.

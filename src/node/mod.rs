@@ -21,7 +21,8 @@ pub use control::{
     verdicts,
 };
 pub use io::{
-    CommandRefusal, Continued, JoinRequest, LinkCounts, Output, ParticipantView, RecordedView,
-    RecordingView, SessionCommand, SessionView, Settings, ShardConfig, Stats, SubscriptionView,
+    CommandRefusal, Continued, DataRefused, JoinRequest, LinkCounts, Output, ParticipantView,
+    RecordedView, RecordingView, SessionCommand, SessionView, Settings, ShardConfig, Stats,
+    SubscriptionView,
 };
 pub use shard::Shard;

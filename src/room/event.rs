@@ -21,6 +21,15 @@ pub enum Event {
         /// The track, which may be gone.
         track: TrackSid,
     },
+    /// The publisher admits a member who wants the track, or does not any more.
+    Admitted {
+        /// Who wants it.
+        member: MemberKey,
+        /// The track.
+        track: TrackKey,
+        /// May have it from now on.
+        admitted: bool,
+    },
     /// Somebody subscribed to the track for the first time.
     FirstSubscribed {
         /// The track.

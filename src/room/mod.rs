@@ -27,6 +27,7 @@ pub use forwarding::forward::{Drops, Forward};
 pub use keys::{MemberKey, Subscriber, TrackKey};
 pub use members::MemberOptions;
 pub use room::Room;
+pub use tracks::audience::{Audience, Share};
 pub use tracks::layer::{LayerSpec, Rung};
 pub use tracks::publication::{Publication, PublicationSpec};
 pub use tracks::subscription::TrackSettings;

@@ -5,7 +5,8 @@ use super::allocation::stream_allocation::{self, Allocated, Budget, View};
 use super::event::Event;
 use super::forwarding::forward::{self, Drops, Forward, forward};
 use super::keys::{MemberKey, Subscriber, TrackKey};
-use super::members::{MemberOptions, Members};
+use super::members::{Access, MemberOptions, Members};
+use super::tracks::audience::Audience;
 use super::tracks::publication::{Publication, PublicationSpec};
 use super::tracks::subscription::{Subscription, TrackSettings};
 use crate::base::{Bitrate, Mono, Rng, TrackKind};
@@ -77,6 +78,7 @@ impl Room {
             publication
                 .subscriptions
                 .remove(&Subscriber::Member(member));
+            publication.denied.remove(&member);
         }
         ended
     }
@@ -116,23 +118,28 @@ impl Room {
     }
 
     /// A subscriber gets a track: what it has already, what it publishes itself, what is not bound yet
-    /// and what its token forbids stay as they are.
+    /// and what its token forbids stay as they are; for what its publisher does not admit it waits. The
+    /// recorder goes by consents alone.
     pub fn subscribe(&mut self, subscriber: impl Into<Subscriber>, track: TrackKey) -> bool {
         let subscriber = subscriber.into();
-        let allowed = match subscriber {
-            Subscriber::Member(member) => {
-                let member = self.members.member(member);
-                member.is_some_and(|member| member.options.can_subscribe)
-            }
-            Subscriber::Recorder => true,
-        };
         let Some(publication) = self.publications.get_mut(track.0) else {
             return false;
         };
-        let own = subscriber == Subscriber::Member(publication.publisher);
+        let publisher = publication.publisher;
+        let own = subscriber == Subscriber::Member(publisher);
         let bound = publication.mid.is_some() && !own;
-        if !allowed || !bound || publication.subscriptions.contains_key(&subscriber) {
+        if !bound || publication.subscriptions.contains_key(&subscriber) {
             return false;
+        }
+        if let Subscriber::Member(member) = subscriber {
+            match self
+                .members
+                .access(member, publisher, &publication.spec.sid)
+            {
+                Access::Granted => {}
+                Access::Denied => return self.deny(member, track),
+                Access::Never => return false,
+            }
         }
         // Half the range: the receiver assumes roll-over zero at first.
         let first_seq = u16::try_from(self.rng.below(1 << 15)).unwrap_or(0);
@@ -148,12 +155,63 @@ impl Room {
         true
     }
 
+    /// A member wants a track and may not have it: it is told so once. It does not get it.
+    fn deny(&mut self, member: MemberKey, track: TrackKey) -> bool {
+        let publication = self.publications.get_mut(track.0);
+        if publication.is_some_and(|publication| publication.denied.insert(member)) {
+            self.events.push_back(Event::Admitted {
+                member,
+                track,
+                admitted: false,
+            });
+        }
+        false
+    }
+
+    /// A publisher says who may have its tracks: those who may not any more lose them at once.
+    pub fn handle_audience(&mut self, publisher: MemberKey, audience: Audience) {
+        let Some(member) = self.members.member_mut(publisher) else {
+            return;
+        };
+        member.audience = audience;
+        for track in self.tracks() {
+            if self.publications[track.0].publisher == publisher {
+                self.revise(track);
+            }
+        }
+    }
+
+    /// Takes a track from those who may not have it any more, and gives it to those who waited.
+    fn revise(&mut self, track: TrackKey) {
+        let Some(publication) = self.publications.get_mut(track.0) else {
+            return;
+        };
+        let (publisher, sid) = (publication.publisher, publication.spec.sid.clone());
+        let access = |member| self.members.access(member, publisher, &sid);
+        let (lost, admitted) = publication.revise(|member| access(member) == Access::Granted);
+        for member in lost {
+            self.unsubscribe(member, track);
+            self.deny(member, track);
+        }
+        for member in admitted {
+            self.events.push_back(Event::Admitted {
+                member,
+                track,
+                admitted: true,
+            });
+            self.subscribe(member, track);
+        }
+    }
+
     /// A subscriber no longer gets a track.
     pub fn unsubscribe(&mut self, subscriber: impl Into<Subscriber>, track: TrackKey) {
         let subscriber = subscriber.into();
         let Some(publication) = self.publications.get_mut(track.0) else {
             return;
         };
+        if let Some(member) = subscriber.member() {
+            publication.denied.remove(&member);
+        }
         let ended = publication.subscriptions.remove(&subscriber);
         if let Some(member) = ended.and(subscriber.member()) {
             let track = publication.spec.sid.clone();
@@ -319,6 +377,14 @@ impl Room {
             .iter()
             .find(|(_, publication)| publication.spec.sid.as_str() == sid)
             .map(|(key, _)| TrackKey(key))
+    }
+
+    /// A publication by its id, of a publisher of whom the member was told.
+    pub fn track_for(&self, member: MemberKey, sid: &str) -> Option<TrackKey> {
+        let track = self.track_by_sid(sid)?;
+        let publisher = self.publication(track)?.publisher;
+        let hidden = self.members.member(publisher)?.options.hidden;
+        (!hidden || publisher == member).then_some(track)
     }
 
     fn tracks(&self) -> Vec<TrackKey> {

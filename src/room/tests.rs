@@ -1,8 +1,9 @@
 //! Tables over the room's machine.
 
 use super::*;
-use crate::base::{Mono, TrackKind, TrackSid, TrackSource};
+use crate::base::{Identity, Mono, TrackKind, TrackSid, TrackSource};
 use crate::media::{Codec, Mid, Packet, Rid, StreamId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const ALICE: MemberKey = MemberKey(0);
@@ -20,15 +21,20 @@ fn packet(rid: Option<&str>, seq: u64, keyframe: bool) -> Packet {
     }
 }
 
-fn room_with_subscriber() -> (Room, TrackKey) {
-    let mut room = Room::new(1);
-    let options = MemberOptions {
+fn options(identity: &str) -> MemberOptions {
+    MemberOptions {
+        identity: Identity::from(identity),
+        hidden: false,
         auto_subscribe: true,
         can_subscribe: true,
         role: None,
-    };
-    for member in [ALICE, BOB] {
-        room.handle_joined(member, options);
+    }
+}
+
+fn room_with_subscriber() -> (Room, TrackKey) {
+    let mut room = Room::new(1);
+    for (member, name) in [(ALICE, "alice"), (BOB, "bob")] {
+        room.handle_joined(member, options(name));
         room.handle_active(member);
     }
     let spec = PublicationSpec {
@@ -108,14 +114,81 @@ fn nobody_gets_what_the_token_forbids_or_what_they_publish_themselves() {
     room.handle_joined(
         mute,
         MemberOptions {
-            auto_subscribe: true,
             can_subscribe: false,
-            role: None,
+            ..options("mute")
         },
     );
     room.handle_active(mute);
     assert!(!room.subscribe(mute, track));
     assert_eq!(room.poll_output(), None);
+}
+
+/// What is told of the track to a member who wants it.
+fn admitted(member: MemberKey, track: TrackKey, admitted: bool) -> Event {
+    Event::Admitted {
+        member,
+        track,
+        admitted,
+    }
+}
+
+#[test]
+fn who_is_not_admitted_any_more_gets_not_one_packet_more_and_waits_to_be_admitted_again() {
+    let (mut room, track) = room_with_subscriber();
+    let carol = MemberKey(2);
+    assert_eq!(sent(&mut room, &packet(None, 1, true), 0), 1);
+    room.handle_audience(ALICE, Audience::Only(BTreeMap::new()));
+    assert_eq!(sent(&mut room, &packet(None, 2, true), 1), 0);
+    let sid = TrackSid::from("TR_VC1");
+    let lost = Event::Unsubscribed {
+        member: BOB,
+        track: sid.clone(),
+    };
+    assert_eq!(room.poll_output(), Some(lost));
+    assert_eq!(room.poll_output(), Some(admitted(BOB, track, false)));
+    // Neither by asking nor by joining is it to be had, and a track that comes later is not either.
+    assert!(!room.subscribe(BOB, track));
+    assert_eq!(room.poll_output(), None, "told once");
+    room.handle_joined(carol, options("carol"));
+    room.handle_active(carol);
+    assert_eq!(room.poll_output(), Some(admitted(carol, track, false)));
+    let tracks = Share::Tracks(BTreeSet::from([sid]));
+    let bob = Audience::Only(BTreeMap::from([(Identity::from("bob"), tracks)]));
+    room.handle_audience(ALICE, bob);
+    assert_eq!(room.poll_output(), Some(admitted(BOB, track, true)));
+    let again = Event::Subscribed { member: BOB, track };
+    assert_eq!(room.poll_output(), Some(again));
+    // Who asked no more does not get it by being admitted.
+    room.unsubscribe(carol, track);
+    room.handle_audience(ALICE, Audience::Everyone);
+    assert_eq!(room.poll_output(), None);
+    assert_eq!(room.subscribed(carol), []);
+}
+
+#[test]
+fn the_tracks_of_who_is_hidden_are_nobodys_and_go_by_no_id() {
+    let mut room = Room::new(1);
+    let hidden = MemberOptions {
+        hidden: true,
+        ..options("alice")
+    };
+    room.handle_joined(ALICE, hidden);
+    room.handle_joined(BOB, options("bob"));
+    for member in [ALICE, BOB] {
+        room.handle_active(member);
+    }
+    let spec = PublicationSpec {
+        sid: TrackSid::from("TR_VC1"),
+        kind: TrackKind::Video,
+        source: TrackSource::Camera,
+        layers: Vec::new(),
+    };
+    let track = room.publish(ALICE, spec);
+    room.bind(track, Mid::from("0"));
+    assert!(!room.subscribe(BOB, track));
+    assert_eq!(room.poll_output(), None);
+    assert_eq!(room.track_for(BOB, "TR_VC1"), None);
+    assert_eq!(room.track_for(ALICE, "TR_VC1"), Some(track));
 }
 
 #[test]

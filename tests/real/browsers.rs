@@ -38,6 +38,20 @@ fn see_and_hear_each_other(width: u32, height: u32) {
         driver.ask(&json!({"do": "billed", "who": who, "ms": 2_000}));
     }
     for who in sides {
+        let told = driver.ask(&json!({"do": "console", "who": who}));
+        assert_eq!(
+            told["sockets"],
+            json!(["/rtc"]),
+            "it knocks at one door: {told}"
+        );
+        let lines = told["lines"].to_string();
+        let link = links[who].as_str().unwrap_or_default();
+        let token = link.rsplit("#token=").next().unwrap_or_default();
+        for word in [token, "Content Security Policy"] {
+            assert!(!lines.contains(word), "{word} in the console: {lines}");
+        }
+    }
+    for who in sides {
         driver.ask(&json!({"do": "leave", "who": who}));
     }
     the_dev_receiver_verifies(&node);

@@ -24,7 +24,7 @@ pub fn get(address: &str, path: &str) -> (u16, String) {
 }
 
 /// The head of the answer to a join over a WebSocket, and the WebSocket itself.
-fn join(address: &str, token: &str) -> (String, TcpStream) {
+pub fn join(address: &str, token: &str) -> (String, TcpStream) {
     let mut stream = TcpStream::connect(address).expect("the node accepts connections");
     let limit = Some(wait::PATIENCE);
     stream

@@ -202,6 +202,14 @@ impl Node {
         std::fs::write(&file, change(text)).expect("the configuration is written");
     }
 
+    /// It may open so many files from now on, and no more.
+    pub fn limit_files(&self, files: u32) {
+        let mut command = Command::new("prlimit");
+        command.args(["--pid", &self.child.id().to_string()]);
+        let status = command.arg(format!("--nofile={files}:{files}")).status();
+        assert!(status.expect("prlimit can be run").success());
+    }
+
     /// SIGHUP.
     pub fn hang_up(&self) {
         self.child.signal("HUP");
@@ -325,7 +333,7 @@ fn config(rtc: &str, receivers: &[&Receiver], timeout_ms: u64) -> String {
     let mut text = format!(
         "[http]\nweb_dir = \"{}\"\n\n[rtc]\n{rtc}\n\n\
          [keys]\n{KEY} = \"{SECRET}\"\n\n\
-         [limits]\njoins_per_s = 1000\njoin_burst = 10000\n\
+         [limits]\nconnections_per_address = 10000\njoins_per_s = 1000\njoin_burst = 10000\n\
          requests_per_s = 1000\nrequest_burst = 10000\n\n\
          [policies.default]\ndeparture_timeout_s = {DEPARTURE_S}\n\
          external_ref = \"booking-4711\"\nmetadata = {{ product = \"lesson\" }}\n\n\

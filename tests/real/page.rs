@@ -128,6 +128,20 @@ fn the_page_says_that_a_session_has_ended_and_why_and_offers_no_way_back() {
 }
 
 #[test]
+fn the_page_takes_a_message_of_the_server_from_nobody_else_be_they_seen_or_not() {
+    let _turn = turn::shared();
+    let node = Node::dev();
+    let mut driver = Driver::browsers();
+    page(&node, &mut driver);
+    for (identity, taken) in [("eve", false), ("", true)] {
+        let told = driver
+            .ask(&json!({"do": "refusal", "who": "customer", "identity": identity, "text": "No."}));
+        let text = told["took"]["text"].as_str();
+        assert_eq!(text, taken.then_some("No."), "from {identity:?}: {told}");
+    }
+}
+
+#[test]
 fn the_prompt_takes_the_focus_and_gives_it_back() {
     let _turn = turn::shared();
     let node = Node::dev();

@@ -1,7 +1,7 @@
 //! Participants of the Python SDK exchange pictures, sound and data; tokens by two stock SDKs.
 
 use crate::driver::{Driver, Sdk, join, run, tokens};
-use crate::node::Node;
+use crate::node::{KEY, Node, SECRET};
 use crate::{place, turn};
 use serde_json::{Value, json};
 
@@ -91,4 +91,51 @@ fn a_track_that_is_unsubscribed_from_and_wanted_again_is_heard_again() {
     let spec = json!({"url": node.ws_url(), "expert": made[0], "customer": made[1]});
     let said = run("resubscribe.py", &place::python(), &spec.to_string());
     assert_eq!(said[0]["rounds"], json!([true, true, true]));
+}
+
+#[test]
+fn a_publisher_says_who_may_have_its_tracks_and_nobody_else_gets_any() {
+    let _turn = turn::shared();
+    let node = Node::with(&[]);
+    let people = [
+        ("karl", "customer"),
+        ("erika", "expert"),
+        ("gustav", "guest"),
+        ("lena", "observer"),
+    ];
+    let made = tokens(Sdk::Python, "permissions", &people);
+    let names = people.map(|(identity, _)| identity);
+    let made: serde_json::Map<String, Value> = names
+        .iter()
+        .zip(made)
+        .map(|(name, token)| ((*name).to_owned(), Value::from(token)))
+        .collect();
+    let spec = json!({"url": node.ws_url(), "tokens": made});
+    let found = &run("permissions.py", &place::python(), &spec.to_string())[0];
+    let both = json!(["audio", "video"]);
+    for (what, got) in [
+        ("everyone", json!({"erika": both, "gustav": both})),
+        ("gustav alone", json!({"erika": [], "gustav": both})),
+        ("who comes later", json!({"lena": [], "gustav": both})),
+        (
+            "sound for erika",
+            json!({"erika": ["audio"], "gustav": [], "lena": both}),
+        ),
+        (
+            "everyone again",
+            json!({"erika": both, "gustav": both, "lena": both}),
+        ),
+    ] {
+        assert_eq!(found[what], got, "{what}: {found}");
+    }
+}
+
+#[test]
+fn a_client_whose_token_has_expired_comes_back_after_its_signalling_broke() {
+    let _turn = turn::shared();
+    let node = Node::with(&[]);
+    let expert = tokens(Sdk::Python, "short", &[("erika", "expert")]).remove(0);
+    let spec = json!({"http": node.http, "key": KEY, "secret": SECRET, "expert": expert});
+    let said = &run("short_token.py", &place::python(), &spec.to_string())[0];
+    assert_eq!(said["back"], true, "{said}");
 }

@@ -89,3 +89,8 @@ impl Drop for Folder {
         }
     }
 }
+
+/// A folder of golden files.
+pub fn golden(name: &str) -> PathBuf {
+    root().join("tests/golden").join(name)
+}

@@ -5,8 +5,9 @@ use crate::doors::get;
 use crate::driver::{Driver, Sdk, join, tokens};
 use crate::node::{KEY, Node, SECRET};
 use crate::receiver::{self, Attempt, Receiver};
-use crate::{turn, wait};
+use crate::{place, turn, wait};
 use serde_json::{Value, json};
+use std::process::{Command, Stdio};
 
 /// What endpoints sign with after the change.
 const NEXT_SECRET: &str = "whsec_bmV4dC1zZWNyZXQtb2YtdGhlLXJlY2VpdmVyLTIwMjY=";
@@ -17,7 +18,7 @@ const REFUSED: &str = "beistand_deliveries_total{outcome=\"client_error\"}";
 const CALLS: usize = 5;
 
 /// `POST /reload` on the admin listener.
-fn reload(node: &Node) -> Answer {
+pub fn reload(node: &Node) -> Answer {
     let request = format!(
         "POST /reload HTTP/1.0\r\nHost: {}\r\nContent-Length: 0\r\n\r\n",
         node.admin
@@ -206,7 +207,7 @@ fn keys_are_rotated_and_policies_changed_without_a_restart_and_what_needs_one_is
     let answer = reload(&node);
     assert_eq!(answer.status, 200, "{answer:?}");
     let expected =
-        json!({"changed": ["keys", "policies"], "restart_needed": ["limits.joins_per_s"]});
+        json!({"changed": ["keys", "policies", "limits.joins_per_s"], "restart_needed": []});
     assert_eq!(answer.body, expected);
     let new = token_of(&node, "next");
     assert_eq!([validate(&node, &old), validate(&node, &new)], [200, 200]);
@@ -242,7 +243,7 @@ fn who_is_in_a_session_comes_back_to_it_though_its_policy_was_removed() {
     assert_eq!(answer.body["changed"], json!(["policies"]), "{answer:?}");
     assert_eq!(
         [validate(&node, &token), validate(&node, &other)],
-        [200, 400],
+        [200, 403],
         "the rules are those of the session that is open, and nothing new begins by them"
     );
     drop((driver, turn));
@@ -325,4 +326,129 @@ fn one_410_disables_nothing_and_a_reload_wakes_the_endpoint_and_buries_a_removed
     until_metric(&node, "beistand_dead_letters_total", &events.to_string());
     assert_eq!(hung.attempts().len(), 1);
     node.verify_ledger();
+}
+
+/// `[tls]` with these two files of the golden ones.
+fn tls(cert: &str, key: &str) -> String {
+    let folder = place::golden("tls");
+    let of = |name| folder.join(name).display().to_string();
+    format!("[tls]\ncert = \"{}\"\nkey = \"{}\"\n", of(cert), of(key))
+}
+
+/// The certificate that the node shows.
+fn shown(node: &Node) -> String {
+    let mut command = Command::new("openssl");
+    command.args(["s_client", "-connect", &node.http]);
+    let shown = command
+        .stdin(Stdio::null())
+        .output()
+        .expect("openssl can be run");
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let from = text.find("-----BEGIN CERTIFICATE-----");
+    let found = from.and_then(|from| {
+        text[from..]
+            .split_inclusive("-----END CERTIFICATE-----")
+            .next()
+    });
+    found
+        .unwrap_or_else(|| panic!("no certificate: {shown:?}"))
+        .to_owned()
+}
+
+#[test]
+fn the_certificate_changes_by_a_reload_and_one_that_cannot_be_used_changes_nothing_and_kills_nobody()
+ {
+    let _turn = turn::shared();
+    let good = tls("leaf.pem", "leaf.key");
+    let node = Node::more(&[], &good);
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(place::golden("tls").join(name));
+        text.expect("a golden file").trim().to_owned()
+    };
+    assert_eq!(shown(&node), read("leaf.pem"));
+    for (bad, named) in [
+        (
+            tls("leaf.pem", "encrypted.key"),
+            "tls.key: is encrypted with a passphrase",
+        ),
+        (
+            tls("leaf.pem", "other.key"),
+            "tls.key: does not belong to the certificate",
+        ),
+        (tls("nothere.pem", "leaf.key"), "nothere.pem cannot be read"),
+        (tls("leaf.pem", "leaf.pem"), "the wrong way round"),
+    ] {
+        node.reconfigure(|text| text.replace(&good, &bad));
+        let refused = reload(&node);
+        let detail = refused.body["detail"].as_str().unwrap_or_default();
+        assert!(
+            refused.status == 422 && detail.contains(named),
+            "{refused:?}"
+        );
+        for _ in 0..3 {
+            node.hang_up();
+        }
+        assert_eq!(shown(&node), read("leaf.pem"), "{bad}");
+        node.reconfigure(|text| text.replace(&bad, &good));
+    }
+    let other = tls("other.pem", "other.key");
+    node.reconfigure(|text| text.replace(&good, &other));
+    node.hang_up();
+    wait::until("the other certificate is served", wait::PATIENCE, || {
+        let is = shown(&node);
+        if is == read("other.pem") {
+            Ok(())
+        } else {
+            Err(is)
+        }
+    });
+    node.reconfigure(|text| text.replace(&other, ""));
+    let answer = reload(&node);
+    assert_eq!(
+        answer.body["restart_needed"],
+        json!(["tls.cert", "tls.key"]),
+        "{answer:?}"
+    );
+    assert_eq!(shown(&node), read("other.pem"), "it stays until then");
+}
+
+#[test]
+fn limits_and_the_level_of_the_log_hold_at_once_and_what_needs_a_restart_is_named() {
+    let _turn = turn::shared();
+    let node = Node::with(&[]);
+    let token = token_of(&node, KEY);
+    assert_eq!((0..9).map(|_| validate(&node, &token)).max(), Some(200));
+    assert!(!node.logged().contains("DEBUG"));
+    node.reconfigure(|text| {
+        let text = text
+            .replace("joins_per_s = 1000", "joins_per_s = 1")
+            .replace(
+                "join_burst = 10000",
+                "join_burst = 1\nhandshake_timeout_ms = 6000",
+            );
+        text.replace("[rtc]", "[rtc]\nworkers = 3") + "\n[log]\nlevel = \"debug\"\n"
+    });
+    let answer = reload(&node);
+    let changed = json!(["limits.joins_per_s", "limits.join_burst", "log.level"]);
+    assert_eq!(answer.body["changed"], changed, "{answer:?}");
+    let restart = json!(["rtc.workers", "limits.handshake_timeout_ms"]);
+    assert_eq!(answer.body["restart_needed"], restart, "{answer:?}");
+    assert!(node.logged().contains("hold after a restart alone"));
+    assert_eq!((0..9).map(|_| validate(&node, &token)).max(), Some(429));
+    // Named until there was a restart, and once is enough for the rest.
+    let again = reload(&node);
+    assert_eq!(
+        again.body,
+        json!({"changed": [], "restart_needed": restart})
+    );
+    let read = || node.logged().matches("was read again").count();
+    let before = read();
+    for (level, more) in [("error", 0), ("info", 1)] {
+        node.reconfigure(|text| {
+            let at = text.find("\n[log]").unwrap_or(text.len());
+            format!("{}\n[log]\nlevel = \"{level}\"\n", &text[..at])
+        });
+        assert_eq!(reload(&node).body["changed"], json!(["log.level"]));
+        assert_eq!(read(), before + more, "at {level}");
+    }
 }

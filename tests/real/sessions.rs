@@ -2,8 +2,8 @@
 //! restarts, and with a tool that looks for what nobody thought of.
 
 use crate::api::{Api, admin_token, exchange};
-use crate::driver::{Driver, join};
-use crate::node::{Node, SECRET, beistand, without_settings};
+use crate::driver::{Driver, join, run};
+use crate::node::{KEY, Node, SECRET, beistand, without_settings};
 use crate::oracle::ms;
 use crate::place::{self, Folder};
 use crate::receiver::{Receiver, check_story, story};
@@ -236,6 +236,42 @@ fn outside_its_window_and_above_its_size_a_session_refuses_with_a_reason_that_sd
     let token = api.expect(200, &format!("POST /v1/sessions/{id}/tokens"), &guest);
     let words = driver.refused(&join(&node, "gustav", &text(&token["token"]), &[]));
     assert!(words.contains("the room is full"), "{words}");
+}
+
+#[test]
+fn a_refusal_of_what_a_token_says_reaches_sdks_in_words() {
+    let turn = turn::shared();
+    let node = Node::with(&[]);
+    let made = |attribute: &str, value: &str| {
+        let wanted =
+            json!([{"identity": "karl", "room": "words", "attributes": {attribute: value}}]);
+        let spec = json!({"key": KEY, "secret": SECRET, "wanted": wanted}).to_string();
+        text(&run("tokens.py", &place::python(), &spec)[0]["tokens"][0])
+    };
+    let mut driver = Driver::people();
+    let cases = [
+        (
+            made("role", "boss"),
+            "it is one of expert, customer, guest, observer",
+        ),
+        (
+            made("policy", "nope"),
+            "names no [policies.NAME] of this node",
+        ),
+    ];
+    for (token, words) in &cases {
+        let said = driver.refused(&join(&node, "karl", token, &[]));
+        assert!(said.contains(words), "the SDK of Python says: {said}");
+    }
+    drop((driver, turn));
+    let _turn = turn::alone();
+    place::chromium();
+    for (token, words) in &cases {
+        let spec = json!({"url": node.url(), "token": token, "do": "connect"}).to_string();
+        let said = run("preflight.mjs", &place::node_js(), &spec).remove(0);
+        let error = said["error"].as_str().unwrap_or_default();
+        assert!(error.contains(words), "livekit-client says: {said}");
+    }
 }
 
 #[test]

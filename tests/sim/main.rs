@@ -6,6 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 mod absence;
+mod audience;
 mod candidates;
 mod consents;
 mod consumer;

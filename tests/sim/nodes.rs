@@ -172,8 +172,11 @@ fn data_reaches_the_others_with_the_true_sender_and_never_its_sender() {
 fn told(world: &World, index: usize) -> Vec<(String, serde_json::Value)> {
     let messages = world.clients[index].data.iter();
     messages
-        .filter_map(|bytes| beistand::peer::signal::user_message(bytes))
-        .map(|(topic, body)| (topic, serde_json::from_slice(&body).unwrap()))
+        .filter_map(|bytes| {
+            let packet = beistand::peer::signal::ClientPacket::read(bytes).ok()?;
+            let (topic, body) = packet.server_message()?;
+            Some((topic.to_owned(), serde_json::from_slice(body).unwrap()))
+        })
         .collect()
 }
 
@@ -259,13 +262,21 @@ fn strangers_get_no_byte_and_garbage_from_a_valid_address_breaks_nothing() {
 }
 
 #[test]
-fn a_client_gets_a_new_token_every_five_minutes_that_opens_the_same_room() {
+fn a_client_gets_a_new_token_at_its_join_and_at_half_of_it_that_opens_the_same_room() {
     let mut world = live_pair();
-    for _ in 0..301 {
+    let joined = world.clients[0].tokens.clone();
+    assert_eq!(joined.len(), 1, "at the join");
+    let given = verify(&joined[0], &world.keys, world.now).expect("a valid token");
+    let half = Millis(given.expires.0.saturating_sub(world.now.unix.0) / 2);
+    for _ in 0..half.0 / 1_000 - 5 {
         world.skip(Millis(1_000));
     }
-    let token = world.clients[0].tokens.first().expect("a new token");
-    assert_eq!(world.clients[0].tokens.len(), 1);
+    assert_eq!(world.clients[0].tokens.len(), 1, "before half of it");
+    for _ in 0..10 {
+        world.skip(Millis(1_000));
+    }
+    assert_eq!(world.clients[0].tokens.len(), 2, "after half of it");
+    let token = &world.clients[0].tokens[1];
     let claims = verify(token, &world.keys, world.now).expect("a valid token");
     assert_eq!(
         claims.attributes.get("role").map(String::as_str),

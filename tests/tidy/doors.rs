@@ -21,6 +21,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("dimpl", TRANSPORT),
     ("livekit_protocol", PROTOCOL),
     ("prost", PROTOCOL),
+    ("icu_normalizer", &["peer/signal/topic"]),
+    ("icu_properties", &["peer/signal/topic"]),
     ("aws_lc_rs", &["base/crypto"]),
     ("jsonwebtoken", &["peer/signal/token"]),
     // The doors that people and programs knock at.
@@ -43,7 +45,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("httpdate", &["host/deliver"]),
     ("object_store", HOST),
     ("cap_std", HOST),
-    ("rustix", &["host/space"]),
+    ("rustix", &["host/space", "host/descriptors"]),
     ("prometheus", HOST),
     ("clap", HOST),
     ("toml", HOST),

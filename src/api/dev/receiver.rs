@@ -3,13 +3,13 @@
 
 use crate::api::gate::Gate;
 use crate::api::locks::lock;
-use crate::api::site::Site;
+use crate::api::reached::Reached;
 use crate::base::{Now, Role, Unix};
 use crate::peer::signal::token::{Claims, Keys, authorize_join, sign};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use standardwebhooks::Webhook;
 use std::collections::VecDeque;
@@ -102,20 +102,14 @@ pub(in crate::api) struct DevQuery {
 pub(in crate::api) async fn links(
     State(dev): State<Option<Arc<Dev>>>,
     State(gate): State<Arc<Gate>>,
-    State(site): State<Arc<Site>>,
     Query(asked): Query<DevQuery>,
-    headers: HeaderMap,
+    Reached(base): Reached,
 ) -> Result<Json<serde_json::Value>, (StatusCode, &'static str)> {
     let dev = dev.ok_or((StatusCode::NOT_FOUND, ""))?;
     let room = asked
         .room
         .filter(|room| !room.is_empty())
         .unwrap_or_else(|| "demo".to_owned());
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let host = host.ok_or((StatusCode::BAD_REQUEST, "the request names no host"))?;
-    let base = format!("{}://{host}", site.scheme());
     let links = dev.links(&gate.settings().keys, &base, &room, gate.now());
     let [expert, customer] = links.ok_or((
         StatusCode::BAD_REQUEST,

@@ -2,8 +2,8 @@
 
 use super::repeats::Repeats;
 use crate::api::events::{ApiEvent, Counters};
-use crate::api::gate::Gate;
-use crate::api::limits::{Limits, Rate};
+use crate::api::gate::{Gate, Rules};
+use crate::api::limits::{Limits, PreflightLimits, Rate};
 use crate::api::ports::ledger::{KeptAnswer, KeyFound, Ledger, Work};
 use crate::base::{Mono, Now, Unix};
 use crate::node::{Settings, booked};
@@ -104,6 +104,7 @@ pub(in crate::api) fn gate(settings: Settings) -> Arc<Gate> {
     };
     let limits = Limits {
         connections: 1,
+        connections_per_address: 1,
         joins: rate,
         requests: rate,
         messages: rate,
@@ -115,12 +116,17 @@ pub(in crate::api) fn gate(settings: Settings) -> Arc<Gate> {
         mono: Mono::ZERO,
         unix: NOW,
     };
-    Arc::new(Gate::new(
-        settings,
+    let rules = Rules {
         limits,
-        Arc::new(move || now),
-        Box::new(|_| false),
-    ))
+        preflights: PreflightLimits {
+            at_once: 1,
+            per_address: 1,
+        },
+        is_trusted: Box::new(|_| false),
+        public_url: None,
+        embed_origins: Vec::new(),
+    };
+    Arc::new(Gate::new(settings, rules, Arc::new(move || now)))
 }
 
 /// What tells repeats before this ledger, and what it notes.

@@ -174,7 +174,7 @@ impl Admission {
     pub fn place(&self, request: &JoinRequest, now: Now) -> Result<Place, JoinRefusal> {
         let Some(policy) = self.rules(&request.join, request.continues.as_ref()) else {
             let what = "the session's policy is not configured any more";
-            return Err(JoinRefusal::new(StatusCode::BAD_REQUEST, what));
+            return Err(JoinRefusal::new(StatusCode::FORBIDDEN, what));
         };
         let arrival = Arrival {
             room: &request.join.room,

@@ -100,7 +100,7 @@ impl Entrance {
         let claims = claims.map_err(|e| refusal(e.status(), e))?;
         let join = authorize_join(&claims).map_err(|e| refusal(e.status(), e))?;
         if !self.admission.has_rules(&join, now) {
-            return Err(refusal(400, UNKNOWN_POLICY).into());
+            return Err(refusal(403, UNKNOWN_POLICY).into());
         }
         if self.admission.draining.load(Relaxed) {
             return Err(refusal(503, "this node is shutting down: join another").into());
@@ -137,10 +137,13 @@ impl Entrance {
         comes.map_err(|after_s| self.refused(too_often(after_s)))
     }
 
-    /// Counts a refusal.
+    /// Counts a refusal, and logs it with its reason.
     pub fn refused(&self, refusal: JoinRefusal) -> JoinRefusal {
-        let event = ApiEvent::Refused(refusal.status.as_u16());
-        self.counters.note(event);
+        let status = refusal.status.as_u16();
+        self.counters.note(ApiEvent::Refused(status));
+        if let Some(unlogged) = self.gate.may_log(self.gate.now()) {
+            tracing::info!(status, why = %refusal.what, unlogged, "a join was refused");
+        }
         refusal
     }
 

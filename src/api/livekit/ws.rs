@@ -29,8 +29,8 @@ pub(in crate::api) fn open(
     upgrade: WebSocketUpgrade,
     mut join: Box<JoinRequest>,
 ) -> Response {
-    let limits = &entrance.gate.limits;
-    let Some(seat) = Seat::take(&entrance.counters, limits.connections) else {
+    let rules = entrance.gate.rules();
+    let Some(seat) = Seat::take(&entrance.counters, rules.limits.connections) else {
         let refusal = entrance.unavailable("too many connections: try again later");
         return refusal.into_response();
     };
@@ -53,7 +53,7 @@ pub(in crate::api) fn open(
     };
     entrance.counters.note(ApiEvent::Joined);
     let conn = entrance.workers.next_connection();
-    let most = limits.message_bytes;
+    let most = rules.limits.message_bytes;
     let visit = Visit {
         entrance,
         worker,
@@ -92,7 +92,7 @@ impl Drop for Visit {
 
 impl Visit {
     fn sink(&self) -> (Sink, Queued) {
-        let most_bytes = self.entrance.gate.limits.queue_bytes;
+        let most_bytes = self.entrance.gate.rules().limits.queue_bytes;
         Sink::new(most_bytes, self.entrance.counters.clone())
     }
 
@@ -107,7 +107,7 @@ impl Visit {
         let mut line = Line {
             socket,
             queue,
-            bucket: Bucket::full(gate.limits.messages, gate.now().mono),
+            bucket: Bucket::full(gate.rules().limits.messages, gate.now().mono),
             ping: pings(),
             heard: Instant::now(),
         };
@@ -199,7 +199,10 @@ impl Line {
 
     fn spend(&mut self, visit: &Visit) -> Option<Ending> {
         let gate = &visit.entrance.gate;
-        if self.bucket.take(gate.limits.messages, gate.now().mono) {
+        if self
+            .bucket
+            .take(gate.rules().limits.messages, gate.now().mono)
+        {
             return None;
         }
         visit.entrance.counters.note(ApiEvent::Flood);

@@ -1,6 +1,6 @@
 //! The preflights of a node: which run, how they ended, and the verdicts that admission asks for.
 
-use crate::api::limits;
+use crate::api::limits::{self, PreflightLimits};
 use crate::base::{Identity, Millis, Mono, PreflightId, Rng, RoomKey, Unix, Verdict};
 use crate::node::preflight::Outcome;
 use crate::peer::signal::token::Join;
@@ -15,15 +15,6 @@ const KEPT_FOR: Millis = Millis::from_secs(600);
 const MAX_KEPT: usize = 4_096;
 /// Verdicts that are remembered; the oldest is forgotten, and its participant measures again.
 const MAX_VERDICTS: usize = 16_384;
-
-/// How many at once.
-#[derive(Clone, Copy, Debug)]
-pub struct PreflightLimits {
-    /// On this node.
-    pub at_once: usize,
-    /// From one address.
-    pub per_address: usize,
-}
 
 /// One preflight, running or over.
 #[derive(Debug)]
@@ -61,6 +52,11 @@ impl Preflights {
             runs: BTreeMap::new(),
             verdicts: BTreeMap::new(),
         }
+    }
+
+    /// From now on so many; those that run, run on.
+    pub const fn set_limits(&mut self, limits: PreflightLimits) {
+        self.limits = limits;
     }
 
     pub(in crate::api) fn open(

@@ -5,7 +5,7 @@ use super::book::TooMany;
 use crate::api::events::{ApiEvent, Preflighted};
 use crate::api::idempotency::asker::Asker;
 use crate::api::idempotency::once::Once;
-use crate::api::limits::BODY_BYTES;
+use crate::api::limits::{BODY_BYTES, BODY_WITHIN};
 use crate::api::livekit::admission::JoinRefusal;
 use crate::api::livekit::join::{Entrance, UNKNOWN_POLICY, bearer};
 use crate::api::locks::lock;
@@ -20,7 +20,7 @@ use crate::peer::signal::token::{self, Join, authorize_join};
 use crate::peer::transport::MAX_SDP_BYTES;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, FromRequest, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -76,9 +76,9 @@ pub(in crate::api) async fn begin(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     once: Once,
-    body: Result<Json<Ask>, JsonRejection>,
+    request: Request,
 ) -> Result<Answer, Problem> {
-    let asked = asked(&entrance, peer, &headers, body).await;
+    let asked = asked(&entrance, peer, &headers, request).await;
     let asked = asked.map_err(|problem| refused(&entrance, problem))?;
     let asker = Asker::participant(&asked.join.room, &asked.join.identity);
     let body = serde_json::json!({"sdp": asked.sdp});
@@ -100,7 +100,7 @@ async fn asked(
     entrance: &Entrance,
     peer: SocketAddr,
     headers: &HeaderMap,
-    body: Result<Json<Ask>, JsonRejection>,
+    request: Request,
 ) -> Result<Asked, Problem> {
     let now = entrance.gate.now();
     let address = entrance.gate.client(peer, headers);
@@ -113,6 +113,9 @@ async fn asked(
     {
         return Err(Problem::from(entrance.not_here(&join.room, session).await));
     }
+    // Last, so that nobody without a token has us wait for it.
+    let body = timeout(BODY_WITHIN, Json::<Ask>::from_request(request, &()));
+    let body = body.await.map_err(|_| Problem::slow())?;
     let Json(Ask { sdp }) = body.map_err(|error| bad_body(&error))?;
     if sdp.len() > MAX_SDP_BYTES {
         let allowed = format!("a session description of at most {MAX_SDP_BYTES} bytes");

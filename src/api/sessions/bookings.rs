@@ -102,6 +102,8 @@ impl Bookings {
             booking.close(reason, (&self.node, &mut rng), now)
         };
         let closed = self.ledger.written(Work::Close(life)).await;
+        let (session, reason) = (&booking.session, reason.as_str());
+        tracing::info!(%session, reason, "a session ended to which nobody came");
         if closed == Err(Unwritten::NoPlace) {
             // Nothing was done: it stands, and its end comes another time.
             lock(&self.control).keep(booking.clone());

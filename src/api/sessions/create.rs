@@ -12,6 +12,7 @@ use crate::api::idempotency::key::{IdempotencyKey, idempotency_key, used_otherwi
 use crate::api::locks::lock;
 use crate::api::ports::ledger::{KeyFound, Request, Within, read, request_key};
 use crate::api::problem::{Always, InTheWay, Problem, WithBody};
+use crate::api::reached::Reached;
 use crate::base::crypto::{hex, sha256};
 use crate::base::{Grants, RoomKey, SessionId, Unix};
 use crate::node::{Booking, Guest};
@@ -49,12 +50,13 @@ const ROOM_BYTES: usize = 256;
 pub(crate) async fn create(
     State(bookings): State<Arc<Bookings>>,
     caller: Caller,
+    Reached(base): Reached,
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Problem> {
     caller.may(Duty::Create)?;
     let Some(key) = idempotency_key(&headers)? else {
-        let drafted = draft(&bookings, &caller, &headers, &body)?;
+        let drafted = draft(&bookings, &caller, base, &body)?;
         return answer(&bookings, &caller, &*bookings.book(drafted, None).await?);
     };
     let request = Request {
@@ -72,7 +74,7 @@ pub(crate) async fn create(
             Err(used_otherwise())
         }
         Earlier::Free => {
-            let drafted = draft(&bookings, &caller, &headers, &body)?;
+            let drafted = draft(&bookings, &caller, base, &body)?;
             answer(
                 &bookings,
                 &caller,
@@ -119,7 +121,7 @@ async fn asked_before(bookings: &Bookings, caller: &Caller, key: &str) -> Result
 fn draft(
     bookings: &Bookings,
     caller: &Caller,
-    headers: &HeaderMap,
+    base: String,
     body: &Value,
 ) -> Result<Booking, Problem> {
     let mut fields = Fields::of(body, "")?;
@@ -166,7 +168,7 @@ fn draft(
         policy,
         participants,
         key: caller.claims.key.clone(),
-        base: bookings.links.base(headers)?,
+        base,
         token_ttl_s,
         created_unix_ms: caller.now.unix,
         grants: Grants::default(),

@@ -1,19 +1,42 @@
 //! Tokens of participants, and the links with which a browser joins by them.
 
 use super::body::Token;
+use crate::api::caller::Caller;
 use crate::api::gate::Gate;
 use crate::api::problem::Problem;
+use crate::api::reached::Reached;
 use crate::api::site::Site;
 use crate::base::{Now, RoomName, Unix};
 use crate::node::Guest;
 use crate::peer::signal::token::{Claims, SESSION, authorize_join, sign};
-use axum::http::HeaderMap;
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
 use std::sync::Arc;
 
 /// Makes tokens and join links.
 pub(in crate::api) struct JoinLinks {
     gate: Arc<Gate>,
-    site: Arc<Site>,
+}
+
+/// A caller who is given links, and what these begin with.
+pub(crate) struct LinkMaker {
+    pub caller: Caller,
+    pub base: String,
+}
+
+impl<S> FromRequestParts<S> for LinkMaker
+where
+    Arc<Gate>: FromRef<S>,
+    Arc<Site>: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<LinkMaker, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let Reached(base) = Reached::from_request_parts(parts, state).await?;
+        Ok(LinkMaker { caller, base })
+    }
 }
 
 /// For what tokens are made.
@@ -32,13 +55,8 @@ pub(super) struct Mint<'a> {
 }
 
 impl JoinLinks {
-    pub const fn new(gate: Arc<Gate>, site: Arc<Site>) -> JoinLinks {
-        JoinLinks { gate, site }
-    }
-
-    /// Where the client reached us: what join links begin with.
-    pub fn base(&self, headers: &HeaderMap) -> Result<String, Problem> {
-        self.site.base(headers)
+    pub const fn new(gate: Arc<Gate>) -> JoinLinks {
+        JoinLinks { gate }
     }
 
     /// A participant's token, and the link with it.

@@ -3,10 +3,10 @@
 use super::body::{NewToken, Token};
 use super::fields::Fields;
 use super::id::Id;
-use super::links::Mint;
+use super::links::{LinkMaker, Mint};
 use super::refusals::unended;
 use super::running::Sessions;
-use crate::api::caller::{Caller, Json};
+use crate::api::caller::Json;
 use crate::api::idempotency::asker::Asker;
 use crate::api::idempotency::key::IdempotencyKey;
 use crate::api::idempotency::once::Once;
@@ -59,7 +59,7 @@ pub(super) fn guest(fields: &mut Fields<'_>) -> Result<Guest, Problem> {
 )]
 pub(crate) async fn issue(
     State(sessions): State<Arc<Sessions>>,
-    caller: Caller,
+    LinkMaker { caller, base }: LinkMaker,
     Id(id): Id,
     once: Once,
     Json(body): Json,
@@ -75,7 +75,7 @@ pub(crate) async fn issue(
     let made = Made {
         template: known.template().to_owned(),
         key: caller.claims.key.clone(),
-        base: sessions.links.base(&once.headers)?,
+        base,
         from_unix_ms: caller.now.unix,
     };
     let work = async move { unended(&known).map(|()| JsonAnswer(made)) };

@@ -1,10 +1,10 @@
 //! What several commands take, and how each ends.
 
+use crate::host::config::env::Variable;
 use crate::host::config::flags::Flags;
 use crate::host::config::origin::Problems;
 use crate::host::config::schema::{Config, Recordings};
 use clap::Args;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -49,10 +49,7 @@ impl Source {
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub fn load(
-        &self,
-        env: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Config, Problems> {
+    pub fn load(&self, env: impl IntoIterator<Item = Variable>) -> Result<Config, Problems> {
         // Nothing will listen, so `dev_public` keeps addresses of the environment from mattering.
         let flags = Flags {
             dev: self.dev,
@@ -85,10 +82,7 @@ impl DataArgs {
     ///
     /// # Errors
     /// All that is wrong with the configuration that should name it.
-    pub fn dir(
-        &self,
-        env: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<PathBuf, Problems> {
+    pub fn dir(&self, env: impl IntoIterator<Item = Variable>) -> Result<PathBuf, Problems> {
         match (&self.data, &self.config) {
             (Some(dir), _) => Ok(dir.clone()),
             (None, Some(file)) => Ok(Config::load(Some(file), env, &Flags::default())?.data.dir),
@@ -102,7 +96,7 @@ impl DataArgs {
     /// All that is wrong with the configuration that should name them.
     pub fn dirs(
         &self,
-        env: impl IntoIterator<Item = (String, String)>,
+        env: impl IntoIterator<Item = Variable>,
     ) -> Result<(PathBuf, PathBuf), Problems> {
         if let (None, Some(file)) = (&self.data, &self.config) {
             let config = Config::load(Some(file), env, &Flags::default())?;
@@ -115,8 +109,7 @@ impl DataArgs {
     }
 }
 
-/// The environment as `Config::load` wants it; names and values that are not UTF-8 are not ours.
-pub fn environment() -> impl Iterator<Item = (String, String)> {
-    let text = |os: OsString| os.into_string().ok();
-    std::env::vars_os().filter_map(move |(name, value)| Some((text(name)?, text(value)?)))
+/// The environment as `Config::load` wants it.
+pub fn environment() -> impl Iterator<Item = Variable> {
+    std::env::vars_os()
 }

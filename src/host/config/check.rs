@@ -1,6 +1,7 @@
 //! What a type cannot say: ranges, pairs, and what must not stand together.
 
 use super::advertise::Advertise;
+use super::blank::check_ends;
 use super::flags::{DEV_SECRET, Flags};
 use super::origin::Origins;
 use super::schema::{Config, Endpoint, MAX_WORKERS, Rtc};
@@ -16,6 +17,8 @@ use std::net::SocketAddr;
 const MAX_NAME_BYTES: usize = 64;
 /// Most addresses to advertise: each becomes an ICE candidate of every join.
 const MAX_ADVERTISED: usize = 8;
+/// Most origins that may embed the page: each answer of the node names them.
+const MAX_EMBEDDERS: usize = 16;
 /// Most webhook endpoints of a project: each event is kept once for each.
 const MAX_ENDPOINTS: usize = 16;
 /// Most projects beside the one of `[keys]`: each has clients, templates and bookings of its own.
@@ -27,6 +30,13 @@ const MAX_BALLAST_MIB: u64 = 65_536;
 pub(super) fn check(config: &Config, flags: &Flags, found: &mut Origins) {
     check_binds(config, flags, found);
     check_tls(config, found);
+    if config.http.embed_origins.len() > MAX_EMBEDDERS {
+        let what = format!(
+            "has {} origins: at most {MAX_EMBEDDERS}",
+            config.http.embed_origins.len()
+        );
+        found.refuse("http.embed_origins", what);
+    }
     check_rtc(config, found);
     check_keys(config, flags, found);
     check_limits(config, found);
@@ -170,6 +180,8 @@ fn check_secrets(path: &str, keys: &BTreeMap<String, Secret>, public: bool, foun
                 format!("the name of an API key has 1 to {MAX_NAME_BYTES} bytes"),
             );
         }
+        check_ends(&key, "the name", name, found);
+        check_ends(&key, "the secret", secret.expose(), found);
         let bytes = secret.expose().len();
         if bytes < MIN_SECRET_BYTES {
             let what = format!(
@@ -193,6 +205,12 @@ fn check_limits(config: &Config, found: &mut Origins) {
         (
             "limits.max_connections",
             limits.max_connections,
+            1,
+            1_000_000,
+        ),
+        (
+            "limits.connections_per_address",
+            limits.connections_per_address,
             1,
             1_000_000,
         ),
@@ -370,8 +388,12 @@ fn check_url(path: &str, endpoint: &Endpoint, found: &mut Origins) {
 }
 
 fn check_webhook_secret(path: &str, endpoint: &Endpoint, found: &mut Origins) {
-    if let Err(error) = webhook::Secret::parse(endpoint.secret.expose()) {
-        found.refuse(&format!("{path}.secret"), error);
+    let key = format!("{path}.secret");
+    let text = endpoint.secret.expose();
+    if check_ends(&key, "the secret", text, found)
+        && let Err(error) = webhook::Secret::parse(text)
+    {
+        found.refuse(&key, error);
     }
 }
 

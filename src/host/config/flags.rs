@@ -18,6 +18,8 @@ pub struct Flags {
     pub admin: Option<SocketAddr>,
     /// `--data`
     pub data: Option<PathBuf>,
+    /// Whether the files that the configuration names are opened: for who will serve with them.
+    pub opens: bool,
 }
 
 /// The API key of `--dev`.

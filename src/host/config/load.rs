@@ -1,6 +1,8 @@
 //! File, environment and flags, laid one over the other.
 
+use super::certificate;
 use super::check::check;
+use super::env::{Meant, Variable, meant};
 use super::flags::{DEV_KEY, DEV_SECRET, Flags};
 use super::key::{Key, keys_of};
 use super::origin::{Origins, Problems};
@@ -12,9 +14,6 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
-/// Variables with our prefix that are no keys of the file.
-const OTHER_VARIABLES: [&str; 2] = ["BEISTAND_CONFIG", "BEISTAND_LOG"];
-
 impl Config {
     /// Loads a file (or only the defaults), lays environment and flags over it, checks the whole.
     /// `env` may be the whole environment: only names that start with `BEISTAND_` count.
@@ -23,7 +22,7 @@ impl Config {
     /// All that is wrong.
     pub fn load(
         path: Option<&Path>,
-        env: impl IntoIterator<Item = (String, String)>,
+        env: impl IntoIterator<Item = Variable>,
         flags: &Flags,
     ) -> Result<Config, Problems> {
         let mut origins = Origins::default();
@@ -95,24 +94,37 @@ pub(super) fn finish(
     if !origins.has_problems() {
         config.apply(flags, &mut origins);
         check(&config, flags, &mut origins);
+        if flags.opens {
+            check_files(&config, &mut origins);
+        }
     }
     origins.into_result(config)
+}
+
+fn check_files(config: &Config, origins: &mut Origins) {
+    for fault in certificate::read(&config.tls).err().unwrap_or_default() {
+        origins.refuse(fault.key, fault.what);
+    }
 }
 
 /// The file with the environment laid over it. Each value is first tried alone against
 /// [`Config`], so that every bad one is found, at its own place.
 pub(super) fn layered(
     file: Option<(&str, &str)>,
-    env: impl IntoIterator<Item = (String, String)>,
+    env: impl IntoIterator<Item = Variable>,
     origins: &mut Origins,
 ) -> Config {
     let mut table = match file {
         Some((name, text)) => read_file(name, text, origins),
         None => toml::Table::new(),
     };
-    for (variable, value) in env {
-        if variable.starts_with("BEISTAND_") && !OTHER_VARIABLES.contains(&variable.as_str()) {
-            read_variable(&variable, &value, &mut table, origins);
+    for variable in env {
+        match meant(variable) {
+            Meant::Key(name, value) => read_variable(&name, &value, &mut table, origins),
+            Meant::NotText(name) => {
+                origins.refuse_at(name, "", "its name or its value is no text in UTF-8");
+            }
+            Meant::Service(_) | Meant::Other => {}
         }
     }
     if origins.has_problems() {

@@ -4,7 +4,11 @@
 //! wrong is reported all at once, each with its place, what is wrong and what is allowed.
 
 pub(super) mod advertise;
+mod blank;
+pub(super) mod certificate;
 mod check;
+mod der;
+pub(super) mod env;
 pub(super) mod flags;
 pub(super) mod key;
 mod load;
@@ -16,6 +20,7 @@ mod secret;
 mod tests;
 
 pub use advertise::Advertise;
+pub use env::Variable;
 pub use flags::{DEV_KEY, DEV_SECRET, Flags};
 pub use net::Network;
 pub use origin::{Problem, Problems};

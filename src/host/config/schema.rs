@@ -3,6 +3,7 @@
 use super::advertise::Advertise;
 use super::net::Network;
 use super::secret::Secret;
+use crate::api::base_of;
 use crate::base::{Millis, ProjectId};
 use crate::peer::signal::token::{KeyError, Keys};
 use crate::session::{Policies, Policy};
@@ -127,7 +128,13 @@ pub struct Http {
     /// Where to listen.
     #[serde(deserialize_with = "bind")]
     pub bind: SocketAddr,
-    /// Whose `X-Forwarded-*` headers are believed.
+    /// What links begin with.
+    #[serde(deserialize_with = "public_url")]
+    pub public_url: Option<String>,
+    /// Whose pages may have ours within them.
+    #[serde(deserialize_with = "origins")]
+    pub embed_origins: Vec<String>,
+    /// Whose `X-Forwarded-*` and `Forwarded` headers are believed.
     pub trusted_proxies: Vec<Network>,
     /// The built web page.
     pub web_dir: Option<PathBuf>,
@@ -137,6 +144,8 @@ impl Default for Http {
     fn default() -> Http {
         Http {
             bind: any(7880),
+            public_url: None,
+            embed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             web_dir: None,
         }
@@ -267,8 +276,10 @@ impl Default for Node {
 pub struct Limits {
     /// Sessions at once.
     pub max_sessions: u32,
-    /// WebSockets at once.
+    /// Sockets at once, WebSockets among them.
     pub max_connections: u32,
+    /// The same of one address, or one /64 of IPv6.
+    pub connections_per_address: u32,
     /// Joins a second from one address.
     pub joins_per_s: u32,
     /// Joins from one address that may come at once.
@@ -298,6 +309,7 @@ impl Default for Limits {
         Limits {
             max_sessions: 1_000,
             max_connections: 4_000,
+            connections_per_address: 64,
             joins_per_s: 20,
             join_burst: 100,
             requests_per_s: 50,
@@ -412,4 +424,29 @@ fn bind<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
              \"[::]:7880\" (IPv4 and IPv6)"
         ))
     })
+}
+
+fn public_url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    let base = base_of(&text).ok_or_else(|| {
+        de::Error::custom(format!(
+            "{text:?} is no address that links could begin with: write SCHEME://HOST, with :PORT and \
+             /PREFIX where people need them, such as \"https://media.example.com\""
+        ))
+    })?;
+    Ok(Some(base))
+}
+
+fn origins<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let origins = Vec::<String>::deserialize(from)?;
+    let origin = |text: String| {
+        let base = base_of(&text).filter(|base| base.matches('/').count() == 2);
+        base.ok_or_else(|| {
+            de::Error::custom(format!(
+                "{text:?} is no origin: write SCHEME://HOST, with :PORT where it has one, such as \
+                 \"https://app.example.com\""
+            ))
+        })
+    };
+    origins.into_iter().map(origin).collect()
 }

@@ -14,7 +14,7 @@ const KEYS: &str = "[keys]\napp = \"0123456789abcdef0123456789abcdef\"\n";
 fn load_text(text: &str, env: &[(&str, &str)], flags: &Flags) -> Result<Config, Problems> {
     let env = env
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        .map(|(name, value)| ((*name).into(), (*value).into()));
     let mut origins = Origins::default();
     let config = load::layered(Some(("my.toml", text)), env, &mut origins);
     load::finish(config, flags, origins)
@@ -421,4 +421,113 @@ fn workers_follow_the_cores_within_bounds() {
     );
     rtc.workers = 3;
     assert_eq!(rtc.worker_count(8), 3);
+}
+
+#[test]
+fn white_space_at_the_ends_of_a_secret_is_refused_wherever_the_secret_comes_from() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    for (blank, named) in [
+        ("\n", "a line break"),
+        ("\r\n", "a line break"),
+        (" ", "a space"),
+        ("\t", "a tabulator"),
+        ("\u{feff}", "a byte order mark"),
+        ("\u{a0}", "U+00A0"),
+        ("\u{200b}", "U+200B"),
+        ("\u{7}", "U+0007"),
+    ] {
+        for (end, odd) in [
+            ("begins", format!("{blank}{secret}")),
+            ("ends", format!("{secret}{blank}")),
+        ] {
+            let toml = toml::Value::String(odd.clone());
+            let env = [("BEISTAND_KEYS_other", odd.as_str())];
+            let project = format!("{KEYS}[projects.acme.keys]\nacme = {toml}");
+            for (loaded, place) in [
+                (
+                    load_text(KEYS, &env, &Flags::default()),
+                    "BEISTAND_KEYS_other: ",
+                ),
+                (load(&format!("other = {toml}")), "my.toml:3: keys.other: "),
+                (
+                    load_text(&project, &[], &Flags::default()),
+                    "my.toml:4: projects.acme.",
+                ),
+            ] {
+                let problems = loaded.unwrap_err().to_string();
+                let says = format!("the secret {end} with ");
+                assert!(
+                    problems.contains(&says) && problems.contains(named),
+                    "{problems}"
+                );
+                assert!(problems.starts_with(place), "{problems}");
+                assert!(!problems.contains(secret), "{problems}");
+            }
+        }
+    }
+    let inside = "0123456789abcdef 0123456789abcdef";
+    assert!(load(&format!("other = \"{inside}\"")).is_ok());
+    let hook = endpoint("secret = \"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\\n\"");
+    let problems = load(&hook).unwrap_err().to_string();
+    assert!(
+        problems.contains("secret: the secret ends with a line break"),
+        "{problems}"
+    );
+    let problems = load(&format!("\"b \" = \"{secret}\""))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        problems.contains("the name ends with a space"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_refused_by_its_name_and_those_of_a_service_are_passed_over() {
+    use std::os::unix::ffi::OsStringExt;
+    let odd = std::ffi::OsString::from_vec(vec![b'/', 0xff]);
+    let env = [
+        ("BEISTAND_DATA_DIR".into(), odd),
+        ("BEISTAND_PORT".into(), "tcp://10.0.0.1:7880".into()),
+    ];
+    let mut origins = Origins::default();
+    let config = load::layered(Some(("my.toml", KEYS)), env, &mut origins);
+    let problems = origins.into_result(config).unwrap_err();
+    let says = "BEISTAND_DATA_DIR: its name or its value is no text in UTF-8";
+    assert_eq!(problems.to_string(), says);
+}
+
+#[test]
+fn links_begin_with_an_address_and_those_who_embed_the_page_are_origins() {
+    let config = load("[http]\npublic_url = \"https://media.example/calls/\"\nembed_origins = [\"https://a.example:1\"]").unwrap();
+    assert_eq!(
+        config.http.public_url.as_deref(),
+        Some("https://media.example/calls")
+    );
+    assert_eq!(config.http.embed_origins, ["https://a.example:1"]);
+    let many = vec!["https://a.example"; 17];
+    for (line, says) in [
+        (
+            "public_url = \"media.example\"".to_owned(),
+            "write SCHEME://HOST",
+        ),
+        (
+            "public_url = \"wss://media.example\"".to_owned(),
+            "write SCHEME://HOST",
+        ),
+        (
+            "embed_origins = [\"https://a.example/page\"]".to_owned(),
+            "is no origin",
+        ),
+        ("embed_origins = [\"*\"]".to_owned(), "is no origin"),
+        (
+            "embed_origins = [\"https://a.example; script-src *\"]".to_owned(),
+            "is no origin",
+        ),
+        (format!("embed_origins = {many:?}"), "at most 16"),
+    ] {
+        let problems = load(&format!("[http]\n{line}")).unwrap_err();
+        assert_eq!(problems.0[0].place, "my.toml:4", "{line}: {problems}");
+        assert!(problems.0[0].what.contains(says), "{line}: {problems}");
+    }
 }

@@ -165,6 +165,14 @@ labels! {
         TooMany = "too_many",
     }
 
+    /// Which limit a socket was refused by.
+    SocketRefusal {
+        /// That of one address.
+        Address = "address",
+        /// That of the node.
+        Node = "node",
+    }
+
     /// Why a WebSocket was closed for what came over it.
     SignalError {
         /// No frame of the protocol.
@@ -237,6 +245,20 @@ labels! {
         DiskSlow = "disk_slow",
         /// A recording was cut short: the disk is full or broken.
         DiskFailed = "disk_failed",
+    }
+
+    /// Why a client's data packet went nowhere.
+    DataRefusal {
+        /// Decoders would not agree on it.
+        Malformed = "malformed",
+        /// Its topic looks like one of the server's.
+        Topic = "topic",
+        /// It speaks for somebody else.
+        Impersonation = "impersonation",
+        /// Its sender may send none.
+        NotAllowed = "not_allowed",
+        /// It is larger than a client may send.
+        TooLarge = "too_large",
     }
 
     /// A bounded queue that drops when it is full.

@@ -3,8 +3,9 @@
 mod recordings;
 
 use super::labels::{
-    DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop, JoinOutcome, Layer,
-    Limit, LiveState, PreflightOutcome, Queue, RepeatOutcome, SignalError,
+    DataRefusal, DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop,
+    JoinOutcome, Layer, Limit, LiveState, PreflightOutcome, Queue, RepeatOutcome, SignalError,
+    SocketRefusal,
 };
 use super::registrar::{Registrar, set_total, signed};
 use super::totals::{AdmissionTotals, DeliveryTotals, RecordingTotals, StoreTotals, WorkerTotals};
@@ -36,6 +37,7 @@ pub(super) struct Page {
     pub(super) idempotency_keys: IntCounterVec,
     pub(super) signal_messages: IntCounterVec,
     pub(super) signal_errors: IntCounterVec,
+    pub(super) sockets_refused: IntCounterVec,
     pub(super) ledger_fsync: Histogram,
 }
 
@@ -47,13 +49,19 @@ struct Media {
     packets: IntCounterVec,
     bytes: IntCounterVec,
     forward_drops: IntCounterVec,
-    datagram_drops: IntCounterVec,
+    refusals: Refusals,
     nacks: IntCounterVec,
     plis: IntCounterVec,
     plis_suppressed: IntCounter,
     queue_drops: IntCounterVec,
     panics: IntCounter,
     expired: IntCounterVec,
+}
+
+/// What others sent and nobody got.
+struct Refusals {
+    datagrams: IntCounterVec,
+    data: IntCounterVec,
 }
 
 /// What links carry now, and how floors stand.
@@ -80,14 +88,16 @@ struct StoreMetrics {
     outbox_oldest: Gauge,
 }
 
+fn fsync() -> HistogramOpts {
+    let name = "beistand_ledger_fsync_seconds";
+    let help = "Time that a commit of the ledger took to reach the disk.";
+    HistogramOpts::new(name, help).buckets(FSYNC_SECONDS.to_vec())
+}
+
 impl Page {
     pub(super) fn new(started: Unix) -> Result<Page> {
         let to = Registrar(Registry::new());
         to.process(started)?;
-        let fsync = HistogramOpts::new(
-            "beistand_ledger_fsync_seconds",
-            "Time that a commit of the ledger took to reach the disk.",
-        );
         Ok(Page {
             media: Media::new(&to)?,
             store: StoreMetrics::new(&to)?,
@@ -142,7 +152,13 @@ impl Page {
                 "reason",
                 SignalError::WORDS,
             )?,
-            ledger_fsync: to.keep(Histogram::with_opts(fsync.buckets(FSYNC_SECONDS.to_vec()))?)?,
+            sockets_refused: to.counters(
+                "beistand_sockets_refused_total",
+                "Sockets that were not let in, by the limit that is reached.",
+                "limit",
+                SocketRefusal::WORDS,
+            )?,
+            ledger_fsync: to.keep(Histogram::with_opts(fsync())?)?,
             registry: to.0,
         })
     }
@@ -258,12 +274,7 @@ impl Media {
                 "reason",
                 ForwardDrop::WORDS,
             )?,
-            datagram_drops: to.counters(
-                "beistand_datagram_drops_total",
-                "Datagrams answered with silence, by reason.",
-                "reason",
-                DatagramDrop::WORDS,
-            )?,
+            refusals: Refusals::new(to)?,
             nacks: to.counters(
                 "beistand_nack_total",
                 "NACK messages.",
@@ -332,13 +343,7 @@ impl Media {
                 total,
             );
         }
-        for reason in DatagramDrop::ALL {
-            let total = totals.datagram_drops.of(*reason);
-            set_total(
-                &self.datagram_drops.with_label_values(&[reason.as_str()]),
-                total,
-            );
-        }
+        self.refusals.set(totals);
         for queue in Queue::ALL {
             let total = totals.queue_drops.of(*queue);
             set_total(
@@ -352,6 +357,36 @@ impl Media {
             set_total(&self.expired.with_label_values(&[what.as_str()]), total);
         }
         set_total(&self.plis_suppressed, totals.plis_suppressed);
+    }
+}
+
+impl Refusals {
+    fn new(to: &Registrar) -> Result<Refusals> {
+        Ok(Refusals {
+            datagrams: to.counters(
+                "beistand_datagram_drops_total",
+                "Datagrams answered with silence, by reason.",
+                "reason",
+                DatagramDrop::WORDS,
+            )?,
+            data: to.counters(
+                "beistand_data_refused_total",
+                "Data packets of clients that went nowhere, by reason.",
+                "reason",
+                DataRefusal::WORDS,
+            )?,
+        })
+    }
+
+    fn set(&self, totals: &WorkerTotals) {
+        for reason in DatagramDrop::ALL {
+            let counter = self.datagrams.with_label_values(&[reason.as_str()]);
+            set_total(&counter, totals.datagram_drops.of(*reason));
+        }
+        for reason in DataRefusal::ALL {
+            let counter = self.data.with_label_values(&[reason.as_str()]);
+            set_total(&counter, totals.data_refused.of(*reason));
+        }
     }
 }
 

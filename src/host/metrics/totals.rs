@@ -1,8 +1,8 @@
 //! The totals that those who count hand over.
 
 use super::labels::{
-    DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop, Layer, Limit, LiveState,
-    Queue, RecordingDrop, RecordingOutcome, RecordingState,
+    DataRefusal, DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop, Layer,
+    Limit, LiveState, Queue, RecordingDrop, RecordingOutcome, RecordingState,
 };
 use crate::base::Millis;
 use std::collections::BTreeMap;
@@ -69,6 +69,8 @@ pub struct WorkerTotals {
     pub forward_drops: Counts<ForwardDrop>,
     /// Datagrams answered with silence.
     pub datagram_drops: Counts<DatagramDrop>,
+    /// Data packets of clients that went nowhere.
+    pub data_refused: Counts<DataRefusal>,
     /// NACK messages.
     pub nacks: Counts<Direction>,
     /// Keyframe requests.
@@ -95,6 +97,7 @@ impl AddAssign<&WorkerTotals> for WorkerTotals {
         self.bytes += &other.bytes;
         self.forward_drops += &other.forward_drops;
         self.datagram_drops += &other.datagram_drops;
+        self.data_refused += &other.data_refused;
         self.nacks += &other.nacks;
         self.plis += &other.plis;
         self.plis_suppressed += other.plis_suppressed;

@@ -2,8 +2,8 @@
 
 use super::bind::{Sockets, bind_workers};
 use super::node::Node;
-use super::parts::{control, delivery, endpoints, limits, open_store, preflight_limits, settings};
-use super::reload::{Load, Reloader, Reloading};
+use super::parts::{control, delivery, endpoints, open_store, rules, settings};
+use super::reload::{Again, Reloader, Reloading};
 use crate::api::{
     self, Admin, AppParts, AppState, Counters, Dev, Listener, LostSession, ReadClock, Recordings,
     Site, WorkerDoor,
@@ -24,8 +24,9 @@ use crate::host::store::job::StoreReply;
 use crate::host::store::parts::{Boot, Hooks};
 use crate::host::store::pending::{Confirmed, Pending};
 use crate::host::store::running::RunningStore;
+use crate::host::tls::{self, Certificate};
 use crate::host::worker::{self, Closed, Prepared, WorkerEnds};
-use crate::host::{address, admission, tls};
+use crate::host::{address, admission};
 use crate::node::{Continued, Settings, Shard, ShardConfig};
 use crate::peer::transport::Factory;
 use crate::usage::Stored;
@@ -43,7 +44,7 @@ const CONTINUES_MS: u64 = 600_000;
 
 /// What a node stands on: its sockets and its ledger.
 struct Ground {
-    tls: Option<(api::Tls, tls::Files)>,
+    certificate: Option<Certificate>,
     workers: Vec<Prepared>,
     sockets: Sockets,
     metrics: Metrics,
@@ -58,7 +59,7 @@ struct Ground {
 
 impl Ground {
     async fn lay(config: &Config, dev: bool, clock: Clock, alarm: Alarm) -> anyhow::Result<Ground> {
-        let tls = tls::load(&config.tls).await?;
+        let certificate = tls::load(&config.tls)?;
         let workers = bind_workers(&config.rtc)?;
         let sockets = Sockets::bind(config, dev)?;
         let metrics = Metrics::new(clock.started())?;
@@ -82,7 +83,7 @@ impl Ground {
             pending,
         };
         Ok(Ground {
-            tls,
+            certificate,
             workers,
             sockets,
             metrics,
@@ -97,27 +98,26 @@ impl Ground {
 }
 
 impl Node {
-    /// Starts a node: its sockets, its threads, its tasks. `load` reads its configuration again.
+    /// Starts a node: its sockets, its threads, its tasks.
     ///
     /// # Errors
     /// It cannot start; says why.
     pub async fn start(
-        load: Load,
+        again: Again,
         (config, dev): (&Config, bool),
         clock: Clock,
         alarm: Alarm,
     ) -> anyhow::Result<Node> {
         let ground = Ground::lay(config, dev, clock, alarm).await?;
-        let (sockets, boot) = (ground.sockets, ground.boot);
+        let (sockets, boot, roll) = (ground.sockets, ground.boot, Roll::default());
         let ends: Vec<WorkerEnds> = ground.workers.iter().map(Prepared::ends).collect();
-        let roll = Roll::default();
         let recordings = recordings::start(config, &ends, ground.writer.clone(), (clock, &roll))?;
         let (inlet, store) = (&ground.inlet, ground.store.handle());
         let outbox = delivery(config, ground.endpoints, inlet, store.clone(), read(clock))?;
         let assembly = Assembly {
             config,
             dev,
-            tls: ground.tls.is_some(),
+            tls: ground.certificate.is_some(),
             clock,
             workers: &ends,
             boot: &boot,
@@ -126,12 +126,13 @@ impl Node {
         let settings = settings(config)?;
         let state = assembly.state(settings.clone(), ground.writer, recordings.adapter.open())?;
         let reloader = Reloader::new(Reloading {
-            load,
+            again,
             running: config.clone(),
             state: state.clone(),
             workers: ends.clone(),
             inlet: ground.inlet,
             receiver: ground.receiver,
+            certificate: ground.certificate.clone(),
         });
         let gauges = Gauges {
             metrics: ground.metrics,
@@ -168,7 +169,7 @@ impl Node {
         node.start_workers(config, workers, (&boot, &settings))?;
         // It ends when the workers have, and is waited for after them.
         node.threads.push(recordings.thread);
-        node.start_listening(sockets, config, ground.tls, gauges);
+        node.start_listening(sockets, config, ground.certificate, gauges);
         Ok(node)
     }
 
@@ -234,31 +235,35 @@ impl Node {
 
     fn start_listening(
         &mut self,
-        sockets: Sockets,
+        bound: Sockets,
         config: &Config,
-        tls: Option<(api::Tls, tls::Files)>,
+        certificate: Option<Certificate>,
         gauges: Gauges,
     ) {
         let handshake = config.limits.handshake_timeout_ms.duration();
         let listening = self.listening.clone();
-        let listener = |socket: TcpListener, tls: Option<api::Tls>| Listener {
+        let listener = |socket: TcpListener, tls: Option<api::Tls>, sockets| Listener {
             socket,
             tls,
             listening: listening.clone(),
             handshake,
+            sockets,
         };
-        let certificate = tls.as_ref().map(|(tls, _)| tls.clone());
+        let sockets = Some(self.state.sockets());
+        let tls = certificate
+            .as_ref()
+            .map(|certificate| certificate.tls.clone());
         let app = api::router(self.state.clone());
-        if let Some(receiver) = sockets.receiver {
-            self.serve(api::serve(listener(receiver, None), app.clone()));
+        if let Some(receiver) = bound.receiver {
+            self.serve(api::serve(listener(receiver, None, None), app.clone()));
         }
-        self.serve(api::serve(listener(sockets.http, certificate), app));
+        self.serve(api::serve(listener(bound.http, tls, sockets), app));
         let watch = admission::watch(self.state.clone(), self.store.handle(), self.clock);
         self.work("watch", watch);
         let page = api::admin_router(Arc::new(self.admin_page(gauges)));
-        self.serve(api::serve(listener(sockets.admin, None), page));
-        if let Some((tls, files)) = tls {
-            self.work("tls", tls::watch(tls, files));
+        self.serve(api::serve(listener(bound.admin, None, None), page));
+        if let Some(certificate) = certificate {
+            self.work("tls", tls::watch(certificate));
         }
     }
 
@@ -391,16 +396,13 @@ impl Assembly<'_> {
             .dev
             .then(|| Dev::new(config.keys.keys().next().map_or("", String::as_str)))
             .transpose()?;
-        let trusted = config.http.trusted_proxies.clone();
         let metrics = self.metrics;
         let parts = AppParts {
             settings,
             clock: read(self.clock),
             control: control(config, self.workers.len(), boot)?,
             workers: self.workers.iter().map(door).collect(),
-            limits: limits(config)?,
-            preflights: preflight_limits(config)?,
-            is_trusted: Box::new(move |ip| trusted.iter().any(|network| network.contains(ip))),
+            rules: rules(config)?,
             site: Site {
                 web_dir: config.http.web_dir.clone(),
                 tls: self.tls,

@@ -1,11 +1,12 @@
 //! The parts of a node, as the configuration wants them.
 
 use crate::api::ReadClock;
-use crate::api::{self, Limits, PreflightLimits, Rate};
+use crate::api::{self, Limits, PreflightLimits, Rate, Rules};
 use crate::base::Now;
 use crate::base::crypto::entropy_seed;
 use crate::host::config::schema::Config;
 use crate::host::deliver::{DeliverConfig, Delivery, Endpoint, Inlet};
+use crate::host::descriptors;
 use crate::host::recordings::mark::recognise;
 use crate::host::store::open::Store;
 use crate::host::store::parts::{Boot, StoreConfig};
@@ -86,31 +87,63 @@ pub(super) fn delivery(
     Ok(Delivery::new(deliver, inlet, store, clock)?)
 }
 
-/// Admission, with what was booked before.
-pub(super) fn control(config: &Config, workers: usize, boot: &Boot) -> anyhow::Result<Control> {
-    let capacity = Capacity {
+/// What the node has to give.
+pub(super) fn capacity(config: &Config) -> anyhow::Result<Capacity> {
+    Ok(Capacity {
         max_sessions: usize::try_from(config.limits.max_sessions)?,
         egress_bps: config.node.egress_bps,
         max_cpu: config.node.max_cpu,
-    };
-    let mut control = Control::new(workers, capacity);
+    })
+}
+
+/// Admission, with what was booked before.
+pub(super) fn control(config: &Config, workers: usize, boot: &Boot) -> anyhow::Result<Control> {
+    let mut control = Control::new(workers, capacity(config)?);
     for booking in &boot.bookings {
         control.keep(booking.clone());
     }
     Ok(control)
 }
 
-pub(super) fn preflight_limits(config: &Config) -> anyhow::Result<PreflightLimits> {
+/// What everybody who knocks is held against.
+pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
+    let trusted = config.http.trusted_proxies.clone();
+    Ok(Rules {
+        limits: limits(config)?,
+        preflights: preflight_limits(config)?,
+        is_trusted: Box::new(move |ip| trusted.iter().any(|network| network.contains(ip))),
+        public_url: config.http.public_url.clone(),
+        embed_origins: config.http.embed_origins.clone(),
+    })
+}
+
+fn preflight_limits(config: &Config) -> anyhow::Result<PreflightLimits> {
     Ok(PreflightLimits {
         at_once: usize::try_from(config.limits.max_preflights)?,
         per_address: usize::try_from(config.limits.preflights_per_address)?,
     })
 }
 
-pub(super) fn limits(config: &Config) -> anyhow::Result<Limits> {
+/// No more sockets than files may be open, but for those that the node itself needs.
+fn connections(wanted: u32) -> u64 {
+    let wanted = u64::from(wanted);
+    let possible = descriptors::sockets().unwrap_or(wanted);
+    if possible < wanted {
+        tracing::warn!(
+            wanted,
+            possible,
+            "fewer sockets are let in than limits.max_connections: the limit \
+             of open files is too low (ulimit -n, LimitNOFILE)"
+        );
+    }
+    possible.min(wanted)
+}
+
+fn limits(config: &Config) -> anyhow::Result<Limits> {
     let limits = &config.limits;
     Ok(Limits {
-        connections: usize::try_from(limits.max_connections)?,
+        connections: usize::try_from(connections(limits.max_connections))?,
+        connections_per_address: usize::try_from(limits.connections_per_address)?,
         joins: Rate {
             per_s: limits.joins_per_s,
             burst: limits.join_burst,

@@ -1,11 +1,14 @@
 //! The configuration read again while the node runs: loaded, checked as a whole, and swapped, here alone.
 //! Until all of it is found good nothing changes; after that nothing can fail.
 
-use super::parts::{endpoints, settings};
+use super::parts::{capacity, endpoints, rules, settings};
 use crate::api::{AppState, Reloaded};
+use crate::host::config::certificate;
 use crate::host::config::origin::Problems;
 use crate::host::config::schema::Config;
 use crate::host::deliver::{Inlet, Targets};
+use crate::host::logs::Filter;
+use crate::host::tls::{Certificate, words};
 use crate::host::worker::WorkerEnds;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
@@ -13,9 +16,15 @@ use std::sync::{Mutex, PoisonError};
 /// Reads the configuration from where it was read at the start.
 pub(super) type Load = Box<dyn Fn() -> Result<Config, Problems> + Send + Sync>;
 
+/// What a configuration that is read again comes from, and what takes its level of the log.
+pub(super) struct Again {
+    pub load: Load,
+    pub filter: Filter,
+}
+
 /// What a reload is put together from.
 pub(super) struct Reloading {
-    pub load: Load,
+    pub again: Again,
     /// What holds now.
     pub running: Config,
     pub state: AppState,
@@ -23,6 +32,8 @@ pub(super) struct Reloading {
     pub inlet: Inlet,
     /// Where the receiver of `--dev` is.
     pub receiver: Option<SocketAddr>,
+    /// What HTTPS is served with.
+    pub certificate: Option<Certificate>,
 }
 
 /// Changes what can change while the node runs.
@@ -60,46 +71,61 @@ impl Reloader {
 
 impl Reloading {
     fn reload(&mut self) -> Result<Reloaded, String> {
-        let wanted = (self.load)().map_err(|problems| problems.to_string())?;
+        let wanted = (self.again.load)().map_err(|problems| problems.to_string())?;
         let settings = settings(&wanted).map_err(|error| error.to_string())?;
         let endpoints = endpoints(&wanted, self.receiver);
         let targets = Targets::new(&endpoints, wanted.webhooks.timeout_ms);
         let targets = targets.map_err(|error| error.to_string())?;
-        let reloaded = Reloaded {
+        let rules = rules(&wanted).map_err(|error| error.to_string())?;
+        let capacity = capacity(&wanted).map_err(|error| error.to_string())?;
+        let loaded = match &self.certificate {
+            Some(_) => certificate::read(&wanted.tls).map_err(|faults| words(&faults))?,
+            None => None,
+        };
+        self.again
+            .filter
+            .set(&wanted.log)
+            .map_err(|error| error.to_string())?;
+        // From here on nothing fails.
+        let mut reloaded = Reloaded {
             changed: changed(&self.running, &wanted),
             restart_needed: fixed(&self.running, &wanted),
         };
+        if let (Some(certificate), Some(loaded)) = (&self.certificate, loaded) {
+            let renewed = certificate.replace(&wanted.tls, loaded);
+            let named = reloaded.changed.iter().any(|key| key == "tls.cert");
+            if renewed && !named {
+                // The file is called as before, and holds another one.
+                reloaded.changed.push("tls.cert".to_owned());
+            }
+        }
         // The workers first: a join that the new keys and policies let in must find them there.
         for worker in &self.workers {
             worker.handle_settings(settings.clone());
         }
         self.state.set_settings(settings);
+        self.state.set_rules(rules, capacity);
         self.inlet.handle_targets(targets);
-        let Config {
-            keys,
-            policies,
-            projects,
-            webhooks,
-            ..
-        } = wanted;
-        (self.running.keys, self.running.policies) = (keys, policies);
-        (self.running.projects, self.running.webhooks) = (projects, webhooks);
+        self.running = running(&self.running, wanted);
         Ok(reloaded)
     }
 }
 
-/// What is different and holds from now on.
-fn changed(running: &Config, wanted: &Config) -> Vec<String> {
-    let (was, is) = (&running.webhooks, &wanted.webhooks);
-    let found = [
-        ("keys", running.keys != wanted.keys),
-        ("policies", running.policies != wanted.policies),
-        ("projects", running.projects != wanted.projects),
-        ("webhooks.endpoints", was.endpoints != is.endpoints),
-        ("webhooks.timeout_ms", was.timeout_ms != is.timeout_ms),
-    ];
-    let found = found.into_iter().filter(|(_, differs)| *differs);
-    found.map(|(key, _)| key.to_owned()).collect()
+/// What runs once `wanted` is applied: all of it, but what needs a restart.
+fn running(was: &Config, wanted: Config) -> Config {
+    let mut is = wanted;
+    is.http.bind = was.http.bind;
+    is.http.web_dir.clone_from(&was.http.web_dir);
+    if was.tls.cert.is_some() != is.tls.cert.is_some() {
+        is.tls = was.tls.clone();
+    }
+    is.rtc = was.rtc.clone();
+    is.admin = was.admin.clone();
+    is.data = was.data.clone();
+    is.recordings = was.recordings.clone();
+    is.limits.handshake_timeout_ms = was.limits.handshake_timeout_ms;
+    is.log.format = was.log.format;
+    is
 }
 
 /// Names the keys in which two configurations differ.
@@ -111,22 +137,35 @@ macro_rules! differences {
 
 /// `http.bind` as a text.
 macro_rules! concat_dots {
+    ($only:ident) => {
+        stringify!($only)
+    };
     ($first:ident . $second:ident) => {
         concat!(stringify!($first), ".", stringify!($second))
     };
 }
 
-/// What is different and needs a restart: sockets and threads are bound to it, or it was handed out.
-fn fixed(was: &Config, is: &Config) -> Vec<&'static str> {
+/// What is different and holds from now on.
+fn changed(was: &Config, wanted: &Config) -> Vec<String> {
+    let is = &running(was, wanted.clone());
     let found = differences! { was, is:
-        http.bind, http.trusted_proxies, http.web_dir, tls.cert, tls.key,
-        rtc.udp_bind, rtc.advertise, rtc.workers, admin.bind, data.dir, data.ballast_mib, recordings.dir,
-        node.egress_bps, node.max_cpu,
-        limits.max_sessions, limits.max_connections, limits.joins_per_s, limits.join_burst,
+        keys, policies, projects, webhooks.endpoints, webhooks.timeout_ms,
+        http.public_url, http.embed_origins, http.trusted_proxies, tls.cert, tls.key, node.egress_bps, node.max_cpu,
+        limits.max_sessions, limits.max_connections, limits.connections_per_address, limits.joins_per_s, limits.join_burst,
         limits.requests_per_s, limits.request_burst, limits.max_preflights,
         limits.preflights_per_address, limits.ws_messages_per_s, limits.ws_message_burst,
-        limits.ws_message_bytes, limits.ws_queue_bytes, limits.handshake_timeout_ms,
-        log.level, log.format,
+        limits.ws_message_bytes, limits.ws_queue_bytes, log.level,
+    };
+    let found = found.into_iter().filter(|(_, differs)| *differs);
+    found.map(|(key, _)| key.to_owned()).collect()
+}
+
+/// What is different and needs a restart: sockets and threads are bound to it, or it was handed out.
+fn fixed(was: &Config, wanted: &Config) -> Vec<&'static str> {
+    let is = &running(was, wanted.clone());
+    let found = differences! { is, wanted:
+        http.bind, http.web_dir, tls.cert, tls.key, rtc.udp_bind, rtc.advertise, rtc.workers,
+        admin.bind, data.dir, data.ballast_mib, recordings.dir, limits.handshake_timeout_ms, log.format,
     };
     let found = found.into_iter().filter(|(_, differs)| *differs);
     found.map(|(key, _)| key).collect()
@@ -144,6 +183,8 @@ mod tests {
     const OTHER: &str = r#"
         [http]
         bind = "127.0.0.1:1"
+        public_url = "https://media.example"
+        embed_origins = ["https://app.example"]
         trusted_proxies = ["10.0.0.0/8"]
         web_dir = "/w"
         [tls]
@@ -170,6 +211,7 @@ mod tests {
         [limits]
         max_sessions = 1
         max_connections = 1
+        connections_per_address = 1
         joins_per_s = 1
         join_burst = 1
         requests_per_s = 1
@@ -206,7 +248,7 @@ mod tests {
     fn each_key_of_the_configuration_either_changes_at_once_or_is_named_as_one_that_does_not() {
         let (was, is) = (Config::default(), other());
         let mut named = changed(&was, &is);
-        assert_eq!(named.len(), 5, "{named:?}");
+        assert_eq!(named.len(), 24, "{named:?}");
         named.extend(fixed(&was, &is).iter().map(ToString::to_string));
         let named: BTreeSet<String> = named.into_iter().collect();
         assert_eq!(named, names_of::<Config>());
@@ -222,7 +264,29 @@ mod tests {
             .keys
             .insert("next".to_owned(), Secret::from("another"));
         rotated.limits.handshake_timeout_ms = Millis(101);
-        assert_eq!(changed(&is, &rotated), ["keys"]);
+        rotated.limits.max_sessions = 2;
+        assert_eq!(changed(&is, &rotated), ["keys", "limits.max_sessions"]);
         assert_eq!(fixed(&is, &rotated), ["limits.handshake_timeout_ms"]);
+        // What needs a restart is named until there was one; the rest once.
+        let now = running(&is, rotated.clone());
+        assert_eq!(changed(&now, &rotated), [""; 0]);
+        assert_eq!(fixed(&now, &rotated), ["limits.handshake_timeout_ms"]);
+    }
+
+    #[test]
+    fn another_certificate_holds_at_once_and_the_first_one_or_none_after_a_restart() {
+        let is = other();
+        let mut renewed = is.clone();
+        renewed.tls.cert = Some("/c2".into());
+        assert_eq!(changed(&is, &renewed), ["tls.cert"]);
+        assert_eq!(fixed(&is, &renewed), [""; 0]);
+        let plain = Config {
+            tls: crate::host::config::Tls::default(),
+            ..is.clone()
+        };
+        for (was, wanted) in [(&is, &plain), (&plain, &is)] {
+            assert_eq!(changed(was, wanted), [""; 0]);
+            assert_eq!(fixed(was, wanted), ["tls.cert", "tls.key"]);
+        }
     }
 }

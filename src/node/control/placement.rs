@@ -141,6 +141,11 @@ impl Control {
         }
     }
 
+    /// From now on it has so much to give; what was placed stays.
+    pub const fn set_capacity(&mut self, capacity: Capacity) {
+        self.capacity = capacity;
+    }
+
     /// Whether a join would be placed; changes nothing but what time has made old.
     ///
     /// # Errors

@@ -2,12 +2,13 @@
 
 use super::connections::{Connections, Side};
 use super::links::Links;
+use super::token_refresh::TokenRefresh;
 use super::tracks::Tracks;
 use super::waiting_data::WaitingData;
 use crate::base::{ConnectionId, Identity, Millis, Mono, Now, ParticipantSid, Verdict};
 use crate::peer::negotiate::Negotiation;
 use crate::peer::signal::server_packet;
-use crate::peer::signal::token::{Claims, Join, ParticipantKind};
+use crate::peer::signal::token::{Claims, Join, ParticipantKind, refreshed};
 use crate::peer::signal::{Card, ClientParams};
 use crate::peer::transport::Channel;
 use crate::session::Floor as Promise;
@@ -18,9 +19,6 @@ const CONNECT_WITHIN: Millis = Millis::from_secs(20);
 
 /// No authenticated packet for this long: removed (livekit-server 1.13.5: 10 + 5 + 5 s).
 const SILENT_FOR: Millis = Millis::from_secs(20);
-
-/// A new token this often, so that a client can always come back (livekit-server 1.13.5).
-const REFRESH_EVERY: Millis = Millis::from_secs(300);
 
 /// One participant of a room.
 pub(in crate::node) struct Member {
@@ -49,7 +47,7 @@ pub(in crate::node) struct Member {
     pub(in crate::node) reported: Option<Mono>,
     waiting: WaitingData,
     joined: Mono,
-    refreshed: Mono,
+    token: TokenRefresh,
 }
 
 /// Why a member's connection is at its end.
@@ -90,6 +88,7 @@ impl Member {
             sid,
             connections,
         } = new;
+        let negotiation = Negotiation::new(client.reuses_sections());
         Member {
             conn: Some(conn),
             text: false,
@@ -100,7 +99,7 @@ impl Member {
             preflight,
             sid,
             connections,
-            negotiation: Negotiation::default(),
+            negotiation,
             tracks: Tracks::default(),
             links: Links::new(promise),
             connected: false,
@@ -109,7 +108,7 @@ impl Member {
             reported: None,
             waiting: WaitingData::default(),
             joined: now.mono,
-            refreshed: now.mono,
+            token: TokenRefresh::at_join(now.unix),
         }
     }
 
@@ -132,6 +131,14 @@ impl Member {
     /// A visible participant who is no program: one for whom time is billed.
     pub(in crate::node) fn counts(&self) -> bool {
         self.join.kind == ParticipantKind::Standard && !self.hidden()
+    }
+
+    /// One of the room's participants as clients count them: as in LiveKit neither programs that serve it
+    /// (agents, egress, recorders) nor, since nobody is told of them, hidden ones.
+    pub(in crate::node) fn is_counted(&self) -> bool {
+        let granted = &self.join.permissions;
+        let serves = granted.agent || granted.recorder || self.join.kind == ParticipantKind::Egress;
+        !serves && !granted.hidden
     }
 
     /// Which connection decides that the client is connected (LiveKit's `subscriber_primary`).
@@ -159,12 +166,14 @@ impl Member {
         silent.then_some(DisconnectCause::Silent)
     }
 
-    pub(in crate::node) fn refresh_is_due(&mut self, now: Mono) -> bool {
-        let due = now.since(self.refreshed) >= REFRESH_EVERY;
-        if due {
-            self.refreshed = now;
+    /// The claims of a token that the client is to be given now.
+    pub(in crate::node) fn due_token(&mut self, now: Now) -> Option<Claims> {
+        if !self.token.is_due(now.unix) {
+            return None;
         }
-        due
+        let claims = refreshed(&self.claims, now);
+        self.token.give(claims.expires, now.unix);
+        Some(claims)
     }
 
     /// Sends data to the client, or keeps it where it is reliable and cannot go now. False if it is lost.

@@ -8,6 +8,7 @@ mod links;
     reason = "the member is the central noun of this room of the house"
 )]
 mod member;
+mod token_refresh;
 mod tracks;
 mod waiting_data;
 

@@ -56,16 +56,20 @@ impl Parts {
         context: &mut Context<'_>,
     ) {
         let others = self.members.iter().filter(|(_, other)| !other.hidden());
+        let counted = self.members.iter().filter(|(_, other)| other.is_counted());
+        let counted = counted.count() + usize::from(member.is_counted());
         let permissions = &member.join.permissions;
         let welcome = Response::Join {
             others: others.map(|(_, other)| other.card.clone()).collect(),
-            room: self.notices.room_of(self.members.len() + 1),
+            room: self.notices.room_of(counted),
             me: Box::new(member.card.clone()),
             node: context.config.node.clone(),
             subscriber_primary: permissions.can_subscribe,
             fast_publish: permissions.can_publish,
         };
         let options = MemberOptions {
+            identity: member.identity().clone(),
+            hidden: member.hidden(),
             auto_subscribe: member.client.auto_subscribe,
             can_subscribe: permissions.can_subscribe,
             role: member.join.role,

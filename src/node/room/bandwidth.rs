@@ -88,7 +88,7 @@ impl Bandwidth {
             return;
         };
         let view = member.links.view(direction);
-        tracing::info!(
+        tracing::debug!(
             session = %self.session,
             participant = %member.sid,
             direction = direction.as_str(),

@@ -4,8 +4,9 @@ use super::membership::Membership;
 use super::parts::Parts;
 use super::recording::Recordings;
 use crate::node::context::Context;
-use crate::node::io::Stats;
-use crate::peer::signal::{stamp, user_message};
+use crate::node::io::DataRefused;
+use crate::node::member::Member;
+use crate::peer::signal::{ClientPacket, PacketRefusal, Sender};
 use crate::peer::transport::Channel;
 use crate::room::MemberKey;
 
@@ -13,38 +14,16 @@ use crate::room::MemberKey;
 /// the stamped sender.
 const MAX_PACKET: usize = 65_536;
 
-/// Topics that start with this are between a client and the server alone.
-const RESERVED: &str = "beistand.";
-
 /// What a client says in answer to the question "still there?".
 #[derive(serde::Deserialize)]
 struct Confirmation {
     confirm: bool,
 }
 
-/// A client's packet that is for the server alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct ServerMessage {
-    topic: String,
-    payload: Vec<u8>,
-}
-
-impl ServerMessage {
-    /// None if the packet is for other clients.
-    fn of(packet: &[u8]) -> Option<ServerMessage> {
-        let (topic, payload) = user_message(packet).filter(|_| packet.len() <= MAX_PACKET)?;
-        topic.starts_with(RESERVED).then(|| ServerMessage {
-            topic: topic.to_string(),
-            payload: payload.to_vec(),
-        })
-    }
-
-    /// The participant says that they are still there.
-    fn confirms(&self) -> bool {
-        self.topic == "beistand.presence"
-            && serde_json::from_slice(&self.payload)
-                .is_ok_and(|answer: Confirmation| answer.confirm)
-    }
+/// The participant says that they are still there.
+fn confirms(topic: &str, payload: &[u8]) -> bool {
+    topic == "beistand.presence"
+        && serde_json::from_slice(payload).is_ok_and(|answer: Confirmation| answer.confirm)
 }
 
 /// A packet that came on a data channel.
@@ -62,46 +41,90 @@ pub(in crate::node) fn handle(
     recordings: &mut Recordings,
     context: &mut Context<'_>,
 ) {
-    let from = packet.from;
-    let Some(message) = ServerMessage::of(packet.bytes) else {
-        return pass_on(packet, &mut parts.members, context.stats);
-    };
-    context.stats.data_taken += 1;
-    if !message.confirms() {
-        let ServerMessage { topic, payload } = message;
-        recordings.handle_message(MemberKey(from), &topic, &payload, context.now);
-    } else if let Some(member) = parts.members.at(from) {
-        parts
-            .billing
-            .handle_confirm(Some(member.identity()), context.now);
-    }
-}
-
-/// Passes a packet of `from` on to whom it is for.
-fn pass_on(packet: DataPacket<'_>, members: &mut Membership, stats: &mut Stats) {
     let DataPacket {
         from,
         channel,
         bytes,
     } = packet;
-    let stamped = members.at(from).and_then(|member| {
-        let allowed = member.join.permissions.can_publish_data && bytes.len() <= MAX_PACKET;
-        let reliable = match channel {
-            Channel::Reliable => true,
-            Channel::Lossy => false,
-            Channel::DataTrack => return None,
-        };
-        let sender = (member.identity(), &member.sid);
-        stamp(bytes, reliable, sender).filter(|_| allowed)
-    });
-    let Some((packet, destinations)) = stamped else {
-        stats.data_dropped += 1;
+    let refused = &mut context.stats.data_refused;
+    let reliable = match channel {
+        Channel::Reliable => true,
+        Channel::Lossy => false,
+        Channel::DataTrack => return refused.not_allowed += 1,
+    };
+    if bytes.len() > MAX_PACKET {
+        return refused.too_large += 1;
+    }
+    let read = match ClientPacket::read(bytes) {
+        Ok(read) if read.is_metrics() => return,
+        Ok(read) => read,
+        Err(why) => return refused.count(why),
+    };
+    if let Some((topic, payload)) = read.server_message() {
+        context.stats.data_taken += 1;
+        if !confirms(topic, payload) {
+            recordings.handle_message(MemberKey(from), topic, payload, context.now);
+        } else if let Some(member) = parts.members.at(from) {
+            parts
+                .billing
+                .handle_confirm(Some(member.identity()), context.now);
+        }
+        return;
+    }
+    let Some(stamped) = parts.members.at(from).map(|by| stamp(&read, reliable, by)) else {
         return;
     };
+    match stamped {
+        Some(Ok(out)) => {
+            let dropped = pass_on(packet, &read, &out, &mut parts.members);
+            context.stats.data_dropped += dropped;
+        }
+        Some(Err(why)) => context.stats.data_refused.count(why),
+        None => context.stats.data_refused.not_allowed += 1,
+    }
+}
+
+/// The packet as others get it; none: its sender may send none.
+fn stamp(
+    packet: &ClientPacket<'_>,
+    reliable: bool,
+    by: &Member,
+) -> Option<Result<Vec<u8>, PacketRefusal>> {
+    let permissions = &by.join.permissions;
+    let sender = Sender {
+        identity: by.identity(),
+        sid: &by.sid,
+        agent: permissions.agent,
+    };
+    permissions
+        .can_publish_data
+        .then(|| packet.stamped(reliable, sender))
+}
+
+/// Sends a packet, stamped as `out`, to whom it is for. How often it found no place.
+fn pass_on(
+    packet: DataPacket<'_>,
+    read: &ClientPacket<'_>,
+    out: &[u8],
+    members: &mut Membership,
+) -> u64 {
+    let destinations = read.destinations();
+    let mut dropped = 0;
     for (key, member) in members.iter_mut() {
-        let concerned = key != from && destinations.includes(member.identity(), &member.sid);
-        if concerned && !member.send_data(channel, &packet) {
-            stats.data_dropped += 1;
+        let concerned = key != packet.from && destinations.includes(member.identity(), &member.sid);
+        if concerned && !member.send_data(packet.channel, out) {
+            dropped += 1;
+        }
+    }
+    dropped
+}
+
+impl DataRefused {
+    fn count(&mut self, why: PacketRefusal) {
+        match why {
+            PacketRefusal::Malformed => self.malformed += 1,
+            PacketRefusal::Topic => self.topic += 1,
+            PacketRefusal::Impersonation => self.impersonation += 1,
         }
     }
 }

@@ -51,8 +51,8 @@ impl Parts {
                 self.members.leave(key, cause.into());
                 continue;
             }
-            if member.refresh_is_due(now.mono) {
-                match token::refresh(&member.claims, &context.config.keys, now) {
+            if let Some(claims) = member.due_token(now) {
+                match token::sign(&claims, &context.config.keys, now) {
                     Ok(token) => self.notices.tell(key, Response::RefreshToken(token)),
                     Err(error) => tracing::warn!(%error, "a token could not be refreshed"),
                 }

@@ -30,7 +30,8 @@ impl Parts {
                         transport.request_keyframe(stream, now);
                     }
                 }
-                Event::FirstSubscribed { .. }
+                Event::Admitted { .. }
+                | Event::FirstSubscribed { .. }
                 | Event::StreamState { .. }
                 | Event::QualityWanted { .. } => {}
             }
@@ -72,6 +73,16 @@ pub(in crate::node) fn notice_of(
             let (publication, _) = publication(track)?;
             let told = Response::TrackSubscribed(publication.spec.sid.to_string());
             Some((publication.publisher.0, told))
+        }
+        Event::Admitted {
+            member,
+            track,
+            admitted,
+        } => {
+            let (publication, publisher) = publication(track)?;
+            let sids = (publisher.sid.to_string(), publication.spec.sid.to_string());
+            let told = Response::SubscriptionPermission(sids.0, sids.1, *admitted);
+            Some((member.0, told))
         }
         Event::StreamState {
             member,

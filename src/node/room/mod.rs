@@ -1,6 +1,7 @@
 //! One room as it lives: [`LiveRoom`] introduces the parts that stand beside it here.
 
 mod arrivals;
+mod audience;
 mod awaited_tracks;
 mod bandwidth;
 mod cards;

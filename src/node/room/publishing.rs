@@ -104,7 +104,9 @@ impl Parts {
             // Clients drop a track of which they have not heard when its section arrives.
             self.notices.card(key);
             self.room.bind(track, section.mid);
-            self.subscriptions.handle_published(track, &mut self.room);
+            if !member.hidden() {
+                self.subscriptions.handle_published(track, &mut self.room);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a client asks on its signalling socket: each request goes to the part that it concerns.
 
+use super::audience;
 use super::membership::Leave;
 use super::metadata::{self, Update};
 use super::parts::Parts;
@@ -8,10 +9,10 @@ use crate::base::{Now, TrackSid};
 use crate::node::context::Context;
 use crate::node::member::Side;
 use crate::peer::signal::{
-    LeaveReason, Request, RequestRefusal, Response, Target, TooMuch, TrackSetting,
+    Admission, LeaveReason, Request, RequestRefusal, Response, Target, TooMuch, TrackSetting,
 };
 use crate::peer::transport::TransportError;
-use crate::room::MemberKey;
+use crate::room::{Audience, MemberKey};
 
 /// Carries out what a client asks. False if it asked for something that cannot be.
 pub(in crate::node) fn handle(
@@ -39,6 +40,12 @@ pub(in crate::node) fn handle(
             // More is wanted of a publisher at once.
             parts.room.handle_timeout(now.mono);
             true
+        }
+        Request::Audience(named) => {
+            let done = handle_audience(parts, key, named);
+            // More is wanted of a publisher at once.
+            parts.room.handle_timeout(now.mono);
+            done
         }
         Request::Leave => {
             let leave = Leave::explicit(LeaveReason::ClientInitiated);
@@ -119,6 +126,18 @@ fn handle_track_setting(parts: &mut Parts, key: usize, tracks: &[String], settin
                 .handle_track_settings(MemberKey(key), track, track_settings(setting));
         }
     }
+}
+
+fn handle_audience(parts: &mut Parts, key: usize, named: Option<Vec<Admission>>) -> bool {
+    let audience = match named {
+        Some(named) => audience::of(named, &parts.members),
+        None => Some(Audience::Everyone),
+    };
+    let Some(audience) = audience else {
+        return false;
+    };
+    parts.room.handle_audience(MemberKey(key), audience);
+    true
 }
 
 fn handle_metadata(parts: &mut Parts, key: usize, request: u32, update: &Update<'_>) {

@@ -45,7 +45,7 @@ impl Subscriptions {
     ) -> Vec<String> {
         let mut refused = Vec::new();
         for sid in request.tracks {
-            match (room.track_by_sid(sid), request.on) {
+            match (room.track_for(MemberKey(member), sid), request.on) {
                 (Some(track), true) => {
                     room.subscribe(MemberKey(member), track);
                 }

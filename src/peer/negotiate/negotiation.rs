@@ -92,6 +92,8 @@ impl Plan {
 /// State of the negotiation of one subscriber.
 #[derive(Debug, Default)]
 pub struct Negotiation {
+    /// An idle section is used again only where there is room for no new one.
+    always_new: bool,
     sections: Vec<Section>,
     /// Tracks without a section, oldest first.
     waiting: Vec<Sending>,
@@ -104,6 +106,14 @@ pub struct Negotiation {
 }
 
 impl Negotiation {
+    /// Of a client that takes another track in a section that had one before, or does not.
+    pub fn new(reuses_sections: bool) -> Negotiation {
+        Negotiation {
+            always_new: !reuses_sections,
+            ..Negotiation::default()
+        }
+    }
+
     /// The client is to get a track.
     pub fn add(&mut self, sending: Sending) {
         let track = &sending.track;
@@ -145,7 +155,7 @@ impl Negotiation {
             }
             let is_full = self.sections.len() + plan.added.len() >= MAX_SECTIONS;
             let fits = |section: &&Section| {
-                let is_new = !section.carried.contains(&sending.track);
+                let is_new = !self.always_new && !section.carried.contains(&sending.track);
                 section.kind == sending.kind && (is_new || is_full)
             };
             match idle.iter().position(fits) {

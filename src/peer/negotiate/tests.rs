@@ -127,10 +127,36 @@ fn said(plan: &Plan, added: &[Mid]) -> String {
 /// Takes the steps and compares what each says.
 #[track_caller]
 fn check(steps: &[(&str, &str)]) {
-    let mut bench = Bench::default();
+    check_with(Bench::default(), steps);
+}
+
+#[track_caller]
+fn check_with(mut bench: Bench, steps: &[(&str, &str)]) {
     for (at, (step, expected)) in steps.iter().enumerate() {
         assert_eq!(bench.step(step), *expected, "step {at}: {step}");
     }
+}
+
+#[test]
+fn a_client_that_takes_no_section_again_gets_new_ones() {
+    let bench = Bench {
+        negotiation: Negotiation::new(false),
+        ..Bench::default()
+    };
+    check_with(
+        bench,
+        &[
+            ("+v1", ""),
+            ("offer", "new v1@0"),
+            ("answer", "v1@0"),
+            ("-v1", ""),
+            ("offer", "off 0"),
+            ("answer", ""),
+            ("+v2", ""),
+            ("offer", "new v2@1"),
+            ("answer", "v2@1"),
+        ],
+    );
 }
 
 #[test]

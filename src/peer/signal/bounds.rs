@@ -37,6 +37,14 @@ pub(super) fn check(message: &Wire) -> Result<(), TooMuch> {
             named(nested.chain(&update.track_sids))
         }
         Wire::TrackSetting(setting) => named(setting.track_sids.iter()),
+        Wire::SubscriptionPermission(permission) => {
+            let admitted = &permission.track_permissions;
+            let texts = admitted.iter().flat_map(|one| {
+                let participant = [&one.participant_identity, &one.participant_sid];
+                one.track_sids.iter().chain(participant)
+            });
+            named(texts)
+        }
         Wire::UpdateMetadata(update) => named(update.attributes.keys()),
         _ => Ok(()),
     }
@@ -47,7 +55,7 @@ fn named<'a>(mut names: impl Iterator<Item = &'a String> + Clone) -> Result<(), 
     let too_many = names.clone().nth(MAX_TRACKS_NAMED).is_some();
     if too_many || names.any(|name| name.len() > MAX_TEXT_BYTES) {
         return Err(TooMuch(
-            "a message names at most 256 tracks or attributes, by 256 bytes each",
+            "a message names at most 256 tracks, participants or attributes, by 256 bytes each",
         ));
     }
     Ok(())

@@ -4,7 +4,7 @@
 mod bounds;
 mod card;
 mod client;
-mod data;
+mod data_packet;
 mod frame;
 mod leave;
 mod protobuf_fields;
@@ -12,13 +12,14 @@ mod request;
 mod response;
 mod room_facts;
 pub mod token;
+mod topic;
 
 pub use bounds::TooMuch;
 pub use card::{AnnouncedLayer, Card, PublishRequest};
 pub use client::ClientParams;
-pub use data::{Destinations, server_packet, stamp, user_message};
+pub use data_packet::{ClientPacket, Destinations, PacketRefusal, Sender, server_packet};
 pub use frame::{Frame, FrameError};
 pub use leave::{LeaveAction, LeaveReason};
-pub use request::{Request, Target, TrackSetting, decode};
+pub use request::{Admission, Request, Target, TrackSetting, decode};
 pub use response::{RequestRefusal, Response, encode};
 pub use room_facts::RoomFacts;

@@ -35,6 +35,8 @@ pub enum Request {
     Subscription(Vec<String>, bool),
     /// What is wanted of tracks.
     TrackSetting(Vec<String>, TrackSetting),
+    /// Who may have the client's own tracks; none: everyone.
+    Audience(Option<Vec<Admission>>),
     /// Goodbye.
     Leave,
     /// Old-style ping.
@@ -76,6 +78,19 @@ pub struct TrackSetting {
     pub fps: u32,
     /// 1 is the most important; 0 is not set.
     pub priority: u32,
+}
+
+/// Whom a publisher admits to its tracks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// By identity; may be empty where the id is not.
+    pub identity: String,
+    /// By participant id; counts where the identity is empty.
+    pub sid: String,
+    /// To all of them, those to come as well.
+    pub all_tracks: bool,
+    /// To these.
+    pub tracks: Vec<String>,
 }
 
 /// Reads a frame.
@@ -133,6 +148,7 @@ fn translate(message: Wire) -> Request {
             };
             Request::TrackSetting(setting.track_sids, wanted)
         }
+        Wire::SubscriptionPermission(permission) => audience(permission),
         Wire::Leave(_) => Request::Leave,
         Wire::Ping(_) => Request::Ping,
         Wire::PingReq(ping) => Request::PingRequest(ping.timestamp),
@@ -144,6 +160,17 @@ fn translate(message: Wire) -> Request {
         },
         _ => Request::Other,
     }
+}
+
+fn audience(permission: proto::SubscriptionPermission) -> Request {
+    let admitted = |one: proto::TrackPermission| Admission {
+        identity: one.participant_identity,
+        sid: one.participant_sid,
+        all_tracks: one.all_tracks,
+        tracks: one.track_sids,
+    };
+    let named = permission.track_permissions.into_iter().map(admitted);
+    Request::Audience((!permission.all_participants).then(|| named.collect()))
 }
 
 fn candidate(trickle: &proto::TrickleRequest) -> Request {
@@ -173,6 +200,7 @@ impl Request {
             | Request::Mute(..)
             | Request::Subscription(..)
             | Request::TrackSetting(..)
+            | Request::Audience(_)
             | Request::Leave
             | Request::Metadata { .. }
             | Request::TooMuch { .. }

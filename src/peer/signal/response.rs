@@ -77,6 +77,8 @@ pub enum Response {
     QualityWanted(String, Option<u8>, Option<Codec>),
     /// Publisher and track whose video the downlink does not carry any more (true), or again.
     StreamState(String, String, bool),
+    /// Publisher and track that the client may have (true), or may not by the publisher's will.
+    SubscriptionPermission(String, String, bool),
     /// Outcome of a request with an id.
     Outcome(u32, RequestRefusal, &'static str),
     /// A track cannot be had.
@@ -125,12 +127,8 @@ fn translate(response: Response) -> Wire {
         Response::Room(room) => Wire::RoomUpdate(proto::RoomUpdate {
             room: Some(room_proto(&room)),
         }),
-        Response::Update(cards) => Wire::Update(proto::ParticipantUpdate {
-            participants: cards.into_iter().map(Card::into_proto).collect(),
-        }),
-        Response::Gone(card) => Wire::Update(proto::ParticipantUpdate {
-            participants: vec![card.into_proto()],
-        }),
+        Response::Update(cards) => Wire::Update(update(cards)),
+        Response::Gone(card) => Wire::Update(update(vec![*card])),
         Response::TrackPublished(cid, card, sid) => {
             let mut tracks = card.into_proto().tracks.into_iter();
             let track = tracks.find(|track| track.sid == sid);
@@ -147,6 +145,9 @@ fn translate(response: Response) -> Wire {
         }
         Response::StreamState(publisher, track, paused) => {
             Wire::StreamStateUpdate(stream_state(publisher, track, paused))
+        }
+        Response::SubscriptionPermission(publisher, track, allowed) => {
+            Wire::SubscriptionPermissionUpdate(permission(publisher, track, allowed))
         }
         Response::Leave(action, reason) => Wire::Leave(leave(action, reason)),
         Response::RefreshToken(token) => Wire::RefreshToken(token),
@@ -168,6 +169,24 @@ fn no_such_track(track_sid: String) -> proto::SubscriptionResponse {
     proto::SubscriptionResponse {
         track_sid,
         err: proto::SubscriptionError::SeTrackNotfound as i32,
+    }
+}
+
+fn update(cards: Vec<Card>) -> proto::ParticipantUpdate {
+    proto::ParticipantUpdate {
+        participants: cards.into_iter().map(Card::into_proto).collect(),
+    }
+}
+
+fn permission(
+    participant_sid: String,
+    track_sid: String,
+    allowed: bool,
+) -> proto::SubscriptionPermissionUpdate {
+    proto::SubscriptionPermissionUpdate {
+        participant_sid,
+        track_sid,
+        allowed,
     }
 }
 

@@ -112,8 +112,11 @@ pub fn presented<'a>(
     query: Option<&'a str>,
 ) -> Result<&'a str, TokenError> {
     let token = match authorization {
+        // The name of a scheme has no case, and one or more spaces follow it (RFC 9110 §11.1, §11.4).
         Some(header) => header
-            .strip_prefix("Bearer ")
+            .split_once(' ')
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))
+            .map(|(_, token)| token.trim_matches(' '))
             .ok_or(TokenError::NotBearer)?,
         None => query.ok_or(TokenError::Missing)?,
     };
@@ -217,19 +220,11 @@ pub fn sign(claims: &Claims, keys: &Keys, now: Now) -> Result<String, TokenError
         .map_err(|_| TokenError::Unsigned)
 }
 
-/// The token for `refresh_token`: the same claims (attributes included), valid for what remains of
-/// the original and for at least ten minutes.
-///
-/// # Errors
-/// `keys` has lost the key that signed the original.
-pub fn refresh(claims: &Claims, keys: &Keys, now: Now) -> Result<String, TokenError> {
-    let expires = claims.expires.max(Unix(now.unix.0 + MIN_REFRESH.0));
-    sign(
-        &Claims {
-            expires,
-            ..claims.clone()
-        },
-        keys,
-        now,
-    )
+/// The claims for `refresh_token`: the same (attributes included), valid for what remains of the
+/// original and for at least ten minutes.
+pub fn refreshed(claims: &Claims, now: Now) -> Claims {
+    Claims {
+        expires: claims.expires.max(Unix(now.unix.0 + MIN_REFRESH.0)),
+        ..claims.clone()
+    }
 }

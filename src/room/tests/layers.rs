@@ -29,8 +29,8 @@ impl Stage {
         ] {
             let options = MemberOptions {
                 auto_subscribe: member == BOB,
-                can_subscribe: true,
                 role: Some(role),
+                ..options("someone")
             };
             room.handle_joined(member, options);
             room.handle_active(member);
@@ -225,6 +225,7 @@ fn publishers_send_what_is_wanted_more_at_once_and_less_after_five_seconds() {
             Event::QualityWanted { quality, .. } => Some(quality),
             Event::Subscribed { .. }
             | Event::Unsubscribed { .. }
+            | Event::Admitted { .. }
             | Event::FirstSubscribed { .. }
             | Event::StreamState { .. }
             | Event::KeyframeWanted { .. } => None,

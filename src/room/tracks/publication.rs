@@ -7,7 +7,7 @@ use crate::base::{Bitrate, Millis, Mono, TrackKind, TrackSid, TrackSource};
 use crate::media::{Mid, Packet, StreamId};
 use crate::room::dynacast::Dynacast;
 use crate::room::keys::{MemberKey, Subscriber};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A publisher that sends nothing at all for so long has stopped.
 const STALL: Millis = Millis::from_secs(5);
@@ -42,6 +42,8 @@ pub struct Publication {
     /// What its publisher was told to send.
     pub(in crate::room) dynacast: Dynacast,
     pub(in crate::room) subscriptions: BTreeMap<Subscriber, Subscription>,
+    /// Members who want it and whom its publisher does not admit: they get it as soon as it does.
+    pub(in crate::room) denied: BTreeSet<MemberKey>,
 }
 
 impl Publication {
@@ -55,7 +57,22 @@ impl Publication {
             layers: Vec::new(),
             dynacast: Dynacast::default(),
             subscriptions: BTreeMap::new(),
+            denied: BTreeSet::new(),
         }
+    }
+
+    /// Who lost it and who is admitted, by what each may have now: the latter do not wait any more.
+    pub(in crate::room) fn revise(
+        &mut self,
+        may: impl Fn(MemberKey) -> bool,
+    ) -> (Vec<MemberKey>, Vec<MemberKey>) {
+        let subscribers = self.subscriptions.keys();
+        let subscribers = subscribers.filter_map(|subscriber| subscriber.member());
+        let lost = subscribers.filter(|member| !may(*member)).collect();
+        let waiting = self.denied.iter().copied();
+        let admitted: Vec<MemberKey> = waiting.filter(|member| may(*member)).collect();
+        self.denied.retain(|member| !admitted.contains(member));
+        (lost, admitted)
     }
 
     /// Notes that a packet of a stream came; false if the publisher sends too many streams.

@@ -145,6 +145,9 @@ function tone({ identity, threshold }) {
 
 const page = (who) => pages.get(who);
 
+/** What the console of each page said, and the WebSockets that it opened. */
+const consoles = new Map();
+
 const COMMANDS = {
   /**
    * Joins at once, with one layer unless `layers` says otherwise (kbit/s of each, from the smallest): two cores that
@@ -159,6 +162,10 @@ const COMMANDS = {
     if (fps) url.searchParams.set('fps', fps);
     if (preflight) url.searchParams.set('preflight', '1');
     const opened = await browser.newPage();
+    const seen = { lines: [], sockets: [] };
+    consoles.set(who, seen);
+    opened.on('websocket', (socket) => seen.sockets.push(new URL(socket.url()).pathname));
+    opened.on('console', (line) => seen.lines.push(line.text()));
     opened.on('console', (line) => console.error(`[${who}] ${line.type()}: ${line.text()}`));
     opened.on('pageerror', (error) => console.error(`[${who}] ${error}`));
     await opened.addInitScript(keepSize);
@@ -170,6 +177,10 @@ const COMMANDS = {
     await until(opened, `${who} is connected`, () => document.querySelector('[data-testid="connection-state"]')?.dataset.state === 'connected');
     await opened.evaluate(listen);
     return { identity: await opened.evaluate(() => window.beistand.room.localParticipant.identity) };
+  },
+  /** What its console says, and at which paths it opened WebSockets. */
+  async console({ who }) {
+    return consoles.get(who);
   },
   async sees({ who, identity, width, height }) {
     await page(who).evaluate(() => (window.__pixels = null));
@@ -332,6 +343,14 @@ const COMMANDS = {
   /** Hands the page a message as if the server had sent it: whether it understands it, and what it shows then. */
   async receive({ who, topic, message }) {
     return await page(who).evaluate(({ topic, message }) => ({ understood: window.beistand.receive(topic, message), shown: window.__shown() }), { topic, message });
+  },
+  /** The SDK hands the page a refusal that comes from an identity, whether or not that is seen in the room: what the page took. */
+  async refusal({ who, identity, text }) {
+    return await page(who).evaluate(({ identity, text }) => {
+      const payload = new TextEncoder().encode(JSON.stringify({ topic: 'beistand.recording', text }));
+      window.beistand.room.emit('dataReceived', payload, undefined, 0, 'beistand.refused', 0, identity);
+      return { took: window.beistand.refused };
+    }, { identity, text });
   },
 };
 

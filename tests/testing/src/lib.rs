@@ -5,13 +5,14 @@
 //! compile it once and import it by name, nothing of it reaches the program that is shipped, and str0m and
 //! LiveKit's messages, which it needs as a client does, stay behind their doors in `src`. The price: it is linked
 //! against the library as others see it, so unit tests inside `src` can use of it only what names no type of
-//! `beistand` ([`segment`]). What they share lies in their rooms, in `fixture.rs`, compiled for tests alone; that
+//! `beistand` ([`segment`], [`BentPackets`]). What they share lies in their rooms, in `fixture.rs`, compiled for tests alone; that
 //! way the imports of tests go down as all others do.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "for tests alone")]
 
 mod client;
 mod link;
+mod packets;
 mod payload;
 pub mod segment;
 mod wire;
@@ -19,6 +20,7 @@ mod world;
 
 pub use client::Client;
 pub use link::{Link, Rough};
+pub use packets::{BentPackets, FORGED};
 pub use payload::{AUDIO, DELTA, KEYFRAME, MIDDLE};
 pub use wire::Wire;
 pub use world::{SECRET, TENANT, World};

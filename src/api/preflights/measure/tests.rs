@@ -3,9 +3,10 @@
 use super::*;
 use crate::api::idempotency::fixture::{Book, Disk, NOW, Noted, gate, repeats};
 use crate::api::idempotency::repeats::Repeats;
+use crate::api::limits::PreflightLimits;
 use crate::api::livekit::admission::Admission;
 use crate::api::ports::worker::{WorkerDoor, Workers};
-use crate::api::preflights::book::{PreflightLimits, Preflights};
+use crate::api::preflights::book::Preflights;
 use crate::base::{Mono, Unix};
 use crate::node::{Capacity, Control, Settings};
 use crate::peer::signal::token::{Claims, Keys, sign};
@@ -108,9 +109,10 @@ impl Bench {
             ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 1))),
             parts.headers,
             once,
-            Ok(Json(Ask {
-                sdp: sdp.to_owned(),
-            })),
+            Request::post("/v1/preflights")
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(serde_json::json!({"sdp": sdp}).to_string().into())
+                .unwrap(),
         );
         match begun.await {
             Ok(answer) => Ok(answer.body.unwrap_or_default()),

@@ -2,12 +2,11 @@
 
 use super::*;
 use crate::api::events::Counters;
-use crate::api::gate::Gate;
+use crate::api::gate::{Gate, Rules};
 use crate::api::idempotency::repeats::Repeats;
-use crate::api::limits::{Limits, Rate};
+use crate::api::limits::{Limits, PreflightLimits, Rate};
 use crate::api::ports::ledger::{Ledger, Work};
 use crate::api::sessions::links::JoinLinks;
-use crate::api::site::Site;
 use crate::base::{Mono, NodeId, Now, Rng};
 use crate::node::{Capacity, Control, Settings};
 use crate::peer::signal::token::{Claims, Keys};
@@ -138,12 +137,17 @@ impl Bench {
             )),
         };
         let clock = Arc::new(now);
-        let gate = Gate::new(settings, limits(), clock, Box::new(|_| false));
-        let gate = Arc::new(gate);
-        let site = Arc::new(Site {
-            web_dir: None,
-            tls: false,
-        });
+        let rules = Rules {
+            limits: limits(),
+            preflights: PreflightLimits {
+                at_once: 1,
+                per_address: 1,
+            },
+            is_trusted: Box::new(|_| false),
+            public_url: None,
+            embed_origins: Vec::new(),
+        };
+        let gate = Arc::new(Gate::new(settings, rules, clock));
         let capacity = Capacity {
             max_sessions: 100,
             egress_bps: 0,
@@ -154,7 +158,7 @@ impl Bench {
             gate: gate.clone(),
             control: Arc::new(Mutex::new(Control::new(1, capacity))),
             ledger: ledger.clone(),
-            links: Arc::new(JoinLinks::new(gate.clone(), site)),
+            links: Arc::new(JoinLinks::new(gate.clone())),
             node: NodeId::from("ND_1"),
             rng: Mutex::new(Rng::from_seed(7)),
             repeats: Arc::new(Repeats {
@@ -175,11 +179,11 @@ impl Bench {
         claims.video.room_create = Some(true);
         let caller = Caller { claims, now: now() };
         let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, "node".parse().unwrap());
         headers.insert(KEY_HEADER, key.parse().unwrap());
         let asked = create(
             State(self.bookings.clone()),
             caller,
+            Reached("http://node".to_owned()),
             headers,
             Json(body.clone()),
         );
@@ -250,6 +254,7 @@ fn limits() -> Limits {
     };
     Limits {
         connections: 1,
+        connections_per_address: 1,
         joins: rate,
         requests: rate,
         messages: rate,

@@ -254,6 +254,9 @@ fn check_names(room: &str, identity: &str) -> Result<(), JoinRefusal> {
     if room.is_empty() {
         return Err(JoinRefusal::NoRoom);
     }
+    if identity.starts_with('\u{feff}') {
+        return Err(JoinRefusal::MarkedIdentity);
+    }
     if identity.len() > MAX_NAME_BYTES {
         return Err(JoinRefusal::LongIdentity {
             bytes: identity.len(),

@@ -139,6 +139,9 @@ pub enum JoinRefusal {
     /// The grant `room` is empty.
     #[error("the access token names no room: put its name into the grant `room`")]
     NoRoom,
+    /// The identity begins with U+FEFF: clients in JavaScript would take it for another's.
+    #[error("the identity begins with a byte order mark (U+FEFF): leave it out")]
+    MarkedIdentity,
     /// The identity is too long.
     #[error("the identity has {bytes} bytes, at most 256 are allowed: use a shorter one")]
     LongIdentity {
@@ -169,17 +172,19 @@ pub enum JoinRefusal {
 }
 
 impl JoinRefusal {
-    /// The HTTP status of the refusal.
+    /// The HTTP status of the refusal: livekit-client (2.23) shows the text of a 401 or 403 alone, and
+    /// takes any other for a broken connection.
     pub const fn status(&self) -> u16 {
         match self {
             JoinRefusal::NotAllowed => 401,
             JoinRefusal::NoIdentity
             | JoinRefusal::NoRoom
+            | JoinRefusal::MarkedIdentity
             | JoinRefusal::LongIdentity { .. }
             | JoinRefusal::LongRoom { .. }
             | JoinRefusal::UnknownRole
             | JoinRefusal::UnknownMinor
-            | JoinRefusal::UnknownSource => 400,
+            | JoinRefusal::UnknownSource => 403,
         }
     }
 }

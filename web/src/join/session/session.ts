@@ -72,6 +72,9 @@ export class Session {
       dynacast: true,
       videoCaptureDefaults: { resolution: params.resolution },
       publishDefaults: publishDefaults(params),
+      // The client would first knock at `/rtc/v1`, which this node does not have: browsers write the address of a
+      // WebSocket that is refused into the console, and the token is in it.
+      singlePeerConnection: false,
     });
     this.prober = new Prober((filler) => this.room.localParticipant.publishData(filler, { reliable: false, topic: PROBE_TOPIC }));
     this.inbox = { ...events, onProbe: (probe) => this.prober.start(probe) };
