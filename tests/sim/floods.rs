@@ -93,7 +93,16 @@ fn a_message_that_holds_too_much_is_refused_with_its_limit_and_nobody_hears_of_i
     let layers = vec![proto::VideoLayer::default(); 17];
     let codecs = vec![proto::SimulcastCodec::default(); 17];
     let sids = vec!["TR_x".to_owned(); 257];
+    let admits = proto::TrackPermission {
+        participant_identity: "cu".to_owned(),
+        track_sids: sids.clone(),
+        ..proto::TrackPermission::default()
+    };
     let asks = [
+        Ask::SubscriptionPermission(proto::SubscriptionPermission {
+            all_participants: false,
+            track_permissions: vec![admits],
+        }),
         track(|t| t.name = long.clone()),
         track(|t| t.cid = long.clone()),
         track(|t| t.stream = long.clone()),

@@ -6,19 +6,9 @@ use crate::peer::signal::Admission;
 use crate::room::{Audience, Share};
 use std::collections::BTreeMap;
 
-/// Most participants that one publisher may name: more than a room has.
-const MAX_NAMED: usize = 256;
-
-/// Most tracks that it may name for one of them.
-const MAX_TRACKS: usize = 256;
-
 /// The audience of these; who is named by a participant id is looked up now, and left out where nobody has
-/// it. None: a name is missing, or there are too many.
+/// it. None: somebody has no name.
 pub(super) fn of(named: Vec<Admission>, members: &Membership) -> Option<Audience> {
-    let is_large = |admission: &Admission| admission.tracks.len() > MAX_TRACKS;
-    if named.len() > MAX_NAMED || named.iter().any(is_large) {
-        return None;
-    }
     let mut shares = BTreeMap::new();
     for admission in named {
         let share = if admission.all_tracks {
