@@ -3,10 +3,10 @@
 use super::clock::Clock;
 use super::deliver::DeliverStats;
 use super::metrics::{
-    AdmissionTotals, Counts, DataRefusal, DatagramDrop, DeliveryOutcome, DeliveryTotals, Direction,
-    Expired, Floor, ForwardDrop, JoinOutcome, Layer, Limit, LiveState, Metrics, PreflightOutcome,
-    Queue, RecordingDrop, RecordingOutcome, RecordingState, RecordingTotals, RepeatOutcome,
-    SignalError, SocketRefusal, StoreTotals, WorkerTotals,
+    AdmissionTotals, Counts, DataRefusal, DataWait, DatagramDrop, DeliveryOutcome, DeliveryTotals,
+    Direction, Expired, Floor, ForwardDrop, JoinOutcome, Layer, Limit, LiveState, Metrics,
+    PreflightOutcome, Queue, RecordingDrop, RecordingOutcome, RecordingState, RecordingTotals,
+    RepeatOutcome, SignalError, SocketRefusal, StoreTotals, WorkerTotals,
 };
 use super::recordings::janitor::JanitorStats;
 use super::recordings::writer::WriterStats;
@@ -215,6 +215,10 @@ fn worker_totals(published: &Published) -> WorkerTotals {
             (DatagramDrop::Unauthenticated, shard.unauthenticated),
         ]),
         data_refused: data_refused(&shard.data_refused),
+        data_waits: Counts::from_iter([
+            (DataWait::SenderPaused, shard.data_pauses),
+            (DataWait::ReceiverStalled, shard.data_stalls),
+        ]),
         nacks: both(shard.nacks_in, shard.nacks_out),
         plis: both(shard.pli_in, shard.pli_out),
         plis_suppressed: shard.pli_held,

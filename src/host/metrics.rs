@@ -12,7 +12,7 @@ mod tests;
 mod totals;
 
 pub use labels::{
-    DataRefusal, DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop,
+    DataRefusal, DataWait, DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop,
     JoinOutcome, Layer, Limit, LiveState, PreflightOutcome, Queue, RecordingDrop, RecordingOutcome,
     RecordingState, RepeatOutcome, SignalError, SocketRefusal,
 };

@@ -191,8 +191,12 @@ pub struct Stats {
     pub subscriptions_expired: u64,
     /// Offers of ours that were not answered in time: the client joins anew.
     pub offers_expired: u64,
-    /// Data packets for which a client had no place.
+    /// Data packets that may be lost, and were, since a client's channel was full or not open.
     pub data_dropped: u64,
+    /// How often a sender of reliable data was made to wait, since a receiver's queue was full.
+    pub data_pauses: u64,
+    /// Clients that did not take the reliable data that there was for them: they join anew.
+    pub data_stalls: u64,
     /// Data packets of clients that went nowhere, by reason.
     pub data_refused: DataRefused,
     /// Data packets that clients sent to the server itself (topics `beistand.*`), filler of uplink

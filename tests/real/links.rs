@@ -1,5 +1,6 @@
 //! Real clients on narrow links: what the node does for them, and what it says of it.
 
+mod data;
 mod demand;
 mod floor;
 mod layers;

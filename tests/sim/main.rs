@@ -27,6 +27,7 @@ mod presence;
 mod projects;
 mod recording;
 mod rejects;
+mod reliable;
 mod scenario;
 mod shown;
 mod tracks;

@@ -261,6 +261,14 @@ labels! {
         TooLarge = "too_large",
     }
 
+    /// What a full queue of reliable data has led to.
+    DataWait {
+        /// Whoever sends more waits.
+        SenderPaused = "sender_paused",
+        /// The receiver takes too little, and is told to join anew.
+        ReceiverStalled = "receiver_stalled",
+    }
+
     /// A bounded queue that drops when it is full.
     Queue {
         /// Data packets to a client.

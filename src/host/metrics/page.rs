@@ -3,7 +3,7 @@
 mod recordings;
 
 use super::labels::{
-    DataRefusal, DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop,
+    DataRefusal, DataWait, DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop,
     JoinOutcome, Layer, Limit, LiveState, PreflightOutcome, Queue, RepeatOutcome, SignalError,
     SocketRefusal,
 };
@@ -58,10 +58,11 @@ struct Media {
     expired: IntCounterVec,
 }
 
-/// What others sent and nobody got.
+/// What others sent and nobody got, or got later.
 struct Refusals {
     datagrams: IntCounterVec,
     data: IntCounterVec,
+    data_waits: IntCounterVec,
 }
 
 /// What links carry now, and how floors stand.
@@ -375,6 +376,12 @@ impl Refusals {
                 "reason",
                 DataRefusal::WORDS,
             )?,
+            data_waits: to.counters(
+                "beistand_data_waits_total",
+                "What full queues of reliable data, which drop nothing, have led to.",
+                "what",
+                DataWait::WORDS,
+            )?,
         })
     }
 
@@ -386,6 +393,10 @@ impl Refusals {
         for reason in DataRefusal::ALL {
             let counter = self.data.with_label_values(&[reason.as_str()]);
             set_total(&counter, totals.data_refused.of(*reason));
+        }
+        for what in DataWait::ALL {
+            let counter = self.data_waits.with_label_values(&[what.as_str()]);
+            set_total(&counter, totals.data_waits.of(*what));
         }
     }
 }

@@ -43,6 +43,7 @@ fn worker() -> WorkerTotals {
         forward_drops: [(ForwardDrop::AwaitingKeyframe, 7)].into_iter().collect(),
         datagram_drops: [(DatagramDrop::UnknownUfrag, 8)].into_iter().collect(),
         data_refused: [(DataRefusal::Topic, 6)].into_iter().collect(),
+        data_waits: [(DataWait::SenderPaused, 2)].into_iter().collect(),
         nacks: [(Direction::Out, 3)].into_iter().collect(),
         plis: [(Direction::Out, 4)].into_iter().collect(),
         plis_suppressed: 9,
@@ -87,6 +88,7 @@ fn totals_of_workers_are_added_up_and_a_later_report_replaces_the_earlier() {
             "beistand_datagram_drops_total{reason=\"unknown_ufrag\"} 16",
         );
         has(&text, "beistand_data_refused_total{reason=\"topic\"} 12");
+        has(&text, "beistand_data_waits_total{what=\"sender_paused\"} 4");
         has(&text, "beistand_nack_total{direction=\"out\"} 6");
         has(&text, "beistand_keyframe_requests_suppressed_total 18");
         has(&text, "beistand_queue_drops_total{queue=\"data\"} 12");

@@ -1,8 +1,8 @@
 //! The totals that those who count hand over.
 
 use super::labels::{
-    DataRefusal, DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop, Layer,
-    Limit, LiveState, Queue, RecordingDrop, RecordingOutcome, RecordingState,
+    DataRefusal, DataWait, DatagramDrop, DeliveryOutcome, Direction, Expired, Floor, ForwardDrop,
+    Layer, Limit, LiveState, Queue, RecordingDrop, RecordingOutcome, RecordingState,
 };
 use crate::base::Millis;
 use std::collections::BTreeMap;
@@ -71,6 +71,8 @@ pub struct WorkerTotals {
     pub datagram_drops: Counts<DatagramDrop>,
     /// Data packets of clients that went nowhere.
     pub data_refused: Counts<DataRefusal>,
+    /// What full queues of reliable data led to.
+    pub data_waits: Counts<DataWait>,
     /// NACK messages.
     pub nacks: Counts<Direction>,
     /// Keyframe requests.
@@ -98,6 +100,7 @@ impl AddAssign<&WorkerTotals> for WorkerTotals {
         self.forward_drops += &other.forward_drops;
         self.datagram_drops += &other.datagram_drops;
         self.data_refused += &other.data_refused;
+        self.data_waits += &other.data_waits;
         self.nacks += &other.nacks;
         self.plis += &other.plis;
         self.plis_suppressed += other.plis_suppressed;

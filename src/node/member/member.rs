@@ -2,9 +2,9 @@
 
 use super::connections::{Connections, Side};
 use super::links::Links;
+use super::outgoing_data::{OutgoingData, Unsent};
 use super::token_refresh::TokenRefresh;
 use super::tracks::Tracks;
-use super::waiting_data::WaitingData;
 use crate::base::{ConnectionId, Identity, Millis, Mono, Now, ParticipantSid, Verdict};
 use crate::peer::negotiate::Negotiation;
 use crate::peer::signal::server_packet;
@@ -12,6 +12,8 @@ use crate::peer::signal::token::{Claims, Join, ParticipantKind, refreshed};
 use crate::peer::signal::{Card, ClientParams};
 use crate::peer::transport::Channel;
 use crate::session::Floor as Promise;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Never connected for this long: removed. Clients give up after 15 s themselves, and a session
 /// with nobody present ends after 20 s anyway.
@@ -45,7 +47,10 @@ pub(in crate::node) struct Member {
     pub(in crate::node) media_at: Option<Mono>,
     /// The newest authenticated packet of which billing was told.
     pub(in crate::node) reported: Option<Mono>,
-    waiting: WaitingData,
+    /// Reliable data for the client.
+    pub(in crate::node) outgoing: OutgoingData,
+    /// Reliable packets of the client's for which others have no place now, in their order.
+    pub(in crate::node) unsent: VecDeque<Unsent>,
     joined: Mono,
     token: TokenRefresh,
 }
@@ -58,6 +63,8 @@ pub(in crate::node) enum DisconnectCause {
     /// An offer of ours was not answered in time.
     Unanswered,
     Closed,
+    /// It does not take the reliable data that there is for it.
+    Stalled,
 }
 
 /// The parts of a new member.
@@ -106,7 +113,8 @@ impl Member {
             active: false,
             media_at: None,
             reported: None,
-            waiting: WaitingData::default(),
+            outgoing: OutgoingData::default(),
+            unsent: VecDeque::new(),
             joined: now.mono,
             token: TokenRefresh::at_join(now.unix),
         }
@@ -163,7 +171,11 @@ impl Member {
         }
         let last = self.connections.last_authenticated();
         let silent = now.since(last.unwrap_or(self.joined)) >= SILENT_FOR;
-        silent.then_some(DisconnectCause::Silent)
+        if silent {
+            return Some(DisconnectCause::Silent);
+        }
+        let stalled = self.outgoing.is_stalled(now);
+        stalled.then_some(DisconnectCause::Stalled)
     }
 
     /// The claims of a token that the client is to be given now.
@@ -176,32 +188,43 @@ impl Member {
         Some(claims)
     }
 
-    /// Sends data to the client, or keeps it where it is reliable and cannot go now. False if it is lost.
-    pub(in crate::node) fn send_data(&mut self, channel: Channel, packet: &[u8]) -> bool {
-        let reliable = channel == Channel::Reliable;
-        let waits = reliable && !self.waiting.is_empty();
+    /// Sends data that may be lost. False if it is.
+    pub(in crate::node) fn send_lossy(&mut self, channel: Channel, packet: &[u8]) -> bool {
         let transport = self.connections.write(Side::Subscriber);
-        (!waits && transport.send_data(channel, packet)) || (reliable && self.waiting.push(packet))
+        transport.send_data(channel, packet)
     }
 
-    /// Sends what was kept for a channel that was not open, or whose buffer was full.
-    pub(in crate::node) fn send_waiting_data(&mut self) {
-        if self.waiting.is_empty() {
+    /// A packet of another client's, for which there is place.
+    pub(in crate::node) fn send_reliable(&mut self, packet: Arc<[u8]>, now: Mono) {
+        self.outgoing.push(packet);
+        self.send_waiting_data(now);
+    }
+
+    /// Sends what waits, as far as the channel is open and the client takes it.
+    pub(in crate::node) fn send_waiting_data(&mut self, now: Mono) {
+        if self.outgoing.is_idle() {
             return;
         }
         let transport = self.connections.transport(Side::Subscriber);
-        let sent = self
-            .waiting
-            .send(|packet| transport.send_data(Channel::Reliable, packet));
+        if let Some(bytes) = transport.unacknowledged(Channel::Reliable) {
+            self.outgoing.handle_unacknowledged(bytes, now);
+        }
+        let mut sent = false;
+        while let Some(packet) = self.outgoing.next() {
+            if !transport.send_data(Channel::Reliable, packet) {
+                break;
+            }
+            self.outgoing.handle_sent(now);
+            sent = true;
+        }
         if sent {
             self.connections.write(Side::Subscriber);
         }
     }
 
-    /// A packet of the server's own, if the client's channel takes it now.
-    pub(in crate::node) fn tell(&mut self, topic: &str, json: &str) {
-        let packet = server_packet(topic, json);
-        let transport = self.connections.write(Side::Subscriber);
-        transport.send_data(Channel::Reliable, &packet);
+    /// A packet of the server's own, before those of others.
+    pub(in crate::node) fn tell(&mut self, topic: &str, json: &str, now: Mono) {
+        self.outgoing.push_own(server_packet(topic, json).into());
+        self.send_waiting_data(now);
     }
 }

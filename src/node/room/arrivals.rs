@@ -111,6 +111,9 @@ impl Parts {
         }
         let validated = is_stun(bytes) && transport.accepts_source(source);
         member.connections.handle_received();
+        if route.side == Side::Subscriber {
+            member.send_waiting_data(context.now.mono);
+        }
         if validated {
             let ufrag = member.connections.ufrag(route.side);
             context.demux.validated(ufrag, source);

@@ -3,9 +3,10 @@
 use super::membership::Membership;
 use super::parts::Parts;
 use super::recording::Recordings;
+use super::reliable_data;
 use crate::node::context::Context;
 use crate::node::io::DataRefused;
-use crate::node::member::Member;
+use crate::node::member::{Member, Unsent};
 use crate::peer::signal::{ClientPacket, PacketRefusal, Sender};
 use crate::peer::transport::Channel;
 use crate::room::MemberKey;
@@ -75,6 +76,12 @@ pub(in crate::node) fn handle(
         return;
     };
     match stamped {
+        Some(Ok(out)) if reliable => {
+            let (packet, to) = (out.into(), read.destinations());
+            let members = &mut parts.members;
+            let paused = reliable_data::send(from, Unsent { packet, to }, members, context.now);
+            context.stats.data_pauses += u64::from(paused);
+        }
         Some(Ok(out)) => {
             let dropped = pass_on(packet, &read, &out, &mut parts.members);
             context.stats.data_dropped += dropped;
@@ -101,7 +108,7 @@ fn stamp(
         .then(|| packet.stamped(reliable, sender))
 }
 
-/// Sends a packet, stamped as `out`, to whom it is for. How often it found no place.
+/// Sends a packet that may be lost, stamped as `out`, to whom it is for. How often it was.
 fn pass_on(
     packet: DataPacket<'_>,
     read: &ClientPacket<'_>,
@@ -112,7 +119,7 @@ fn pass_on(
     let mut dropped = 0;
     for (key, member) in members.iter_mut() {
         let concerned = key != packet.from && destinations.includes(member.identity(), &member.sid);
-        if concerned && !member.send_data(packet.channel, out) {
+        if concerned && !member.send_lossy(packet.channel, out) {
             dropped += 1;
         }
     }

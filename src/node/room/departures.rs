@@ -48,6 +48,7 @@ impl Parts {
             };
             if let Some(cause) = member.disconnect_cause(now.mono) {
                 context.stats.offers_expired += u64::from(cause == DisconnectCause::Unanswered);
+                context.stats.data_stalls += u64::from(cause == DisconnectCause::Stalled);
                 self.members.leave(key, cause.into());
                 continue;
             }
@@ -57,7 +58,8 @@ impl Parts {
                     Err(error) => tracing::warn!(%error, "a token could not be refreshed"),
                 }
             }
-            member.send_waiting_data();
+            member.send_waiting_data(now.mono);
+            member.outgoing.watch(member.connected, now.mono);
             for sid in member.tracks.expire(now.mono) {
                 context.stats.tracks_expired += 1;
                 self.notices

@@ -15,7 +15,7 @@ use super::parts::Parts;
 use super::recording::Recordings;
 use super::recording_outputs::{carry_out, people};
 use super::subscriptions::Subscriptions;
-use super::{arrivals, commands, counts, data, evidence, requests};
+use super::{arrivals, commands, counts, data, evidence, reliable_data, requests};
 use crate::base::{
     ConnectionId, EndReason, Identity, Millis, Mono, Now, Purpose, RoomKey, SessionId, SessionState,
 };
@@ -215,9 +215,7 @@ impl LiveRoom {
             match heard {
                 Heard::Datagram { to, bytes } => context.push(Output::Datagram { to, bytes }),
                 Heard::Connected => self.parts.handle_connected(key, side, context.now),
-                Heard::Closed => {
-                    self.parts.handle_closed(key, context.now.mono);
-                }
+                Heard::Closed => self.parts.handle_closed(key, context.now.mono),
                 Heard::Packet(packet) => {
                     let from = MemberKey(key);
                     if self.egress.forward(from, &packet, &mut self.parts, context) {
@@ -228,7 +226,7 @@ impl LiveRoom {
                     self.parts.room.handle_keyframe_request(MemberKey(key), mid);
                 }
                 Heard::ChannelOpen(Channel::Reliable) if side == Side::Subscriber => {
-                    member.send_waiting_data();
+                    member.send_waiting_data(context.now.mono);
                     self.recordings.handle_channel_open(MemberKey(key));
                 }
                 Heard::ChannelOpen(_) => {}
@@ -358,6 +356,9 @@ impl LiveRoom {
             &mut self.parts.notices,
         );
         self.parts.tend_members(context);
+        for key in reliable_data::resume(&mut self.parts.members, now) {
+            self.hear(key, Side::Publisher, context);
+        }
         let notices = &mut self.parts.notices;
         let expired = self.parts.subscriptions.handle_timeout(notices, now.mono);
         context.stats.subscriptions_expired += expired;

@@ -64,7 +64,7 @@ impl From<DisconnectCause> for Leave {
         match cause {
             DisconnectCause::NeverConnected => Leave::explicit(LeaveReason::JoinFailure),
             DisconnectCause::Silent => Leave::lost(LeaveReason::ConnectionTimeout),
-            DisconnectCause::Unanswered | DisconnectCause::Closed => {
+            DisconnectCause::Unanswered | DisconnectCause::Closed | DisconnectCause::Stalled => {
                 Leave::lost(LeaveReason::MediaFailure)
             }
         }

@@ -22,6 +22,7 @@ mod parts;
 mod publishing;
 pub(super) mod recording;
 mod recording_outputs;
+mod reliable_data;
 mod requests;
 mod subscriptions;
 

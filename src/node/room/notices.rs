@@ -132,7 +132,7 @@ impl Notices {
                 Notice::Data { to, topic, json } => {
                     let concerned = members.iter_mut();
                     for (_, member) in concerned.filter(|(key, _)| to.is_none_or(|to| to == *key)) {
-                        member.tell(topic, &json);
+                        member.tell(topic, &json, now);
                     }
                 }
             }

@@ -3,6 +3,7 @@
 use super::anchor::Anchor;
 use super::control::{Change, Channel, Control, Polled};
 use super::error::TransportError;
+use super::held_data::HeldData;
 use super::media::{Evidence, LinkReport, Media, Replays};
 use super::output::{Offered, Output, Stats};
 use crate::base::{Bitrate, Mono, Now};
@@ -23,6 +24,7 @@ pub struct Transport {
     replays: Replays,
     /// Where the peer is: what is no STUN goes there.
     in_use: Option<SocketAddr>,
+    held: HeldData,
 }
 
 impl Transport {
@@ -35,6 +37,7 @@ impl Transport {
             arriving: Mono::ZERO,
             replays: Replays::default(),
             in_use: None,
+            held: HeldData::default(),
         };
         transport.update_due();
         transport
@@ -76,6 +79,9 @@ impl Transport {
     pub fn handle_datagram(&mut self, source: SocketAddr, bytes: &[u8], now: Now) -> bool {
         if is_stun(bytes) && self.replays.is_foreign(bytes, source) {
             return false;
+        }
+        if self.held.takes(source, bytes) {
+            return true;
         }
         let evidence = Evidence::from_now();
         if !self.control.handle_datagram(source, bytes, now.mono) {
@@ -174,6 +180,24 @@ impl Transport {
         self.control.handle_candidate(candidate)?;
         self.drain();
         Ok(())
+    }
+
+    /// The peer's data channels wait from now on, until [`release_data`](Self::release_data). All of the
+    /// connection's SCTP does, so acknowledgements of what is sent on it too: only for one that receives.
+    pub fn hold_data(&mut self) {
+        self.held.hold();
+    }
+
+    /// The peer's data channels go on, with what has come since.
+    pub fn release_data(&mut self, now: Now) {
+        for (source, bytes) in self.held.release() {
+            self.handle_datagram(source, &bytes, now);
+        }
+    }
+
+    /// Bytes of a channel that the peer has not acknowledged; none: it is not open.
+    pub fn unacknowledged(&mut self, channel: Channel) -> Option<usize> {
+        self.control.unacknowledged(channel)
     }
 
     /// Sends `payload` on a channel; false if the channel is not open or its buffer is full.

@@ -17,6 +17,7 @@ mod connection;
 mod control;
 mod error;
 mod factory;
+mod held_data;
 mod media;
 mod output;
 mod probe;

@@ -52,6 +52,14 @@ const COMMANDS = {
     await page(who).evaluate((source) => window.client.unpublish(source), source);
     return {};
   },
+  /** Sends so many bytes as a file, as fast as the SDK lets it. */
+  async send_file({ who, bytes }) {
+    return await page(who).evaluate((bytes) => window.client.sendFile(bytes), bytes);
+  },
+  /** The file of somebody has come. */
+  async file({ who, from, ms }) {
+    return await until(who, `the file of ${from} comes`, 'file', from, ms);
+  },
   /** So many encodings of video go out. */
   async sends({ who, encodings }) {
     return { sent: await until(who, `${encodings} encodings are sent`, 'sends', encodings) };

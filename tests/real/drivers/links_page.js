@@ -35,8 +35,19 @@
     if (participant || !topic?.startsWith('beistand.')) return;
     messages.push({ at_ms: now(), topic, data: JSON.parse(texts.decode(payload)) });
   });
+  const files = new Map();
+  room.registerByteStreamHandler('file', async (reader, { identity }) => {
+    const parts = await reader.readAll();
+    files.set(identity, await digest(new Blob(parts)));
+  });
   room.on(RoomEvent.TrackSubscribed, (track) => document.body.append(track.attach()));
   room.on(RoomEvent.TrackUnsubscribed, (track) => track.detach().forEach((element) => element.remove()));
+
+  async function digest(blob) {
+    const bytes = await blob.arrayBuffer();
+    const sum = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+    return { bytes: bytes.byteLength, sha256: Array.from(sum, (byte) => byte.toString(16).padStart(2, '0')).join('') };
+  }
 
   /** Received and sent totals of this moment, over all connections. */
   async function sample() {
@@ -179,6 +190,14 @@
       await room.localParticipant.unpublishTrack(published.get(source).track, true);
       published.delete(source);
     },
+    async sendFile(bytes) {
+      const parts = [];
+      for (let left = bytes; left > 0; left -= 65_536) parts.push(crypto.getRandomValues(new Uint8Array(Math.min(left, 65_536))));
+      const file = new File(parts, 'file');
+      await room.localParticipant.sendFile(file, { topic: 'file' });
+      return await digest(file);
+    },
+    file: (identity) => files.get(identity) ?? false,
     sends(encodings) {
       const newest = samples.at(-1);
       const before = samples.findLast((sample) => sample.at_ms <= newest?.at_ms - WINDOW_MS);

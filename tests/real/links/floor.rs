@@ -79,8 +79,10 @@ fn break_the_floor(direction: &str) {
     let turn = turn::alone();
     let proxy = Proxy::start(12);
     let receiver = Receiver::start(&json!([]));
-    let floor =
-        format!("\n[policies.default.floor]\nup_bps = {FLOOR_BPS}\ndown_bps = {FLOOR_BPS}\n");
+    // Each change of a floor is in the log at debug.
+    let floor = format!(
+        "\n[policies.default.floor]\nup_bps = {FLOOR_BPS}\ndown_bps = {FLOOR_BPS}\n\n[log]\nlevel = \"debug\"\n"
+    );
     let node = Node::ruled(&proxy, &[&receiver], &floor);
     let mut clients = Driver::clients();
     for side in [("erika", "expert"), ("karl", "customer")] {

@@ -233,6 +233,12 @@ impl Control {
         Ok(())
     }
 
+    /// Bytes of a channel that the peer has not acknowledged; none: it is not open.
+    pub fn unacknowledged(&mut self, channel: Channel) -> Option<usize> {
+        let id = self.channels.get(&channel)?;
+        Some(self.rtc.channel(*id)?.buffered_amount())
+    }
+
     /// False if the channel is not open or its buffer is full.
     pub fn send_data(&mut self, channel: Channel, payload: &[u8]) -> bool {
         let Some(id) = self.channels.get(&channel) else {
