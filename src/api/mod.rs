@@ -13,6 +13,7 @@ mod limits;
 mod listen;
 mod livekit;
 mod locks;
+mod lost_sessions;
 mod openapi;
 mod pages;
 mod paging;
@@ -35,7 +36,7 @@ pub use events::{ApiEvent, Counters, Crowded, Preflighted, Repeated};
 pub use gate::{IsTrusted, Rules};
 pub use limits::{Limits, PreflightLimits, Rate};
 pub use listen::{Listener, Listening, Tls, serve};
-pub use livekit::admission::LostSession;
+pub use lost_sessions::LostSession;
 pub use ports::clock::ReadClock;
 pub use ports::ledger::{
     Answer, KeptAnswer, KeyFound, KeyLookup, Known, Ledger, REMEMBERED, Read, Request,

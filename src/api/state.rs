@@ -4,9 +4,10 @@ use super::dev::receiver::Dev;
 use super::events::{ApiEvent, Counters, Preflighted};
 use super::gate::{Gate, Rules};
 use super::idempotency::repeats::Repeats;
-use super::livekit::admission::{Admission, LostSession};
+use super::livekit::admission::Admission;
 use super::livekit::join::Entrance;
 use super::locks::lock;
+use super::lost_sessions::{LostSession, LostSessions};
 use super::ports::clock::ReadClock;
 use super::ports::ledger::{Ledger, Work};
 use super::ports::recordings::Recordings;
@@ -104,7 +105,8 @@ impl AppState {
         let links = Arc::new(JoinLinks::new(gate.clone()));
         let workers = Arc::new(Workers::new(control.clone(), parts.workers));
         let preflights = Arc::new(Mutex::new(preflights));
-        let admission = Admission::new(control.clone(), gate.clone(), parts.lost);
+        let lost = Arc::new(LostSessions::new(parts.lost));
+        let admission = Admission::new(control.clone(), gate.clone(), lost.clone());
         let repeats = Arc::new(Repeats {
             gate: gate.clone(),
             ledger: ledger.clone(),
@@ -129,6 +131,7 @@ impl AppState {
         let bookings = Bookings {
             gate: gate.clone(),
             control,
+            lost,
             ledger: ledger.clone(),
             links,
             node: parts.node,

@@ -4,6 +4,7 @@ mod bitrate;
 pub mod crypto;
 mod grants;
 mod ids;
+mod json;
 mod pii;
 mod project;
 mod recording;
@@ -19,6 +20,7 @@ pub use ids::{
     ConnectionId, Identity, NodeId, ParticipantSid, PreflightId, RoomName, RoomSid, SessionId,
     TrackSid,
 };
+pub use json::{MAX_JSON_BYTES, json_len};
 pub use pii::Pii;
 pub use project::{ProjectId, RoomKey};
 pub use recording::{

@@ -1,9 +1,10 @@
 //! What a session may use in all, and how an app changes it.
 
 use super::Policy;
+use serde::{Deserialize, Serialize};
 
 /// What a session may use in all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowance {
     /// Prepaid seconds; none where there is no quota.
     pub quota_s: Option<u64>,

@@ -11,7 +11,7 @@ pub use floor::{Admission, Floor, OnBreach};
 pub use presence::{Presence, Who};
 pub use recording::{Mode, Recording, Retention};
 
-use crate::base::Millis;
+use crate::base::{MAX_JSON_BYTES, Millis, json_len};
 use error::{length, range};
 use serde::{Deserialize, Serialize};
 
@@ -201,6 +201,8 @@ impl Policy {
         range("abandon_after_s", self.abandon_after_s, grace, 86_400)?;
         let reference = self.external_ref.as_ref().map_or(0, String::len);
         length("external_ref", reference, MAX_EXTERNAL_REF_BYTES)?;
+        let in_json = self.external_ref.as_deref().map_or(0, json_len);
+        length("external_ref in JSON", in_json, MAX_JSON_BYTES)?;
         let metadata = self
             .metadata
             .as_ref()

@@ -12,7 +12,9 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{BootEntry, ChainHead, ChainPosition, ClockEntry, Hash, Labels, Row, chain_hash};
+pub use chain::{
+    BootEntry, ChainHead, ChainPosition, ClockEntry, Filed, Hash, Labels, Row, chain_hash,
+};
 pub use recordings::{NoteRefusal, RecordingRecord, Stage, Stages, after_stop};
 pub use verify::{Fault, FaultKind, Report, Verifier, verify};
 

@@ -19,9 +19,9 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
-/// Longest answer that is kept, in bytes. A longer one is sent, and its repeat refused: what was asked is
-/// never done again.
-const KEPT_BYTES: usize = 64 * 1024;
+/// Longest answer that is kept, in bytes: the record of a session with 20,000 intervals. A longer one is
+/// sent, and its repeat refused: what was asked is never done again.
+const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
 /// A POST that may be a repeat.
 ///

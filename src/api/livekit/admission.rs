@@ -2,26 +2,15 @@
 
 use crate::api::gate::Gate;
 use crate::api::locks::lock;
-use crate::base::{Identity, Mono, Now, RoomKey, Unix};
+use crate::api::lost_sessions::{LostSession, LostSessions};
+use crate::base::{Now, RoomKey, Unix};
 use crate::node::verdicts::refusal;
 use crate::node::{Arrival, Continued, Control, JoinRequest, Place, Refusal as Full};
 use crate::peer::signal::token::Join;
 use crate::session::{Floor, Policy, Window};
 use axum::http::StatusCode;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-
-/// A session that a crash or a stop of the node ended: a rejoin of its room before `until` goes on with
-/// it.
-pub struct LostSession {
-    /// The session.
-    pub session: Continued,
-    /// Who was in it.
-    pub people: BTreeSet<Identity>,
-    /// Until when.
-    pub until: Mono,
-}
 
 /// A join that is refused: with this status, in these words.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,20 +37,20 @@ pub(in crate::api) struct Admission {
     pub draining: AtomicBool,
     control: Arc<Mutex<Control>>,
     gate: Arc<Gate>,
-    lost: Mutex<BTreeMap<RoomKey, LostSession>>,
+    lost: Arc<LostSessions>,
 }
 
 impl Admission {
     pub fn new(
         control: Arc<Mutex<Control>>,
         gate: Arc<Gate>,
-        lost: BTreeMap<RoomKey, LostSession>,
+        lost: Arc<LostSessions>,
     ) -> Admission {
         Admission {
             draining: AtomicBool::new(false),
             control,
             gate,
-            lost: Mutex::new(lost),
+            lost,
         }
     }
 
@@ -74,15 +63,13 @@ impl Admission {
 
     /// The session that a join of the room goes on with.
     pub fn continues(&self, room: &RoomKey, now: Now) -> Option<Continued> {
-        let lost = lock(&self.lost);
-        let lost = lost.get(room)?;
-        (now.mono < lost.until).then(|| lost.session.clone())
+        self.lost.of(room, now)
     }
 
     /// A room is over; one that was never opened leaves a lost session to be continued.
     pub fn handle_room_ended(&self, room: &RoomKey, lived: bool) {
         if lived {
-            lock(&self.lost).remove(room);
+            self.lost.remove(room);
         }
         lock(&self.control).handle_room_ended(room);
     }
@@ -92,7 +79,7 @@ impl Admission {
         let mut control = lock(&self.control);
         if let Some(closed) = closed {
             control.handle_begun(room, &closed.session.facts.session);
-            lock(&self.lost).insert(room.clone(), closed);
+            self.lost.insert(room.clone(), closed);
         }
         control.handle_room_ended(room);
     }
@@ -140,10 +127,9 @@ impl Admission {
     /// Whether the participant was in the session that this join's continues.
     fn was_cut_off(&self, control: &Control, request: &JoinRequest) -> bool {
         let (room, identity) = (&request.join.room, &request.join.identity);
-        let lost = lock(&self.lost);
-        let was_in = lost.get(room).map(|lost| lost.people.contains(identity));
+        let was_in = self.lost.had(room, identity);
         // What is booked is a session of its own.
-        request.continues.is_some() && control.booking(room).is_none() && was_in == Some(true)
+        request.continues.is_some() && control.booking(room).is_none() && was_in
     }
 
     /// Whether the join may come in; changes nothing.

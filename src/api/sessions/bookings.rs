@@ -4,6 +4,7 @@ use super::links::JoinLinks;
 use crate::api::gate::Gate;
 use crate::api::idempotency::repeats::{Repeats, Turn};
 use crate::api::locks::lock;
+use crate::api::lost_sessions::LostSessions;
 use crate::api::ports::ledger::{Ledger, Request, Unwritten, Work};
 use crate::api::problem::Problem;
 use crate::base::{EndReason, NodeId, Rng, SessionId};
@@ -15,6 +16,8 @@ pub(in crate::api) struct Bookings {
     pub gate: Arc<Gate>,
     /// Which room is where, and what is booked.
     pub control: Arc<Mutex<Control>>,
+    /// Whose rooms are not to be booked.
+    pub lost: Arc<LostSessions>,
     pub ledger: Arc<Ledger>,
     pub links: Arc<JoinLinks>,
     /// This node.
@@ -31,6 +34,12 @@ impl Bookings {
         booking: Booking,
         asked: Option<(Request, Turn)>,
     ) -> Result<Arc<Booking>, Problem> {
+        if let Some(lost) = self.lost.of(&booking.room, self.gate.now()) {
+            let what = "the room has a session already, which a stop of the node cut off: it goes on with \
+                        the next join, or its room is free 10 minutes after the stop";
+            let session = lost.facts.session;
+            return Err(Problem::conflict(what, Some(session.as_str())));
+        }
         let booked = lock(&self.control).book(booking).map_err(refused)?;
         let (request, turn) = asked.unzip();
         let work = Work::Book(Box::new(Booking::clone(&booked)), request);

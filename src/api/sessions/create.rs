@@ -2,7 +2,7 @@
 
 use super::body::{Created, NewSession, SessionStage};
 use super::bookings::Bookings;
-use super::fields::Fields;
+use super::fields::{Fields, fits_in_json};
 use super::links::Mint;
 use super::policy::overridden;
 use super::tokens::{TTL_RANGE_S, TTL_S, guest};
@@ -126,6 +126,7 @@ fn draft(
 ) -> Result<Booking, Problem> {
     let mut fields = Fields::of(body, "")?;
     let room = fields.text("room", 1..=ROOM_BYTES)?;
+    fits_in_json("room", room)?;
     let template = fields.text("policy", 1..=64)?.unwrap_or("default");
     let project = caller.project();
     let settings = bookings.gate.settings();
@@ -137,7 +138,9 @@ fn draft(
         Some(changes) => overridden(rules, changes, "overrides")?,
         None => rules.clone(),
     };
-    if let Some(external) = fields.text("external_ref", 0..=256)? {
+    let external = fields.text("external_ref", 0..=256)?;
+    fits_in_json("external_ref", external)?;
+    if let Some(external) = external {
         policy.external_ref = Some(external.to_owned());
     }
     if let Some(metadata) = fields.any("metadata") {
@@ -172,6 +175,7 @@ fn draft(
         token_ttl_s,
         created_unix_ms: caller.now.unix,
         grants: Grants::default(),
+        first: None,
     })
 }
 
@@ -218,7 +222,7 @@ fn answer(bookings: &Bookings, caller: &Caller, booking: &Booking) -> Result<Res
         room: booking.room.name.to_string(),
         state: SessionStage::Scheduled,
         policy_name: booking.template.clone(),
-        policy: serde_json::to_value(&booking.policy).unwrap_or_default(),
+        policy: serde_json::to_value(booking.first_policy()).unwrap_or_default(),
         external_ref: booking.policy.external_ref.clone(),
         metadata: booking.policy.metadata.clone().unwrap_or_default(),
         created_unix_ms: booking.created_unix_ms.0,

@@ -1,6 +1,7 @@
 //! Reads a JSON object field by field: what is wrong is named, with what is allowed.
 
 use crate::api::problem::Problem;
+use crate::base::{MAX_JSON_BYTES, json_len};
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
@@ -128,4 +129,13 @@ impl<'a> Fields<'a> {
             &self.asked.join(", "),
         ))
     }
+}
+
+/// Entries and events have a bound, so names that stand in each of them have one there.
+pub(super) fn fits_in_json(place: &str, text: Option<&str>) -> Result<(), Problem> {
+    if text.is_some_and(|text| json_len(text) > MAX_JSON_BYTES) {
+        let allowed = "at most 384 bytes in JSON: fewer control characters and quotes";
+        return Err(Problem::body(place, allowed));
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Tokens and join links of a session's participants.
 
 use super::body::{NewToken, Token};
-use super::fields::Fields;
+use super::fields::{Fields, fits_in_json};
 use super::id::Id;
 use super::links::{LinkMaker, Mint};
 use super::refusals::unended;
@@ -31,6 +31,7 @@ const NAME_BYTES: usize = 256;
 pub(super) fn guest(fields: &mut Fields<'_>) -> Result<Guest, Problem> {
     let needed = |field: String, allowed: &str| Problem::body(&field, allowed);
     let identity = fields.needed("identity", 1..=NAME_BYTES)?;
+    fits_in_json(&fields.place("identity"), Some(identity))?;
     let name = fields.text("name", 0..=NAME_BYTES)?.unwrap_or_default();
     let word = fields.any("role").and_then(|word| word.as_str());
     let role: Option<Role> = word.and_then(|word| word.parse().ok());

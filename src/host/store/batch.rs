@@ -10,7 +10,7 @@ use super::{answers, bookings, outbox};
 use crate::api::Work;
 use crate::base::{NodeId, Now, ProjectId, RecordingNote, SessionId, Unix};
 use crate::usage::ledger::{
-    BootEntry, ChainHead, ClockEntry, Death, NoteRefusal, SessionRecord, fold,
+    BootEntry, ChainHead, ClockEntry, Death, Filed, NoteRefusal, SessionRecord, fold,
 };
 use crate::usage::outbox::{Mark, Verdict};
 use crate::usage::{Append, Checkpoint, Entry, EntryKind};
@@ -325,7 +325,7 @@ impl<'a> Batch<'a> {
         };
         let owner = Some((&entry.session, entry.entry_seq));
         self.row(
-            &json(entry)?,
+            &json(&Filed { entry, event_seq })?,
             &Columns {
                 owner,
                 kind,

@@ -48,7 +48,7 @@ impl LedgerReader {
         let mut run = || -> rusqlite::Result<()> {
             let sql =
                 "SELECT boot.node, entry.boot_epoch, chain_seq, session, entry_seq, prev_hash,
-                       hash, body, kind, at_unix_ms FROM entry LEFT JOIN boot ON boot.epoch = entry.boot_epoch
+                       hash, body, kind, at_unix_ms, event_seq FROM entry LEFT JOIN boot ON boot.epoch = entry.boot_epoch
                        ORDER BY entry.boot_epoch, chain_seq";
             let mut select = self.conn.prepare(sql)?;
             let mut rows = select.query([])?;
@@ -210,8 +210,13 @@ impl LedgerReader {
 fn labels(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Labels>> {
     let kind = serde_json::Value::String(row.get(8)?);
     let at_unix_ms = Unix(uint(row.get(9)?));
+    let event_seq = Some(uint(row.get(10)?));
     let kind = serde_json::from_value(kind).ok();
-    Ok(kind.map(|kind| Labels { kind, at_unix_ms }))
+    Ok(kind.map(|kind| Labels {
+        kind,
+        at_unix_ms,
+        event_seq,
+    }))
 }
 
 /// A row as it lies there: what does not fit its column becomes something that `verify` refuses.

@@ -510,6 +510,7 @@ fn what_is_done_to_the_file_behind_our_back_is_found() {
         ("UPDATE entry SET session = 'SE_z' WHERE entry_seq = 6", vec![FaultKind::ColumnsDiffer]),
         ("UPDATE entry SET kind = 'interim' WHERE kind = 'stop'", vec![FaultKind::ColumnsDiffer]),
         ("UPDATE entry SET at_unix_ms = at_unix_ms + 1 WHERE kind = 'start'", vec![FaultKind::ColumnsDiffer]),
+        ("UPDATE entry SET event_seq = event_seq + 3 WHERE kind = 'stop'", vec![FaultKind::ColumnsDiffer]),
         ("PRAGMA foreign_keys = OFF; UPDATE boot SET node = 'ND_other'", vec![FaultKind::HashDiffers, FaultKind::ColumnsDiffer]),
     ];
     for (sql, expected) in table {

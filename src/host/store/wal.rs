@@ -14,6 +14,8 @@ const WAL_ROWS: u64 = 2_000;
 pub(super) const WAL_BYTES: u64 = 16 << 20;
 /// How long the writer waits for a lock while the node runs: it holds what is to be written meanwhile.
 pub(super) const WRITER_BUSY: Duration = Duration::from_millis(250);
+/// How often one that a reader holds is looked at again.
+pub(super) const HELD_LOOK: Millis = Millis::from_secs(5);
 /// How often a reader that stays is named.
 const NAMED_EVERY: Millis = Millis::from_secs(60);
 /// The locks of all processes (proc(5)).
@@ -34,6 +36,8 @@ pub(super) struct Wal {
     file: PathBuf,
     shared: PathBuf,
     rows: u64,
+    /// A reader holds it: when it is looked at again, though nothing is written.
+    held: Option<Mono>,
     named: Option<Mono>,
 }
 
@@ -43,6 +47,7 @@ impl Wal {
             file: dir.join(format!("{LEDGER_FILE}-wal")),
             shared: dir.join(format!("{LEDGER_FILE}-shm")),
             rows: 0,
+            held: None,
             named: None,
         }
     }
@@ -52,6 +57,11 @@ impl Wal {
         self.rows += rows;
     }
 
+    /// A reader held it when it was to be cut.
+    pub const fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// Copies it into the file if it is long. One that grew too long is cut, unless someone reads it.
     pub fn empty_if_long(
         &mut self,
@@ -59,13 +69,16 @@ impl Wal {
         stats: &StoreStats,
         now: Mono,
     ) -> rusqlite::Result<()> {
-        if self.rows < WAL_ROWS {
+        let is_due = self.held.is_some_and(|at| at <= now);
+        if self.rows < WAL_ROWS && !is_due {
             return Ok(());
         }
         Wal::empty(conn, "PASSIVE")?;
         self.rows = 0;
+        self.held = None;
         let mut readers = Vec::new();
         if self.bytes() > WAL_BYTES && Wal::cut(conn)?.busy {
+            self.held = Some(now + HELD_LOOK);
             readers = readers_of(&self.shared);
             self.name(&readers, now);
         }
@@ -155,6 +168,32 @@ fn holders(locks: &str, inode: u64, wanted: impl Fn(u64) -> bool) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::store::fixture::Dir;
+
+    #[test]
+    fn one_that_a_reader_held_is_cut_soon_after_though_nothing_is_written() {
+        let dir = Dir::new();
+        std::fs::create_dir_all(&dir.0).unwrap();
+        let open = || Connection::open(dir.0.join(LEDGER_FILE)).unwrap();
+        let (writer, reader, stats) = (open(), open(), StoreStats::default());
+        let table = "PRAGMA journal_mode = WAL; CREATE TABLE t (b BLOB)";
+        writer.execute_batch(table).unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+        let rows = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+                    INSERT INTO t SELECT randomblob(4000) FROM n";
+        writer.execute(rows, []).unwrap();
+        let mut wal = Wal::new(&dir.0);
+        wal.handle_written(5_000);
+        let look = |wal: &mut Wal, ms: u64| {
+            wal.empty_if_long(&writer, &stats, Mono::from_millis(ms))
+                .unwrap();
+            wal.bytes() > WAL_BYTES
+        };
+        assert!(look(&mut wal, 0) && wal.is_held());
+        drop(reader);
+        assert!(look(&mut wal, 4_999), "not at each commit");
+        assert!(!look(&mut wal, 5_000) && !wal.is_held());
+    }
 
     #[test]
     fn who_reads_is_found_by_the_locks_of_the_shared_memory() {

@@ -8,7 +8,7 @@ use super::job::{Job, Message};
 use super::open::Store;
 use super::parts::Hooks;
 use super::stats::StoreStats;
-use super::wal::Wal;
+use super::wal::{HELD_LOOK, Wal};
 use crate::base::{Millis, SessionId};
 use crate::usage::Checkpoint;
 use rusqlite::Connection;
@@ -136,9 +136,11 @@ impl Writer {
     /// Waits for the first job, then a moment for company; while the disk is full, for a second.
     fn gather(&mut self, jobs: &Receiver<Message>) -> Gathered {
         if !self.full {
-            // The ballast is looked after though nothing is to be written.
+            // The ballast and the WAL are looked after though nothing is to be written.
             let longest = if self.ballast.is_given_up() {
                 FULL_RETRY.duration()
+            } else if self.wal.is_held() {
+                HELD_LOOK.duration()
             } else {
                 Duration::MAX
             };

@@ -38,6 +38,9 @@ pub struct Booking {
     /// What was added to its prepaid time.
     #[serde(default, skip_serializing_if = "Grants::is_empty")]
     pub grants: Grants,
+    /// What the session might use as it was booked, where that was changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Allowance>,
 }
 
 /// Someone for whom a token is made.
@@ -86,9 +89,17 @@ impl Booking {
     /// # Errors
     /// They have changed meanwhile.
     pub fn extend(&mut self, extension: &Extension) -> Result<(), Changed> {
-        let totals = extension.apply(Allowance::of(&self.policy))?;
+        let before = Allowance::of(&self.policy);
+        let totals = extension.apply(before)?;
+        self.first.get_or_insert(before);
         self.policy = totals.applied_to(&self.policy);
         Ok(())
+    }
+
+    /// The rules as they were booked: what a repeated request is answered by.
+    pub fn first_policy(&self) -> Policy {
+        let first = self.first.unwrap_or_else(|| Allowance::of(&self.policy));
+        first.applied_to(&self.policy)
     }
 
     /// Adds to the prepaid time, once under this key. The grant, whether it was given now or before.
@@ -96,11 +107,12 @@ impl Booking {
     /// # Errors
     /// There is no quota, or no such grant.
     pub fn grant(&mut self, key: &GrantKey, seconds: u64) -> Result<Grant, GrantRefusal> {
-        let totals = &mut self.policy.duration;
-        match self.grants.draw(key, seconds, totals.quota_s)? {
+        let before = Allowance::of(&self.policy);
+        match self.grants.draw(key, seconds, before.quota_s)? {
             Drawn::Before(grant) => Ok(grant),
             Drawn::Now(grant) => {
-                totals.quota_s = Some(grant.quota_s);
+                self.first.get_or_insert(before);
+                self.policy.duration.quota_s = Some(grant.quota_s);
                 self.grants.insert(grant.clone());
                 Ok(grant)
             }
@@ -172,6 +184,7 @@ pub(crate) mod tests {
             token_ttl_s: 60,
             created_unix_ms: Unix(1_000),
             grants: Grants::default(),
+            first: None,
         }
     }
 
@@ -181,6 +194,26 @@ pub(crate) mod tests {
         assert_eq!(booking.expires(), Unix(86_401_000));
         booking.policy.window.closes_at = Some(7);
         assert_eq!(booking.expires(), Unix(7_000));
+    }
+
+    #[test]
+    fn what_was_booked_first_is_known_whatever_was_added_since() {
+        let mut booking = booked("a");
+        booking.policy.duration.quota_s = Some(100);
+        let first = booking.policy.clone();
+        assert_eq!(booking.first_policy(), first);
+        let key = GrantKey::of("grant-1");
+        assert!(booking.grant(&key, 7).is_ok() && booking.grant(&key, 7).is_ok());
+        let extension = Extension {
+            quota_s: Some(500),
+            ..Extension::default()
+        };
+        booking.extend(&extension).unwrap();
+        assert_eq!(booking.policy.duration.quota_s, Some(500));
+        assert_eq!(booking.first_policy(), first);
+        let kept = serde_json::to_string(&booking).unwrap();
+        let read: Booking = serde_json::from_str(&kept).unwrap();
+        assert_eq!(read.first_policy(), first, "over a restart");
     }
 
     #[test]

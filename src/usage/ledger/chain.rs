@@ -2,7 +2,7 @@
 
 use crate::base::crypto::{hex, sha256};
 use crate::base::{NodeId, SessionId, Unix};
-use crate::usage::EntryKind;
+use crate::usage::{Entry, EntryKind};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -159,6 +159,27 @@ pub struct Labels {
     pub kind: EntryKind,
     /// Its moment.
     pub at_unix_ms: Unix,
+    /// The session's newest event by then; none in what versions before 0.1 wrote.
+    #[serde(default)]
+    pub event_seq: Option<u64>,
+}
+
+impl Labels {
+    /// Whether a row that is filed as this says the same of itself.
+    pub fn fit(&self, body: &Labels) -> bool {
+        let events = body.event_seq.is_none() || body.event_seq == self.event_seq;
+        (self.kind, self.at_unix_ms) == (body.kind, body.at_unix_ms) && events
+    }
+}
+
+/// An entry as its row says it: with the session's newest event, that the next one goes on from.
+#[derive(Debug, Serialize)]
+pub struct Filed<'a> {
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: &'a Entry,
+    /// The newest event of its session.
+    pub event_seq: u64,
 }
 
 /// A ledger row as it is stored.

@@ -181,7 +181,7 @@ impl Verifier {
             Ok(labels) => labels,
             Err(error) => return self.fault(row, FaultKind::Unreadable, error.to_string()),
         };
-        if row.labels != Some(labels) {
+        if !row.labels.is_some_and(|filed| filed.fit(&labels)) {
             let detail = format!("filed as {:?}, the body says {labels:?}", row.labels);
             self.fault(row, FaultKind::ColumnsDiffer, detail);
         }

@@ -72,7 +72,7 @@ impl Bench {
             max_cpu: 100,
         };
         let control = Arc::new(Mutex::new(Control::new(1, capacity)));
-        let admission = Admission::new(control.clone(), gate.clone(), BTreeMap::new());
+        let admission = Admission::new(control.clone(), gate.clone(), Arc::default());
         let entrance = Entrance {
             gate,
             admission: Arc::new(admission),

@@ -5,12 +5,15 @@ use crate::api::events::Counters;
 use crate::api::gate::{Gate, Rules};
 use crate::api::idempotency::repeats::Repeats;
 use crate::api::limits::{Limits, PreflightLimits, Rate};
+use crate::api::lost_sessions::LostSession;
 use crate::api::ports::ledger::{Ledger, Work};
 use crate::api::sessions::links::JoinLinks;
-use crate::base::{Mono, NodeId, Now, Rng};
-use crate::node::{Capacity, Control, Settings};
+use crate::base::{GrantKey, Inherited, Millis, Mono, NodeId, Now, Rng};
+use crate::node::{Capacity, Continued, Control, Settings};
 use crate::peer::signal::token::{Claims, Keys};
 use crate::session::{Policies, Policy};
+use crate::usage::SessionFacts;
+use crate::usage::ledger::fixture::facts;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
@@ -157,6 +160,7 @@ impl Bench {
         let bookings = Bookings {
             gate: gate.clone(),
             control: Arc::new(Mutex::new(Control::new(1, capacity))),
+            lost: Arc::default(),
             ledger: ledger.clone(),
             links: Arc::new(JoinLinks::new(gate.clone())),
             node: NodeId::from("ND_1"),
@@ -398,4 +402,45 @@ async fn of_requests_with_one_key_at_one_time_one_books() {
         assert!(booked.iter().all(|told| told == first), "{booked:?}");
         assert_eq!((bench.booked(), bench.known()), (1, 1), "{body}");
     }
+}
+
+#[tokio::test]
+async fn a_repeat_is_answered_as_the_booking_was_whatever_was_added_since() {
+    let bench = Bench::new(Writer::Writes, LONG);
+    let body = json!({"room": "lesson", "overrides": {"duration": {"quota_s": 100}}});
+    let first = bench.ask(KEY, &body).await;
+    assert_eq!(
+        first.body["policy"]["duration"]["quota_s"], 100,
+        "{first:?}"
+    );
+    for (_, booking) in lock(&bench.disk.written).values_mut() {
+        assert!(booking.grant(&GrantKey::of("more"), 7).is_ok());
+    }
+    assert_eq!(bench.ask(KEY, &body).await, first);
+}
+
+#[tokio::test]
+async fn the_room_of_a_session_that_was_cut_off_is_not_booked_until_that_can_go_on_no_more() {
+    let bench = Bench::new(Writer::Writes, LONG);
+    let lost = |until: Mono| LostSession {
+        session: Continued {
+            facts: SessionFacts {
+                room: RoomKey::of_keys("lesson"),
+                ..facts("SE_lost")
+            },
+            inherited: Inherited::default(),
+        },
+        people: BTreeSet::new(),
+        until,
+    };
+    let [free, named] = bodies();
+    let room = RoomKey::of_keys("lesson");
+    let until = now().mono + Millis(1);
+    bench.bookings.lost.insert(room.clone(), lost(until));
+    let taken = bench.ask(KEY, &named).await;
+    assert_eq!(taken.status, 409, "{taken:?}");
+    assert_eq!(taken.body["session"], "SE_lost");
+    assert_eq!(bench.ask("order-8", &free).await.status, 201);
+    bench.bookings.lost.insert(room, lost(now().mono));
+    assert_eq!(bench.ask(KEY, &named).await.status, 201);
 }

@@ -44,6 +44,7 @@ fn booked(room: &str) -> Booking {
         token_ttl_s: 60,
         created_unix_ms: Unix(1_000),
         grants: Grants::default(),
+        first: None,
     }
 }
 

@@ -1,7 +1,9 @@
 //! From claims to a join: what the bearer may do, and in which role.
 
 use super::{AdminRefusal, Claims, JoinRefusal, ParticipantKind, RoomConfig};
-use crate::base::{Identity, Pii, Purpose, Role, RoomKey, SessionId, TrackSource};
+use crate::base::{
+    Identity, MAX_JSON_BYTES, Pii, Purpose, Role, RoomKey, SessionId, TrackSource, json_len,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -264,6 +266,10 @@ fn check_names(room: &str, identity: &str) -> Result<(), JoinRefusal> {
     }
     if room.len() > MAX_NAME_BYTES {
         return Err(JoinRefusal::LongRoom { bytes: room.len() });
+    }
+    let longest = json_len(identity).max(json_len(room));
+    if longest > MAX_JSON_BYTES {
+        return Err(JoinRefusal::Escaped { bytes: longest });
     }
     Ok(())
 }

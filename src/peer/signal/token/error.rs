@@ -154,6 +154,14 @@ pub enum JoinRefusal {
         /// Its length.
         bytes: usize,
     },
+    /// The identity or the room's name has many characters that JSON escapes.
+    #[error(
+        "the identity or the room's name takes {bytes} bytes in JSON, at most 384 are allowed: use fewer control characters and quotes"
+    )]
+    Escaped {
+        /// The length of the longer one there.
+        bytes: usize,
+    },
     /// The attribute `role` is none of the four.
     #[error(
         "the attribute `role` of the access token is not known: it is one of expert, customer, \
@@ -182,6 +190,7 @@ impl JoinRefusal {
             | JoinRefusal::MarkedIdentity
             | JoinRefusal::LongIdentity { .. }
             | JoinRefusal::LongRoom { .. }
+            | JoinRefusal::Escaped { .. }
             | JoinRefusal::UnknownRole
             | JoinRefusal::UnknownMinor
             | JoinRefusal::UnknownSource => 403,

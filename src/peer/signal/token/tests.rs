@@ -251,6 +251,8 @@ fn a_token_that_allows_no_join_is_refused() {
         ("an identity with a byte order mark", with("sub", json!("\u{feff}anna")), 403, "U+FEFF"),
         ("a long identity", with("sub", json!("i".repeat(257))), 403, "257 bytes"),
         ("a long identity in characters of two bytes", with("sub", json!("ü".repeat(129))), 403, "258 bytes"),
+        ("an identity of control characters", with("sub", json!("\u{1}".repeat(65))), 403, "390 bytes in JSON"),
+        ("a room of quotes", with_grant("room", json!("\"".repeat(193))), 403, "386 bytes in JSON"),
         ("a long room", with_grant("room", json!("r".repeat(257))), 403, "257 bytes"),
         ("an unknown role", with("attributes", json!({"role": "boss"})), 403, "expert, customer"),
         ("a role in capitals", with("attributes", json!({"role": "Expert"})), 403, "expert, customer"),
