@@ -114,6 +114,7 @@ fn the_page_says_that_a_session_has_ended_and_why_and_offers_no_way_back() {
     let node = Node::dev();
     let mut driver = Driver::browsers();
     page(&node, &mut driver);
+    driver.ask(&json!({"do": "clock", "who": "customer", "state": "waiting"}));
     let api = Api::of(&node);
     let open = api.expect(200, "GET /v1/sessions?state=running", &Value::Null);
     let id = open["sessions"][0]["id"].as_str().expect("it is open");
