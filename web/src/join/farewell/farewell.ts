@@ -66,9 +66,12 @@ export class Farewell {
     this.drawClock(billable_ms, isOver);
     if (!isOver) return;
     const why = endInWords(reason ?? '');
-    if (how === 'left') say(need('farewell-text', HTMLElement), `You left the session, and it has ended: ${lower(why)}`);
-    else this.show(TITLES.over, why, null);
-    this.onOver();
+    if (how === 'left') {
+      say(need('farewell-text', HTMLElement), `You left the session, and it has ended: ${lower(why)}`);
+    } else {
+      this.show(TITLES.over, why, null);
+      this.onOver();
+    }
     if (document.activeElement === this.back) this.title.focus();
     this.back.hidden = true;
   }
