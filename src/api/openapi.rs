@@ -4,14 +4,14 @@ use super::problem::Problem;
 use super::recordings::body::{Recording, RecordingDetail, RecordingList};
 use super::recordings::{download, list as recordings, remove, show as recording};
 use super::sessions::body::{
-    Created, Granted, IntervalList, NewGrant, NewSession, NewToken, Patch, Session, SessionList,
+    BilledClock, Created, Granted, IntervalList, NewGrant, NewSession, NewToken, Patch, Session, SessionList,
     Token,
 };
 use super::sessions::policy::PolicyDocument;
 use super::sessions::recorded_body::{
     NewConsent, NewRecording, RecordingNow, RecordingsNow, TakenConsent,
 };
-use super::sessions::{change, create, grants, intervals, list, recorded, show, tokens};
+use super::sessions::{change, clock, create, grants, intervals, list, recorded, show, tokens};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -31,6 +31,7 @@ use utoipa::{Modify, OpenApi};
         create::create,
         show::show,
         intervals::intervals,
+        clock::clock,
         change::extend,
         grants::grant,
         change::end,
@@ -46,7 +47,7 @@ use utoipa::{Modify, OpenApi};
         download::download,
     ),
     components(schemas(
-        Created, Granted, IntervalList, NewConsent, NewGrant, NewRecording, NewSession, NewToken, Patch, PolicyDocument, Problem,
+        BilledClock, Created, Granted, IntervalList, NewConsent, NewGrant, NewRecording, NewSession, NewToken, Patch, PolicyDocument, Problem,
         Recording, RecordingDetail, RecordingList, RecordingNow, RecordingsNow, Session,
         SessionList, TakenConsent, Token
     )),

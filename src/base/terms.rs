@@ -76,6 +76,9 @@ pub struct Warning {
     /// In words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub text: Option<String>,
+    /// Of a preflight: whether there was one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub checked: Option<bool>,
 }
 
 impl Warning {
@@ -91,6 +94,7 @@ impl Warning {
             floor_bps: None,
             limited_by: None,
             text: None,
+            checked: None,
         }
     }
 
@@ -115,13 +119,19 @@ impl Warning {
         }
     }
 
-    /// Someone was let in although their connection may not do.
-    pub fn preflight(who: &Identity, text: String) -> Warning {
+    /// Someone was let in although their connection may not do: it was found so, or was not checked.
+    pub fn preflight(who: &Identity, checked: bool, text: String) -> Warning {
         Warning {
             identity: Some(who.clone()),
             text: Some(text),
+            checked: Some(checked),
             ..Warning::new(WarningKind::Preflight)
         }
+    }
+
+    /// Whether it is the app's alone: that somebody was not checked says nothing of their connection.
+    pub const fn is_for_app_alone(&self) -> bool {
+        matches!(self.checked, Some(false))
     }
 
     /// The cause of the entry that it makes.

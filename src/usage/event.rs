@@ -274,6 +274,8 @@ struct Notice<'a> {
     limited_by: Option<LimitedBy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked: Option<bool>,
 }
 
 /// A participant by name alone: a warning may be about one who was not heard yet.
@@ -295,6 +297,7 @@ impl<'a> Notice<'a> {
             floor_bps: warning.floor_bps,
             limited_by: warning.limited_by,
             text: warning.text.as_deref(),
+            checked: warning.checked,
         }
     }
 }

@@ -19,6 +19,8 @@ mod node;
 mod oracle;
 mod packets;
 mod page;
+mod page_ends;
+mod page_notices;
 mod page_playback;
 mod page_recording;
 mod people;

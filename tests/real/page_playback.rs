@@ -52,11 +52,11 @@ fn a_session_is_recorded_with_consent_and_watched_by_the_expert_afterwards() {
     for (who, now) in [
         (
             "karl",
-            "You and erika are being recorded for the people in this session.",
+            "You and erika are being recorded for the expert.",
         ),
         (
             "erika",
-            "You and karl are being recorded for the people in this session.",
+            "You and karl are being recorded for the expert.",
         ),
     ] {
         let shown = until(&mut driver, who, "now", &json!([now]));
@@ -66,7 +66,7 @@ fn a_session_is_recorded_with_consent_and_watched_by_the_expert_afterwards() {
     driver.ask(&json!({"do": "billed", "who": "erika", "ms": 4_000}));
     press(&mut driver, "karl", "record");
     press(&mut driver, "karl", "consent-none");
-    let now = "Erika is being recorded for the people in this session.";
+    let now = "Erika is being recorded for the expert.";
     let shown = until(&mut driver, "karl", "now", &json!([now]));
     assert_eq!(
         (&shown["own"][0], &shown["self"]),
@@ -85,7 +85,7 @@ fn watch(driver: &mut Driver) {
     let panel = driver.ask(&ready);
     let text = panel["text"].as_str().unwrap_or_default();
     for words in [
-        "For the people in this session",
+        "For the expert",
         "Download",
         "It is kept until somebody deletes it.",
     ] {

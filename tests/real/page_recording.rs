@@ -62,8 +62,8 @@ fn the_question_is_plain_and_unticked_and_can_be_put_off_and_taken_up_again() {
     let questions = shown["questions"].as_array().cloned().unwrap_or_default();
     assert_eq!(questions.len(), 1, "only what is asked for: {shown}");
     for words in [
-        "For the people in this session",
-        "The expert can watch and download it afterwards.",
+        "For the expert",
+        "Only the expert and the provider's team can watch and download it.",
         "Yes, record me",
         "No",
     ] {
@@ -105,10 +105,7 @@ fn an_answer_is_sent_as_its_schema_says_and_nobody_is_asked_twice() {
     until(&mut driver, "focus", &json!("record"));
     message["participants"][0]["recorded"] = json!(["shared"]);
     let (shown, _) = tell(&mut driver, &message);
-    assert_eq!(
-        shown["now"][0],
-        "You are being recorded for the people in this session."
-    );
+    assert_eq!(shown["now"][0], "You are being recorded for the expert.");
     assert_eq!(
         (&shown["self"], &shown["asks"]),
         (&json!(["recorded"]), &json!(false))
@@ -133,7 +130,7 @@ fn consent_is_withdrawn_with_the_control_at_any_time() {
         "what was said before"
     );
     press(&mut driver, "consent-none");
-    let no = json!({"purpose": "shared", "given": false, "wording": "beistand-2"});
+    let no = json!({"purpose": "shared", "given": false, "wording": "beistand-3"});
     assert_eq!(said(&mut driver, "beistand.consent"), vec![no], "the news");
     let refusal = json!({"topic": "beistand.consent", "text": "the ledger is full"});
     let shown = receive(&mut driver, "beistand.refused", &refusal)["shown"].take();
@@ -186,7 +183,7 @@ fn the_bar_names_who_is_recorded_for_what_and_what_failed() {
     let (shown, focus) = tell(&mut driver, &message);
     assert_eq!(
         shown["now"][0],
-        "Expert is being recorded for the people in this session and for quality assurance."
+        "Expert is being recorded for the expert and for quality assurance."
     );
     assert_eq!(shown["own"][0], "You are not recorded.");
     assert_eq!(
@@ -312,5 +309,49 @@ fn the_last_panel_follows_a_recording_until_it_is_finished_and_says_when_it_fail
             driver.ask(&json!({"do": "press", "who": "expert", "button": "recordings-again"}));
         }
         reads(&mut driver, words);
+    }
+}
+
+#[test]
+fn the_question_fits_a_small_phone_with_every_answer_inside_and_large_enough_to_touch() {
+    let _turn = turn::shared();
+    let node = Node::dev();
+    let mut driver = Driver::browsers();
+    page(&node, &mut driver);
+    let mut message = asked();
+    message["purposes"][1]["requested"] = json!(true);
+    tell(&mut driver, &message);
+    for (width, height) in [(320, 568), (390, 844), (568, 320), (1280, 720)] {
+        let window = format!("{width} x {height}");
+        let fits =
+            driver.ask(&json!({"do": "fits", "who": "customer", "width": width, "height": height}));
+        assert_eq!(
+            (&fits["inView"], &fits["wide"]),
+            (&json!(true), &json!(false)),
+            "{window}: {fits}"
+        );
+        let buttons = fits["buttons"].as_array().expect("there are buttons");
+        assert_eq!(buttons.len(), 7, "{window}: {fits}");
+        let upright = height > width;
+        if upright {
+            assert_eq!(fits["hidden"], 0, "{window}: all of it is seen: {fits}");
+        }
+        for button in buttons {
+            let tall = button["height"].as_f64().unwrap_or_default();
+            let wide = button["width"].as_f64().unwrap_or_default();
+            assert!(
+                (44.0..=64.0).contains(&tall) && wide >= 44.0,
+                "{window}: {button}"
+            );
+            let way_on = text(&button["words"]).starts_with("Continue without")
+                || text(&button["words"]).starts_with("Send");
+            if upright || way_on {
+                assert_eq!(
+                    (&button["inside"], &button["reached"]),
+                    (&json!(true), &json!(true)),
+                    "{window}: {button}"
+                );
+            }
+        }
     }
 }

@@ -95,6 +95,7 @@ fn requests() -> Vec<(&'static str, &'static str, Value, u16)> {
     vec![
         ("GET", "/v1/sessions/{id}", Value::Null, 200),
         ("GET", "/v1/sessions/{id}/intervals", Value::Null, 200),
+        ("GET", "/v1/sessions/{id}/clock", Value::Null, 200),
         ("PATCH", "/v1/sessions/{id}", json!({"max_min": 100}), 200),
         (
             "POST",

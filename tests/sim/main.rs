@@ -13,6 +13,7 @@ mod consumer;
 mod course;
 mod disk;
 mod drift;
+mod ends;
 mod floods;
 mod gate;
 mod grants;

@@ -8,6 +8,7 @@ use beistand::peer::transport::sections;
 use beistand::usage::EventKind;
 use beistand::usage::ledger::unfold;
 use beistand_testing::{AUDIO, DELTA, KEYFRAME, World};
+use std::collections::BTreeSet;
 use str0m::media::MediaKind;
 
 fn live_pair() -> World {
@@ -112,6 +113,16 @@ fn a_join_without_a_good_preflight_is_warned_of_and_what_was_measured_is_in_the_
         .into_iter()
         .filter(|kind| *kind == EventKind::SessionWarning);
     assert_eq!(told.count(), 2);
+    let clients = (0..world.clients.len()).flat_map(|index| self::told(&world, index));
+    let warned = clients.filter(|(topic, _)| topic == "beistand.warning");
+    let warned: BTreeSet<_> = warned
+        .map(|(_, body)| body["identity"].to_string())
+        .collect();
+    let slow_alone = BTreeSet::from(["\"cu\"".to_owned()]);
+    assert_eq!(
+        warned, slow_alone,
+        "that somebody was not checked is the app's"
+    );
     let entries: Vec<_> = world.appended.iter().map(|a| a.entry.clone()).collect();
     let last = unfold(&entries, None).expect("entries");
     let of = |who: &str| last.totals.participants[&Identity::from(who)].preflight;

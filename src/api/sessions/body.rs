@@ -284,6 +284,23 @@ pub(crate) struct Session {
     pub recordings: Vec<RecordingNow>,
 }
 
+/// What is billed of a session so far.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct BilledClock {
+    /// The session.
+    pub session: String,
+    /// Whether it can be come back to: it has not ended, or only the node has.
+    pub goes_on: bool,
+    /// Where it stands. `ended`: the rest is final.
+    pub state: SessionStage,
+    /// Why it is paused, or ended.
+    pub reason: Option<String>,
+    /// The billing clock.
+    pub accrued_ms: u64,
+    /// What is to be billed.
+    pub billable_ms: u64,
+}
+
 /// The open question "still there?".
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Presence {

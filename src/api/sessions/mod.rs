@@ -4,6 +4,7 @@ mod administered;
 pub(super) mod body;
 pub(super) mod bookings;
 pub(super) mod change;
+pub(super) mod clock;
 pub(super) mod create;
 mod etag;
 mod fields;

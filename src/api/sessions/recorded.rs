@@ -136,7 +136,7 @@ fn purpose(fields: &mut Fields<'_>) -> Result<Option<Purpose>, Problem> {
 
 /// By whose hand someone speaks for `identity` in a session: their own, by a token that lets them join it,
 /// or the app's.
-fn whose(claims: &Claims, known: &Known, identity: &Identity) -> Result<Actor, NotTheirs> {
+pub(super) fn whose(claims: &Claims, known: &Known, identity: &Identity) -> Result<Actor, NotTheirs> {
     let (room, session) = (known.room(), session_of(claims));
     let room = room.name.as_str();
     let joins = claims.video.room_join == Some(true);
@@ -154,7 +154,7 @@ fn whose(claims: &Claims, known: &Known, identity: &Identity) -> Result<Actor, N
     "the access token may not speak for this participant: send their own room token, or one with \
      the grant `roomAdmin`"
 )]
-struct NotTheirs;
+pub(super) struct NotTheirs;
 
 /// Starts or stops the recording of a running session; nobody is recorded without their consent.
 #[utoipa::path(

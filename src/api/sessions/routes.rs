@@ -1,6 +1,6 @@
 //! The routes under `/v1`.
 
-use super::{change, create, grants, intervals, list, recorded, show, tokens};
+use super::{change, clock, create, grants, intervals, list, recorded, show, tokens};
 use crate::api::problem::Problem;
 use crate::api::state::AppState;
 use axum::Router;
@@ -12,6 +12,7 @@ pub(in crate::api) fn routes() -> Router<AppState> {
         .route("/v1/sessions", get(list::list).post(create::create))
         .route("/v1/sessions/{id}", get(show::show).patch(change::extend))
         .route("/v1/sessions/{id}/intervals", get(intervals::intervals))
+        .route("/v1/sessions/{id}/clock", get(clock::clock))
         .route("/v1/sessions/{id}/grants", post(grants::grant))
         .route("/v1/sessions/{id}/end", post(change::end))
         .route("/v1/sessions/{id}/pause", post(change::pause))

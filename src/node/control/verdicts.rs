@@ -45,7 +45,13 @@ pub(in crate::node) fn warning(
         return None;
     }
     let text = shortfall(verdict.as_ref(), floor)?;
-    Some(Warning::preflight(&join.identity, text))
+    let checked = verdict.is_some();
+    let text = if checked {
+        text
+    } else {
+        format!("was not checked: {text}")
+    };
+    Some(Warning::preflight(&join.identity, checked, text))
 }
 
 #[cfg(test)]
@@ -115,5 +121,21 @@ mod tests {
         assert!(shortfall(Some(&verdict(1_500_000, 0)), &floor(1_500_000)).is_none());
         assert!(shortfall(Some(&verdict(1_500_000, 0)), &floor(1_500_001)).is_some());
         assert!(shortfall(None, &floor(0)).is_none());
+    }
+
+    #[test]
+    fn who_was_not_checked_is_told_to_the_app_alone_and_who_was_found_too_slow_to_all() {
+        let floor = Floor::default();
+        let warned = |verdict| warning(&join("customer"), verdict, &floor);
+        let unchecked = warned(None).unwrap();
+        assert!(unchecked.is_for_app_alone());
+        assert_eq!(unchecked.checked, Some(false));
+        let words = "was not checked: no preflight of the last 10 minutes";
+        assert_eq!(unchecked.text.as_deref(), Some(words));
+        let slow = warned(Some(verdict(800_000, 1_500_000))).unwrap();
+        assert!(!slow.is_for_app_alone());
+        assert_eq!(slow.checked, Some(true));
+        assert!(slow.text.unwrap().contains("too slow"));
+        assert!(warned(Some(verdict(1_500_000, 1_500_000))).is_none());
     }
 }

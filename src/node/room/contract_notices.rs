@@ -37,7 +37,8 @@ impl ContractNotices {
         context: &mut Context<'_>,
     ) {
         while let Some(append) = billing.poll_output() {
-            if let Some(warning) = &append.entry.warning {
+            let warning = append.entry.warning.as_ref();
+            if let Some(warning) = warning.filter(|warning| !warning.is_for_app_alone()) {
                 tell_warning(warning, notices);
             }
             context.push(Output::Append(Box::new(append)));

@@ -243,7 +243,7 @@ fn the_watermark_waits_for_the_one_on_whom_the_pair_rests() {
 fn a_warning_of_others_is_passed_on_in_its_place() {
     let mut play = met("{}");
     play.until(3_000);
-    let warning = Warning::preflight(&"carl".into(), "0.6 Mbit/s down".to_owned());
+    let warning = Warning::preflight(&"carl".into(), true, "0.6 Mbit/s down".to_owned());
     play.session.handle_warning(warning, play.clock());
     play.until(4_000)
         .check(&["1000 live", "3000 warning_preflight"]);

@@ -204,11 +204,11 @@ fn a_warning_says_what_its_kind_has() {
         floor_bps: 1_000_000,
         limited_by: Some(LimitedBy::Downlink),
     };
-    let text = "no preflight of the last 10 minutes".to_owned();
+    let text = "was not checked: no preflight of the last 10 minutes".to_owned();
     for (name, warning) in [
         ("quota", Warning::left(WarningKind::Quota, Millis(60_000))),
         ("floor", Warning::floor(&who, Direction::Down, report)),
-        ("preflight", Warning::preflight(&who, text)),
+        ("preflight", Warning::preflight(&who, false, text)),
     ] {
         let mut entry = entry(EntryKind::Transition, warning.cause(), SessionState::Live);
         entry.warning = Some(warning);

@@ -68,6 +68,10 @@ function describe() {
     own: all('own-floor'),
     floors: all('floor'),
     notices: all('notice'),
+    connection: all('connection-state'),
+    empty: [document.getElementById('stage-empty')].filter((one) => one.checkVisibility()).map((one) => one.textContent),
+    who: [...document.querySelectorAll('.tile .who')].map((one) => one.textContent),
+    still: [...document.querySelectorAll('.tile[data-still="true"] video')].map((one) => one.dataset.identity),
     recording: recording(all),
   });
   const recording = (all) => ({
@@ -196,19 +200,19 @@ const COMMANDS = {
     await until(page(who), `${who} sends media`, () => window.__marks.media !== null);
     return {};
   },
-  /** The panel after the session: its words, and whether it offers a way back. */
-  async farewell({ who }) {
-    return await until(page(who), `${who} is not in the session any more`, () => {
+  /** The panel after the session, once it says this of what is billed: its words, and whether it offers a way back. */
+  async farewell({ who, clock }) {
+    return await until(page(who), `${who} is not in the session any more, and reads "${clock}"`, (clock) => {
       const panel = document.getElementById('farewell');
       const words = (id) => document.getElementById(id).innerText;
-      return panel.checkVisibility() && {
+      return panel.checkVisibility() && words('farewell-clock').startsWith(clock) && {
         title: words('farewell-title'),
         text: words('farewell-text'),
         clock: words('farewell-clock'),
         rejoin: document.getElementById('rejoin').checkVisibility(),
         connection: document.querySelector('[data-testid="connection-state"]').textContent,
       };
-    });
+    }, clock);
   },
   async press({ who, button }) {
     await page(who).getByTestId(button).click();
@@ -343,6 +347,40 @@ const COMMANDS = {
   /** Hands the page a message as if the server had sent it: whether it understands it, and what it shows then. */
   async receive({ who, topic, message }) {
     return await page(who).evaluate(({ topic, message }) => ({ understood: window.beistand.receive(topic, message), shown: window.__shown() }), { topic, message });
+  },
+  /** Several of them, with nothing of the server's in between: what it shows after each. */
+  async tells({ who, messages }) {
+    return await page(who).evaluate((messages) => ({
+      shown: messages.map(([topic, message]) => {
+        if (!window.beistand.receive(topic, message)) throw new Error(`${topic} is not understood`);
+        return window.__shown();
+      }),
+    }), messages);
+  },
+  /** The camera sends no picture any more, or does again: nobody is told. */
+  async freeze({ who, on }) {
+    await page(who).evaluate(async (on) => {
+      const { sender, mediaStreamTrack } = window.beistand.room.localParticipant.getTrackPublication('camera').track;
+      await sender.replaceTrack(on ? null : mediaStreamTrack);
+    }, on);
+    return {};
+  },
+  /** The question of recording in a window of this size: whether it lies in view, and its buttons, from top to bottom. */
+  async fits({ who, width, height }) {
+    await page(who).setViewportSize({ width, height });
+    return await page(who).evaluate(() => {
+      const dialog = document.querySelector('[data-testid="recording"]');
+      const box = dialog.getBoundingClientRect();
+      const buttons = [...dialog.querySelectorAll('button, .choice')].filter((one) => one.checkVisibility()).map((one) => {
+        const { top, bottom, left, right } = one.getBoundingClientRect();
+        const inside = top >= box.top && bottom <= box.bottom && left >= box.left && right <= box.right;
+        // What lies there is it, and not something over it.
+        const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+        return { words: one.innerText, inside, reached: one.contains(hit), width: right - left, height: bottom - top };
+      });
+      const inView = box.top >= 0 && box.left >= 0 && box.bottom <= innerHeight && box.right <= innerWidth;
+      return { inView, wide: dialog.scrollWidth > dialog.clientWidth, hidden: dialog.scrollHeight - dialog.clientHeight, buttons };
+    });
   },
   /** The SDK hands the page a refusal that comes from an identity, whether or not that is seen in the room: what the page took. */
   async refusal({ who, identity, text }) {

@@ -1,6 +1,6 @@
 // The session page: link, pre-join panel, session, and what comes after it.
-import { need, note, say } from '../dom';
-import { duration } from '../duration';
+import { need, note } from '../dom';
+import { Farewell } from './farewell/farewell';
 import type { Measure } from './preflight/check';
 import { hook, noteWarning } from './hook';
 import { receive } from './messages/inbox';
@@ -9,47 +9,36 @@ import { Playback } from './playback/playback';
 import { preflight } from './preflight/preflight';
 import { Prejoin, type Setup } from './prejoin/prejoin';
 import { listRecordings } from './playback/recordings';
-import { Session, type Ending } from './session/session';
+import { Session } from './session/session';
 import { viewToken, type TokenView } from './link/token';
 import { SessionView } from './session/view';
 
-const farewell = need('farewell', HTMLElement);
-const rejoin = need('rejoin', HTMLButtonElement);
-
-const TITLES: Record<Ending['how'], string> = {
-  left: 'Goodbye',
-  over: 'The session has ended',
-  lost: 'You are no longer connected',
-  refused: 'You could not join',
-};
-
 function start(): void {
+  const farewell = new Farewell();
   // Another link in the same tab changes the fragment only; without a reload it would do nothing.
   addEventListener('hashchange', () => location.reload());
   const params = readParams(new URL(location.href));
   const token = params && viewToken(params.token);
   if (!params || !token) {
-    rejoin.hidden = true;
-    showFarewell('This link does not work', 'It is incomplete. Please open the link that you were given, all of it.', null);
-    return;
+    return farewell.refuse('This link does not work', 'It is incomplete. Please open the link that you were given, all of it.');
   }
   const room = need('room-name', HTMLElement);
   note(room, token.room || null);
   room.title = token.room;
   if (token.room) document.title = `${token.room} – Beistand`;
-  begin(params, token);
+  begin(params, token, farewell);
 }
 
-function begin(params: JoinParams, token: TokenView): void {
+function begin(params: JoinParams, token: TokenView, farewell: Farewell): void {
   const view = new SessionView(token.role);
   const playback = new Playback();
   const join = (setup: Setup): void => {
-    farewell.hidden = true;
+    farewell.close();
     playback.close();
     const session = new Session(params, setup, {
       onConnection: (connection) => view.connection(connection),
       onChange: () => view.sync(),
-      onProblem: (text) => view.problem(text),
+      onProblem: (text, of = 'screen') => view.problem(text, of),
       onClock: (clock) => {
         hook.clock = clock;
         view.clock(clock);
@@ -76,17 +65,19 @@ function begin(params: JoinParams, token: TokenView): void {
       },
       onEnd: (ending) => {
         view.close(ending.how === 'refused' ? 'lost' : ending.how);
-        showFarewell(TITLES[ending.how], ending.text, ending.detail);
-        showRecordings(playback, params, token.role, session.token);
-        // The tracks of this connection are closed; a rejoin opens the same devices again.
-        rejoin.textContent = ending.how === 'refused' ? 'Try again' : 'Rejoin';
-        rejoin.onclick = () => {
+        const known = {
+          serverUrl: params.serverUrl,
+          token: session.token,
+          session: hook.clock?.session ?? token.session,
+          accrued_ms: hook.clock?.accrued_ms ?? null,
+        };
+        farewell.open(ending, known, () => {
           // A session may insist on a check that was skipped or failed: the panel has it.
           if (ending.how === 'refused' && params.preflight && !hook.verdict?.passed) return location.reload();
+          // The tracks of this connection are closed; a rejoin opens the same devices again.
           join({ ...setup, cameraTrack: null, micTrack: null });
-        };
-        rejoin.hidden = ending.how === 'over';
-        if (!rejoin.hidden) rejoin.focus();
+        }, () => view.connection('over'));
+        showRecordings(playback, params, token.role, session.token);
       },
     });
     hook.room = session.room;
@@ -120,18 +111,6 @@ function showRecordings(playback: Playback, params: JoinParams, role: string, to
   const session = hook.clock?.session;
   if (role !== 'expert' || !session || !hook.recording || hook.recording.mode === 'off') return;
   playback.open((signal) => listRecordings(params.serverUrl, token, session, signal));
-}
-
-function showFarewell(title: string, text: string, detail: string | null): void {
-  say(need('farewell-title', HTMLElement), title);
-  say(need('farewell-text', HTMLElement), text);
-  note(need('farewell-detail', HTMLElement), detail);
-  need('farewell-clock', HTMLElement).hidden = hook.clock === null;
-  if (hook.clock) say(need('final-clock', HTMLElement), duration(hook.clock.accrued_ms));
-  // The bar's clock would say "Live" of a session that we no longer see.
-  need('clock', HTMLElement).hidden = true;
-  farewell.hidden = false;
-  need('farewell-title', HTMLElement).focus();
 }
 
 start();

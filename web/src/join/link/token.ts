@@ -5,6 +5,8 @@ export interface TokenView {
   /** The display name; the identity where there is none. */
   name: string;
   role: string;
+  /** The session that it is for; null: any of the room. */
+  session: string | null;
   maySendCamera: boolean;
   maySendMic: boolean;
 }
@@ -13,6 +15,7 @@ export interface TokenView {
 export function viewToken(jwt: string): TokenView | null {
   const claims = record(payload(jwt));
   if (!claims) return null;
+  const attributes = record(claims['attributes']);
   const grant = record(claims['video']) ?? {};
   const sources = Array.isArray(grant['canPublishSources']) ? grant['canPublishSources'] : [];
   // As LiveKit: absent means yes, a non-empty list restricts, `canPublish: false` wins.
@@ -20,7 +23,8 @@ export function viewToken(jwt: string): TokenView | null {
   return {
     room: text(grant['room']),
     name: text(claims['name']) || text(claims['sub']),
-    role: text(record(claims['attributes'])?.['role']),
+    role: text(attributes?.['role']),
+    session: text(attributes?.['beistand.session']) || null,
     maySendCamera: may('camera'),
     maySendMic: may('microphone'),
   };

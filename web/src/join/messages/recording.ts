@@ -7,10 +7,10 @@ export const RECORDING_TOPIC = 'beistand.recording';
 export const CONSENT_TOPIC = 'beistand.consent';
 
 /**
- * The version of what the page says of recordings (`recording-words.ts` and the dialog). It is kept with each consent as
+ * The version of what the page says of recordings (`recording/words.ts` and the dialog). It is kept with each consent as
  * evidence of what was read: whoever changes those words gives this a new number.
  */
-export const WORDING = 'beistand-2';
+export const WORDING = 'beistand-3';
 
 const MODES = ['off', 'on_request', 'always'] as const;
 const PURPOSES = ['shared', 'qa'] as const;

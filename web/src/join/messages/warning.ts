@@ -23,27 +23,3 @@ export function decodeWarning(payload: Uint8Array): WarningMessage | null {
   if (identity !== null && !isText(identity)) return null;
   return { kind, left_s, identity, direction };
 }
-
-/** `whose` is "Your connection" or that of somebody else. */
-export function warningInWords({ kind, left_s, direction }: WarningMessage, whose: string): string {
-  switch (kind) {
-    case 'duration':
-      return `The session ends in ${span(left_s)}.`;
-    case 'quota':
-      return left_s === 0 ? 'The prepaid time is used up.' : `The prepaid time is used up in ${span(left_s)}.`;
-    case 'presence':
-      return `Somebody has to confirm within ${span(left_s)} that you are still there.`;
-    case 'floor':
-      return `${whose} is below the promised minimum${direction ? WAY[direction] : ''}.`;
-    case 'preflight':
-      return `${whose} was not found good enough before joining. Sound and picture may suffer.`;
-  }
-}
-
-const WAY = { up: ' for sending', down: ' for receiving' };
-
-function span(left_s: number | null): string {
-  if (left_s === null) return 'a short time';
-  if (left_s < 60 || left_s % 60 !== 0) return left_s === 1 ? '1 second' : `${left_s} seconds`;
-  return left_s === 60 ? '1 minute' : `${left_s / 60} minutes`;
-}

@@ -1,4 +1,5 @@
 // The recordings of a session as the node lists them, and why it does not.
+import { apiBase } from '../link/api';
 import { fieldsOf, isCount, isText, wordOf, type Fields } from '../messages/fields';
 import { purposeOf, type Purpose } from '../messages/recording';
 
@@ -39,7 +40,7 @@ export class ListError extends Error {
 
 /** What the node has of a session, as far as this token may see it. Rejects with a `ListError` alone. */
 export async function listRecordings(serverUrl: string, token: string, session: string, signal: AbortSignal): Promise<RecordingOf[]> {
-  const base = `${serverUrl.replace(/^ws/, 'http').replace(/\/+$/, '')}/`;
+  const base = apiBase(serverUrl);
   const get = (path: string) => ask(new URL(path, base), token, signal);
   const list = decodeList(await get(`v1/recordings?${new URLSearchParams({ session })}`));
   if (!list) throw new ListError(UNREADABLE, false);

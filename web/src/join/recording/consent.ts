@@ -185,7 +185,7 @@ export class ConsentDialog {
 }
 
 const ASKED =
-  'Your picture and your sound are recorded only if you agree. Whatever you answer, you stay in the session, and you can change your mind at any time.';
+  'Your picture and sound are recorded only if you agree. Either way you stay in the session, and you can change your mind at any time.';
 
 /** Why somebody is not asked, and so not recorded. */
 export function notRecorded(mine: RecordedOf | null, publishes: boolean): string {

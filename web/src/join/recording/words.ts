@@ -3,18 +3,18 @@ import type { ConsentState, Purpose, PurposeState, RecordedOf } from '../message
 
 /** What a recording is for, as it ends a sentence. */
 export const FOR: Record<Purpose, string> = {
-  shared: 'for the people in this session',
+  shared: 'for the expert',
   qa: 'for quality assurance',
 };
 
 /** The same, at the head of a question or a recording. */
 export const TITLE: Record<Purpose, string> = {
-  shared: 'For the people in this session',
+  shared: 'For the expert',
   qa: 'For quality assurance',
 };
 
 const WATCHED: Record<Purpose, string> = {
-  shared: 'The expert can watch and download it afterwards.',
+  shared: "Only the expert and the provider's team can watch and download it.",
   qa: "Only the provider's team watches it.",
 };
 

@@ -17,8 +17,6 @@ export interface PromptContext {
   nameOf(identity: string): string;
   confirm(): Promise<void>;
   leave(): void;
-  /** Somebody else's answer closed the prompt. */
-  onAnswered(names: string[]): void;
 }
 
 export class Prompt {
@@ -69,10 +67,6 @@ export class Prompt {
     if (this.runningSince !== null) this.runningSince = performance.now();
     if (message.open && !before?.open) this.putAway = false;
     this.settle();
-    const others = message.confirmed.filter((identity) => identity !== this.context.me());
-    if (before?.open && !message.open && others.length > 0 && !this.isMineIn(message)) {
-      this.context.onAnswered(others.map((identity) => this.context.nameOf(identity)));
-    }
     this.draw();
   }
 
@@ -86,6 +80,7 @@ export class Prompt {
     this.draw();
   }
 
+  /** Also after a loss: whether it is still asked is not known then, and no answer would get through. */
   close(): void {
     this.message = null;
     this.paused = false;

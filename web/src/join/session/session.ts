@@ -19,12 +19,16 @@ export interface Ending {
   detail: string | null;
 }
 
+/** What of ours a problem is about. */
+export type Origin = Device | 'screen';
+
 /** What happens in a session; a probe it answers by itself. */
 export interface SessionEvents extends Omit<Inbox, 'onProbe'> {
   onConnection(connection: Connection): void;
   /** Something in the room changed that is to be seen or heard. */
   onChange(): void;
-  onProblem(text: string | null): void;
+  /** Why something of ours could not be switched on; null: it is tried anew. */
+  onProblem(text: string | null, of?: Origin): void;
   onEnd(ending: Ending): void;
 }
 
@@ -153,7 +157,7 @@ export class Session {
   private async publish(device: Device, on: boolean): Promise<void> {
     const me = this.room.localParticipant;
     const { choice } = this.part(device);
-    this.events.onProblem(null);
+    this.events.onProblem(null, device);
     // Kept for a rejoin, which comes back as one was.
     choice.on = on;
     await this.attempt(device, () => {
@@ -166,7 +170,7 @@ export class Session {
     try {
       await action();
     } catch (error) {
-      if (!this.ended && !this.leaving) this.events.onProblem(failureInWords([device], failureOf(error)));
+      if (!this.ended && !this.leaving) this.events.onProblem(failureInWords([device], failureOf(error)), device);
     }
     this.events.onChange();
   }
@@ -195,6 +199,9 @@ export class Session {
     room.on(RoomEvent.Disconnected, (reason) => {
       if (this.leaving || reason === DisconnectReason.CLIENT_INITIATED) return this.end(LEFT);
       if (this.endReason !== null) return this.end({ how: 'over', text: endInWords(this.endReason), detail: null });
+      if (reason === DisconnectReason.ROOM_CLOSED || reason === DisconnectReason.ROOM_DELETED) {
+        return this.end({ how: 'over', text: endInWords(''), detail: null });
+      }
       // Before the first connection, connect() itself rejects, and knows more.
       if (this.joined) this.end({ how: 'lost', text: lossInWords(reason), detail: null });
     });

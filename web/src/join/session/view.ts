@@ -3,16 +3,18 @@ import { Track, type LocalVideoTrack, type Room } from 'livekit-client';
 import { need, note, say } from '../../dom';
 import { duration } from '../../duration';
 import { isUrgent, leftInWords, stateInWords, type ClockMessage } from '../messages/clock';
-import { drawFloor, type FloorMessage, type FloorOf } from '../messages/floor';
+import { noticesOf } from './causes';
+import { drawFloor, type FloorMessage } from '../messages/floor';
 import { Notices } from './notices';
 import type { PresenceMessage } from '../messages/presence';
 import { Prompt } from './prompt';
 import { CONSENT_TOPIC, purposesIn, RECORDING_TOPIC, type RecordingMessage } from '../messages/recording';
 import { RecordingView } from '../recording/view';
 import type { RefusedMessage } from '../messages/refused';
-import type { Connection, Session } from './session';
+import type { Connection, Origin, Session } from './session';
 import { Stage } from '../stage/stage';
-import { warningInWords, type WarningMessage } from '../messages/warning';
+import { Told } from './told';
+import type { WarningMessage } from '../messages/warning';
 
 /** How a session is shown that we are no longer in. */
 export type Closed = 'left' | 'over' | 'lost';
@@ -30,16 +32,8 @@ const CONNECTION: Record<Connection | Closed, string> = {
   over: 'Ended',
 };
 
-/** How long a notice stands. It tells of a change; what holds is told by the clock and the badges for as long as it holds. */
-const NOTICE_MS: Record<WarningMessage['kind'] | 'answered' | 'refused', number> = {
-  duration: 30_000,
-  quota: 30_000,
-  presence: 60_000,
-  floor: 15_000,
-  preflight: 30_000,
-  answered: 10_000,
-  refused: 15_000,
-};
+/** How soon it is seen that a picture stands still, or goes on. */
+const LOOK_MS = 500;
 
 export class SessionView {
   private readonly panel = need('session', HTMLElement);
@@ -49,10 +43,13 @@ export class SessionView {
   private readonly notices = new Notices();
   private readonly prompt: Prompt;
   private readonly recordings: RecordingView;
-  private readonly floors = new Map<string, FloorOf>();
+  private readonly told = new Told();
+  /** What could not be switched on, and why. */
+  private readonly problems = new Map<Origin, string>();
   private readonly buttons: Record<Control, HTMLButtonElement>;
   private session: Session | null = null;
   private ownTrack: LocalVideoTrack | null = null;
+  private looker: ReturnType<typeof setInterval> | undefined;
 
   constructor(private readonly role: string) {
     this.buttons = {
@@ -68,7 +65,6 @@ export class SessionView {
       nameOf: (identity) => this.nameOf(identity),
       confirm: () => this.session?.confirm() ?? Promise.resolve(),
       leave: () => void this.session?.leave(),
-      onAnswered: (names) => this.notices.show('answered', `${names.join(', ')} confirmed: the session goes on.`, NOTICE_MS.answered),
     });
     this.recordings = new RecordingView({
       steers: role === 'expert',
@@ -91,7 +87,8 @@ export class SessionView {
   open(session: Session): void {
     this.session = session;
     this.panel.hidden = false;
-    this.problem(null);
+    this.problems.clear();
+    this.looker = setInterval(() => this.look(), LOOK_MS);
     this.sync();
     // The button that had the focus is gone with its panel; the first control takes over.
     this.buttons.mic.focus({ preventScroll: true });
@@ -103,8 +100,7 @@ export class SessionView {
     this.stage.clear();
     this.prompt.close();
     this.recordings.close();
-    this.notices.clear();
-    this.floors.clear();
+    clearInterval(this.looker);
     this.panel.hidden = true;
     this.connection(how);
   }
@@ -112,63 +108,61 @@ export class SessionView {
   connection(connection: Connection | Closed): void {
     this.state.dataset['state'] = connection;
     say(this.state, CONNECTION[connection]);
-    // While we are not connected, the clock shows what was said last, and looks so.
-    need('clock', HTMLElement).dataset['stale'] = String(connection !== 'connected');
+    this.told.handleConnection(connection === 'connected');
+    if (connection !== 'connected') this.prompt.close();
+    this.drawClock();
+    this.drawNotices();
+    this.sync();
   }
 
-  problem(text: string | null): void {
-    note(need('session-problem', HTMLElement), text);
+  problem(text: string | null, of: Origin): void {
+    if (text === null) this.problems.delete(of);
+    else this.problems.set(of, text);
+    this.sync();
   }
 
   clock(clock: ClockMessage): void {
-    const bar = need('clock', HTMLElement);
-    bar.hidden = false;
-    bar.dataset['state'] = clock.state;
-    bar.dataset['stale'] = 'false';
+    this.told.handleClock(clock);
+    need('clock', HTMLElement).hidden = false;
     say(need('billed-clock', HTMLElement), duration(clock.accrued_ms));
-    const onlooker = { role: this.role, otherSideHere: this.otherSideHere() };
-    say(need('clock-state', HTMLElement), stateInWords(clock, onlooker));
-    bar.dataset['urgent'] = String(isUrgent(clock));
     note(need('clock-left', HTMLElement), leftInWords(clock));
+    this.drawClock();
+    this.drawNotices();
     this.prompt.clock(clock);
     // The question of recording waits while the prompt is open.
     this.recordings.sync();
   }
 
-  floor({ participants }: FloorMessage): void {
-    this.floors.clear();
-    for (const floor of participants) {
-      this.floors.set(floor.identity, floor);
-      for (const direction of ['up', 'down'] as const) {
-        const isOver = floor[direction].state === 'met' || floor[direction].state === 'unproven';
-        if (isOver) this.notices.drop(floorKey(floor.identity, direction));
-      }
-    }
+  floor(floor: FloorMessage): void {
+    this.told.handleFloor(floor);
+    this.drawNotices();
     this.sync();
   }
 
   presence(presence: PresenceMessage): void {
+    this.told.handlePresence(presence, this.session?.room.localParticipant.identity ?? null);
     this.prompt.update(presence);
+    this.drawNotices();
   }
 
   recording(recording: RecordingMessage): void {
+    this.told.handleRecording(recording);
     this.recordings.update(recording);
+    this.drawNotices();
     this.sync();
   }
 
-  refused({ topic, text }: RefusedMessage): void {
-    const isOfRecording = topic === CONSENT_TOPIC || topic === RECORDING_TOPIC;
+  refused(refused: RefusedMessage): void {
+    const isOfRecording = refused.topic === CONSENT_TOPIC || refused.topic === RECORDING_TOPIC;
     // A modal dialog hides the notices behind it: it says so itself.
-    if (isOfRecording && this.recordings.refuse(text)) return;
-    this.notices.show(`refused ${topic}`, `The server refused: ${text}`, NOTICE_MS.refused);
+    if (isOfRecording && this.recordings.refuse(refused.text)) return;
+    this.told.handleRefused(refused);
+    this.drawNotices();
   }
 
   warning(warning: WarningMessage): void {
-    const { kind, identity, direction } = warning;
-    // The dialog says it already, and hides whatever is behind it.
-    if (kind === 'presence' && this.prompt.isOpen) return;
-    const key = kind === 'floor' ? floorKey(identity, direction) : `${kind} ${identity ?? ''}`;
-    this.notices.show(key, warningInWords(warning, this.whose(identity)), NOTICE_MS[kind]);
+    this.told.handleWarning(warning);
+    this.drawNotices();
   }
 
   sync(): void {
@@ -177,15 +171,42 @@ export class SessionView {
     const { room } = session;
     const me = room.localParticipant;
     this.recordings.sync();
-    this.stage.sync(room, this.floors, this.recordings.recorded());
+    this.stage.sync(room, this.told.floors, this.recordings.recorded());
     this.showOwn(ownCamera(room));
-    drawFloor(need('own-floor', HTMLElement), 'Your connection', this.floors.get(me.identity) ?? null);
+    drawFloor(need('own-floor', HTMLElement), 'Your connection', this.told.floors.get(me.identity) ?? null);
     const may = { mic: session.may(Track.Source.Microphone), camera: session.may(Track.Source.Camera) };
     const mayScreen = session.may(Track.Source.ScreenShare) && 'getDisplayMedia' in (navigator.mediaDevices ?? {});
     this.draw('mic', may.mic, me.isMicrophoneEnabled);
     this.draw('camera', may.camera, me.isCameraEnabled);
     this.draw('screen', mayScreen, me.isScreenShareEnabled);
     need('start-audio', HTMLButtonElement).hidden = room.canPlaybackAudio;
+    const needless = { microphone: me.isMicrophoneEnabled || !may.mic, camera: me.isCameraEnabled || !may.camera, screen: me.isScreenShareEnabled };
+    const problems = [...this.problems].filter(([of]) => !needless[of]).map(([, text]) => text);
+    note(need('session-problem', HTMLElement), problems.length > 0 ? problems.join(' ') : null);
+    this.drawNotices();
+  }
+
+  /** The state of a clock of which we hear nothing is not known: what it counted last reads as old. */
+  private drawClock(): void {
+    const { connected, clock } = this.told;
+    const bar = need('clock', HTMLElement);
+    bar.dataset['stale'] = String(!connected);
+    bar.dataset['state'] = connected && clock ? clock.state : 'unknown';
+    bar.dataset['urgent'] = String(connected && clock !== null && isUrgent(clock));
+    const onlooker = { role: this.role, otherSideHere: this.otherSideHere() };
+    note(need('clock-state', HTMLElement), connected && clock ? stateInWords(clock, onlooker) : null);
+  }
+
+  private drawNotices(): void {
+    const { connected, clock, floors, warnings, confirmedBy, refused } = this.told;
+    const room = this.session?.room;
+    const isHere = (identity: string) => identity === room?.localParticipant.identity || room?.remoteParticipants.has(identity) === true;
+    const nameOf = (identity: string) => this.nameOf(identity);
+    this.notices.show(noticesOf({ connected, clock, floors, warnings, confirmedBy, refused, isHere, nameOf }));
+  }
+
+  private look(): void {
+    if (this.stage.look(this.told.connected)) this.sync();
   }
 
   /** Before the join the permissions are unknown: the buttons stand there, and do nothing yet. */
@@ -237,12 +258,6 @@ export class SessionView {
     return room?.remoteParticipants.get(identity)?.name || identity;
   }
 
-  private whose(identity: string | null): string {
-    if (identity === null) return 'A connection';
-    const name = this.nameOf(identity);
-    return name === 'you' ? 'Your connection' : `The connection of ${name}`;
-  }
-
   /** The two sides answer; where nobody has a role, anyone who takes part. */
   private mayAnswer(): boolean {
     if (this.role === 'expert' || this.role === 'customer') return true;
@@ -255,10 +270,6 @@ export class SessionView {
     const others = this.session ? [...this.session.room.remoteParticipants.values()] : [];
     return other !== undefined && others.some((participant) => participant.attributes['role'] === other);
   }
-}
-
-function floorKey(identity: string | null, direction: 'up' | 'down' | null): string {
-  return `floor ${direction ?? ''} ${identity ?? ''}`;
 }
 
 function ownCamera(room: Room): LocalVideoTrack | null {

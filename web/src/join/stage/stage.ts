@@ -14,11 +14,18 @@ export class Stage {
   private readonly empty = need('stage-empty', HTMLElement);
   private readonly sounds = need('sounds', HTMLElement);
   private readonly tiles = new Map<string, Tile>();
+  /** Somebody else was here before. */
+  private hadCompany = false;
   private readonly audio = new Map<RemoteTrack, HTMLMediaElement>();
 
   sync(room: Room, floors: ReadonlyMap<string, FloorOf>, recorded: ReadonlyMap<string, unknown>): void {
     this.syncTiles(room, floors, recorded);
     this.syncSounds(room);
+  }
+
+  /** Looks whether the pictures move on; true: for one of them that changed. */
+  look(connected: boolean): boolean {
+    return [...this.tiles.values()].map((tile) => tile.look(connected)).includes(true);
   }
 
   clear(): void {
@@ -53,8 +60,8 @@ export class Stage {
     this.root.dataset['layout'] = layout([...wanted.values()]);
     // CSS places the cameras beside a shared screen by their number.
     this.root.style.setProperty('--cameras', String(room.remoteParticipants.size));
-    const isJoining = room.state === ConnectionState.Connecting || room.state === ConnectionState.Disconnected;
-    say(this.empty, isJoining ? 'Joining…' : 'Nobody else is here yet.');
+    this.hadCompany ||= wanted.size > 0;
+    say(this.empty, emptyInWords(room.state, this.hadCompany));
   }
 
   private syncSounds(room: Room): void {
@@ -80,6 +87,13 @@ export class Stage {
       this.audio.set(track, element);
     }
   }
+}
+
+function emptyInWords(state: ConnectionState, hadCompany: boolean): string {
+  if (state === ConnectionState.Connecting || state === ConnectionState.Disconnected) return 'Joining…';
+  // Who is here we would not hear of now.
+  if (state !== ConnectionState.Connected) return 'Reconnecting…';
+  return hadCompany ? 'Nobody else is here.' : 'Nobody else is here yet.';
 }
 
 function layout(shown: Shown[]): 'empty' | 'one' | 'grid' | 'screen' {

@@ -2,6 +2,7 @@
 import { Track, type RemoteParticipant, type TrackPublication, type VideoTrack } from 'livekit-client';
 import { make, note, say } from '../../dom';
 import { drawFloor, type FloorOf } from '../messages/floor';
+import { Motion } from './motion';
 
 export class Tile {
   readonly root = make('figure', 'tile');
@@ -13,6 +14,9 @@ export class Tile {
   private readonly floor = make('span', 'floor');
   private video: HTMLVideoElement | null = null;
   private track: VideoTrack | null = null;
+  private readonly motion = new Motion();
+  private frozen = false;
+  private awaited = false;
 
   constructor(private readonly source: Track.Source.Camera | Track.Source.ScreenShare) {
     this.root.dataset['source'] = source;
@@ -40,10 +44,24 @@ export class Tile {
     this.initials.hidden = visible;
     say(this.initials, initials(name));
     say(this.name, label);
-    note(this.mark, mark(participant, publication, isScreen));
+    const paused = isPaused(publication);
+    this.awaited = visible && !paused;
+    const silent = !isScreen && !participant.isMicrophoneEnabled;
+    const marks = [silent && 'muted', paused && 'picture paused to keep the sound', this.awaited && this.frozen && STILL].filter(Boolean);
+    note(this.mark, marks.length > 0 ? marks.join(', ') : null);
+    this.root.dataset['still'] = String(visible && (paused || this.frozen));
     note(this.recorded, isRecorded ? 'recorded' : null);
     drawFloor(this.floor, 'Connection', isScreen ? null : floor);
     this.root.dataset['speaking'] = String(!isScreen && participant.isSpeaking);
+  }
+
+  /** Looks whether the picture moves on; true: that changed. */
+  look(connected: boolean): boolean {
+    const isScreen = this.source === Track.Source.ScreenShare;
+    const frozen = this.video !== null && this.awaited && this.motion.isStill(this.video, connected, isScreen);
+    const changed = frozen !== this.frozen;
+    this.frozen = frozen;
+    return changed;
   }
 
   remove(): void {
@@ -67,6 +85,7 @@ export class Tile {
     this.root.prepend(video);
     this.video = video;
     this.track = track;
+    this.motion.begin();
   }
 
   private detach(): void {
@@ -74,16 +93,16 @@ export class Tile {
     this.video?.remove();
     this.video = null;
     this.track = null;
+    this.frozen = false;
   }
 }
 
-/** What is off, and why: the server pauses a picture when the link has no room for it. */
-function mark(participant: RemoteParticipant, publication: TrackPublication | undefined, isScreen: boolean): string | null {
-  const paused = publication?.track?.streamState === Track.StreamState.Paused && !publication.isMuted;
-  const silent = !isScreen && !participant.isMicrophoneEnabled;
-  const marks = [silent && 'muted', paused && 'picture paused to keep the sound'].filter(Boolean);
-  return marks.length > 0 ? marks.join(', ') : null;
+/** The server pauses a picture when the link has no room for it. */
+function isPaused(publication: TrackPublication | undefined): boolean {
+  return publication?.track?.streamState === Track.StreamState.Paused && !publication.isMuted;
 }
+
+const STILL = 'picture stands still';
 
 /** Up to two letters; by code point, since a name may begin with any script or an emoji. */
 function initials(name: string): string {
