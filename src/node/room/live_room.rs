@@ -208,12 +208,7 @@ impl LiveRoom {
 
     /// Acts on all that a transport has to say.
     fn hear(&mut self, key: usize, side: Side, context: &mut Context<'_>) {
-        let room = self.index;
-        let route = Route {
-            room,
-            member: key,
-            side,
-        };
+        let route = Route::new(self.index, key, side);
         while let Some(member) = self.parts.members.at_mut(key) {
             let Some(heard) = member.connections.transport(side).poll_output() else {
                 break;
