@@ -7,7 +7,7 @@ set -euo pipefail
 need_rust
 need_rust_components
 need_node
-need_apt build-essential cmake pkg-config chromium ffmpeg
+need_apt build-essential cmake pkg-config chromium firefox-esr ffmpeg
 make_venv
 npm_ci tests/real
 build_web

@@ -17,6 +17,12 @@ pub(in crate::node) struct Route {
     pub(in crate::node) side: Side,
 }
 
+impl Route {
+    pub(in crate::node) const fn new(room: usize, member: usize, side: Side) -> Route {
+        Route { room, member, side }
+    }
+}
+
 /// What came, and from where.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Datagram<'a> {

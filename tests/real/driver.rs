@@ -33,6 +33,12 @@ impl Driver {
         Driver::start("browsers.mjs", Command::new(place::node_js()))
     }
 
+    /// Pages in a headless Firefox.
+    pub fn firefox() -> Driver {
+        place::firefox();
+        Driver::start("firefox.mjs", Command::new(place::node_js()))
+    }
+
     /// Clients of the stock SDK in a headless Chromium, whose pictures are drawn to measure.
     pub fn clients() -> Driver {
         place::chromium();

@@ -1,4 +1,4 @@
-//! The built binary with real clients: Chromium, Python and Node SDKs of `LiveKit`, a stock receiver of
+//! The built binary with real clients: Chromium, Firefox, Python and Node SDKs of `LiveKit`, a stock receiver of
 //! webhooks. What is missing on the machine fails the tests, with the remedy.
 
 mod admission;
@@ -11,6 +11,7 @@ mod deliveries;
 mod doors;
 mod driver;
 mod ended_tokens;
+mod firefox;
 mod grants;
 mod headers;
 mod hostile;

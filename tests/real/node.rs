@@ -16,6 +16,8 @@ use std::time::Duration;
 pub const KEY: &str = "devkey";
 /// Its secret.
 pub const SECRET: &str = "beistand-development-secret-do-not-deploy";
+/// With `--dev`: other machines may reach it.
+const OUTSIDE: &str = "--dev-public";
 /// Shortest that the policy allows: tests wait for it after the last one has left.
 pub const DEPARTURE_S: u64 = 5;
 /// SIGTERM to exit, as promised, and the time to see it.
@@ -32,7 +34,7 @@ pub struct Node {
     pub http: String,
     /// `127.0.0.1:PORT` of metrics and health.
     pub admin: String,
-    /// `127.0.0.1:PORT` of its first worker.
+    /// `IP:PORT` of its first worker.
     udp: String,
     folder: Folder,
 }
@@ -44,6 +46,12 @@ impl Node {
     /// A node with `--dev`.
     pub fn dev() -> Node {
         Node::start(Folder::new(), vec!["--dev".to_owned()])
+    }
+
+    /// A node with `--dev` whose media comes in at an address of this machine that is not loopback's.
+    pub fn reachable() -> Node {
+        let mode = [OUTSIDE, "--dev"].map(str::to_owned);
+        Node::start(Folder::new(), mode.to_vec())
     }
 
     /// A node with a configuration file that posts to these receivers.
@@ -99,11 +107,16 @@ impl Node {
 
     fn start_in(folder: Folder, mode: Vec<String>, disk_kib: Option<u32>) -> Node {
         let data = folder.join("data").display().to_string();
+        let udp = if mode.iter().any(|flag| flag == OUTSIDE) {
+            format!("{}:0", place::address())
+        } else {
+            "127.0.0.1:0".to_owned()
+        };
         let mut arguments = vec!["serve".to_owned()];
         arguments.extend(mode);
         for (flag, value) in [
             ("--http", "127.0.0.1:0"),
-            ("--udp", "127.0.0.1:0"),
+            ("--udp", udp.as_str()),
             ("--admin", "127.0.0.1:0"),
             ("--data", data.as_str()),
             ("--print-ports", "json"),
@@ -297,7 +310,7 @@ fn launch(folder: &Folder, arguments: &[String], disk_kib: Option<u32>) -> (Chil
     let line = child.line("the line of --print-ports", wait::PATIENCE);
     let ports: Value = serde_json::from_str(&line)
         .unwrap_or_else(|error| panic!("the line of --print-ports is no JSON: {error}: {line}"));
-    let first_worker = port(&ports["udp"][0]);
+    let first_worker = address(&ports["udp"][0]);
     (
         child,
         (port(&ports["http"]), port(&ports["admin"]), first_worker),
@@ -319,12 +332,18 @@ fn on_small_disk(folder: &Folder, kib: u32, arguments: &[&str]) -> Command {
 }
 
 fn port(value: &Value) -> String {
+    let address = address(value);
+    assert!(
+        address.starts_with("127.0.0.1:"),
+        "no address on loopback: {value}"
+    );
+    address
+}
+
+fn address(value: &Value) -> String {
     let text = value.as_str().unwrap_or_default();
     let address = text.rsplit("//").next().unwrap_or_default();
-    assert!(
-        address.starts_with("127.0.0.1:") && !address.ends_with(":0"),
-        "no address on loopback with a port: {value}"
-    );
+    assert!(!address.ends_with(":0"), "no port: {value}");
     address.to_owned()
 }
 

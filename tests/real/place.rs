@@ -1,5 +1,6 @@
 //! Where things are: what `scripts/test.sh` has installed, and a folder of its own for each test.
 
+use std::net::{IpAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -39,6 +40,23 @@ pub fn node_js() -> PathBuf {
 /// The browser.
 pub fn chromium() -> PathBuf {
     existing(PathBuf::from("/usr/bin/chromium"), "Chromium")
+}
+
+/// The other browser.
+pub fn firefox() -> PathBuf {
+    existing(PathBuf::from("/usr/bin/firefox-esr"), "Firefox ESR")
+}
+
+/// An address of this machine that is none of loopback, at which Firefox gathers no candidates. Connecting a
+/// UDP socket to a documentation network (RFC 5737) sends nothing, but makes the kernel choose one.
+pub fn address() -> IpAddr {
+    let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+    let chosen = socket
+        .connect("192.0.2.1:9")
+        .and_then(|()| socket.local_addr());
+    let ip = chosen.map(|address| address.ip()).ok();
+    ip.filter(|ip| !ip.is_loopback())
+        .expect("this machine has an address and a default route, which Firefox needs")
 }
 
 /// What decodes the files that a recording makes; `ffprobe` comes with it.

@@ -1,7 +1,8 @@
-//! Candidates of a client that lead nowhere, before any that does: no failure, only not the way.
+//! Candidates of a client that lead nowhere, before any that does: no failure, only not the way. Checks that
+//! come before the description that they belong to.
 
 use beistand::base::Millis;
-use beistand_testing::World;
+use beistand_testing::{World, nominating};
 use livekit_protocol as proto;
 use livekit_protocol::signal_request::Message as Ask;
 use str0m::media::MediaKind;
@@ -55,4 +56,41 @@ fn a_client_whose_first_candidates_lead_nowhere_connects_by_what_its_checks_show
             );
         }
     }
+}
+
+/// RFC 7983, section 7.
+fn is_stun(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|first| *first < 4)
+}
+
+/// What the description says of itself in this line.
+fn line<'a>(sdp: &'a str, prefix: &str) -> &'a str {
+    let mut lines = sdp.lines();
+    lines.find_map(|line| line.strip_prefix(prefix)).unwrap()
+}
+
+#[test]
+fn dtls_is_taken_from_where_a_check_came_before_the_answer_without_another_check() {
+    let mut world = World::new(18);
+    world.hold_answers();
+    let index = world.join("help", "ex", Some("expert"));
+    let [_, subscriber] = world.clients[index].addresses;
+    let mut check = None;
+    world.run_through(Millis(100), |_, from, bytes| {
+        if from == subscriber {
+            check.get_or_insert_with(|| bytes.to_vec());
+        }
+        false
+    });
+    let password = line(&world.clients[index].offer, "a=ice-pwd:").to_owned();
+    let check = nominating(&check.expect("it is sent"), &password);
+    world.shard.handle_datagram(subscriber, &check, world.now);
+    world.run_through(Millis(200), |_, _, _| false);
+    world.release_answers();
+    // Its next check would be seconds away.
+    world.run_through(Millis(500), |_, from, bytes| {
+        from == subscriber && !is_stun(bytes)
+    });
+    assert_eq!(world.shard.stats().unknown_address, 0);
+    assert!(world.clients[index].subscriber.is_connected());
 }

@@ -96,3 +96,17 @@ fn a_subscription_to_a_track_that_never_comes_fails_after_thirty_seconds_and_not
     assert_eq!(world.shard.stats().subscriptions_expired, 1);
     assert!(world.clients.iter().all(|client| client.left.is_none()));
 }
+
+#[test]
+fn a_section_that_shares_the_transport_of_the_first_and_has_port_0_is_published() {
+    let mut world = pair();
+    world.publish(0, MediaKind::Audio);
+    world.run(Millis(500));
+    let mut offer = world.announce(0, MediaKind::Video);
+    // As Firefox offers a screen (RFC 9143, section 7.1).
+    let only = offer.sdp.replace("m=video 9 ", "m=video 0 ");
+    offer.sdp = only.replace("a=mid:", "a=bundle-only\r\na=mid:");
+    world.ask(0, Ask::Offer(offer));
+    world.run(Millis(500));
+    assert_eq!(seen(&world, 1), 2);
+}

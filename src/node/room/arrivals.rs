@@ -6,12 +6,13 @@ use crate::base::{Bitrate, ConnectionId, Now, ParticipantSid};
 use crate::media::is_stun;
 use crate::node::context::Context;
 use crate::node::demux::{Datagram, Route};
-use crate::node::io::JoinRequest;
+use crate::node::io::{JoinRequest, Output};
 use crate::node::member::{Connections, Member, NewMember, Side};
 use crate::peer::signal::Response;
 use crate::peer::transport::Purpose;
 use crate::room::{MemberKey, MemberOptions};
 use crate::session::Floor;
+use std::net::SocketAddr;
 
 /// Of what a preflight measured, the part that a congestion controller may begin with.
 const MEASURED_PERCENT: u64 = 80;
@@ -109,16 +110,31 @@ impl Parts {
             context.stats.unauthenticated += 1;
             return false;
         }
-        let validated = is_stun(bytes) && transport.accepts_source(source);
         member.connections.handle_received();
         if route.side == Side::Subscriber {
             member.send_waiting_data(context.now.mono);
         }
-        if validated {
-            let ufrag = member.connections.ufrag(route.side);
-            context.demux.validated(ufrag, source);
-        }
         true
+    }
+
+    /// A datagram leaves. Of STUN only what has valid credentials is answered, and one that comes before the
+    /// client's description not when it comes, but with that: Firefox nominates by its first check and starts
+    /// DTLS upon the answer.
+    pub(in crate::node) fn send(
+        &mut self,
+        route: Route,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+        context: &mut Context<'_>,
+    ) {
+        if is_stun(&bytes)
+            && let Some(member) = self.members.at_mut(route.member)
+            && member.connections.transport(route.side).accepts_source(to)
+        {
+            let ufrag = member.connections.ufrag(route.side);
+            context.demux.validated(ufrag, to);
+        }
+        context.push(Output::Datagram { to, bytes });
     }
 
     /// A member's connection came up.

@@ -208,12 +208,13 @@ impl LiveRoom {
 
     /// Acts on all that a transport has to say.
     fn hear(&mut self, key: usize, side: Side, context: &mut Context<'_>) {
+        let route = Route::new(self.index, key, side);
         while let Some(member) = self.parts.members.at_mut(key) {
             let Some(heard) = member.connections.transport(side).poll_output() else {
                 break;
             };
             match heard {
-                Heard::Datagram { to, bytes } => context.push(Output::Datagram { to, bytes }),
+                Heard::Datagram { to, bytes } => self.parts.send(route, to, bytes, context),
                 Heard::Connected => self.parts.handle_connected(key, side, context.now),
                 Heard::Closed => self.parts.handle_closed(key, context.now.mono),
                 Heard::Packet(packet) => {

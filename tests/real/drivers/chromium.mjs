@@ -1,10 +1,7 @@
-// What drivers of Chromium share: how it is started, and how they are spoken to: a JSON command a line
-// on stdin, a JSON answer on stdout. A driver ends, with its browser, when stdin ends.
-import { createInterface } from 'node:readline';
+// What drivers of Chromium share: how it is started, and how they are spoken to.
 import { chromium } from 'playwright-core';
 
-// How long a page is waited for, on a machine that has little time for it. It is never a bound of the product.
-export const PATIENCE_MS = 120_000;
+export { PATIENCE_MS, serve } from './serve.mjs';
 
 const FLAGS = [
   '--no-sandbox',
@@ -23,21 +20,4 @@ const FLAGS = [
   '--disable-backgrounding-occluded-windows',
 ];
 
-const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
-
 export const launch = () => chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: FLAGS });
-
-/** Answers commands by the functions of their names, until there are no more. */
-export async function serve(browser, commands) {
-  say({ ok: true, ready: true });
-  for await (const line of createInterface({ input: process.stdin })) {
-    const command = JSON.parse(line);
-    try {
-      const answer = await commands[command.do](command);
-      say({ ok: true, ...(typeof answer === 'object' ? answer : {}) });
-    } catch (error) {
-      say({ ok: false, error: `${command.do}: ${error.message}` });
-    }
-  }
-  await browser.close();
-}

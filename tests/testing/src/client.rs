@@ -43,8 +43,11 @@ pub struct Client {
     /// Why requests were refused, and ids of tracks that cannot be had.
     pub refused: Vec<i32>,
     pub unavailable: Vec<String>,
-    /// What the newest answer of the node says.
+    /// What the newest answer of the node says, and its newest offer.
     pub answer: String,
+    pub offer: String,
+    /// It begins DTLS where it may choose, as browsers do (RFC 8842, section 5.3).
+    pub starts_dtls: bool,
     pending: Option<SdpPendingOffer>,
     channel: Option<str0m::channel::ChannelId>,
     /// The newest sequence number of each kind.
@@ -96,6 +99,8 @@ impl Client {
             refused: Vec::new(),
             unavailable: Vec::new(),
             answer: String::new(),
+            offer: String::new(),
+            starts_dtls: false,
             pending: None,
             channel: None,
             seq: BTreeMap::new(),
@@ -257,7 +262,13 @@ impl Client {
     }
 
     fn on_offer(&mut self, offer: &proto::SessionDescription) -> proto::SessionDescription {
-        let sdp = SdpOffer::from_sdp_string(&offer.sdp).expect("a valid offer");
+        self.offer.clone_from(&offer.sdp);
+        let roles = if self.starts_dtls {
+            offer.sdp.replace("a=setup:actpass", "a=setup:passive")
+        } else {
+            offer.sdp.clone()
+        };
+        let sdp = SdpOffer::from_sdp_string(&roles).expect("a valid offer");
         let answer = self
             .subscriber
             .sdp_api()

@@ -10,6 +10,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "for tests alone")]
 
+mod check;
 mod client;
 mod link;
 mod packets;
@@ -18,6 +19,7 @@ pub mod segment;
 mod wire;
 mod world;
 
+pub use check::nominating;
 pub use client::Client;
 pub use link::{Link, Rough};
 pub use packets::{BentPackets, FORGED};

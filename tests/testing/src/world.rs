@@ -39,6 +39,8 @@ pub struct World {
     pub preflight: Option<Verdict>,
     /// Whether those who join from now on get all tracks unasked.
     pub auto_subscribe: bool,
+    /// While this is set the clients begin DTLS, and their answers are kept in it.
+    answers: Option<Vec<(ConnectionId, proto::SessionDescription)>>,
     /// While this is set the clients' datagrams are kept in it.
     held: Option<Vec<(SocketAddr, Vec<u8>)>>,
     anchor: Instant,
@@ -112,6 +114,7 @@ impl World {
             keys,
             preflight: None,
             auto_subscribe: true,
+            answers: None,
             held: None,
             anchor,
         }
@@ -267,6 +270,19 @@ impl World {
         let bytes = proto::SignalRequest { message }.encode_to_vec();
         self.shard
             .handle_frame(conn, &Frame::Binary(bytes.into()), self.now);
+    }
+
+    /// From now on the clients' answers stay on their way.
+    pub fn hold_answers(&mut self) {
+        self.answers = Some(Vec::new());
+    }
+
+    /// Those that were held arrive.
+    pub fn release_answers(&mut self) {
+        for (conn, answer) in self.answers.take().unwrap_or_default() {
+            self.tell(conn, Ask::Answer(answer));
+        }
+        self.exchange();
     }
 
     /// Writes one packet of the client's track, a frame by itself; it leaves with the next step.
@@ -527,8 +543,12 @@ impl World {
         let message = proto::SignalResponse::decode(bytes.as_ref()).expect("a valid response");
         let index = usize::try_from(conn.0).expect("small");
         // Answered at once: `exchange` is running already and goes on with what follows.
+        self.clients[index].starts_dtls = self.answers.is_some();
         if let Some(answer) = self.clients[index].hear(message.message) {
-            self.tell(conn, Ask::Answer(answer));
+            match &mut self.answers {
+                Some(answers) => answers.push((conn, answer)),
+                None => self.tell(conn, Ask::Answer(answer)),
+            }
         }
     }
 }

@@ -11,10 +11,10 @@ pub struct Section {
     pub mid: Mid,
     /// Audio or video.
     pub kind: TrackKind,
-    /// The describing side sends in it (`sendonly` or `sendrecv`, and a port that is not 0).
+    /// The describing side sends in it (`sendonly` or `sendrecv`, and not rejected).
     pub sends: bool,
-    /// The describing side refuses the section for good: port 0, and in no bundle (RFC 8843,
-    /// section 7.3).
+    /// The describing side refuses the section for good: port 0, and in no bundle. In one, port 0 says
+    /// that the section has no transport of its own (`a=bundle-only`; RFC 9143, section 6).
     pub rejected: bool,
     /// Second token of `a=msid` (RFC 8830).
     pub track_id: Option<String>,
@@ -28,10 +28,14 @@ pub fn sections(sdp: &str) -> Vec<Section> {
     let bundled = bundled(sdp);
     let mut open: Option<Open> = None;
     let close = |open: &mut Option<Open>, sections: &mut Vec<Section>| {
-        if let Some(closed) = open.take()
-            && closed.has_mid
+        if let Some(Open {
+            mut section,
+            has_mid: true,
+            ..
+        }) = open.take()
         {
-            sections.push(closed.section);
+            section.sends &= !section.rejected;
+            sections.push(section);
         }
     };
     for line in sdp.lines() {
@@ -108,7 +112,7 @@ fn section_start(media: &str) -> Option<Open<'_>> {
     let section = Section {
         mid: Mid::from(""),
         kind,
-        sends: !is_off,
+        sends: true,
         rejected: is_off,
         track_id: None,
         codec: None,
@@ -231,8 +235,8 @@ mod tests {
 
     #[test]
     fn a_section_is_rejected_by_port_0_unless_its_bundle_has_it() {
-        let rejected = |sdp: &str| sections(sdp)[1].rejected;
-        assert!(rejected(SDP));
+        let of = |sdp: &str| (sections(sdp)[1].rejected, sections(sdp)[1].sends);
+        assert_eq!(of(SDP), (true, false));
         assert!(!sections(SDP)[0].rejected);
         let bundle = |mids| {
             SDP.replace(
@@ -240,8 +244,11 @@ mod tests {
                 &format!("a=group:BUNDLE {mids}\r\nm=application"),
             )
         };
-        assert!(rejected(&bundle("0 1")));
-        assert!(!rejected(&bundle("0 1 2")));
+        assert_eq!(of(&bundle("0 1")), (true, false));
+        // As Firefox offers a section that it adds: it sends there, by the transport of the first.
+        assert_eq!(of(&bundle("0 1 2")), (false, true));
+        let silent = bundle("0 1 2").replace("a=mid:2", "a=bundle-only\r\na=mid:2\r\na=recvonly");
+        assert_eq!(of(&silent), (false, false));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 // One connection to a session: the LiveKit room, what we publish into it, and how it ended.
 import { ConnectionState, DisconnectReason, EngineEvent, Room, RoomEvent, Track, type RemoteParticipant } from 'livekit-client';
 import { receive, type Inbox } from '../messages/inbox';
+import { switchCamera } from './camera';
 import { publishDefaults } from './layers';
 import type { JoinParams } from '../link/params';
 import { pick, type Setup } from '../prejoin/prejoin';
@@ -161,7 +162,7 @@ export class Session {
     // Kept for a rejoin, which comes back as one was.
     choice.on = on;
     await this.attempt(device, () => {
-      if (device === 'camera') return me.setCameraEnabled(on, pick(choice.deviceId));
+      if (device === 'camera') return switchCamera(me, on, { ...pick(choice.deviceId), resolution: this.params.resolution });
       return me.setMicrophoneEnabled(on, pick(choice.deviceId));
     });
   }

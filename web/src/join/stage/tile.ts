@@ -3,6 +3,7 @@ import { Track, type RemoteParticipant, type TrackPublication, type VideoTrack }
 import { make, note, say } from '../../dom';
 import { drawFloor, type FloorOf } from '../messages/floor';
 import { Motion } from './motion';
+import { unplayableInWords } from './codec';
 
 export class Tile {
   readonly root = make('figure', 'tile');
@@ -12,6 +13,7 @@ export class Tile {
   private readonly mark = make('span', 'muted-mark');
   private readonly recorded = make('span', 'recorded-mark');
   private readonly floor = make('span', 'floor');
+  private readonly unplayable = make('p', 'unplayable');
   private video: HTMLVideoElement | null = null;
   private track: VideoTrack | null = null;
   private readonly motion = new Motion();
@@ -26,7 +28,9 @@ export class Tile {
     const who = make('span', 'who');
     who.append(this.name, this.mark, this.recorded);
     this.caption.append(who, this.floor);
+    this.unplayable.dataset['testid'] = 'unplayable';
     this.root.append(this.initials, this.caption);
+    this.root.append(this.unplayable);
   }
 
   show(participant: RemoteParticipant, floor: FloorOf | null, isRecorded: boolean): void {
@@ -51,6 +55,7 @@ export class Tile {
     note(this.mark, marks.length > 0 ? marks.join(', ') : null);
     this.root.dataset['still'] = String(visible && (paused || this.frozen));
     note(this.recorded, isRecorded ? 'recorded' : null);
+    note(this.unplayable, unplayableInWords(publication));
     drawFloor(this.floor, 'Connection', isScreen ? null : floor);
     this.root.dataset['speaking'] = String(!isScreen && participant.isSpeaking);
   }
