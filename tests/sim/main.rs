@@ -29,6 +29,7 @@ mod recording;
 mod rejects;
 mod scenario;
 mod shown;
+mod sound;
 mod tracks;
 mod world;
 
