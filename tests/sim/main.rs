@@ -13,6 +13,7 @@ mod consumer;
 mod course;
 mod disk;
 mod drift;
+mod extensions;
 mod floods;
 mod gate;
 mod grants;
