@@ -360,6 +360,7 @@ async def on_marks(_command):
 COMMANDS = {
     "join": on_join, "receive": on_receive, "send": on_send, "hear": on_hear, "told": on_told, "people": on_people, "recorded": on_recorded, "pass": on_pass,
     "stats": on_stats, "more_packets": on_more_packets, "watch": on_watch, "shows": on_shows, "live_for": on_live_for, "mute": on_mute,
+    "turn": on_turn,
     "leave": on_leave, "gone": on_gone, "marks": on_marks,
 }
 
