@@ -12,6 +12,8 @@ mod circles;
 mod contract;
 #[path = "tidy/doors.rs"]
 mod doors;
+#[path = "tidy/extensions.rs"]
+mod extensions;
 #[path = "tidy/habits.rs"]
 mod habits;
 #[path = "tidy/impls.rs"]
@@ -166,6 +168,12 @@ fn what_the_documents_list_is_what_the_code_has() {
         .cloned()
         .collect();
     report(contract::check(&tree.sources, &tree.documents, &schemas));
+}
+
+#[test]
+fn the_table_of_header_extensions_says_what_the_lists_say() {
+    let tree = Tree::of_the_house();
+    report(extensions::check(&tree.sources, &tree.documents));
 }
 
 #[test]

@@ -38,7 +38,7 @@ struct Offsets {
     tl0: u8,
 }
 
-/// What was left out before a packet, since the last switch.
+/// What was left out before a packet, since the last switch: a run of packets that follow each other is one.
 #[derive(Clone, Copy, Debug, Default)]
 struct Skipped {
     /// The first packet that this holds for.
@@ -65,10 +65,15 @@ pub struct Munger {
     offsets: Option<Offsets>,
     /// Oldest first, at most [`MAX_SKIPPED`].
     skipped: VecDeque<Skipped>,
+    /// What was left out before this packet of the stream is not remembered: it has no number.
+    forgotten: u64,
+    /// The newest packet of the stream that went out, by its own number.
+    newest: u64,
     last: Option<Last>,
 }
 
-/// Steps that are remembered for packets that come late: more than any reordering that NACK mends.
+/// Runs that are remembered for packets that come late: seconds of a video whose every other picture is
+/// left out, and more than any reordering that NACK mends.
 const MAX_SKIPPED: usize = 128;
 const PICTURE_ID_MASK: u16 = 0x7fff;
 
@@ -80,6 +85,8 @@ impl Munger {
             first_seq: first_seq as u64,
             offsets: None,
             skipped: VecDeque::new(),
+            forgotten: 0,
+            newest: 0,
             last: None,
         }
     }
@@ -101,6 +108,7 @@ impl Munger {
         let picture = packet.picture.unwrap_or(Picture { id: 0, tl0: None });
         let before = self.last.and_then(|last| last.picture);
         self.skipped.clear();
+        (self.forgotten, self.newest) = (packet.seq, packet.seq);
         self.offsets = Some(Offsets {
             stream: packet.stream,
             first_seq: packet.seq,
@@ -115,13 +123,14 @@ impl Munger {
         });
     }
 
-    /// The numbers for `packet`; `None` if it belongs to another stream or to before the switch.
+    /// The numbers for `packet`; `None` if it belongs to another stream, to before the switch, or is so old
+    /// that its numbers are not known: others may have them.
     pub fn munge(&mut self, packet: &Packet, now: Mono) -> Option<Munged> {
         let offsets = self
             .offsets
             .filter(|offsets| offsets.stream == packet.stream)?;
         let ahead = packet.seq.checked_sub(offsets.first_seq)?;
-        let skipped = self.skipped_before(packet.seq);
+        let skipped = self.skipped_before(packet.seq)?;
         let seq = (offsets.seq + ahead).checked_sub(skipped.packets)?;
         let timestamp = packet.timestamp.wrapping_add(offsets.timestamp);
         let picture = packet.picture.map(|picture| Picture {
@@ -132,6 +141,7 @@ impl Munger {
                 & PICTURE_ID_MASK,
             tl0: picture.tl0.map(|tl0| tl0.wrapping_add(offsets.tl0)),
         });
+        self.newest = self.newest.max(packet.seq);
         if self.last.is_none_or(|last| seq > last.seq) {
             self.last = Some(Last {
                 seq,
@@ -150,34 +160,48 @@ impl Munger {
 
 impl Munger {
     /// Leaves `packet` out: what follows takes its numbers, so that the receiver misses nothing.
-    /// Whole pictures alone may be left out. A packet that comes late leaves a gap, which does no
-    /// more harm than a packet asked for in vain.
+    /// Whole pictures alone may be left out. A packet that comes late, behind one that went out, leaves a
+    /// gap, which does no more harm than a packet asked for in vain.
     pub fn skip(&mut self, packet: &Packet) {
         let last = self.skipped.back().copied().unwrap_or_default();
         let here = self.stream() == Some(packet.stream);
-        if !here || packet.seq < last.from {
+        if !here || packet.seq < last.from || packet.seq <= self.newest {
             return;
         }
         let picture = packet.picture.map(|picture| picture.id);
         let new = picture.is_some() && picture != last.picture;
-        if self.skipped.len() == MAX_SKIPPED {
-            self.skipped.pop_front();
-        }
-        self.skipped.push_back(Skipped {
+        let skipped = Skipped {
             from: packet.seq + 1,
             packets: last.packets + 1,
             pictures: last.pictures.wrapping_add(u16::from(new)),
             picture,
-        });
+        };
+        match self.skipped.back_mut() {
+            Some(run) if run.from == packet.seq => *run = skipped,
+            _ => self.remember(skipped),
+        }
     }
 
-    fn skipped_before(&self, seq: u64) -> Skipped {
+    fn remember(&mut self, skipped: Skipped) {
+        if self.skipped.len() == MAX_SKIPPED {
+            self.skipped.pop_front();
+            let oldest = self.skipped.front();
+            self.forgotten = oldest.map_or(self.forgotten, |oldest| oldest.from);
+        }
+        self.skipped.push_back(skipped);
+    }
+
+    /// `None` if that is not remembered.
+    fn skipped_before(&self, seq: u64) -> Option<Skipped> {
+        if seq < self.forgotten {
+            return None;
+        }
         let known = self
             .skipped
             .iter()
             .rev()
             .find(|skipped| skipped.from <= seq);
-        known.copied().unwrap_or_default()
+        Some(known.copied().unwrap_or_default())
     }
 }
 
@@ -289,5 +313,73 @@ mod tests {
             }
         }
         assert_eq!(sent, [(0, 5), (1, 6), (2, 7), (4, 8), (3, 7)]);
+    }
+
+    #[test]
+    fn a_long_picture_that_is_left_out_is_one_step_and_what_came_before_it_keeps_its_numbers() {
+        let mut munger = Munger::new(0);
+        munger.switch(&packet("f", 10, 0, 5), Mono::ZERO);
+        munger.munge(&packet("f", 10, 0, 5), Mono::ZERO).unwrap();
+        // 11 and 12 are on their way for long.
+        for seq in 13..1_013 {
+            munger.skip(&packet("f", seq, 0, 6));
+        }
+        let numbers = |munger: &mut Munger, seq, id| {
+            let munged = munger.munge(&packet("f", seq, 0, id), Mono::ZERO).unwrap();
+            (munged.seq, munged.picture.map_or(id, |picture| picture.id))
+        };
+        assert_eq!(numbers(&mut munger, 1_013, 7), (3, 6));
+        assert_eq!(numbers(&mut munger, 12, 5), (2, 5));
+        assert_eq!(numbers(&mut munger, 11, 5), (1, 5));
+    }
+
+    #[test]
+    fn a_packet_from_before_all_that_is_remembered_is_dropped_and_takes_no_number_of_others() {
+        let mut munger = Munger::new(0);
+        munger.switch(&packet("f", 0, 0, 0), Mono::ZERO);
+        // Every other picture is left out; 2 is late.
+        let runs = u64::try_from(MAX_SKIPPED).unwrap() + 1;
+        for seq in (0..2 * runs).filter(|seq| *seq != 2) {
+            let packet = packet("f", seq, 0, 0);
+            match seq % 2 {
+                0 => assert_eq!(munger.munge(&packet, Mono::ZERO).unwrap().seq, seq / 2),
+                _ => munger.skip(&packet),
+            }
+        }
+        assert_eq!(munger.munge(&packet("f", 2, 0, 0), Mono::ZERO), None);
+        let kept = munger.munge(&packet("f", 4, 0, 0), Mono::ZERO);
+        assert_eq!(kept.map(|munged| munged.seq), Some(2));
+    }
+
+    #[test]
+    fn whatever_is_left_out_and_however_late_it_comes_no_number_is_given_twice() {
+        let mut rng = crate::base::Rng::from_seed(7);
+        for _ in 0..200 {
+            let mut munger = Munger::new(0);
+            munger.switch(&packet("f", 50, 0, 50), Mono::ZERO);
+            munger.munge(&packet("f", 50, 0, 50), Mono::ZERO).unwrap();
+            // Pictures of three packets; each packet comes up to 40 places late, some never.
+            let mut coming: Vec<(u64, u64)> = Vec::new();
+            for seq in (40..1_200).filter(|seq| *seq != 50) {
+                let late = [0, rng.below(40)][usize::from(rng.below(4) == 0)];
+                if rng.below(50) > 0 {
+                    coming.push((seq + late, seq));
+                }
+            }
+            coming.sort_unstable();
+            let left_out: Vec<bool> = (0..400).map(|_| rng.below(2) == 0).collect();
+            let mut sent = std::collections::BTreeMap::from([(0, 50)]);
+            for (_, seq) in coming {
+                let picture = seq / 3;
+                let packet = packet("f", seq, 0, u16::try_from(picture).unwrap());
+                if left_out[usize::try_from(picture).unwrap()] {
+                    munger.skip(&packet);
+                } else if let Some(munged) = munger.munge(&packet, Mono::ZERO) {
+                    assert_eq!(sent.insert(munged.seq, seq), None, "{seq}: {munged:?}");
+                }
+            }
+            assert!(sent.values().is_sorted(), "they change places");
+            assert!(sent.len() > 300, "{}", sent.len());
+        }
     }
 }

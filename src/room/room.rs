@@ -9,7 +9,7 @@ use super::members::{Access, MemberOptions, Members};
 use super::tracks::audience::Audience;
 use super::tracks::publication::{Publication, PublicationSpec};
 use super::tracks::subscription::{Subscription, TrackSettings};
-use crate::base::{Bitrate, Mono, Rng, TrackKind};
+use crate::base::{Bitrate, Mono, Rng, TrackKind, TrackSource};
 use crate::media::{Mid, Packet};
 use slab::Slab;
 use std::collections::{BTreeSet, VecDeque};
@@ -323,7 +323,8 @@ impl Room {
                 continue;
             }
             let wanted = publication.most_wanted();
-            let probing = self.probing.contains(&publication.publisher);
+            let probing = self.probing.contains(&publication.publisher)
+                && publication.spec.source != TrackSource::ScreenShare;
             let told = publication.dynacast.handle_wanted(wanted, probing, now);
             self.events.extend(told.map(|quality| Event::QualityWanted {
                 track: TrackKey(key),

@@ -9,3 +9,4 @@ mod links;
 mod studio;
 mod sync;
 mod tests;
+mod upright;

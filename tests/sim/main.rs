@@ -14,6 +14,7 @@ mod course;
 mod disk;
 mod drift;
 mod ends;
+mod extensions;
 mod floods;
 mod gate;
 mod grants;
@@ -31,6 +32,7 @@ mod rejects;
 mod reliable;
 mod scenario;
 mod shown;
+mod sound;
 mod tracks;
 mod world;
 

@@ -182,6 +182,7 @@ fn sending(number: u64, kind: TrackKind) -> Sending {
         track: TrackSid::from(format!("TR_{number}").as_str()),
         publisher: ParticipantSid::from("PA_expert"),
         kind,
+        stereo: number.is_multiple_of(4),
     }
 }
 

@@ -17,4 +17,4 @@ pub(in crate::node) use connections::{Connections, Side};
 pub(in crate::node) use links::{downward, upward};
 pub(in crate::node) use member::{DisconnectCause, Member, NewMember, is_minor};
 pub(in crate::node) use outgoing_data::{MAX_WAITING, RESUME_AT, Unsent};
-pub(in crate::node) use tracks::{Announced, Published};
+pub(in crate::node) use tracks::{Announced, Published, wanted_of};

@@ -1,10 +1,10 @@
 //! A member's own tracks: announced, matched with the sections of its offers, published.
 
 use crate::base::{Millis, Mono, TrackSid, TrackSource};
-use crate::media::{Codec, Mid};
+use crate::media::Mid;
 use crate::peer::signal::token::Permissions;
 use crate::peer::signal::{PublishRequest, RequestRefusal};
-use crate::peer::transport::Section;
+use crate::peer::transport::{Opus, Section, Wanted};
 use crate::room::TrackKey;
 use std::collections::BTreeMap;
 
@@ -30,8 +30,8 @@ pub(in crate::node) struct Published {
     pub(in crate::node) key: TrackKey,
     pub(in crate::node) source: TrackSource,
     pub(in crate::node) mid: Mid,
-    /// The codec that the publisher asked for and was told.
-    pub(in crate::node) codec: Option<Codec>,
+    /// How the publisher was told to send it.
+    pub(in crate::node) wanted: Wanted,
     /// End to end: it cannot be recorded.
     pub(in crate::node) encrypted: bool,
 }
@@ -87,18 +87,17 @@ impl Tracks {
         fresh.cloned().collect()
     }
 
-    /// Which codec comes first in the answer. That holds for published tracks too: a client that reads
-    /// another order there changes its codec.
-    pub(in crate::node) fn wanted_codecs(&self, offered: &[Section]) -> BTreeMap<Mid, Codec> {
+    /// How each section is wanted in the answer. That holds for published tracks too: a client that reads
+    /// another order or other parameters there changes what it sends.
+    pub(in crate::node) fn wanted(&self, offered: &[Section]) -> BTreeMap<Mid, Wanted> {
         let published = self.published.values();
-        let published = published.filter_map(|track| Some((track.mid, track.codec?)));
-        let mut wanted: BTreeMap<Mid, Codec> = published.collect();
+        let published = published.map(|track| (track.mid, track.wanted));
+        let mut wanted: BTreeMap<Mid, Wanted> = published.collect();
         let mut announced: Vec<&PublishRequest> = self.announced().collect();
         for section in &self.fresh(offered) {
             let request = announced_in(section, announced.iter().copied());
-            if let Some(codec) = request.and_then(|index| announced.remove(index).codec()) {
-                wanted.insert(section.mid, codec);
-            }
+            let request = request.map(|index| announced.remove(index));
+            wanted.insert(section.mid, wanted_of(request, section));
         }
         wanted
     }
@@ -157,6 +156,17 @@ impl Tracks {
 
     pub(in crate::node) fn iter(&self) -> impl Iterator<Item = (&TrackSid, &Published)> {
         self.published.iter()
+    }
+}
+
+/// How a track is wanted: as it is announced, and where nothing is said there, as it is offered.
+pub(in crate::node) fn wanted_of(request: Option<&PublishRequest>, section: &Section) -> Wanted {
+    Wanted {
+        codec: request.and_then(PublishRequest::codec),
+        opus: Opus {
+            dtx: request.map_or(section.opus.dtx, PublishRequest::may_pause),
+            stereo: section.opus.stereo || request.is_some_and(PublishRequest::is_stereo),
+        },
     }
 }
 

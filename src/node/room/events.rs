@@ -50,10 +50,13 @@ impl Parts {
 fn sending(track: TrackKey, room: &Room, members: &Membership) -> Option<Sending> {
     let publication = room.publication(track)?;
     let publisher = members.at(publication.publisher.0)?;
+    let sid = &publication.spec.sid;
+    let published = publisher.tracks.get(sid);
     Some(Sending {
-        track: publication.spec.sid.clone(),
+        track: sid.clone(),
         publisher: publisher.sid.clone(),
         kind: publication.spec.kind,
+        stereo: published.is_some_and(|track| track.wanted.opus.stereo),
     })
 }
 
@@ -96,7 +99,7 @@ pub(in crate::node) fn notice_of(
         Event::QualityWanted { track, quality } => {
             let (publication, publisher) = publication(track)?;
             let sid = &publication.spec.sid;
-            let codec = publisher.tracks.get(sid)?.codec;
+            let codec = publisher.tracks.get(sid)?.wanted.codec;
             let told = Response::QualityWanted(sid.to_string(), *quality, codec);
             Some((publication.publisher.0, told))
         }

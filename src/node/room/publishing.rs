@@ -4,7 +4,7 @@ use super::evidence;
 use super::parts::Parts;
 use super::requests::accepted;
 use crate::base::{Bitrate, Mono, Now, TrackSid};
-use crate::node::member::{Announced, Published, Side};
+use crate::node::member::{Announced, Published, Side, wanted_of};
 use crate::peer::signal::{AnnouncedLayer, PublishRequest, RequestRefusal, Response};
 use crate::peer::transport::{Section, check_length, sections};
 use crate::room::{LayerSpec, MemberKey, PublicationSpec};
@@ -62,9 +62,11 @@ impl Parts {
             return accepted("an offer", Err(error));
         }
         let offered = sections(sdp);
-        let wanted = member.tracks.wanted_codecs(&offered);
+        let wanted = member.tracks.wanted(&offered);
         let transport = member.connections.write(Side::Publisher);
-        let answer = match transport.handle_offer(sdp, |mid| wanted.get(&mid).copied()) {
+        let answer = match transport
+            .handle_offer(sdp, |mid| wanted.get(&mid).copied().unwrap_or_default())
+        {
             Ok(answer) => answer,
             Err(error) => return accepted("an offer", Err(error)),
         };
@@ -94,7 +96,7 @@ impl Parts {
                 key: track,
                 source: request.source(),
                 mid: section.mid,
-                codec: request.codec(),
+                wanted: wanted_of(Some(&request), &section),
                 encrypted: request.encrypted(),
             };
             member.tracks.publish(sid.clone(), published);

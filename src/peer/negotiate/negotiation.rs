@@ -28,6 +28,8 @@ pub struct Sending {
     pub publisher: ParticipantSid,
     /// Audio or video.
     pub kind: TrackKind,
+    /// Sound of two channels.
+    pub stereo: bool,
 }
 
 impl Sending {
@@ -255,6 +257,12 @@ impl Negotiation {
         let mut sections = self.sections.iter().filter(|section| !section.rejected);
         let section = sections.find(|section| section.mid == mid)?;
         section.offered.as_ref().map(Sending::msid)
+    }
+
+    /// Whether a section carries two channels of sound in the newest offer.
+    pub(super) fn is_stereo(&self, mid: Mid) -> bool {
+        let mut sections = self.sections.iter().filter(|section| section.mid == mid);
+        sections.any(|section| section.offered.as_ref().is_some_and(|sent| sent.stereo))
     }
 
     /// Which track each section carries in the newest offer.

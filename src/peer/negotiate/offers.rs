@@ -4,7 +4,9 @@ use super::answered::Answered;
 use super::negotiation::Negotiation;
 use crate::base::{Now, TrackSid};
 use crate::media::Mid;
-use crate::peer::transport::{Transport, TransportError, check_length, rewrite_msid};
+use crate::peer::transport::{
+    Transport, TransportError, announce_stereo, check_length, rewrite_msid,
+};
 use std::collections::BTreeMap;
 
 /// An offer for the client.
@@ -24,9 +26,10 @@ impl Negotiation {
         while let Some(plan) = self.poll_plan() {
             if let Some(offered) = transport.offer(&plan.changes()) {
                 let id = self.handle_offered(plan, &offered.mids, now.mono);
+                let sdp = rewrite_msid(&offered.sdp, |mid| self.msid(mid));
                 return Some(Offer {
                     id,
-                    sdp: rewrite_msid(&offered.sdp, |mid| self.msid(mid)),
+                    sdp: announce_stereo(&sdp, |mid| self.is_stereo(mid)),
                     tracks: self.tracks(),
                 });
             }

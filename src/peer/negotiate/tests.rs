@@ -24,6 +24,7 @@ fn sending(name: &str) -> Sending {
         track: TrackSid::from(name),
         publisher: ParticipantSid::from("PA_expert"),
         kind,
+        stereo: name.starts_with("as"),
     }
 }
 

@@ -97,6 +97,22 @@ impl PublishRequest {
         codec.or_else(stand_in).filter(|_| !name.is_empty())
     }
 
+    /// Nothing need come in silence (DTX).
+    #[expect(deprecated, reason = "older clients say it in this field")]
+    pub fn may_pause(&self) -> bool {
+        !self.0.disable_dtx && !self.has_feature(proto::AudioTrackFeature::TfNoDtx)
+    }
+
+    /// Two channels of sound come.
+    #[expect(deprecated, reason = "older clients say it in this field")]
+    pub fn is_stereo(&self) -> bool {
+        self.0.stereo || self.has_feature(proto::AudioTrackFeature::TfStereo)
+    }
+
+    fn has_feature(&self, feature: proto::AudioTrackFeature) -> bool {
+        self.0.audio_features.contains(&(feature as i32))
+    }
+
     /// Encrypted end to end: nobody but its receivers can read it.
     pub const fn encrypted(&self) -> bool {
         self.0.encryption != proto::encryption::Type::None as i32

@@ -1,13 +1,13 @@
 //! One peer connection as a machine: it introduces its two halves, control and media, to each other.
 
 use super::anchor::Anchor;
-use super::control::{Change, Channel, Control, Polled};
+use super::control::{Change, Channel, Control, Polled, Wanted};
 use super::error::TransportError;
 use super::held_data::HeldData;
 use super::media::{Evidence, LinkReport, Media, Replays};
 use super::output::{Offered, Output, Stats};
 use crate::base::{Bitrate, Mono, Now};
-use crate::media::{Codec, Mid, Munged, Packet, StreamId, is_rtcp, is_stun};
+use crate::media::{Mid, Munged, Packet, StreamId, is_rtcp, is_stun};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use str0m::Rtc;
@@ -134,14 +134,14 @@ impl Transport {
         self.outputs.pop_front()
     }
 
-    /// An offer of the client: returns the answer, in which a section's `wanted` codec comes first.
+    /// An offer of the client: returns the answer, in which each section is as it is `wanted`.
     ///
     /// # Errors
     /// The offer does not parse or does not fit.
     pub fn handle_offer(
         &mut self,
         sdp: &str,
-        wanted: impl Fn(Mid) -> Option<Codec>,
+        wanted: impl Fn(Mid) -> Wanted,
     ) -> Result<String, TransportError> {
         let answer = self.control.handle_offer(sdp, wanted)?;
         self.drain();

@@ -3,7 +3,7 @@
 use super::anchor::Anchor;
 use super::connection::Transport;
 use super::error::TransportError;
-use super::media::{Purpose, configure, counting};
+use super::media::{Purpose, configure, counting, extensions};
 use crate::base::Mono;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -71,6 +71,7 @@ impl Factory {
             .set_dtls_cert(self.certificate.clone())
             // With 1.3 the client's first choice wins, and Chromium's is AES-CM: six times the cost.
             .set_dtls_version(DtlsVersion::Dtls12)
+            .set_extension_map(extensions())
             .set_rtp_mode(true)
             .set_sctp_max_buffered_amount(MAX_DATA_UNDER_WAY)
     }

@@ -24,7 +24,8 @@ mod probe;
 
 pub use connection::Transport;
 pub use control::{
-    Change, Channel, MAX_SDP_BYTES, Origin, Section, check_length, rewrite_msid, sections,
+    Change, Channel, MAX_SDP_BYTES, Opus, Origin, Section, Wanted, announce_stereo, check_length,
+    rewrite_msid, sections,
 };
 pub use error::TransportError;
 pub use factory::Factory;

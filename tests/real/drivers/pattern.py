@@ -33,10 +33,12 @@ class Picture:
             picture[bottom:, bit * cell : (bit + 1) * cell, :3] = 255 * (tick >> bit & 1)
         return picture.tobytes()
 
-    async def feed(self, source):
+    async def feed(self, source, held):
+        """`held()` says how the camera is held: which turn the picture is marked with."""
         while True:
             tick = int(now_ms() // TICK_MS)
-            source.capture_frame(rtc.VideoFrame(*self.size, rtc.VideoBufferType.RGBA, self.paint(tick)))
+            frame = rtc.VideoFrame(*self.size, rtc.VideoBufferType.RGBA, self.paint(tick))
+            source.capture_frame(frame, rotation=held())
             await asyncio.sleep(((tick + 1) * TICK_MS - now_ms()) / 1000)
 
 

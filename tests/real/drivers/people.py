@@ -39,6 +39,7 @@ class Person:
         self.identity = identity
         # What others are to know it by: {"colour": [r, g, b], "hz": N}; a bar and a tone without it.
         self.pattern = pattern
+        self.rotation = rtc.VideoRotation.VIDEO_ROTATION_0
         self.room = rtc.Room()
         self.sources, self.tracks, self.remote, self.tasks = {}, {}, {}, []
         self.sids = {}
@@ -140,7 +141,7 @@ class Person:
             source = rtc.VideoSource(*(picture.size if picture else (WIDTH, HEIGHT)))
             track = rtc.LocalVideoTrack.create_video_track("camera", source)
             place = rtc.TrackSource.SOURCE_CAMERA
-            feed = picture.feed(source) if picture else self._feed_video(source)
+            feed = picture.feed(source, lambda: self.rotation) if picture else self._feed_video(source)
         else:
             source = rtc.AudioSource(RATE, 1, queue_size_ms=100)
             track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
@@ -319,6 +320,12 @@ async def on_shows(command):
     return {"at_ms": now_ms()}
 
 
+async def on_turn(command):
+    """Holds the camera otherwise: its pictures are marked with another turn."""
+    PEOPLE[command["who"]].rotation = rtc.VideoRotation.Value(f"VIDEO_ROTATION_{command['degrees']}")
+    return {}
+
+
 async def on_live_for(command):
     """Waits until both sides have been together for so long, by our own marks."""
     start = max(mark for p in PEOPLE.values() for mark in (p.marks["here"] or [0])[1:] + (p.marks["media"] or [0])[1:])
@@ -353,6 +360,7 @@ async def on_marks(_command):
 COMMANDS = {
     "join": on_join, "receive": on_receive, "send": on_send, "hear": on_hear, "told": on_told, "people": on_people, "recorded": on_recorded, "pass": on_pass,
     "stats": on_stats, "more_packets": on_more_packets, "watch": on_watch, "shows": on_shows, "live_for": on_live_for, "mute": on_mute,
+    "turn": on_turn,
     "leave": on_leave, "gone": on_gone, "marks": on_marks,
 }
 

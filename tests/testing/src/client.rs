@@ -11,7 +11,7 @@ use std::time::Instant;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::format::Codec;
 use str0m::media::{Direction, MediaKind, Mid, Rid, Simulcast};
-use str0m::rtp::RtpWrite;
+use str0m::rtp::{ExtensionValues, RtpWrite};
 use str0m::{Candidate, Event, Rtc};
 
 /// One client: two peer connections and what it was told.
@@ -30,6 +30,10 @@ pub struct Client {
     /// RTP sequence numbers received on the subscriber connection, by media section.
     pub received: BTreeMap<String, Vec<u64>>,
     pub received_bytes: u64,
+    /// How loud its packets say to be, in dBov.
+    pub level: Option<i8>,
+    /// How loud the packets of sound said to be, in dBov, and whether that is speech.
+    pub levels: Vec<(i8, bool)>,
     /// When packets came, and the last byte of each.
     pub arrived: Vec<(Mono, u8)>,
     /// The layers of its video whose keyframes the node asked for.
@@ -89,6 +93,8 @@ impl Client {
             recording: false,
             received: BTreeMap::new(),
             received_bytes: 0,
+            level: None,
+            levels: Vec::new(),
             arrived: Vec::new(),
             asked: Vec::new(),
             data: Vec::new(),
@@ -183,7 +189,12 @@ impl Client {
         let timestamp = u32::try_from(now.since(Mono::ZERO).0 * clock).unwrap_or(0);
         let write = RtpWrite::new(pt, (*seq).into(), timestamp, at, packet.payload);
         if let Some(stream) = self.publisher.direct_api().stream_tx_by_mid(mid, rid) {
-            stream.write_rtp(write.marker(packet.marker));
+            let values = ExtensionValues {
+                audio_level: self.level,
+                voice_activity: Some(true),
+                ..ExtensionValues::default()
+            };
+            stream.write_rtp(write.marker(packet.marker).ext_vals(values));
         }
     }
 
@@ -202,6 +213,9 @@ impl Client {
             let mut api = self.subscriber.direct_api();
             let mid = api.stream_rx(&ssrc).map(|stream| stream.mid().to_string());
             self.received_bytes += packet.payload.len() as u64;
+            let values = &packet.header.ext_vals;
+            let level = values.audio_level.zip(values.voice_activity);
+            self.levels.extend(level);
             let last = packet.payload.last().copied();
             self.arrived.push((now, last.unwrap_or_default()));
             self.received

@@ -26,6 +26,7 @@ fn section(mid: &str, kind: TrackKind, id: &str) -> Section {
         rejected: false,
         track_id: (!id.is_empty()).then(|| id.to_owned()),
         codec: None,
+        opus: Opus::default(),
     }
 }
 
@@ -38,7 +39,7 @@ fn published(mid: &str) -> Published {
         key: TrackKey(0),
         source: TrackSource::Camera,
         mid: Mid::from(mid),
-        codec: None,
+        wanted: Wanted::default(),
         encrypted: false,
     }
 }
@@ -143,4 +144,68 @@ fn a_track_may_be_muted_before_it_is_published() {
     let offered = [section("0", TrackKind::Video, "v")];
     tracks.handle_answered(&offered, &offered);
     assert!(tracks.poll_match().unwrap().0.request.muted());
+}
+
+#[test]
+fn sound_is_wanted_as_it_is_announced_and_without_a_word_as_it_is_offered() {
+    let said = |more: &str| {
+        let json =
+            format!(r#"{{"addTrack":{{"cid":"a","type":"AUDIO","source":"MICROPHONE"{more}}}}}"#);
+        let Request::AddTrack(request) = decode(&Frame::Text(json)).unwrap() else {
+            panic!("it announces a track");
+        };
+        *request
+    };
+    let opus = |dtx, stereo| Opus { dtx, stereo };
+    for (announced, offered, expected) in [
+        (Some(""), opus(false, false), opus(true, false)),
+        (
+            Some(r#","disableDtx":true"#),
+            opus(true, false),
+            opus(false, false),
+        ),
+        (
+            Some(r#","stereo":true"#),
+            opus(false, false),
+            opus(true, true),
+        ),
+        (
+            Some(r#","audioFeatures":["TF_STEREO","TF_NO_DTX"]"#),
+            opus(false, false),
+            opus(false, true),
+        ),
+        (Some(""), opus(false, true), opus(true, true)),
+        (None, opus(false, false), opus(false, false)),
+        (None, opus(true, true), opus(true, true)),
+    ] {
+        let mut tracks = Tracks::default();
+        if let Some(more) = announced {
+            tracks.announce(TrackSid::from("TR_1"), said(more), at(0));
+        }
+        let offer = [Section {
+            opus: offered,
+            ..section("0", TrackKind::Audio, "a")
+        }];
+        let wanted = tracks.wanted(&offer);
+        assert_eq!(wanted[&Mid::from("0")].opus, expected, "{announced:?}");
+    }
+}
+
+#[test]
+fn a_published_track_is_wanted_as_before_in_every_later_answer() {
+    let mut tracks = Tracks::default();
+    let wanted = Wanted {
+        codec: None,
+        opus: Opus {
+            dtx: true,
+            stereo: true,
+        },
+    };
+    let track = Published {
+        wanted,
+        ..published("0")
+    };
+    tracks.publish(TrackSid::from("TR_1"), track);
+    let offer = [section("0", TrackKind::Audio, "a")];
+    assert_eq!(tracks.wanted(&offer)[&Mid::from("0")], wanted);
 }

@@ -2,9 +2,9 @@
 
 use super::channel::Channel;
 use super::description::{Candidates, take_candidates};
-use super::sdp::{Change, prefer};
+use super::sdp::{Change, Wanted, prefer};
 use crate::base::{Mono, TrackKind};
-use crate::media::{Codec, Mid};
+use crate::media::Mid;
 use crate::peer::transport::anchor::Anchor;
 use crate::peer::transport::error::TransportError;
 use crate::peer::transport::output::{Offered, Output};
@@ -148,11 +148,11 @@ impl Control {
         self.deadline
     }
 
-    /// An offer of the client: returns the answer, in which a section's `wanted` codec comes first.
+    /// An offer of the client: returns the answer, in which each section is as it is `wanted`.
     pub fn handle_offer(
         &mut self,
         sdp: &str,
-        wanted: impl Fn(Mid) -> Option<Codec>,
+        wanted: impl Fn(Mid) -> Wanted,
     ) -> Result<String, TransportError> {
         let refused = |error: &dyn std::fmt::Display| TransportError::Sdp(error.to_string());
         let (sdp, candidates) = take_candidates(sdp);

@@ -17,4 +17,4 @@ pub use channel::Channel;
 pub(super) use control::{Control, DTLS_PROBE, Engine, Polled};
 pub(super) use description::{Candidates, take_candidates};
 pub use description::{MAX_SDP_BYTES, check_length};
-pub use sdp::{Change, Origin, Section, rewrite_msid, sections};
+pub use sdp::{Change, Opus, Origin, Section, Wanted, announce_stereo, rewrite_msid, sections};

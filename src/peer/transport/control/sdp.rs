@@ -20,6 +20,26 @@ pub struct Section {
     pub track_id: Option<String>,
     /// The codec of its first payload type: in an answer the one that is sent.
     pub codec: Option<Codec>,
+    /// What it says of Opus.
+    pub opus: Opus,
+}
+
+/// Parameters of Opus (RFC 7587, section 6.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opus {
+    /// Nothing is to be sent in silence (`usedtx`).
+    pub dtx: bool,
+    /// Two channels are sent (in an offer `sprop-stereo`), or to be sent (in an answer `stereo`).
+    pub stereo: bool,
+}
+
+/// How an answer wants what the client sends in a section.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// In this codec, if there is a choice.
+    pub codec: Option<Codec>,
+    /// If it is Opus.
+    pub opus: Opus,
 }
 
 /// The audio and video sections of a description; sections without a mid are left out.
@@ -55,6 +75,9 @@ pub fn sections(sdp: &str) -> Vec<Section> {
                 *has_mid = true;
             } else if let Some((payload, codec)) = rtpmap(line) {
                 section.codec = section.codec.or(codec.filter(|_| payload == *first));
+            } else if let Some(parameters) = line.strip_prefix("a=fmtp:") {
+                section.opus.dtx |= has_parameter(parameters, "usedtx=1");
+                section.opus.stereo |= has_parameter(parameters, "sprop-stereo=1");
             } else if let Some(msid) = line.strip_prefix("a=msid:") {
                 section.track_id = msid.split(' ').nth(1).map(str::to_owned);
             } else if matches!(line, "a=inactive" | "a=recvonly") {
@@ -116,6 +139,7 @@ fn section_start(media: &str) -> Option<Open<'_>> {
         rejected: is_off,
         track_id: None,
         codec: None,
+        opus: Opus::default(),
     };
     Some(Open {
         section,
@@ -136,6 +160,12 @@ fn repeats(line: &str) -> Option<(&str, &str)> {
     Some((payload, parameters.strip_prefix("apt=")?))
 }
 
+/// Whether `a=fmtp`, behind its payload type, has a parameter of this value.
+fn has_parameter(fmtp: &str, wanted: &str) -> bool {
+    let parameters = fmtp.split_once(' ').map_or("", |(_, rest)| rest);
+    parameters.split(';').any(|one| one.trim() == wanted)
+}
+
 /// A change of what we send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -154,12 +184,61 @@ pub fn rewrite_msid(sdp: &str, msid: impl Fn(Mid) -> Option<String>) -> String {
 }
 
 /// `answer` with the payload types of each section's `wanted` codec, and their retransmissions, in
-/// front: the client sends the first (RFC 3264, section 6.1), and str0m has one order for all sections.
-pub(super) fn prefer(answer: &str, wanted: impl Fn(Mid) -> Option<Codec>) -> String {
-    rewrite_sections(answer, |mid, block| match wanted(mid) {
-        Some(codec) => with_first(block, codec),
-        None => block.to_owned(),
+/// front: the client sends the first (RFC 3264, section 6.1), and str0m has one order for all sections,
+/// as it has one set of parameters of Opus.
+pub(super) fn prefer(answer: &str, wanted: impl Fn(Mid) -> Wanted) -> String {
+    rewrite_sections(answer, |mid, block| {
+        let wanted = wanted(mid);
+        let first = wanted.codec.map(|codec| with_first(block, codec));
+        let block = first.as_deref().unwrap_or(block);
+        with_opus(block, wanted.opus)
     })
+}
+
+/// The parameters that LiveKit's clients expect in the answer to a publisher. Two channels get the rate
+/// that the client asks for, which without the last one would be cut to libwebrtc's own.
+fn with_opus(block: &str, opus: Opus) -> String {
+    let wanted = [
+        (opus.dtx, ";usedtx=1"),
+        (opus.stereo, ";stereo=1;maxaveragebitrate=510000"),
+    ];
+    let more: String = wanted
+        .into_iter()
+        .filter_map(|(is_wanted, parameters)| is_wanted.then_some(parameters))
+        .collect();
+    with_parameters(block, &more)
+}
+
+/// `offer` with the word that two channels are sent where they are: a client that does not hear it plays
+/// one (RFC 7587, section 6.1).
+pub fn announce_stereo(offer: &str, is_stereo: impl Fn(Mid) -> bool) -> String {
+    rewrite_sections(offer, |mid, block| {
+        with_parameters(
+            block,
+            if is_stereo(mid) {
+                ";sprop-stereo=1"
+            } else {
+                ""
+            },
+        )
+    })
+}
+
+/// A section with `more` behind its parameters of Opus.
+fn with_parameters(block: &str, more: &str) -> String {
+    let payload = block
+        .lines()
+        .filter_map(rtpmap)
+        .find_map(|(payload, codec)| (codec == Some(Codec::Opus)).then_some(payload));
+    let Some(payload) = payload.filter(|_| !more.is_empty()) else {
+        return block.to_owned();
+    };
+    let own = format!("a=fmtp:{payload} ");
+    let lines = block.split("\r\n").map(|line| {
+        let more = if line.starts_with(&own) { more } else { "" };
+        format!("{line}{more}")
+    });
+    lines.collect::<Vec<String>>().join("\r\n")
 }
 
 /// Each audio and video section anew, from its text behind `m=`.
@@ -275,13 +354,73 @@ mod tests {
 
     const ANSWER: &str = "v=0\r\no=- 0 0 IN IP4 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 97 103 104 35 36\r\na=mid:1\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rtpmap:103 H264/90000\r\na=fmtp:103 packetization-mode=1\r\na=rtpmap:104 rtx/90000\r\na=fmtp:104 apt=103\r\na=rtpmap:35 H264/90000\r\na=rtpmap:36 rtx/90000\r\na=fmtp:36 apt=35\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n";
 
+    const fn first(codec: Option<Codec>) -> Wanted {
+        Wanted {
+            codec,
+            opus: Opus {
+                dtx: false,
+                stereo: false,
+            },
+        }
+    }
+
+    const SOUND: &str = "v=0\r\no=- 0 0 IN IP4 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\na=rtcp-mux\r\n";
+
+    #[test]
+    fn each_section_has_its_own_parameters_of_opus() {
+        for (dtx, stereo, more) in [
+            (false, false, ""),
+            (true, false, ";usedtx=1"),
+            (false, true, ";stereo=1;maxaveragebitrate=510000"),
+            (true, true, ";usedtx=1;stereo=1;maxaveragebitrate=510000"),
+        ] {
+            let wanted = |mid: Mid| Wanted {
+                codec: None,
+                opus: match mid.as_str() {
+                    "1" => Opus { dtx, stereo },
+                    _ => Opus::default(),
+                },
+            };
+            let (head, rest) = SOUND.split_once("a=mid:1").unwrap();
+            let rest = rest.replace("fec=1", &format!("fec=1{more}"));
+            assert_eq!(prefer(SOUND, wanted), format!("{head}a=mid:1{rest}"));
+        }
+    }
+
+    #[test]
+    fn an_offer_says_where_two_channels_are_sent() {
+        let got = announce_stereo(SOUND, |mid| mid.as_str() == "1");
+        assert_eq!(sections(&got)[0].opus, Opus::default());
+        let said = sections(&got)[1].opus;
+        assert_eq!((said.dtx, said.stereo), (false, true), "{got}");
+        assert_eq!(announce_stereo(SOUND, |_| false), SOUND);
+        assert_eq!(announce_stereo(ANSWER, |mid| mid.as_str() == "1"), ANSWER);
+    }
+
+    #[test]
+    fn what_an_offer_says_of_opus_is_read() {
+        for (said, dtx, stereo) in [
+            ("minptime=10;useinbandfec=1", false, false),
+            ("minptime=10; usedtx=1", true, false),
+            // What is to be received is no word about what is sent.
+            ("stereo=1", false, false),
+            ("stereo=1;sprop-stereo=1;usedtx=1", true, true),
+            ("sprop-stereo=10;usedtx=0", false, false),
+        ] {
+            let sdp = SOUND.replace("minptime=10;useinbandfec=1", said);
+            assert_eq!(sections(&sdp)[0].opus, Opus { dtx, stereo }, "{said}");
+        }
+    }
+
     fn codecs(sdp: &str) -> Vec<Option<Codec>> {
         sections(sdp).iter().map(|section| section.codec).collect()
     }
 
     #[test]
     fn the_wanted_codec_comes_first_with_its_retransmissions_and_nothing_else_moves() {
-        let got = prefer(ANSWER, |mid| (mid.as_str() == "1").then_some(Codec::H264));
+        let got = prefer(ANSWER, |mid| {
+            first((mid.as_str() == "1").then_some(Codec::H264))
+        });
         let moved = "m=video 9 UDP/TLS/RTP/SAVPF 103 104 35 36 96 97\r\n";
         let expected = ANSWER.replace("m=video 9 UDP/TLS/RTP/SAVPF 96 97 103 104 35 36\r\n", moved);
         assert_eq!(got, expected);
@@ -292,9 +431,9 @@ mod tests {
     #[test]
     fn a_codec_that_is_not_there_moves_nothing() {
         let without = ANSWER.replace("H264/", "VP9/");
-        assert_eq!(prefer(&without, |_| Some(Codec::H264)), without);
-        assert_eq!(prefer(ANSWER, |_| Some(Codec::Vp8)), ANSWER);
-        assert_eq!(prefer(ANSWER, |_| None), ANSWER);
+        assert_eq!(prefer(&without, |_| first(Some(Codec::H264))), without);
+        assert_eq!(prefer(ANSWER, |_| first(Some(Codec::Vp8))), ANSWER);
+        assert_eq!(prefer(ANSWER, |_| first(None)), ANSWER);
         let foreign = ANSWER.replace("rtpmap:96 VP8/", "rtpmap:96 AV1/");
         assert_eq!(codecs(&foreign), [Some(Codec::Opus), None]);
     }

@@ -47,6 +47,11 @@ pub fn configure(config: RtcConfig, purpose: Purpose) -> RtcConfig {
     for (pt, rtx, profile) in H264_PT {
         codecs.add_h264(pt.into(), Some(rtx.into()), true, profile);
     }
+    for sound in codecs.iter_mut().filter(|one| one.spec().codec.is_audio()) {
+        // Lost sound is asked for (`rtp::Holes`), and not sent again: str0m does that by RTX alone, which no
+        // browser has for sound.
+        sound.set_fb_nack(purpose == Purpose::Receive);
+    }
     config
 }
 

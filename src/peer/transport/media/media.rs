@@ -20,6 +20,7 @@ pub struct Media {
     /// NACKs so far by stream and direction (true: sent), as str0m counts them.
     nacks: BTreeMap<(StreamId, bool), u64>,
     link: Link,
+    holes: rtp::Holes,
     /// What the congestion controller was last told to look for.
     bandwidth: (Bitrate, Bitrate),
     last_authenticated: Option<Mono>,
@@ -95,7 +96,7 @@ impl Media {
         if let Some(sent) = packet.header.ext_vals.abs_send_time {
             self.link.handle_departure(sent, engine.at, engine.now);
         }
-        let packet = rtp::receive(engine.rtc, packet)?;
+        let packet = rtp::receive(engine.rtc, packet, &mut self.holes, engine.now)?;
         if packet.keyframe {
             self.keyframes.handle_keyframe(packet.stream);
         }

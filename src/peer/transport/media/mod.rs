@@ -6,6 +6,7 @@
 
 mod codecs;
 mod evidence;
+mod extensions;
 mod keyframes;
 mod link;
 #[allow(
@@ -19,6 +20,7 @@ mod rtp;
 pub use codecs::Purpose;
 pub(super) use codecs::configure;
 pub(super) use evidence::{Evidence, counting};
+pub(super) use extensions::extensions;
 pub use link::LinkReport;
 pub(super) use media::Media;
 pub(super) use replays::Replays;

@@ -1,6 +1,8 @@
 //! RTP through str0m: what goes when `wire` comes.
 
+use crate::base::{Millis, Mono};
 use crate::media::{Codec, Mid, Munged, Packet, Rid, SenderTime, StreamId};
+use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
 use str0m::Rtc;
 use str0m::format::Codec as StrCodec;
@@ -28,8 +30,33 @@ pub(super) fn stream_id(mid: str0m::media::Mid, rid: Option<str0m::media::Rid>) 
     }
 }
 
+/// A hole in the sound is asked for so long: no receiver of a call waits longer for it.
+const ASK_FOR: Millis = Millis::from_secs(1);
+
+/// Where packets of sound are missing. str0m looks for holes thirty times a second, so it is told to while
+/// there are some.
+#[derive(Debug, Default)]
+pub(super) struct Holes(BTreeMap<StreamId, (u64, Mono)>);
+
+impl Holes {
+    /// A packet came: true if a hole before it is to be asked for.
+    fn handle_packet(&mut self, stream: StreamId, seq: u64, now: Mono) -> bool {
+        let (newest, until) = self.0.entry(stream).or_insert((seq, now));
+        if seq > *newest + 1 {
+            *until = now + ASK_FOR;
+        }
+        *newest = seq.max(*newest);
+        now < *until
+    }
+}
+
 /// An authenticated packet in our own words; `None` for a codec that is not forwarded.
-pub(super) fn receive(rtc: &mut Rtc, packet: RtpPacket) -> Option<Packet> {
+pub(super) fn receive(
+    rtc: &mut Rtc,
+    packet: RtpPacket,
+    holes: &mut Holes,
+    now: Mono,
+) -> Option<Packet> {
     let pt = packet.header.payload_type;
     let codec = rtc
         .codec_config()
@@ -40,9 +67,13 @@ pub(super) fn receive(rtc: &mut Rtc, packet: RtpPacket) -> Option<Packet> {
         .codec;
     let codec = codec_of(codec)?;
     let mut api = rtc.direct_api();
-    let stream = api.stream_rx(&packet.header.ssrc)?;
-    let stream = stream_id(stream.mid(), stream.rid());
+    let receiver = api.stream_rx(&packet.header.ssrc)?;
+    let stream = stream_id(receiver.mid(), receiver.rid());
     let (header, seq) = (&packet.header, *packet.seq_no);
+    if codec == Codec::Opus {
+        // By itself str0m asks only for what comes by RTX, which no browser has for sound: it comes as it was.
+        receiver.suppress_nack(!holes.handle_packet(stream, seq, now));
+    }
     Some(Packet {
         marker: header.marker,
         audio_level: header.ext_vals.audio_level,
@@ -193,6 +224,29 @@ impl Sender {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hole_in_the_sound_is_asked_for_during_a_second() {
+        let mut holes = Holes::default();
+        let stream = |mid| StreamId {
+            mid: Mid::from(mid),
+            rid: None,
+        };
+        for (at, mid, seq, asked) in [
+            (0, "0", 7, false),
+            (20, "0", 8, false),
+            (60, "0", 10, true),
+            (60, "1", 90, false),
+            (70, "0", 9, true),
+            (1_050, "0", 11, true),
+            (1_060, "0", 12, false),
+            (2_000, "0", 10, false),
+            (2_010, "0", 15, true),
+        ] {
+            let now = Mono::from_millis(at);
+            assert_eq!(holes.handle_packet(stream(mid), seq, now), asked, "{at}");
+        }
+    }
 
     #[test]
     fn the_numbers_of_a_section_go_on_from_track_to_track() {
