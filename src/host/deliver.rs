@@ -1,11 +1,13 @@
 //! Posts events to the operator's endpoints: runs the outbox machine on tokio, with one HTTP client
 //! per endpoint. Redirects are never followed and no proxy is taken from the environment.
 
+mod reach;
 mod target;
 
 #[cfg(test)]
 mod tests;
 
+pub use reach::{Refused, check_host};
 pub use target::{Endpoint, EndpointError};
 
 use super::store::job::{Job, SendError, StoreReply};
@@ -18,7 +20,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use target::Target;
+use target::{Attempt, Target};
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::timeout;
@@ -59,6 +61,8 @@ pub struct DeliverStats {
     pub timeout: AtomicU64,
     /// No connection, bad TLS, a broken answer.
     pub network: AtomicU64,
+    /// Not tried: the host is not on the public Internet.
+    pub refused: AtomicU64,
     /// Events given up.
     pub dead: AtomicU64,
     /// Endpoints that are gone (410) and get nothing until the configuration is read again: an alarm.
@@ -82,6 +86,7 @@ impl DeliverStats {
             Outcome::Status { code: 500.., .. } => &self.server_error,
             Outcome::TimedOut => &self.timeout,
             Outcome::Network => &self.network,
+            Outcome::Refused => &self.refused,
         };
         counter.fetch_add(1, Relaxed);
     }
@@ -237,7 +242,7 @@ pub struct Delivery {
     machine: Outbox,
     targets: BTreeMap<Arc<str>, Arc<Target>>,
     limit: Duration,
-    posts: JoinSet<Outcome>,
+    posts: JoinSet<Attempt>,
     /// Whose lane a task posts for, so that even a panic of it frees the lane.
     flights: HashMap<Id, Lane>,
     jobs: VecDeque<Job>,
@@ -414,17 +419,18 @@ impl Delivery {
         self.flights.insert(task.id(), lane);
     }
 
-    fn on_posted(&mut self, done: Result<(Id, Outcome), JoinError>) {
-        let (id, outcome) = match done {
-            Ok((id, outcome)) => (id, outcome),
+    fn on_posted(&mut self, done: Result<(Id, Attempt), JoinError>) {
+        let (id, Attempt { outcome, refused }) = match done {
+            Ok(done) => done,
             Err(error) => {
                 tracing::error!(%error, "an attempt to post panicked");
-                (error.id(), Outcome::Network)
+                (error.id(), Attempt::from(Outcome::Network))
             }
         };
         self.stats.count(outcome);
         if let Some(lane) = self.flights.remove(&id) {
-            if let Some(why) = failure(outcome) {
+            let refused = refused.map(|refused| refused.to_string());
+            if let Some(why) = refused.or_else(|| failure(outcome)) {
                 tracing::info!(endpoint = %lane.endpoint, session = %lane.session, why,
                     "a delivery failed");
             }
@@ -500,6 +506,7 @@ fn failure(outcome: Outcome) -> Option<String> {
         Outcome::Status { code, .. } => Some(format!("it answers {code}")),
         Outcome::TimedOut => Some("no answer in time".to_owned()),
         Outcome::Network => Some("no connection, or a broken answer".to_owned()),
+        Outcome::Refused => Some("its host is not on the public Internet".to_owned()),
     }
 }
 
@@ -507,5 +514,5 @@ fn failure(outcome: Outcome) -> Option<String> {
 enum Wake {
     Stop,
     Letters,
-    Posted(Result<(Id, Outcome), JoinError>),
+    Posted(Result<(Id, Attempt), JoinError>),
 }

@@ -21,6 +21,7 @@ mod run;
 mod serve;
 mod shutdown;
 pub mod space;
+mod special_use;
 pub mod store;
 mod story;
 pub mod tls;

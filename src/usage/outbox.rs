@@ -480,6 +480,6 @@ fn is_success(outcome: Outcome) -> bool {
 fn status(outcome: Outcome) -> Option<u16> {
     match outcome {
         Outcome::Status { code, .. } => Some(code),
-        Outcome::TimedOut | Outcome::Network => None,
+        Outcome::TimedOut | Outcome::Network | Outcome::Refused => None,
     }
 }

@@ -345,7 +345,7 @@ fn config(rtc: &str, receivers: &[&Receiver], timeout_ms: u64) -> String {
         let _ = write!(
             text,
             "\n[[webhooks.endpoints]]\nname = \"receiver-{number}\"\nurl = \"{}\"\n\
-             secret = \"{}\"\nallow_http = true\n",
+             secret = \"{}\"\nallow_http = true\nallow_private = true\n",
             receiver.url(),
             receiver::SECRET
         );

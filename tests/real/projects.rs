@@ -35,7 +35,7 @@ impl Scene {
         let hook = |project: &str, receiver: &Receiver| {
             format!(
                 "[[projects.{project}.webhooks.endpoints]]\nname = \"receiver-0\"\nurl = \"{}\"\n\
-                 secret = \"{}\"\nallow_http = true\n\
+                 secret = \"{}\"\nallow_http = true\nallow_private = true\n\
                  [projects.{project}.policies.default]\ndeparture_timeout_s = 5\n",
                 receiver.url(),
                 receiver::SECRET

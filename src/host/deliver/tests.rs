@@ -1,5 +1,7 @@
 //! The delivery against a real store and a small HTTP server on loopback.
 
+mod reach;
+
 use super::super::store::fixture::{Dir, PATIENCE, clock, soon};
 use super::super::store::open::Store;
 use super::super::store::parts::{Hooks, StoreConfig};
@@ -149,10 +151,15 @@ fn endpoint(name: &str, url: &str) -> Endpoint {
         url,
         secret,
         allow_http: true,
+        allow_private: true,
     }
 }
 
 fn start(dir: &Dir, endpoints: Vec<Endpoint>) -> Bench {
+    start_with(dir, endpoints, OutboxConfig::default())
+}
+
+fn start_with(dir: &Dir, endpoints: Vec<Endpoint>, outbox: OutboxConfig) -> Bench {
     let inlet = Inlet::new(&endpoints);
     let config = StoreConfig {
         dir: dir.0.clone(),
@@ -177,7 +184,7 @@ fn start(dir: &Dir, endpoints: Vec<Endpoint>) -> Bench {
             first_retry: Millis(10),
             longest_retry: Millis(40),
             gone_after: Millis(1),
-            ..OutboxConfig::default()
+            ..outbox
         },
         seed: 7,
     };

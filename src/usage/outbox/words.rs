@@ -49,6 +49,8 @@ pub enum Outcome {
     TimedOut,
     /// No connection, bad TLS, a broken answer.
     Network,
+    /// Not tried: the endpoint's host may not be posted to.
+    Refused,
 }
 
 /// The state of a row after an attempt: columns, never an entry.
