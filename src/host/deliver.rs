@@ -99,6 +99,8 @@ pub struct Inlet(Arc<Inbox>);
 
 struct Inbox {
     letters: Mutex<Letters>,
+    /// Endpoints that are gone (410), for whoever asks.
+    disabled: Mutex<BTreeSet<Arc<str>>>,
     wake: Notify,
 }
 
@@ -108,6 +110,8 @@ struct Letters {
     endpoints: Vec<Arc<str>>,
     /// The configuration changed.
     change: Option<Targets>,
+    /// Endpoints that are said to be well.
+    enabled: Vec<Arc<str>>,
     pending: BTreeSet<Lane>,
     heads: Vec<(Lane, Option<OutboxRow>)>,
     /// At most one for each [`Job::Bury`] under way.
@@ -168,6 +172,7 @@ impl Inlet {
                 endpoints,
                 ..Letters::default()
             }),
+            disabled: Mutex::default(),
             wake: Notify::new(),
         }))
     }
@@ -175,6 +180,17 @@ impl Inlet {
     /// The endpoints' names, for the store's config.
     pub fn names(&self) -> Vec<Arc<str>> {
         self.0.letters().endpoints.clone()
+    }
+
+    /// The endpoints that are gone (410) and get nothing.
+    pub fn disabled(&self) -> BTreeSet<Arc<str>> {
+        self.0.disabled().clone()
+    }
+
+    /// Somebody says that this endpoint is well: it is posted to again. Any other name does nothing.
+    pub fn handle_enable(&self, endpoint: &str) {
+        self.0.letters().enabled.push(Arc::from(endpoint));
+        self.0.wake.notify_one();
     }
 
     /// The configuration changed: from now on these are posted to, and no others. One that was disabled
@@ -215,6 +231,7 @@ impl Inlet {
             StoreReply::Head { lane, row } => {
                 self.0.letters().heads.push((lane.clone(), row.clone()));
             }
+            StoreReply::Replayed(lanes) => self.0.letters().pending.extend(lanes.iter().cloned()),
             StoreReply::Buried(buried) => self.0.letters().buried.extend(buried.clone()),
             StoreReply::Appended { events: 0, .. }
             | StoreReply::CheckpointsStored { .. }
@@ -231,6 +248,10 @@ impl Inbox {
     /// Nobody panics while holding it; and if, the letters are whole.
     fn letters(&self) -> MutexGuard<'_, Letters> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn disabled(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        self.disabled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -325,6 +346,7 @@ impl Delivery {
         if let Some(change) = letters.change {
             self.take_change(change);
         }
+        self.take_enabled(&letters.enabled);
         for (endpoint, count) in letters.buried {
             self.stats.dead.fetch_add(count, Relaxed);
             tracing::error!(%endpoint, count,
@@ -357,7 +379,23 @@ impl Delivery {
         }
         self.limit = change.limit;
         self.machine.handle_endpoints(&named);
+        self.inbox.disabled().clear();
         self.jobs.extend([Job::Endpoints(names), Job::Bury]);
+        self.name_lanes_anew();
+    }
+
+    /// What waits for one that was disabled is named by [`Job::Lanes`].
+    fn take_enabled(&mut self, enabled: &[Arc<str>]) {
+        for endpoint in enabled {
+            self.machine.handle_enabled(endpoint);
+            if self.inbox.disabled().remove(endpoint) {
+                tracing::info!(%endpoint, "this endpoint is enabled: it is posted to again");
+                self.name_lanes_anew();
+            }
+        }
+    }
+
+    fn name_lanes_anew(&mut self) {
         match self.naming {
             Naming::Done => self.name_lanes(None),
             Naming::Asked | Naming::Stale => self.naming = Naming::Stale,
@@ -395,7 +433,8 @@ impl Delivery {
                 }
                 Output::Disabled(endpoint) => {
                     tracing::error!(%endpoint,
-                        "this endpoint answers 410 Gone: it gets nothing until the configuration is read again (SIGHUP, or POST /reload)");
+                        "this endpoint answers 410 Gone: it gets nothing until it is enabled (`beistand webhooks enable`), or the configuration is read again");
+                    self.inbox.disabled().insert(endpoint);
                 }
             }
         }

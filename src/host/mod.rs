@@ -10,6 +10,7 @@ pub mod config;
 pub mod deliver;
 mod descriptors;
 mod gauges;
+mod hooks;
 mod ledger;
 pub mod logs;
 pub mod metrics;
@@ -26,6 +27,7 @@ pub mod store;
 mod story;
 pub mod tls;
 pub mod udp;
+mod webhooks;
 pub mod worker;
 
 pub use run::run;

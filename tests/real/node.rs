@@ -174,6 +174,11 @@ impl Node {
         self.folder.join("data")
     }
 
+    /// The file that it was started with.
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("beistand.toml")
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill();

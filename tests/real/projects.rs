@@ -125,12 +125,16 @@ fn requests() -> Vec<(&'static str, &'static str, Value, u16)> {
 }
 
 /// Requests that are not about one thing of a project, or are held in another way below.
-const OTHERS: [(&str, &str); 5] = [
+const OTHERS: [(&str, &str); 9] = [
     ("GET", "/v1/sessions"),
     ("POST", "/v1/sessions"),
     ("GET", "/v1/recordings"),
     ("GET", "/v1/recordings/{id}/files/{name}"),
     ("HEAD", "/v1/recordings/{id}/files/{name}"),
+    ("GET", "/v1/webhooks"),
+    ("GET", "/v1/webhooks/{endpoint}/dead-letters"),
+    ("POST", "/v1/webhooks/{endpoint}/replay"),
+    ("POST", "/v1/webhooks/{endpoint}/enable"),
 ];
 
 /// The document has no request that these tests do not know.

@@ -1,5 +1,6 @@
 //! The delivery against a real store and a small HTTP server on loopback.
 
+mod disabled;
 mod reach;
 
 use super::super::store::fixture::{Dir, PATIENCE, clock, soon};
@@ -471,24 +472,6 @@ async fn two_endpoints_of_one_name_are_refused() {
     );
     assert!(matches!(refused.err(), Some(EndpointError::Twice(name)) if name == "app"));
     bench.stop().await;
-}
-
-#[tokio::test]
-async fn an_endpoint_that_was_disabled_gets_all_that_waits_once_the_config_names_it_anew() {
-    let dir = Dir::new();
-    let mut gone = Server::start(&[Answer::Code(410, ""); 3]).await;
-    let endpoints = [endpoint("app", &gone.url)];
-    let bench = start(&dir, endpoints.to_vec());
-    bench.append_life("SE_a");
-    assert_eq!(gone.ids(3).await, evt(&[1, 1, 1]));
-    until("it is disabled", || bench.stats.disabled.load(Relaxed) == 1).await;
-    bench.change(&endpoints);
-    assert_eq!(gone.ids(7).await, evt(&[1, 2, 3, 4, 5, 6, 7]));
-    until("it is not any more", || {
-        bench.stats.disabled.load(Relaxed) == 0
-    })
-    .await;
-    assert_eq!(bench.stop().await.dead.load(Relaxed), 0);
 }
 
 #[tokio::test]

@@ -79,6 +79,8 @@ pub struct Mark {
     pub tried: Millis,
     /// The last HTTP status, if there was an answer.
     pub last_status: Option<u16>,
+    /// Why the last attempt failed: `status`, `timeout`, `network` or `refused`.
+    pub last_failure: Option<&'static str>,
     /// Wall-clock label of the outcome.
     pub at_unix_ms: Unix,
 }
