@@ -282,6 +282,7 @@ fn start(dir: &Path, endpoint: &str) -> Duration {
         "[data]\ndir = {:?}\n[http]\nbind = \"127.0.0.1:0\"\n[admin]\nbind = \"127.0.0.1:0\"\n\
          [rtc]\nudp_bind = \"127.0.0.1:0\"\n[keys]\nbench = \"{}\"\n\
          [[webhooks.endpoints]]\nname = {endpoint:?}\nurl = \"http://127.0.0.1:1/\"\nallow_http = true\n\
+         allow_private = true\n\
          secret = \"whsec_{}\"\n",
         dir.display(),
         "k".repeat(40),

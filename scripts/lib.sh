@@ -154,3 +154,31 @@ make_venv() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$wanted"
     printf '%s\n' "$hash" >"$stamp"
 }
+
+# audit: what tests/tidy cannot know of the dependencies, from the registries: advisories, and the signatures
+# of npm packages. What cannot be reached is said, and is no failure; what is found is one.
+audit() {
+    local folder told
+    if cargo deny --version >/dev/null 2>&1; then
+        if told="$(cd "$root" && timeout 300 cargo deny fetch db 2>&1)"; then
+            (cd "$root" && cargo deny check) || fail "cargo deny check: see above" "update or replace what it names"
+        else
+            say "NOT CHECKED: advisories for crates (their database cannot be reached)"
+            (cd "$root" && cargo deny check licenses bans sources) ||
+                fail "cargo deny check: see above" "update or replace what it names"
+        fi
+    else
+        say "NOT CHECKED: advisories for crates (cargo-deny is not installed: cargo install cargo-deny)"
+    fi
+    for folder in web tests/real; do
+        [ -d "$root/$folder/node_modules" ] || continue
+        if told="$(cd "$root/$folder" && timeout 60 npm audit signatures --fetch-retries=0 2>&1)"; then
+            say "npm audit signatures in $folder: $(printf '%s\n' "$told" | grep -m 1 signature)"
+        elif printf '%s\n' "$told" | grep -q 'invalid .*signature\|missing .*signature\|tampered\|invalid attestation'; then
+            printf '%s\n' "$told" >&2
+            fail "npm audit signatures in $folder: see above" "rm -r $folder/node_modules && (cd $folder && npm ci)"
+        else
+            say "NOT CHECKED: signatures of npm packages in $folder ($(printf '%s\n' "$told" | grep -m 1 'code\|ENOTFOUND\|error' || echo 'no answer in 60 s'))"
+        fi
+    done
+}

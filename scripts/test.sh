@@ -11,6 +11,7 @@ need_apt build-essential cmake pkg-config chromium firefox-esr ffmpeg
 make_venv
 npm_ci tests/real
 build_web
+audit
 say "testing: cargo xtask ci $*"
 cd "$root"
 exec cargo xtask ci "$@"

@@ -10,6 +10,8 @@ mod arguments;
 mod circles;
 #[path = "tidy/contract.rs"]
 mod contract;
+#[path = "tidy/deny.rs"]
+mod deny;
 #[path = "tidy/doors.rs"]
 mod doors;
 #[path = "tidy/extensions.rs"]
@@ -155,7 +157,12 @@ fn every_lint_that_is_let_off_says_why() {
 
 #[test]
 fn every_dependency_has_a_licence_that_we_accept() {
-    report(licences::check(&metadata::packages()));
+    report(licences::check(&metadata::packages(), &deny::rules()));
+}
+
+#[test]
+fn every_dependency_comes_from_where_it_may_and_none_is_banned() {
+    report(deny::check(&metadata::packages(), &deny::rules()));
 }
 
 #[test]

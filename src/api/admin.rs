@@ -1,8 +1,13 @@
 //! The listener for operators: metrics, health, and the word to read the configuration again. Not for the
 //! public.
 
+use super::caller::Json as Body;
+use super::ports::ledger::Within;
 use super::problem::Problem;
-use axum::extract::State;
+use super::webhooks::body::{EndpointNow, Replayed};
+use super::webhooks::hooks::{Hooks, named};
+use crate::base::ProjectId;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -27,15 +32,19 @@ pub struct Admin {
     pub unready: Box<dyn Fn() -> Option<String> + Send + Sync>,
     /// Reads the configuration again; refused, with all that is wrong, it changes nothing. May block.
     pub reload: Box<dyn Fn() -> Result<Reloaded, String> + Send + Sync>,
+    /// The webhooks of all projects.
+    pub webhooks: Arc<Hooks>,
 }
 
-/// `/metrics`, `/healthz`, `/readyz`, `POST /reload`.
+/// `/metrics`, `/healthz`, `/readyz`, `POST /reload`, and what changes the delivery of webhooks.
 pub fn admin_router(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(async || "OK"))
         .route("/readyz", get(ready))
         .route("/reload", post(reload))
+        .route("/webhooks/{project}/{endpoint}/replay", post(replay))
+        .route("/webhooks/{project}/{endpoint}/enable", post(enable))
         .with_state(admin)
 }
 
@@ -58,6 +67,29 @@ async fn reload(State(admin): State<Arc<Admin>>) -> Result<Json<Reloaded>, Probl
     done.map_err(failed)?
         .map(Json)
         .map_err(Problem::configuration)
+}
+
+/// The endpoint in the address, with its project.
+type Place = Path<(String, String)>;
+
+fn within(Path((project, endpoint)): Place) -> Within<String> {
+    Within::new(&ProjectId::from(project.as_str()), endpoint)
+}
+
+async fn replay(
+    State(admin): State<Arc<Admin>>,
+    place: Place,
+    Body(body): Body,
+) -> Result<Json<Replayed>, Problem> {
+    let events = named(&body)?;
+    admin.webhooks.replay(within(place), events).await.map(Json)
+}
+
+async fn enable(
+    State(admin): State<Arc<Admin>>,
+    place: Place,
+) -> Result<Json<EndpointNow>, Problem> {
+    admin.webhooks.enable(within(place)).await.map(Json)
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {

@@ -28,6 +28,7 @@ mod sessions;
 mod site;
 mod sockets;
 mod state;
+mod webhooks;
 mod words;
 
 pub use admin::{Admin, Reloaded, admin_router};
@@ -39,7 +40,7 @@ pub use listen::{Listener, Listening, Tls, serve};
 pub use lost_sessions::LostSession;
 pub use ports::clock::ReadClock;
 pub use ports::ledger::{
-    Answer, KeptAnswer, KeyFound, KeyLookup, Known, Ledger, REMEMBERED, Read, Request,
+    Answer, KeptAnswer, KeyFound, KeyLookup, Known, Ledger, REMEMBERED, Read, Replay, Request,
     SessionFilter, Unreadable, Within, Work, Write,
 };
 pub use ports::recordings::{
@@ -47,9 +48,13 @@ pub use ports::recordings::{
     ReadProgress, RecordingFilter, Recordings, Standing, StatedConsent,
 };
 pub use ports::sink::Sink;
+pub use ports::webhooks::{
+    Configuration, Configured, DeadLetter, DeadLetterFilter, Enable, EndpointTally, Webhooks,
+};
 pub use ports::worker::{CommandAnswer, CommandReply, ToWorker, WorkerDoor, Workers};
 pub use reached::base_of;
 pub use router::router;
 pub use site::Site;
 pub use sockets::Sockets;
 pub use state::{AppParts, AppState};
+pub use webhooks::hooks::Hooks;

@@ -12,6 +12,10 @@ use super::sessions::recorded_body::{
     NewConsent, NewRecording, RecordingNow, RecordingsNow, TakenConsent,
 };
 use super::sessions::{change, clock, create, grants, intervals, list, recorded, show, tokens};
+use super::webhooks::body::{
+    DeadLetterBody, DeadLetterList, EndpointList, EndpointNow, EndpointState, NewReplay, Replayed,
+};
+use super::webhooks::{change as hooks, list as hooks_list};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -45,11 +49,16 @@ use utoipa::{Modify, OpenApi};
         recording::show,
         remove::remove,
         download::download,
+        hooks_list::endpoints,
+        hooks_list::dead_letters,
+        hooks::replay,
+        hooks::enable,
     ),
     components(schemas(
         BilledClock, Created, Granted, IntervalList, NewConsent, NewGrant, NewRecording, NewSession, NewToken, Patch, PolicyDocument, Problem,
         Recording, RecordingDetail, RecordingList, RecordingNow, RecordingsNow, Session,
-        SessionList, TakenConsent, Token
+        SessionList, TakenConsent, Token,
+        DeadLetterBody, DeadLetterList, EndpointList, EndpointNow, EndpointState, NewReplay, Replayed
     )),
     modifiers(&Tokens)
 )]

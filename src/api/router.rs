@@ -9,7 +9,7 @@ use super::preflights::measure;
 use super::reached::check_host;
 use super::site::Site;
 use super::state::AppState;
-use super::{livekit, openapi, recordings, sessions};
+use super::{livekit, openapi, recordings, sessions, webhooks};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::uri::PathAndQuery;
@@ -35,6 +35,7 @@ pub fn router(state: AppState) -> Router {
         .route("/openapi.json", get(openapi::document))
         .merge(livekit::routes::routes())
         .merge(recordings::routes::routes())
+        .merge(webhooks::routes::routes())
         .merge(sessions::routes::routes());
     let routes = match &state.site().web_dir {
         Some(dir) => {

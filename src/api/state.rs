@@ -11,6 +11,7 @@ use super::lost_sessions::{LostSession, LostSessions};
 use super::ports::clock::ReadClock;
 use super::ports::ledger::{Ledger, Work};
 use super::ports::recordings::Recordings;
+use super::ports::webhooks::Webhooks;
 use super::ports::worker::{WorkerDoor, Workers};
 use super::preflights::book::Preflights;
 use super::sessions::bookings::Bookings;
@@ -18,6 +19,7 @@ use super::sessions::links::JoinLinks;
 use super::sessions::running::Sessions;
 use super::site::Site;
 use super::sockets::Sockets;
+use super::webhooks::hooks::Hooks;
 use crate::base::{NodeId, PreflightId, Rng, RoomKey};
 use crate::node::preflight::Outcome;
 use crate::node::{Capacity, Control, News, Settings};
@@ -46,6 +48,8 @@ pub struct AppParts {
     pub ledger: Ledger,
     /// The ways to the recordings.
     pub recordings: Recordings,
+    /// The ways to the delivery of webhooks.
+    pub webhooks: Webhooks,
     /// Decide names and ids: of bookings, and of preflights.
     pub seeds: [u64; 2],
     /// Set with `--dev`.
@@ -67,6 +71,7 @@ pub struct AppState {
     bookings: Arc<Bookings>,
     repeats: Arc<Repeats>,
     recordings: Arc<Recordings>,
+    hooks: Arc<Hooks>,
     dev: Option<Arc<Dev>>,
 }
 
@@ -90,6 +95,7 @@ parts! {
     bookings: Arc<Bookings>,
     repeats: Arc<Repeats>,
     recordings: Arc<Recordings>,
+    hooks: Arc<Hooks>,
     dev: Option<Arc<Dev>>,
 }
 
@@ -138,6 +144,7 @@ impl AppState {
             rng: Mutex::new(Rng::from_seed(ids)),
             repeats: repeats.clone(),
         };
+        let hooks = Hooks::new(Arc::new(parts.webhooks), ledger.clone());
         AppState {
             gate,
             site,
@@ -147,6 +154,7 @@ impl AppState {
             bookings: Arc::new(bookings),
             repeats,
             recordings: Arc::new(parts.recordings),
+            hooks: Arc::new(hooks),
             dev: parts.dev.map(Arc::new),
         }
     }
@@ -187,6 +195,11 @@ impl AppState {
     /// The web page.
     pub fn site(&self) -> &Site {
         &self.site
+    }
+
+    /// The webhooks, for the operator's listener.
+    pub fn webhooks(&self) -> Arc<Hooks> {
+        self.hooks.clone()
     }
 
     /// Set with `--dev`.

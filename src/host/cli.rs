@@ -7,6 +7,7 @@ pub(super) mod recordings;
 #[cfg(test)]
 mod tests;
 pub(super) mod token;
+pub(super) mod webhooks;
 
 pub use args::{DataArgs, Exit, Source, environment};
 pub use recordings::{ExportArgs, ListArgs, RecordingsCommand, ShowArgs, VerifyRecordingArgs};
@@ -21,6 +22,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use token::TokenArgs;
+use webhooks::WebhooksCommand;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -55,6 +57,9 @@ pub enum Command {
     /// Look at recordings: list, show, verify, export
     #[command(subcommand, disable_help_subcommand = true, after_help = recordings::RECORDINGS_EXAMPLES)]
     Recordings(RecordingsCommand),
+    /// Look after webhooks: list and deliver again what was given up
+    #[command(subcommand, disable_help_subcommand = true, after_help = webhooks::WEBHOOKS_EXAMPLES)]
+    Webhooks(WebhooksCommand),
     /// Look after the ledger
     #[command(subcommand, disable_help_subcommand = true)]
     Ledger(LedgerCommand),

@@ -1,11 +1,13 @@
 //! Posts events to the operator's endpoints: runs the outbox machine on tokio, with one HTTP client
 //! per endpoint. Redirects are never followed and no proxy is taken from the environment.
 
+mod reach;
 mod target;
 
 #[cfg(test)]
 mod tests;
 
+pub use reach::{Refused, check_host, may_be_private};
 pub use target::{Endpoint, EndpointError};
 
 use super::store::job::{Job, SendError, StoreReply};
@@ -18,7 +20,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use target::Target;
+use target::{Attempt, Target};
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::timeout;
@@ -59,6 +61,8 @@ pub struct DeliverStats {
     pub timeout: AtomicU64,
     /// No connection, bad TLS, a broken answer.
     pub network: AtomicU64,
+    /// Not tried: the host is not on the public Internet.
+    pub refused: AtomicU64,
     /// Events given up.
     pub dead: AtomicU64,
     /// Endpoints that are gone (410) and get nothing until the configuration is read again: an alarm.
@@ -82,6 +86,7 @@ impl DeliverStats {
             Outcome::Status { code: 500.., .. } => &self.server_error,
             Outcome::TimedOut => &self.timeout,
             Outcome::Network => &self.network,
+            Outcome::Refused => &self.refused,
         };
         counter.fetch_add(1, Relaxed);
     }
@@ -94,6 +99,8 @@ pub struct Inlet(Arc<Inbox>);
 
 struct Inbox {
     letters: Mutex<Letters>,
+    /// Endpoints that are gone (410), for whoever asks.
+    disabled: Mutex<BTreeSet<Arc<str>>>,
     wake: Notify,
 }
 
@@ -103,6 +110,8 @@ struct Letters {
     endpoints: Vec<Arc<str>>,
     /// The configuration changed.
     change: Option<Targets>,
+    /// Endpoints that are said to be well.
+    enabled: Vec<Arc<str>>,
     pending: BTreeSet<Lane>,
     heads: Vec<(Lane, Option<OutboxRow>)>,
     /// At most one for each [`Job::Bury`] under way.
@@ -163,6 +172,7 @@ impl Inlet {
                 endpoints,
                 ..Letters::default()
             }),
+            disabled: Mutex::default(),
             wake: Notify::new(),
         }))
     }
@@ -170,6 +180,17 @@ impl Inlet {
     /// The endpoints' names, for the store's config.
     pub fn names(&self) -> Vec<Arc<str>> {
         self.0.letters().endpoints.clone()
+    }
+
+    /// The endpoints that are gone (410) and get nothing.
+    pub fn disabled(&self) -> BTreeSet<Arc<str>> {
+        self.0.disabled().clone()
+    }
+
+    /// Somebody says that this endpoint is well: it is posted to again. Any other name does nothing.
+    pub fn handle_enable(&self, endpoint: &str) {
+        self.0.letters().enabled.push(Arc::from(endpoint));
+        self.0.wake.notify_one();
     }
 
     /// The configuration changed: from now on these are posted to, and no others. One that was disabled
@@ -210,6 +231,7 @@ impl Inlet {
             StoreReply::Head { lane, row } => {
                 self.0.letters().heads.push((lane.clone(), row.clone()));
             }
+            StoreReply::Replayed(lanes) => self.0.letters().pending.extend(lanes.iter().cloned()),
             StoreReply::Buried(buried) => self.0.letters().buried.extend(buried.clone()),
             StoreReply::Appended { events: 0, .. }
             | StoreReply::CheckpointsStored { .. }
@@ -227,6 +249,10 @@ impl Inbox {
     fn letters(&self) -> MutexGuard<'_, Letters> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn disabled(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        self.disabled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The task that delivers.
@@ -237,7 +263,7 @@ pub struct Delivery {
     machine: Outbox,
     targets: BTreeMap<Arc<str>, Arc<Target>>,
     limit: Duration,
-    posts: JoinSet<Outcome>,
+    posts: JoinSet<Attempt>,
     /// Whose lane a task posts for, so that even a panic of it frees the lane.
     flights: HashMap<Id, Lane>,
     jobs: VecDeque<Job>,
@@ -320,6 +346,7 @@ impl Delivery {
         if let Some(change) = letters.change {
             self.take_change(change);
         }
+        self.take_enabled(&letters.enabled);
         for (endpoint, count) in letters.buried {
             self.stats.dead.fetch_add(count, Relaxed);
             tracing::error!(%endpoint, count,
@@ -352,7 +379,23 @@ impl Delivery {
         }
         self.limit = change.limit;
         self.machine.handle_endpoints(&named);
+        self.inbox.disabled().clear();
         self.jobs.extend([Job::Endpoints(names), Job::Bury]);
+        self.name_lanes_anew();
+    }
+
+    /// What waits for one that was disabled is named by [`Job::Lanes`].
+    fn take_enabled(&mut self, enabled: &[Arc<str>]) {
+        for endpoint in enabled {
+            self.machine.handle_enabled(endpoint);
+            if self.inbox.disabled().remove(endpoint) {
+                tracing::info!(%endpoint, "this endpoint is enabled: it is posted to again");
+                self.name_lanes_anew();
+            }
+        }
+    }
+
+    fn name_lanes_anew(&mut self) {
         match self.naming {
             Naming::Done => self.name_lanes(None),
             Naming::Asked | Naming::Stale => self.naming = Naming::Stale,
@@ -390,7 +433,8 @@ impl Delivery {
                 }
                 Output::Disabled(endpoint) => {
                     tracing::error!(%endpoint,
-                        "this endpoint answers 410 Gone: it gets nothing until the configuration is read again (SIGHUP, or POST /reload)");
+                        "this endpoint answers 410 Gone: it gets nothing until it is enabled (`beistand webhooks enable`), or the configuration is read again");
+                    self.inbox.disabled().insert(endpoint);
                 }
             }
         }
@@ -414,17 +458,18 @@ impl Delivery {
         self.flights.insert(task.id(), lane);
     }
 
-    fn on_posted(&mut self, done: Result<(Id, Outcome), JoinError>) {
-        let (id, outcome) = match done {
-            Ok((id, outcome)) => (id, outcome),
+    fn on_posted(&mut self, done: Result<(Id, Attempt), JoinError>) {
+        let (id, Attempt { outcome, refused }) = match done {
+            Ok(done) => done,
             Err(error) => {
                 tracing::error!(%error, "an attempt to post panicked");
-                (error.id(), Outcome::Network)
+                (error.id(), Attempt::from(Outcome::Network))
             }
         };
         self.stats.count(outcome);
         if let Some(lane) = self.flights.remove(&id) {
-            if let Some(why) = failure(outcome) {
+            let refused = refused.map(|refused| refused.to_string());
+            if let Some(why) = refused.or_else(|| failure(outcome)) {
                 tracing::info!(endpoint = %lane.endpoint, session = %lane.session, why,
                     "a delivery failed");
             }
@@ -500,6 +545,7 @@ fn failure(outcome: Outcome) -> Option<String> {
         Outcome::Status { code, .. } => Some(format!("it answers {code}")),
         Outcome::TimedOut => Some("no answer in time".to_owned()),
         Outcome::Network => Some("no connection, or a broken answer".to_owned()),
+        Outcome::Refused => Some("its host is not on the public Internet".to_owned()),
     }
 }
 
@@ -507,5 +553,5 @@ fn failure(outcome: Outcome) -> Option<String> {
 enum Wake {
     Stop,
     Letters,
-    Posted(Result<(Id, Outcome), JoinError>),
+    Posted(Result<(Id, Attempt), JoinError>),
 }

@@ -290,6 +290,7 @@ fn delivery_totals(stats: &DeliverStats) -> DeliveryTotals {
         (DeliveryOutcome::ServerError, &stats.server_error),
         (DeliveryOutcome::Timeout, &stats.timeout),
         (DeliveryOutcome::Network, &stats.network),
+        (DeliveryOutcome::Refused, &stats.refused),
     ];
     DeliveryTotals {
         attempts: attempts

@@ -11,6 +11,7 @@ use super::config::schema::Config;
 use super::print::print;
 use super::recordings::inspect::inspect;
 use super::serve::life::serve;
+use super::webhooks::webhooks;
 use super::{report, tls};
 use crate::base::ProjectId;
 use std::io::Write;
@@ -30,6 +31,9 @@ pub fn run(command: &Command) -> Exit {
         Command::Usage(args) => usage(args),
         Command::Recordings(command) => {
             inspect(command).and_then(|(text, exit)| print(&text).map(|_| exit))
+        }
+        Command::Webhooks(command) => {
+            webhooks(command).and_then(|(text, exit)| print(&text).map(|_| exit))
         }
         Command::Ledger(LedgerCommand::Verify(args)) => verify(args),
         Command::Config(ConfigCommand::Check { file }) => {

@@ -113,12 +113,24 @@ impl Outbox {
             let before = std::mem::replace(&mut endpoint.standing, Standing::Active);
             if *is_other || before != Standing::Active || endpoint.is_doubted() {
                 endpoint.revive();
-                self.wake(name, self.waiting_at(name));
+                self.wake(name, waiting_at(&self.lanes, name));
             }
         }
         self.endpoints
             .retain(|_, endpoint| endpoint.standing != Standing::Removed || endpoint.busy > 0);
         self.start_queued();
+    }
+
+    /// Somebody says that the endpoint is well: what was held against it is forgotten. What is pending, if
+    /// it was disabled, comes by [`Outbox::handle_pending`].
+    pub fn handle_enabled(&mut self, name: &Arc<str>) {
+        let known = self.endpoints.get_mut(name);
+        if let Some(endpoint) = known.filter(|endpoint| endpoint.standing != Standing::Removed) {
+            endpoint.standing = Standing::Active;
+            endpoint.revive();
+            self.wake(name, waiting_at(&self.lanes, name));
+            self.start_queued();
+        }
     }
 
     /// Something is pending in the lane: a new event, or one that the last process left.
@@ -189,6 +201,7 @@ impl Outbox {
         let finding = self.judge(lane, outcome, now.mono);
         let mark = Mark {
             last_status: status(outcome),
+            last_failure: failure(outcome),
             at_unix_ms: now.unix,
             ..mark
         };
@@ -298,7 +311,7 @@ impl Outbox {
             });
         }
         self.stats.retried_total += 1;
-        let wait = self.backoff(mark.attempts, asked(outcome));
+        let wait = backoff(config, &mut self.rng, mark.attempts, asked(outcome));
         let lane = mark.lane.clone();
         self.outputs.push_back(Output::Mark(Mark {
             verdict: Verdict::Retry(Unix(now.unix.0 + wait.0)),
@@ -325,13 +338,6 @@ impl Outbox {
         });
         self.lanes
             .retain(|lane, standby| lane.endpoint != *name || standby.state.is_busy());
-    }
-
-    fn waiting_at(&self, name: &Arc<str>) -> BTreeSet<SessionId> {
-        let of_it = self.lanes.iter().filter(|(lane, standby)| {
-            lane.endpoint == *name && matches!(standby.state, State::Waiting { .. })
-        });
-        of_it.map(|(lane, _)| lane.session.clone()).collect()
     }
 
     /// These lanes of the endpoint, which wait, go to its queue.
@@ -361,6 +367,7 @@ impl Outbox {
             attempts: row.attempts.saturating_add(1),
             tried: row.tried,
             last_status: None,
+            last_failure: None,
             at_unix_ms: now.unix,
         };
         let began = now.mono;
@@ -462,15 +469,23 @@ impl Outbox {
             successes: endpoint.map_or(0, |endpoint| endpoint.successes),
         }
     }
+}
 
-    /// Exponential, and jittered over its upper half, so that lanes which failed together do not
-    /// come back together. `Retry-After` is a floor, not a replacement.
-    fn backoff(&mut self, attempts: u32, asked: Option<Millis>) -> Millis {
-        let Millis(full) = self.config.wait_after(attempts);
-        let jittered = full / 2 + self.rng.below(full - full / 2 + 1);
-        let longest = self.config.longest_retry.0;
-        Millis(jittered.max(asked.map_or(0, |asked| asked.0.min(longest))))
-    }
+/// Exponential, and jittered over its upper half, so that lanes which failed together do not
+/// come back together. `Retry-After` is a floor, not a replacement.
+fn backoff(config: &OutboxConfig, rng: &mut Rng, attempts: u32, asked: Option<Millis>) -> Millis {
+    let Millis(full) = config.wait_after(attempts);
+    let jittered = full / 2 + rng.below(full - full / 2 + 1);
+    let longest = config.longest_retry.0;
+    Millis(jittered.max(asked.map_or(0, |asked| asked.0.min(longest))))
+}
+
+/// The sessions whose lanes at this endpoint wait.
+fn waiting_at(lanes: &BTreeMap<Lane, Standby>, name: &Arc<str>) -> BTreeSet<SessionId> {
+    let of_it = lanes.iter().filter(|(lane, standby)| {
+        lane.endpoint == *name && matches!(standby.state, State::Waiting { .. })
+    });
+    of_it.map(|(lane, _)| lane.session.clone()).collect()
 }
 
 fn is_success(outcome: Outcome) -> bool {
@@ -480,6 +495,16 @@ fn is_success(outcome: Outcome) -> bool {
 fn status(outcome: Outcome) -> Option<u16> {
     match outcome {
         Outcome::Status { code, .. } => Some(code),
-        Outcome::TimedOut | Outcome::Network => None,
+        Outcome::TimedOut | Outcome::Network | Outcome::Refused => None,
+    }
+}
+
+/// Why an attempt failed, if it did, in the word that is kept.
+fn failure(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Status { code, .. } => (!(200..300).contains(&code)).then_some("status"),
+        Outcome::TimedOut => Some("timeout"),
+        Outcome::Network => Some("network"),
+        Outcome::Refused => Some("refused"),
     }
 }

@@ -7,6 +7,7 @@ mod browsers;
 mod child;
 mod clocks;
 mod crash;
+mod dead_letters;
 mod deliveries;
 mod doors;
 mod driver;

@@ -187,6 +187,11 @@ impl Node {
         self.folder.join("data")
     }
 
+    /// The file that it was started with.
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("beistand.toml")
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill();
@@ -364,7 +369,7 @@ fn config(rtc: &str, receivers: &[&Receiver], timeout_ms: u64) -> String {
         let _ = write!(
             text,
             "\n[[webhooks.endpoints]]\nname = \"receiver-{number}\"\nurl = \"{}\"\n\
-             secret = \"{}\"\nallow_http = true\n",
+             secret = \"{}\"\nallow_http = true\nallow_private = true\n",
             receiver.url(),
             receiver::SECRET
         );

@@ -35,7 +35,7 @@ impl Scene {
         let hook = |project: &str, receiver: &Receiver| {
             format!(
                 "[[projects.{project}.webhooks.endpoints]]\nname = \"receiver-0\"\nurl = \"{}\"\n\
-                 secret = \"{}\"\nallow_http = true\n\
+                 secret = \"{}\"\nallow_http = true\nallow_private = true\n\
                  [projects.{project}.policies.default]\ndeparture_timeout_s = 5\n",
                 receiver.url(),
                 receiver::SECRET
@@ -126,12 +126,16 @@ fn requests() -> Vec<(&'static str, &'static str, Value, u16)> {
 }
 
 /// Requests that are not about one thing of a project, or are held in another way below.
-const OTHERS: [(&str, &str); 5] = [
+const OTHERS: [(&str, &str); 9] = [
     ("GET", "/v1/sessions"),
     ("POST", "/v1/sessions"),
     ("GET", "/v1/recordings"),
     ("GET", "/v1/recordings/{id}/files/{name}"),
     ("HEAD", "/v1/recordings/{id}/files/{name}"),
+    ("GET", "/v1/webhooks"),
+    ("GET", "/v1/webhooks/{endpoint}/dead-letters"),
+    ("POST", "/v1/webhooks/{endpoint}/replay"),
+    ("POST", "/v1/webhooks/{endpoint}/enable"),
 ];
 
 /// The document has no request that these tests do not know.

@@ -49,14 +49,16 @@ fn metric(node: &Node, name: &str) -> String {
         .to_owned()
 }
 
-fn until_metric(node: &Node, name: &str, value: &str) {
+/// Waits until a metric of the node has this value.
+pub fn until_metric(node: &Node, name: &str, value: &str) {
     wait::until(&format!("{name} is {value}"), wait::PATIENCE, || {
         let is = metric(node, name);
         if is == value { Ok(()) } else { Err(is) }
     });
 }
 
-fn until_attempts(
+/// Waits until it holds of the attempts to deliver.
+pub fn until_attempts(
     receiver: &Receiver,
     what: &str,
     hold: impl Fn(&[Attempt]) -> bool,
@@ -290,7 +292,7 @@ fn a_receiver_that_asks_for_a_rest_gets_few_requests_whatever_waits_for_it() {
 }
 
 /// A session that is booked and ended: two events and no client.
-fn cancel(api: &Api, number: usize) {
+pub fn cancel(api: &Api, number: usize) {
     let booking = json!({"room": format!("rest-{number}"), "participants": []});
     let booked = api.expect(201, "POST /v1/sessions", &booking);
     let id = booked["id"].as_str().unwrap_or_default();

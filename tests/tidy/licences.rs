@@ -1,36 +1,16 @@
 //! Licences: whoever builds Beistand may use and pass on all that it is made of.
 
+use crate::deny::Rules;
 use crate::metadata::Package;
 use crate::source::Finding;
 
-const ALLOWED: [&str; 11] = [
-    "MIT",
-    "Apache-2.0",
-    "Apache-2.0 WITH LLVM-exception",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "ISC",
-    "Unicode-3.0",
-    "Zlib",
-    "0BSD",
-    "CC0-1.0",
-    "OpenSSL",
-];
-
-/// A crate whose licence we accept for this crate alone, and why: name, licence, reason.
-const EXCEPTIONS: [(&str, &str, &str); 1] = [(
-    "webpki-root-certs",
-    "CDLA-Permissive-2.0",
-    "the list of Mozilla's root certificates: data, and used on Android only",
-)];
-
-pub fn check(packages: &[Package]) -> Vec<Finding> {
+pub fn check(packages: &[Package], rules: &Rules) -> Vec<Finding> {
     packages
         .iter()
         .filter_map(|package| {
             let wrong = match &package.licence {
                 None => "names no licence".to_owned(),
-                Some(licence) => match evaluate(licence, &package.name) {
+                Some(licence) => match evaluate(licence, &package.name, rules) {
                     Ok(true) => return None,
                     Ok(false) => format!("is licensed {licence}, which we do not accept"),
                     Err(e) => format!("has a licence that cannot be read, {licence}: {e}"),
@@ -40,14 +20,14 @@ pub fn check(packages: &[Package]) -> Vec<Finding> {
                 path: "Cargo.lock".to_owned(),
                 line: package.line,
                 wrong: format!("{} {} {wrong}", package.name, package.version),
-                remedy: "do without it, or accept the licence in tests/tidy/licences.rs".to_owned(),
+                remedy: "do without it, or accept the licence in deny.toml".to_owned(),
             })
         })
         .collect()
 }
 
 /// Do we accept this SPDX expression for this crate? The old form `MIT/Apache-2.0` means OR.
-fn evaluate(expression: &str, name: &str) -> Result<bool, String> {
+fn evaluate(expression: &str, name: &str, rules: &Rules) -> Result<bool, String> {
     let spaced = expression
         .replace('/', " OR ")
         .replace('(', " ( ")
@@ -56,6 +36,7 @@ fn evaluate(expression: &str, name: &str) -> Result<bool, String> {
     let mut reader = Reader {
         words: &words,
         name,
+        rules,
     };
     let accepted = reader.any()?;
     match reader.words.first() {
@@ -68,6 +49,7 @@ fn evaluate(expression: &str, name: &str) -> Result<bool, String> {
 struct Reader<'a> {
     words: &'a [&'a str],
     name: &'a str,
+    rules: &'a Rules,
 }
 
 impl<'a> Reader<'a> {
@@ -120,16 +102,14 @@ impl<'a> Reader<'a> {
         if self.take("WITH") {
             licence = format!("{licence} WITH {}", self.next()?);
         }
-        let exception = EXCEPTIONS
-            .iter()
-            .any(|(name, accepted, _)| *name == self.name && *accepted == licence);
-        Ok(exception || ALLOWED.contains(&licence.as_str()))
+        Ok(self.rules.accepts(&licence, self.name))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deny::rules;
 
     #[test]
     fn expressions_are_read_as_spdx_means_them() {
@@ -150,10 +130,14 @@ mod tests {
             ("ISC AND (Apache-2.0 OR ISC)", true),
             ("CDLA-Permissive-2.0", false),
         ] {
-            assert_eq!(evaluate(expression, "x"), Ok(accepted), "{expression}");
+            assert_eq!(
+                evaluate(expression, "x", &rules()),
+                Ok(accepted),
+                "{expression}"
+            );
         }
         assert_eq!(
-            evaluate("CDLA-Permissive-2.0", "webpki-root-certs"),
+            evaluate("CDLA-Permissive-2.0", "webpki-root-certs", &rules()),
             Ok(true)
         );
     }
@@ -161,7 +145,7 @@ mod tests {
     #[test]
     fn an_expression_that_cannot_be_read_is_no_licence() {
         for expression in ["", "MIT OR", "(MIT", "MIT)", "MIT Apache-2.0", "AND MIT"] {
-            assert!(evaluate(expression, "x").is_err(), "{expression}");
+            assert!(evaluate(expression, "x", &rules()).is_err(), "{expression}");
         }
     }
 
@@ -171,6 +155,8 @@ mod tests {
             name: "x".to_owned(),
             version: "1.0.0".to_owned(),
             licence: licence.map(str::to_owned),
+            source: None,
+            wildcards: Vec::new(),
             line: 3,
         };
         let given = [
@@ -178,7 +164,7 @@ mod tests {
             package(Some("SSPL-1.0")),
             package(None),
         ];
-        let findings = check(&given);
+        let findings = check(&given, &rules());
         assert_eq!(findings.len(), 2);
         assert!(
             findings[0]

@@ -18,6 +18,10 @@ pub struct Package {
     pub name: String,
     pub version: String,
     pub licence: Option<String>,
+    /// Where it comes from; none if it is ours.
+    pub source: Option<String>,
+    /// What it wants in any version at all, and not from this house.
+    pub wildcards: Vec<String>,
     /// Where in `Cargo.lock`.
     pub line: usize,
 }
@@ -99,9 +103,14 @@ pub fn packages() -> Vec<Package> {
             let name = text(p, "name");
             let line = line_where("Cargo.lock", |line| line == format!("name = \"{name}\""));
             let licence = p["license"].as_str().map(str::to_owned);
+            let any = list(p, "dependencies")
+                .iter()
+                .filter(|d| d["req"] == "*" && d["path"].is_null());
             Package {
                 version: text(p, "version"),
                 licence,
+                source: p["source"].as_str().map(str::to_owned),
+                wildcards: any.map(|d| text(d, "name")).collect(),
                 line,
                 name,
             }

@@ -21,12 +21,23 @@ pub enum Work {
     Book(Box<Booking>, Option<Request>),
     /// What has changed in a booking.
     Rebook(Box<Booking>),
+    /// Dead letters are pending again.
+    Replay(Box<Replay>),
     /// What a request with an idempotency key is answered.
     Answer(Box<KeptAnswer>),
     /// The wall clock was set, by so many milliseconds.
     ClockStep(i64),
     /// The whole life of a session to which nobody came.
     Close(Vec<Append>),
+}
+
+/// Dead letters that are delivered again. What is none any more is passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// The endpoint, as the node calls it: with its project.
+    pub endpoint: String,
+    /// The events.
+    pub events: Vec<String>,
 }
 
 /// Something that is asked of what belongs to a project; whatever is of another is not there. A port that

@@ -4,4 +4,5 @@ pub(in crate::api) mod clock;
 pub(in crate::api) mod ledger;
 pub(in crate::api) mod recordings;
 pub(in crate::api) mod sink;
+pub(in crate::api) mod webhooks;
 pub(in crate::api) mod worker;

@@ -71,6 +71,22 @@ fn help_reads_as_in_the_golden_files() {
             include_str!("../../../tests/golden/help/config.txt"),
         ),
         (
+            "webhooks --help",
+            include_str!("../../../tests/golden/help/webhooks.txt"),
+        ),
+        (
+            "webhooks list --help",
+            include_str!("../../../tests/golden/help/webhooks-list.txt"),
+        ),
+        (
+            "webhooks replay --help",
+            include_str!("../../../tests/golden/help/webhooks-replay.txt"),
+        ),
+        (
+            "webhooks enable --help",
+            include_str!("../../../tests/golden/help/webhooks-enable.txt"),
+        ),
+        (
             "config check --help",
             include_str!("../../../tests/golden/help/config-check.txt"),
         ),
@@ -131,6 +147,7 @@ fn serve(line: &str) -> ServeArgs {
         | Command::Usage(_)
         | Command::Recordings(_)
         | Command::Ledger(_)
+        | Command::Webhooks(_)
         | Command::Config(_) => panic!("{line} is not serve"),
     }
 }
@@ -196,6 +213,7 @@ fn token(line: &str, config: &Config) -> anyhow::Result<String> {
         | Command::Usage(_)
         | Command::Recordings(_)
         | Command::Ledger(_)
+        | Command::Webhooks(_)
         | Command::Config(_) => panic!("{line} is not token"),
     }
 }

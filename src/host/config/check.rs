@@ -7,9 +7,11 @@ use super::origin::Origins;
 use super::schema::{Config, Endpoint, MAX_WORKERS, Rtc};
 use super::secret::Secret;
 use crate::base::{Millis, ProjectId};
+use crate::host::deliver::{check_host, may_be_private};
 use crate::peer::signal::token::MIN_SECRET_BYTES;
 use crate::session::Policy;
 use crate::usage::webhook;
+use reqwest::Url;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -383,7 +385,16 @@ fn check_url(path: &str, endpoint: &Endpoint, found: &mut Origins) {
     };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if host.is_empty() || host.contains(|c: char| c == '@' || c.is_whitespace()) {
-        found.refuse(&key, "needs a host, and no user name in front of it");
+        return found.refuse(&key, "needs a host, and no user name in front of it");
+    }
+    match Url::parse(&endpoint.url) {
+        Err(error) => found.refuse(&key, format!("is no URL: {error}")),
+        Ok(url) if !may_be_private(&endpoint.url, endpoint.allow_http, endpoint.allow_private) => {
+            if let Err(refused) = check_host(&url) {
+                found.refuse(&key, refused);
+            }
+        }
+        Ok(_) => {}
     }
 }
 

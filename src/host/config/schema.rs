@@ -357,6 +357,9 @@ pub struct Endpoint {
     /// Allows `http://`.
     #[serde(default)]
     pub allow_http: bool,
+    /// Allows hosts that are not on the public Internet.
+    #[serde(default)]
+    pub allow_private: bool,
 }
 
 /// `[log]`

@@ -1,5 +1,8 @@
 //! One endpoint: its config, checked, and one attempt to post to it.
 
+use super::reach::{
+    Lookup, Refused, Resolver, check_host, may_be_private, refused, system_lookup,
+};
 use crate::base::{Millis, Unix};
 use crate::usage::outbox::{OutboxRow, Outcome};
 use crate::usage::webhook::{Secret, SecretError};
@@ -7,6 +10,7 @@ use reqwest::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use reqwest::{Client, Response, Url, redirect, retry};
 use serde::Deserialize;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::timeout;
 
@@ -32,6 +36,9 @@ pub struct Endpoint {
     /// Allows `http://`: for development, or inside a trusted network.
     #[serde(default)]
     pub allow_http: bool,
+    /// Allows hosts that are not on the public Internet, such as 10.0.0.7 or localhost.
+    #[serde(default)]
+    pub allow_private: bool,
 }
 
 impl fmt::Debug for Endpoint {
@@ -135,6 +142,27 @@ impl Endpoint {
     }
 }
 
+/// How an attempt ended.
+pub(super) struct Attempt {
+    pub outcome: Outcome,
+    /// Why it was not made.
+    pub refused: Option<Refused>,
+}
+
+impl From<Outcome> for Attempt {
+    fn from(outcome: Outcome) -> Attempt {
+        let refused = None;
+        Attempt { outcome, refused }
+    }
+}
+
+impl From<Refused> for Attempt {
+    fn from(refused: Refused) -> Attempt {
+        let (outcome, refused) = (Outcome::Refused, Some(refused));
+        Attempt { outcome, refused }
+    }
+}
+
 /// A checked endpoint with a client of its own, so that no endpoint waits for another's connections.
 pub(super) struct Target {
     /// What the config says of it.
@@ -142,10 +170,21 @@ pub(super) struct Target {
     url: Url,
     secret: Secret,
     client: Client,
+    allow_private: bool,
 }
 
 impl Target {
     pub fn new(endpoint: &Endpoint) -> Result<Target, EndpointError> {
+        Target::with(endpoint, system_lookup())
+    }
+
+    pub(super) fn with(endpoint: &Endpoint, lookup: Lookup) -> Result<Target, EndpointError> {
+        let Endpoint { url, allow_http, .. } = endpoint;
+        let allow_private = may_be_private(url, *allow_http, endpoint.allow_private);
+        let resolver = Resolver {
+            allow_private,
+            lookup,
+        };
         let (url, secret) = endpoint.parts()?;
         let mut builder = Client::builder()
             .user_agent(USER_AGENT)
@@ -153,6 +192,7 @@ impl Target {
             .retry(retry::never())
             .referer(false)
             .no_proxy()
+            .dns_resolver(Arc::new(resolver))
             .https_only(!endpoint.allow_http)
             .pool_max_idle_per_host(IDLE_CONNECTIONS);
         if url.scheme() == "http" {
@@ -168,11 +208,18 @@ impl Target {
             url,
             secret,
             client,
+            allow_private,
         })
     }
 
     /// One attempt. The status decides; what follows it is read within the same limit and thrown away.
-    pub async fn post(&self, row: OutboxRow, timestamp_secs: u64, limit: Duration) -> Outcome {
+    pub async fn post(&self, row: OutboxRow, timestamp_secs: u64, limit: Duration) -> Attempt {
+        // A host that is an address is not resolved.
+        if !self.allow_private
+            && let Err(refused) = check_host(&self.url)
+        {
+            return Attempt::from(refused);
+        }
         let headers = self
             .secret
             .headers(&row.event_id, timestamp_secs, &row.body);
@@ -198,9 +245,12 @@ impl Target {
             Ok(_) => Outcome::Network,
         });
         if let Ok(Err(error)) = ended {
+            if let Some(refused) = refused(&error) {
+                return Attempt::from(refused.clone());
+            }
             tracing::debug!(event = %row.event_id, error = %error.without_url(), "a webhook attempt broke off");
         }
-        outcome
+        Attempt::from(outcome)
     }
 }
 
@@ -307,6 +357,7 @@ mod tests {
                 url: url.clone(),
                 secret,
                 allow_http,
+                allow_private: false,
             }
             .check();
             match wrong {
@@ -326,6 +377,7 @@ mod tests {
             url: "https://app.example/?key=hidden".to_owned(),
             secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
             allow_http: false,
+            allow_private: false,
         };
         let told = format!("{endpoint:?}");
         assert!(

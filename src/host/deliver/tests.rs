@@ -1,5 +1,8 @@
 //! The delivery against a real store and a small HTTP server on loopback.
 
+mod disabled;
+mod reach;
+
 use super::super::store::fixture::{Dir, PATIENCE, clock, soon};
 use super::super::store::open::Store;
 use super::super::store::parts::{Hooks, StoreConfig};
@@ -149,10 +152,15 @@ fn endpoint(name: &str, url: &str) -> Endpoint {
         url,
         secret,
         allow_http: true,
+        allow_private: true,
     }
 }
 
 fn start(dir: &Dir, endpoints: Vec<Endpoint>) -> Bench {
+    start_with(dir, endpoints, OutboxConfig::default())
+}
+
+fn start_with(dir: &Dir, endpoints: Vec<Endpoint>, outbox: OutboxConfig) -> Bench {
     let inlet = Inlet::new(&endpoints);
     let config = StoreConfig {
         dir: dir.0.clone(),
@@ -177,7 +185,7 @@ fn start(dir: &Dir, endpoints: Vec<Endpoint>) -> Bench {
             first_retry: Millis(10),
             longest_retry: Millis(40),
             gone_after: Millis(1),
-            ..OutboxConfig::default()
+            ..outbox
         },
         seed: 7,
     };
@@ -464,24 +472,6 @@ async fn two_endpoints_of_one_name_are_refused() {
     );
     assert!(matches!(refused.err(), Some(EndpointError::Twice(name)) if name == "app"));
     bench.stop().await;
-}
-
-#[tokio::test]
-async fn an_endpoint_that_was_disabled_gets_all_that_waits_once_the_config_names_it_anew() {
-    let dir = Dir::new();
-    let mut gone = Server::start(&[Answer::Code(410, ""); 3]).await;
-    let endpoints = [endpoint("app", &gone.url)];
-    let bench = start(&dir, endpoints.to_vec());
-    bench.append_life("SE_a");
-    assert_eq!(gone.ids(3).await, evt(&[1, 1, 1]));
-    until("it is disabled", || bench.stats.disabled.load(Relaxed) == 1).await;
-    bench.change(&endpoints);
-    assert_eq!(gone.ids(7).await, evt(&[1, 2, 3, 4, 5, 6, 7]));
-    until("it is not any more", || {
-        bench.stats.disabled.load(Relaxed) == 0
-    })
-    .await;
-    assert_eq!(bench.stop().await.dead.load(Relaxed), 0);
 }
 
 #[tokio::test]

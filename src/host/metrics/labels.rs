@@ -203,6 +203,8 @@ labels! {
         Timeout = "timeout",
         /// No connection, bad TLS, a broken answer.
         Network = "network",
+        /// Not tried: the host is not on the public Internet.
+        Refused = "refused",
     }
 
     /// How a recording stands that is not deleted.

@@ -116,7 +116,7 @@ impl Page {
             )?,
             disabled_endpoints: to.gauge(
                 "beistand_endpoints_disabled",
-                "Webhook endpoints that are gone (410) and get nothing until the configuration is read again.",
+                "Webhook endpoints that are gone (410) and get nothing until they are enabled, or the configuration is read again.",
             )?,
             connections: to.gauge("beistand_connections", "WebSockets open now.")?,
             parts_ended: to.gauge(

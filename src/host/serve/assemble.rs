@@ -14,6 +14,7 @@ use crate::host::clock::Clock;
 use crate::host::config::schema::Config;
 use crate::host::deliver::{Delivery, Endpoint, Inlet};
 use crate::host::gauges::{Gauges, note};
+use crate::host::hooks::webhooks;
 use crate::host::ledger::ledger;
 use crate::host::metrics::Metrics;
 use crate::host::recordings::start as recordings;
@@ -122,6 +123,7 @@ impl Node {
             workers: &ends,
             boot: &boot,
             metrics: ground.metrics.clone(),
+            inlet: &ground.inlet,
         };
         let settings = settings(config)?;
         let state = assembly.state(settings.clone(), ground.writer, recordings.adapter.open())?;
@@ -289,6 +291,7 @@ impl Node {
                 draining.or(trouble).or_else(|| roll.missing())
             }),
             reload: Box::new(move || reloader.reload()),
+            webhooks: self.state.webhooks(),
         }
     }
 
@@ -356,6 +359,7 @@ impl Informed {
                     StoreReply::Head { .. }
                     | StoreReply::Lanes(_)
                     | StoreReply::Buried(_)
+                    | StoreReply::Replayed(_)
                     | StoreReply::Marked { .. }
                     | StoreReply::Written(_)
                     | StoreReply::Noted { .. } => return,
@@ -382,6 +386,7 @@ struct Assembly<'a> {
     workers: &'a [WorkerEnds],
     boot: &'a Boot,
     metrics: Metrics,
+    inlet: &'a Inlet,
 }
 
 impl Assembly<'_> {
@@ -410,6 +415,7 @@ impl Assembly<'_> {
             node: boot.node.clone(),
             ledger: ledger(&config.data.dir, writer),
             recordings,
+            webhooks: webhooks(&config.data.dir, self.inlet),
             seeds: [entropy_seed()?, entropy_seed()?],
             dev,
             lost: recent(boot, self.clock.now()).collect(),

@@ -24,12 +24,14 @@ pub(super) fn endpoints(config: &Config, dev: Option<SocketAddr>) -> Vec<Endpoin
         url: endpoint.url.clone(),
         secret: endpoint.secret.expose().to_owned(),
         allow_http: endpoint.allow_http,
+        allow_private: endpoint.allow_private,
     });
     let ours = dev.map(|address| Endpoint {
         name: api::DEV_WEBHOOK_NAME.to_owned(),
         url: format!("http://{address}{}", api::DEV_WEBHOOK_PATH),
         secret: api::DEV_WEBHOOK_SECRET.to_owned(),
         allow_http: true,
+        allow_private: true,
     });
     configured.chain(ours).collect()
 }

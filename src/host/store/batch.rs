@@ -6,8 +6,8 @@ use super::job::{Job, StoreReply};
 use super::orphan::Orphan;
 use super::recordings;
 use super::stats::{StoreStats, Tally};
-use super::{answers, bookings, outbox};
-use crate::api::Work;
+use super::{answers, bookings, dead_letters, outbox};
+use crate::api::{Replay, Work};
 use crate::base::{NodeId, Now, ProjectId, RecordingNote, SessionId, Unix};
 use crate::usage::ledger::{
     BootEntry, ChainHead, ClockEntry, Death, Filed, NoteRefusal, SessionRecord, fold,
@@ -158,7 +158,7 @@ impl<'a> Batch<'a> {
         let Some(removed) = outbox::removed(&self.tx, self.endpoints())? else {
             return Ok(None);
         };
-        let sql = "UPDATE outbox SET state = 'dead', next_unix_ms = ?2 WHERE rowid IN
+        let sql = "UPDATE outbox SET state = 'dead', next_unix_ms = ?2, last_failure = 'removed' WHERE rowid IN
                    (SELECT rowid FROM outbox WHERE state = 'pending' AND endpoint = ?1 LIMIT ?3)";
         let buried = self.tx.prepare_cached(sql)?.execute(params![
             removed,
@@ -178,9 +178,18 @@ impl<'a> Batch<'a> {
                 bookings::book(&self.tx, booking, request.as_ref(), self.now.unix)
             }
             Work::Rebook(booking) => bookings::rebook(&self.tx, booking),
+            Work::Replay(replay) => self.replay(replay),
             Work::Answer(kept) => answers::keep(&self.tx, kept, self.now.unix),
             Work::Close(life) => life.iter().try_for_each(|append| self.append(append)),
         }
+    }
+
+    /// Makes dead letters pending again.
+    fn replay(&mut self, replay: &Replay) -> rusqlite::Result<()> {
+        let lanes = dead_letters::replay(&self.tx, replay, self.now.unix)?;
+        self.outcome.tally.queued += lanes.len() as u64;
+        self.outcome.replies.push(StoreReply::Replayed(lanes));
+        Ok(())
     }
 
     /// Writes a step of a recording behind the end of its session, unless it may not come now.
@@ -424,7 +433,7 @@ impl<'a> Batch<'a> {
             Verdict::Retry(next) => ("pending", next, None),
         };
         let sql = "UPDATE outbox SET state = ?3, attempts = ?4, next_unix_ms = ?5,
-                   delivered_unix_ms = ?6, last_status = ?7, tried_ms = ?8
+                   delivered_unix_ms = ?6, last_status = ?7, tried_ms = ?8, last_failure = ?9
                    WHERE event_id = ?1 AND endpoint = ?2 AND state = 'pending'";
         let changed = self.tx.prepare_cached(sql)?.execute(params![
             mark.event_id,
@@ -435,6 +444,7 @@ impl<'a> Batch<'a> {
             delivered,
             mark.last_status,
             int(mark.tried.0),
+            mark.last_failure,
         ])?;
         if changed > 0 && state != "pending" {
             self.outcome.tally.settled += 1;

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Takes away what each version of the schema added, from version 2 on.
-const ADDED: [&str; 6] = [
+const ADDED: [&str; 7] = [
     "DROP TABLE session; DROP TABLE booking; DROP TABLE request;",
     "DROP TABLE recording; DROP INDEX entry_stop; DROP INDEX entry_consent;",
     "DROP INDEX session_project; ALTER TABLE session DROP COLUMN project;",
@@ -24,6 +24,7 @@ const ADDED: [&str; 6] = [
     "DROP TRIGGER outbox_queued; DROP TRIGGER outbox_changed; DROP TRIGGER outbox_removed;
      DROP TABLE outbox_tally; DROP INDEX session_scheduled; DROP INDEX session_cut;
      ALTER TABLE session DROP COLUMN cut_unix_ms;",
+    "DROP INDEX outbox_dead; ALTER TABLE outbox DROP COLUMN last_failure;",
 ];
 
 /// Longest wait for a reply: a failed test, not a synchronisation.

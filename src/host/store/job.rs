@@ -92,6 +92,8 @@ pub enum StoreReply {
     /// So many rows of this endpoint, which is not configured any more, are dead letters now. There may
     /// be more; none where there were none left.
     Buried(Option<(Arc<str>, u64)>),
+    /// A dead letter of each of these lanes is pending again.
+    Replayed(Vec<Lane>),
     /// The work of this number is on disk.
     Written(u64),
     /// The step of this number is on disk, with its event; or it may not come now.

@@ -12,6 +12,7 @@ mod bookings;
 mod boot;
 mod check;
 mod columns;
+pub(super) mod dead_letters;
 pub(super) mod error;
 pub(super) mod job;
 pub(super) mod open;

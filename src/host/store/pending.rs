@@ -85,6 +85,7 @@ impl Pending {
             | StoreReply::Lanes(_)
             | StoreReply::Abandoned { .. }
             | StoreReply::Buried(_)
+            | StoreReply::Replayed(_)
             | StoreReply::Marked { .. } => return,
         };
         // Whoever asked may have gone.

@@ -11,11 +11,13 @@ use std::time::Duration;
 /// Locked by the one process that writes. A file of its own: readers must be able to open the ledger.
 const LOCK_FILE: &str = "ledger.lock";
 /// The schema below; `PRAGMA user_version` of the file.
-pub(super) const SCHEMA: i64 = 7;
+pub(super) const SCHEMA: i64 = 8;
 /// The first schema that has recordings.
 pub(super) const WITH_RECORDINGS: i64 = 3;
 /// The first schema that has projects.
 pub(super) const WITH_PROJECTS: i64 = 4;
+/// The first schema that says why an attempt failed.
+pub(super) const WITH_FAILURES: i64 = 8;
 /// The oldest schema that is read, and brought up to date when it is written to.
 const OLDEST: i64 = 1;
 /// A reader of a WAL never blocks the writer; this is for a person at the sqlite3 command.
@@ -198,6 +200,12 @@ CREATE INDEX session_cut ON session (cut_unix_ms) WHERE cut_unix_ms IS NOT NULL;
 CREATE INDEX session_scheduled ON session (seq) WHERE state = 'scheduled';
 ";
 
+/// What version 8 added: why the last attempt to post an event failed, and the way to the dead letters.
+const DEAD_LETTERS: &str = "
+ALTER TABLE outbox ADD COLUMN last_failure TEXT;
+CREATE INDEX outbox_dead ON outbox (endpoint) WHERE state = 'dead';
+";
+
 /// Fills the index from the entries of version 1.
 const INDEX: &str = "
 INSERT INTO session (id, room, external_ref, state)
@@ -331,6 +339,7 @@ fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), OpenError> {
         4 => create(conn, &[&LATER[2..]]).map_err(sqlite),
         5 => create(conn, &[&LATER[3..]]).map_err(sqlite),
         6 => create(conn, &[&LATER[4..]]).map_err(sqlite),
+        7 => create(conn, &[&LATER[5..]]).map_err(sqlite),
         found => Err(OpenError::Newer {
             file: dir.join(LEDGER_FILE),
             found,
@@ -340,7 +349,7 @@ fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), OpenError> {
 }
 
 /// What was added from version 3 on, one step each.
-const LATER: [&str; 5] = [RECORDINGS, PROJECTS, TRIES, ANSWERS, START];
+const LATER: [&str; 6] = [RECORDINGS, PROJECTS, TRIES, ANSWERS, START, DEAD_LETTERS];
 
 fn create(conn: &mut Connection, parts: &[&[&str]]) -> rusqlite::Result<()> {
     let tx = conn.transaction()?;

@@ -4,6 +4,7 @@ use super::bookings::SCHEDULED;
 use super::boot::CUT;
 use super::check::Look;
 use super::columns::{ENTRIES, STOP};
+use super::dead_letters::DEAD;
 use super::fixture::{Dir, PATIENCE, at, clock, soon};
 use super::job::Lanes;
 use super::outbox::{LANES_AT_ONCE, NEXT_LANE, REMOVED};
@@ -241,7 +242,7 @@ fn a_crash_within_the_boot_changes_nothing() {
     bench.appended(&life("SE_b")[..4]);
     let crashed = dir.copy();
     // The second stop entry fails: its event is there already.
-    let event = "INSERT INTO outbox SELECT 'evt_b_7', endpoint, session, 7, type, body, 0, 'pending', 0, 0, NULL, NULL, 0
+    let event = "INSERT INTO outbox SELECT 'evt_b_7', endpoint, session, 7, type, body, 0, 'pending', 0, 0, NULL, NULL, 0, NULL
                  FROM outbox WHERE session = 'SE_b' AND event_seq = 1 AND endpoint = 'app'";
     crashed.sqlite().execute(event, []).unwrap();
     assert!(matches!(
@@ -595,6 +596,7 @@ fn a_lane_is_read_in_order_and_its_outcomes_survive_a_restart() {
             attempts,
             tried: Millis(5_000),
             last_status: Some(500),
+            last_failure: Some("status"),
             at_unix_ms,
         })
     };
@@ -860,6 +862,7 @@ fn what_the_start_and_one_session_need_is_read_by_an_index_however_many_there_ar
         (SCHEDULED, "booking"),
         (NEXT_LANE, "outbox"),
         (REMOVED, "outbox"),
+        (&format!("SELECT rowid {DEAD}"), "outbox"),
     ] {
         let explain = format!("EXPLAIN QUERY PLAN {sql}");
         let mut select = conn.prepare(&explain).unwrap();

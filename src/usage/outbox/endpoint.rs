@@ -136,7 +136,7 @@ impl Endpoint {
                 code: 200..=299, ..
             } => self.on_success(),
             Outcome::Status { code: 410, .. } => self.on_gone(session, now, config),
-            Outcome::Status { .. } | Outcome::TimedOut | Outcome::Network => {
+            Outcome::Status { .. } | Outcome::TimedOut | Outcome::Network | Outcome::Refused => {
                 self.on_failure(session, outcome, now, config)
             }
         }
@@ -214,7 +214,7 @@ impl Endpoint {
 pub(super) fn asked(outcome: Outcome) -> Option<Millis> {
     match outcome {
         Outcome::Status { retry_after, .. } => retry_after.filter(|asked| *asked > Millis::ZERO),
-        Outcome::TimedOut | Outcome::Network => None,
+        Outcome::TimedOut | Outcome::Network | Outcome::Refused => None,
     }
 }
 
@@ -222,6 +222,6 @@ pub(super) fn asked(outcome: Outcome) -> Option<Millis> {
 fn is_of_the_endpoint(outcome: Outcome) -> bool {
     match outcome {
         Outcome::Status { code, .. } => matches!(code, 408 | 429 | 500..),
-        Outcome::TimedOut | Outcome::Network => true,
+        Outcome::TimedOut | Outcome::Network | Outcome::Refused => true,
     }
 }

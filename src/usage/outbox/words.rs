@@ -49,6 +49,8 @@ pub enum Outcome {
     TimedOut,
     /// No connection, bad TLS, a broken answer.
     Network,
+    /// Not tried: the endpoint's host may not be posted to.
+    Refused,
 }
 
 /// The state of a row after an attempt: columns, never an entry.
@@ -77,6 +79,8 @@ pub struct Mark {
     pub tried: Millis,
     /// The last HTTP status, if there was an answer.
     pub last_status: Option<u16>,
+    /// Why the last attempt failed: `status`, `timeout`, `network` or `refused`.
+    pub last_failure: Option<&'static str>,
     /// Wall-clock label of the outcome.
     pub at_unix_ms: Unix,
 }

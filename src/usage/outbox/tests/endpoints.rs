@@ -295,6 +295,24 @@ fn a_410_while_other_lanes_post_lets_them_end_and_raises_one_alarm() {
 }
 
 #[test]
+fn an_endpoint_is_enabled_alone_and_nothing_is_held_against_it() {
+    let (mut bench, lanes) = crowd(20, &[code(410); 12]);
+    run(&mut bench, Millis::from_secs(600));
+    assert_eq!(bench.disabled.len(), 1);
+    bench.answers.clear();
+    bench.outbox.handle_enabled(&Arc::from("nobody"));
+    assert_eq!(bench.outbox.stats().disabled, 1);
+    bench.outbox.handle_enabled(&Arc::from("app"));
+    assert_eq!(bench.outbox.stats().disabled, 0);
+    for lane in lanes {
+        bench.outbox.handle_pending(lane);
+    }
+    bench.drain();
+    run(&mut bench, Millis::ZERO);
+    assert_eq!(bench.outbox.stats().delivered_total, 20);
+}
+
+#[test]
 fn an_endpoint_named_anew_is_enabled_and_nothing_is_held_against_it() {
     let (mut bench, lanes) = crowd(20, &[code(410); 12]);
     run(&mut bench, Millis::from_secs(600));
