@@ -4,8 +4,8 @@ use super::problem::Problem;
 use super::recordings::body::{Recording, RecordingDetail, RecordingList};
 use super::recordings::{download, list as recordings, remove, show as recording};
 use super::sessions::body::{
-    BilledClock, Created, Granted, IntervalList, NewGrant, NewSession, NewToken, Patch, Session, SessionList,
-    Token,
+    BilledClock, Created, Granted, IntervalList, NewGrant, NewSession, NewToken, Patch, Session,
+    SessionList, Token,
 };
 use super::sessions::policy::PolicyDocument;
 use super::sessions::recorded_body::{

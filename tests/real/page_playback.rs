@@ -50,14 +50,8 @@ fn a_session_is_recorded_with_consent_and_watched_by_the_expert_afterwards() {
     agree(&mut driver, "karl");
     agree(&mut driver, "erika");
     for (who, now) in [
-        (
-            "karl",
-            "You and erika are being recorded for the expert.",
-        ),
-        (
-            "erika",
-            "You and karl are being recorded for the expert.",
-        ),
+        ("karl", "You and erika are being recorded for the expert."),
+        ("erika", "You and karl are being recorded for the expert."),
     ] {
         let shown = until(&mut driver, who, "now", &json!([now]));
         let marks = (&shown["marks"], &shown["self"]);

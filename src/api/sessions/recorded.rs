@@ -136,7 +136,11 @@ fn purpose(fields: &mut Fields<'_>) -> Result<Option<Purpose>, Problem> {
 
 /// By whose hand someone speaks for `identity` in a session: their own, by a token that lets them join it,
 /// or the app's.
-pub(super) fn whose(claims: &Claims, known: &Known, identity: &Identity) -> Result<Actor, NotTheirs> {
+pub(super) fn whose(
+    claims: &Claims,
+    known: &Known,
+    identity: &Identity,
+) -> Result<Actor, NotTheirs> {
     let (room, session) = (known.room(), session_of(claims));
     let room = room.name.as_str();
     let joins = claims.video.room_join == Some(true);

@@ -33,9 +33,9 @@ struct Bench {
 }
 
 fn bench(dead: u64) -> Bench {
-    let (written, enabled) = (Arc::new(Mutex::default()), Arc::new(Mutex::default()));
-    let (works, names): (Arc<Mutex<Vec<Work>>>, Arc<Mutex<Vec<String>>>) =
-        (written.clone(), enabled.clone());
+    let written = Arc::<Mutex<Vec<Work>>>::default();
+    let enabled = Arc::<Mutex<Vec<String>>>::default();
+    let (works, names) = (written.clone(), enabled.clone());
     let ledger = Ledger {
         write: Box::new(move |work| {
             works.lock().unwrap().push(work);
@@ -97,12 +97,12 @@ fn of(endpoint: &str) -> Within<String> {
 impl Bench {
     fn replayed(&self) -> Vec<Vec<String>> {
         let works = self.written.lock().unwrap();
-        let events = works.iter().map(|work| match work {
-            Work::Replay(replay) => {
-                assert_eq!(replay.endpoint, "app");
-                replay.events.clone()
-            }
-            other => panic!("{other:?}"),
+        let events = works.iter().map(|work| {
+            let Work::Replay(replay) = work else {
+                panic!("{work:?}");
+            };
+            assert_eq!(replay.endpoint, "app");
+            replay.events.clone()
         });
         events.collect()
     }

@@ -17,81 +17,37 @@ fn help(line: &str) -> String {
 
 #[test]
 fn help_reads_as_in_the_golden_files() {
-    for (line, golden) in [
-        (
-            "--help",
-            include_str!("../../../tests/golden/help/beistand.txt"),
-        ),
-        (
-            "serve --help",
-            include_str!("../../../tests/golden/help/serve.txt"),
-        ),
-        (
-            "token --help",
-            include_str!("../../../tests/golden/help/token.txt"),
-        ),
-        (
-            "preflight --help",
-            include_str!("../../../tests/golden/help/preflight.txt"),
-        ),
-        (
-            "usage --help",
-            include_str!("../../../tests/golden/help/usage.txt"),
-        ),
-        (
-            "recordings --help",
-            include_str!("../../../tests/golden/help/recordings.txt"),
-        ),
-        (
-            "recordings list --help",
-            include_str!("../../../tests/golden/help/recordings-list.txt"),
-        ),
-        (
-            "recordings show --help",
-            include_str!("../../../tests/golden/help/recordings-show.txt"),
-        ),
-        (
-            "recordings verify --help",
-            include_str!("../../../tests/golden/help/recordings-verify.txt"),
-        ),
-        (
-            "recordings export --help",
-            include_str!("../../../tests/golden/help/recordings-export.txt"),
-        ),
-        (
-            "ledger --help",
-            include_str!("../../../tests/golden/help/ledger.txt"),
-        ),
-        (
-            "ledger verify --help",
-            include_str!("../../../tests/golden/help/ledger-verify.txt"),
-        ),
-        (
-            "config --help",
-            include_str!("../../../tests/golden/help/config.txt"),
-        ),
-        (
-            "webhooks --help",
-            include_str!("../../../tests/golden/help/webhooks.txt"),
-        ),
-        (
-            "webhooks list --help",
-            include_str!("../../../tests/golden/help/webhooks-list.txt"),
-        ),
-        (
-            "webhooks replay --help",
-            include_str!("../../../tests/golden/help/webhooks-replay.txt"),
-        ),
-        (
-            "webhooks enable --help",
-            include_str!("../../../tests/golden/help/webhooks-enable.txt"),
-        ),
-        (
-            "config check --help",
-            include_str!("../../../tests/golden/help/config-check.txt"),
-        ),
+    for command in [
+        "",
+        "serve",
+        "token",
+        "preflight",
+        "usage",
+        "recordings",
+        "recordings list",
+        "recordings show",
+        "recordings verify",
+        "recordings export",
+        "ledger",
+        "ledger verify",
+        "config",
+        "webhooks",
+        "webhooks list",
+        "webhooks replay",
+        "webhooks enable",
+        "config check",
     ] {
-        assert_eq!(help(line), golden, "{line}");
+        let name = match command {
+            "" => "beistand".to_owned(),
+            command => command.replace(' ', "-"),
+        };
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/help");
+        let golden = std::fs::read_to_string(format!("{folder}/{name}.txt"));
+        assert_eq!(
+            help(&format!("{command} --help")),
+            golden.unwrap(),
+            "{command}"
+        );
     }
 }
 

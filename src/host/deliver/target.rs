@@ -1,8 +1,6 @@
 //! One endpoint: its config, checked, and one attempt to post to it.
 
-use super::reach::{
-    Lookup, Refused, Resolver, check_host, may_be_private, refused, system_lookup,
-};
+use super::reach::{Lookup, Refused, Resolver, check_host, may_be_private, refused, system_lookup};
 use crate::base::{Millis, Unix};
 use crate::usage::outbox::{OutboxRow, Outcome};
 use crate::usage::webhook::{Secret, SecretError};
@@ -179,7 +177,9 @@ impl Target {
     }
 
     pub(super) fn with(endpoint: &Endpoint, lookup: Lookup) -> Result<Target, EndpointError> {
-        let Endpoint { url, allow_http, .. } = endpoint;
+        let Endpoint {
+            url, allow_http, ..
+        } = endpoint;
         let allow_private = may_be_private(url, *allow_http, endpoint.allow_private);
         let resolver = Resolver {
             allow_private,
