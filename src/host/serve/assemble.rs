@@ -113,7 +113,7 @@ impl Node {
         let (sockets, boot, roll) = (ground.sockets, ground.boot, Roll::default());
         let ends: Vec<WorkerEnds> = ground.workers.iter().map(Prepared::ends).collect();
         let recordings = recordings::start(config, &ends, ground.writer.clone(), (clock, &roll))?;
-        let (inlet, store) = (&ground.inlet, ground.store.handle());
+        let (settings, inlet, store) = (settings(config)?, &ground.inlet, ground.store.handle());
         let outbox = delivery(config, ground.endpoints, inlet, store.clone(), read(clock))?;
         let assembly = Assembly {
             config,
@@ -125,7 +125,6 @@ impl Node {
             metrics: ground.metrics.clone(),
             inlet: &ground.inlet,
         };
-        let settings = settings(config)?;
         let state = assembly.state(settings.clone(), ground.writer, recordings.adapter.open())?;
         let reloader = Reloader::new(Reloading {
             again,

@@ -10,6 +10,17 @@ use crate::node::member::{DisconnectCause, Member};
 use crate::peer::signal::{LeaveReason, Response, token};
 use crate::room::MemberKey;
 
+/// Gives up subscriptions to tracks that did not come in time.
+pub(in crate::node) fn expire_subscriptions(parts: &mut Parts, context: &mut Context<'_>) {
+    let Parts {
+        subscriptions,
+        notices,
+        ..
+    } = parts;
+    let expired = subscriptions.handle_timeout(notices, context.now.mono);
+    context.stats.subscriptions_expired += expired;
+}
+
 impl Parts {
     /// The socket is gone. The participant stays as long as its media connection lives.
     pub(in crate::node) fn handle_socket_closed(&mut self, key: usize) {

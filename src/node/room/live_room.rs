@@ -15,7 +15,7 @@ use super::parts::Parts;
 use super::recording::Recordings;
 use super::recording_outputs::{carry_out, people};
 use super::subscriptions::Subscriptions;
-use super::{arrivals, commands, counts, data, evidence, reliable_data, requests};
+use super::{arrivals, commands, counts, data, departures, evidence, reliable_data, requests};
 use crate::base::{
     ConnectionId, EndReason, Identity, Millis, Mono, Now, Purpose, RoomKey, SessionId, SessionState,
 };
@@ -360,9 +360,7 @@ impl LiveRoom {
         for key in reliable_data::resume(&mut self.parts.members, now) {
             self.hear(key, Side::Publisher, context);
         }
-        let notices = &mut self.parts.notices;
-        let expired = self.parts.subscriptions.handle_timeout(notices, now.mono);
-        context.stats.subscriptions_expired += expired;
+        departures::expire_subscriptions(&mut self.parts, context);
         self.bandwidth.handle_timeout(&mut self.parts, now);
         if self
             .recordings
