@@ -193,7 +193,10 @@ fn an_endpoint_that_is_not_on_the_public_internet_is_refused_with_what_to_set() 
     let _turn = turn::shared();
     let receiver = Receiver::start(&json!([]));
     let node = Node::with(&[&receiver]);
-    node.reconfigure(|text| text.replace("allow_private = true\n", ""));
+    node.reconfigure(|text| {
+        text.replace("allow_private = true\n", "")
+            .replace("http://127.0.0.1", "http://localhost")
+    });
     let answer = reload(&node);
     assert!(answer.status >= 400, "{answer:?}");
     assert!(answer.text.contains("allow_private = true"), "{answer:?}");
