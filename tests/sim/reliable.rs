@@ -231,3 +231,30 @@ fn whoever_takes_nothing_for_ten_seconds_is_told_to_join_anew_and_the_others_get
     assert_eq!((stats.data_dropped, stats.data_stalls), (0, 1));
     assert!(call.world.clients[0].left.is_none());
 }
+
+#[test]
+fn whoever_was_not_heard_for_twelve_seconds_goes_on_though_it_was_told_much_meanwhile() {
+    let mut call = Call::new(63, Bitrate::kbps(5_000), 300_000);
+    for _ in 0..100 {
+        call.step();
+    }
+    assert!(call.has_all(SLOW));
+    let before = got(&call.world, SLOW).1;
+    assert!(before > 0, "the clock runs");
+    call.last *= 2;
+    call.world.clients[SLOW].cut = true;
+    for _ in 0..600 {
+        call.step();
+    }
+    call.world.clients[SLOW].cut = false;
+    for _ in 0..1_000 {
+        call.step();
+    }
+    assert!(call.world.clients[SLOW].left.is_none());
+    assert!(call.has_all_in_order(SLOW));
+    assert!(
+        got(&call.world, SLOW).1 > before + 12,
+        "what it missed is told"
+    );
+    assert_eq!(call.world.shard.stats().data_stalls, 0);
+}

@@ -97,14 +97,14 @@ impl OutgoingData {
         self.window.handle_unacknowledged(bytes, now);
     }
 
-    /// Looks at whether the client takes what there is. One that is not connected has its own time.
-    pub(in crate::node) fn watch(&mut self, connected: bool, now: Mono) {
+    /// Looks at whether the client takes what there is; one that is not there is not expected to.
+    pub(in crate::node) fn watch(&mut self, is_there: bool, now: Mono) {
         let taken = self.window.taken();
         let full = self.bytes > RESUME_AT;
         let least = if full { LEAST_WHILE_FULL } else { 1 };
         let (_, before) = *self.mark.get_or_insert((now, taken));
         let nothing_asked = self.is_idle() || (!self.open && self.others.is_empty());
-        if !connected || nothing_asked || taken - before >= least {
+        if !is_there || nothing_asked || taken - before >= least {
             self.mark = Some((now, taken));
         }
     }
@@ -156,12 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn whoever_takes_nothing_for_ten_seconds_is_stalled_and_whoever_is_not_connected_is_not() {
+    fn whoever_takes_nothing_for_ten_seconds_is_stalled_and_whoever_is_not_there_is_not() {
         let at = |ms: u64| Mono::from_millis(ms);
-        for (name, connected, taken_at, stalled_at) in [
+        for (name, is_there, taken_at, stalled_at) in [
             ("nothing is taken", true, None, Some(10_000)),
             ("something is taken", true, Some(6_000), Some(16_000)),
-            ("not connected", false, None, None),
+            ("not there", false, None, None),
         ] {
             let mut data = OutgoingData::default();
             data.handle_unacknowledged(0, at(0));
@@ -174,7 +174,7 @@ mod tests {
                 if taken_at == Some(ms) {
                     data.handle_unacknowledged(16_000, at(ms));
                 }
-                data.watch(connected, at(ms));
+                data.watch(is_there, at(ms));
                 if stalled.is_none() && data.is_stalled(at(ms)) {
                     stalled = Some(ms);
                 }

@@ -70,7 +70,9 @@ impl Parts {
                 }
             }
             member.send_waiting_data(now.mono);
-            member.outgoing.watch(member.connected, now.mono);
+            // Whoever is not heard has other times.
+            let is_there = member.connected && member.connections.is_there(now.mono);
+            member.outgoing.watch(is_there, now.mono);
             for sid in member.tracks.expire(now.mono) {
                 context.stats.tracks_expired += 1;
                 self.notices
