@@ -15,6 +15,9 @@ const HEADER_BYTES: usize = 12;
 /// Second bytes of RTCP (RFC 5761, section 4).
 const RTCP: std::ops::RangeInclusive<u8> = 192..=223;
 
+/// A packet that comes again does so within so many others: some seconds of sound and pictures.
+const REPEATED_WITHIN: usize = 1_000;
+
 /// What a packet brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -35,6 +38,8 @@ pub struct Sight {
     pub kind: Kind,
     /// The stream.
     pub ssrc: u32,
+    /// Its number in the stream.
+    pub seq: u16,
     /// What it takes on the wire.
     pub bytes: u64,
 }
@@ -49,11 +54,18 @@ impl Tape {
         let Some(header) = datagram.first_chunk::<HEADER_BYTES>() else {
             return;
         };
-        let [first, second, .., a, b, c, d] = *header;
+        let [first, second, high, low, .., a, b, c, d] = *header;
         if first >> 6 != RTP_VERSION || RTCP.contains(&second) {
             return;
         }
+        let (ssrc, seq) = (
+            u32::from_be_bytes([a, b, c, d]),
+            u16::from_be_bytes([high, low]),
+        );
+        // Sound that is asked for comes again in its own stream, with its own number.
+        let mut lately = self.0.iter().rev().take(REPEATED_WITHIN);
         let kind = match second & 0x7f {
+            OPUS if lately.any(|sight| (sight.ssrc, sight.seq) == (ssrc, seq)) => Kind::Else,
             OPUS => Kind::Sound,
             VP8 => Kind::Picture,
             _ => Kind::Else,
@@ -61,7 +73,8 @@ impl Tape {
         self.0.push(Sight {
             at,
             kind,
-            ssrc: u32::from_be_bytes([a, b, c, d]),
+            ssrc,
+            seq,
             bytes: wire_bytes,
         });
     }
