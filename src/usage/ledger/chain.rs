@@ -159,7 +159,7 @@ pub struct Labels {
     pub kind: EntryKind,
     /// Its moment.
     pub at_unix_ms: Unix,
-    /// The session's newest event by then; none in what versions before 0.1 wrote.
+    /// The session's newest event by then; none in rows that were written before bodies said it.
     #[serde(default)]
     pub event_seq: Option<u64>,
 }
